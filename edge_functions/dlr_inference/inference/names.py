@@ -1,0 +1,24 @@
+"""Topics, limits and patterns that device, cloud and templates must agree on."""
+
+from __future__ import annotations
+
+PREDICTION_TOPIC = "mli/predictions/{core_name}"
+TELEMETRY_TOPIC = "mli/telemetry/{core_name}"
+FEEDBACK_PREDICTION_TOPIC = "feedback/message/prediction"
+FEEDBACK_STATUS_TOPIC = "feedback/message/status"
+
+MAX_MESSAGE_BYTES = 7_000
+"""Largest payload published: nucleus lite closes the connection near 7,300 bytes."""
+
+CORE_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}"
+"""A core's name stands in a thing name, MQTT topics, stack names and component names."""
+
+
+def prediction_topic(core_name: str) -> str:
+    """Return the topic on which the core called ``core_name`` publishes its predictions."""
+    return PREDICTION_TOPIC.format(core_name=core_name)
+
+
+def telemetry_topic(core_name: str) -> str:
+    """Return the topic on which the core called ``core_name`` reports its counters and health."""
+    return TELEMETRY_TOPIC.format(core_name=core_name)

@@ -1,0 +1,131 @@
+"""What a core is told to do: the keys that reach the device, with their rules and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from . import names
+from .schema import (
+    ConfigurationError,
+    Fault,
+    Field,
+    choice,
+    integer,
+    number,
+    parse_fields,
+    text,
+    words,
+)
+
+MESSAGE_FORMATS = ("list", "envelope")
+ACCELERATORS = ("cpu", "gpu", "opencl")
+STATIC_SOURCE = "static"
+
+CORE_NAME = Field(
+    "coreName",
+    text(
+        names.CORE_NAME_PATTERN,
+        "must be 1 to 64 letters, digits, hyphens or underscores, beginning with a letter or digit",
+    ),
+    None,
+    "Toradex2",
+    "Name of the core: its thing is `<coreName>_Core`, its topics end in it",
+)
+
+INFERENCE_FIELDS: tuple[Field[Any], ...] = (
+    Field(
+        "imageSource",
+        text(r"[^\x00-\x1f]{1,1024}", "must be a source without control characters"),
+        STATIC_SOURCE,
+        "static",
+        "`static` (the sample photographs), a folder, or a glob",
+    ),
+    Field(
+        "inferenceInterval",
+        number(0, 86_400),
+        5.0,
+        "5",
+        "Seconds from one prediction to the next; 0 is as fast as the model",
+    ),
+    Field(
+        "confidenceThreshold",
+        number(0, 1),
+        None,
+        "0.5",
+        "Lowest score that is published; left out, the profile's",
+    ),
+    Field(
+        "topK",
+        integer(1, 100),
+        None,
+        "5",
+        "Most predictions a frame; left out, the profile's",
+    ),
+    Field("classes", words, (), "cat,dog", "Labels that are published; left out, all"),
+    Field("accelerator", choice(*ACCELERATORS), "cpu", "cpu", "Device that runs the model"),
+    Field(
+        "messageFormat",
+        choice(*MESSAGE_FORMATS),
+        "list",
+        "list",
+        "`list`, or `envelope` with model, source and latencies",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """A core's settings, parsed and checked once. ``None`` leaves the choice to the profile."""
+
+    core_name: str
+    image_source: str = STATIC_SOURCE
+    inference_interval: float = 5.0
+    confidence_threshold: float | None = None
+    top_k: int | None = None
+    classes: tuple[str, ...] = ()
+    accelerator: str = "cpu"
+    message_format: str = "list"
+
+    @classmethod
+    def from_fields(cls, parsed: Mapping[str, Any]) -> InferenceSettings:
+        """Return the settings in ``parsed``, the result of reading :data:`INFERENCE_FIELDS`."""
+        return cls(
+            core_name=parsed["coreName"],
+            image_source=parsed["imageSource"],
+            inference_interval=parsed["inferenceInterval"],
+            confidence_threshold=parsed["confidenceThreshold"],
+            top_k=parsed["topK"],
+            classes=parsed["classes"],
+            accelerator=parsed["accelerator"],
+            message_format=parsed["messageFormat"],
+        )
+
+    @classmethod
+    def from_configuration(cls, values: Mapping[str, object]) -> InferenceSettings:
+        """Parse a component's configuration as the nucleus hands it over.
+
+        Raises:
+            ConfigurationError: naming every unknown key and every value that breaks its rule.
+        """
+        own = {key: value for key, value in values.items() if key != "accessControl"}
+        parsed, faults = parse_fields((CORE_NAME, *INFERENCE_FIELDS), own)
+        if own.get("coreName") is None:
+            faults.append(Fault("coreName", None, "is required", CORE_NAME.example))
+        if faults:
+            raise ConfigurationError(faults)
+        return cls.from_fields(parsed)
+
+    def to_configuration(self) -> Mapping[str, object]:
+        """Return the component configuration that :meth:`from_configuration` reads back."""
+        values: Mapping[str, object] = {
+            "coreName": self.core_name,
+            "imageSource": self.image_source,
+            "inferenceInterval": self.inference_interval,
+            "confidenceThreshold": self.confidence_threshold,
+            "topK": self.top_k,
+            "classes": list(self.classes),
+            "accelerator": self.accelerator,
+            "messageFormat": self.message_format,
+        }
+        return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,118 @@
+"""Every rule of a core's configuration, and that all faults are told at once."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inference.schema import ConfigurationError, boolean, choice, integer, number, shown, words
+from inference.settings import INFERENCE_FIELDS, InferenceSettings
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    settings = InferenceSettings.from_configuration({"coreName": "Toradex2"})
+    assert settings == InferenceSettings(core_name="Toradex2")
+    assert settings.inference_interval == 5.0
+    assert settings.message_format == "list"
+
+
+def test_settings_survive_the_way_to_the_device_and_back() -> None:
+    settings = InferenceSettings(
+        core_name="a-b_9",
+        image_source="/photos/*.jpg",
+        inference_interval=0.25,
+        confidence_threshold=0.0,
+        top_k=3,
+        classes=("n03983396 pop bottle, soda bottle", "cat"),
+        accelerator="gpu",
+        message_format="envelope",
+    )
+    over_ipc = json.loads(json.dumps(settings.to_configuration()))
+    assert InferenceSettings.from_configuration(over_ipc) == settings
+
+
+def test_numbers_may_come_back_as_floats_or_strings() -> None:
+    values = {"coreName": "c", "topK": 5.0, "inferenceInterval": "2"}
+    settings = InferenceSettings.from_configuration(values)
+    assert (settings.top_k, settings.inference_interval) == (5, 2.0)
+
+
+def test_access_control_is_not_ours_to_judge() -> None:
+    assert InferenceSettings.from_configuration({"coreName": "c", "accessControl": {"x": 1}})
+
+
+def test_all_faults_are_told_at_once_with_the_nearest_key() -> None:
+    values = {"coreName": "bad name!", "confidenceThreshold": 7, "tpoK": 3, "accelerator": "GPU"}
+    with pytest.raises(ConfigurationError) as caught:
+        InferenceSettings.from_configuration(values)
+    told = {fault.key: str(fault) for fault in caught.value.faults}
+    assert told.keys() == values.keys()
+    assert "did you mean topK?" in told["tpoK"]
+    assert told["confidenceThreshold"] == (
+        "confidenceThreshold=7: must be a number from 0 to 1, for example 0.5"
+    )
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_core_name_is_a_fault() -> None:
+    with pytest.raises(ConfigurationError, match="coreName=None: is required"):
+        InferenceSettings.from_configuration({})
+
+
+@given(st.dictionaries(st.sampled_from([f.key for f in INFERENCE_FIELDS]), JSON))
+def test_no_value_whatever_gives_anything_but_settings_or_faults(values: dict[str, object]) -> None:
+    try:
+        settings = InferenceSettings.from_configuration({"coreName": "c", **values})
+    except ConfigurationError as error:
+        assert all(fault.key in values for fault in error.faults)
+    else:
+        assert InferenceSettings.from_configuration(settings.to_configuration()) == settings
+
+
+@pytest.mark.parametrize("bad", [True, "x", "", None, [], math.nan, math.inf, "nan", -0.1, 1.1])
+def test_number_refuses(bad: object) -> None:
+    with pytest.raises(ValueError, match="must be a number from 0 to 1"):
+        number(0, 1)(bad)
+
+
+@pytest.mark.parametrize("bad", [0.5, "1.5", True, 0, 11, "ten"])
+def test_integer_refuses(bad: object) -> None:
+    with pytest.raises(ValueError, match="must be a whole number from 1 to 10"):
+        integer(1, 10)(bad)
+
+
+def test_flags_are_words_or_booleans_and_nothing_else() -> None:
+    assert [boolean(v) for v in ("true", "False", True, False)] == [True, False, True, False]
+    for bad in ("yes", 1, "", "0"):
+        with pytest.raises(ValueError, match="must be true or false"):
+            boolean(bad)
+
+
+def test_choice_suggests_the_nearest_word() -> None:
+    with pytest.raises(ValueError, match="did you mean envelope"):
+        choice("list", "envelope")("envelop")
+
+
+def test_words_are_commas_or_json() -> None:
+    assert words("cat, dog") == ("cat", "dog")
+    assert words('["pop bottle, soda bottle"]') == ("pop bottle, soda bottle",)
+    assert words(["cat"]) == ("cat",)
+    for bad in ("cat,,dog", '["cat"', "", [1], 5):
+        with pytest.raises(ValueError, match="separated by commas"):
+            words(bad)
+
+
+def test_a_long_value_is_shown_short() -> None:
+    assert len(shown("x" * 10_000)) <= 80
