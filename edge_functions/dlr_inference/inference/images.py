@@ -1,0 +1,43 @@
+"""Decoding of image files and camera stills."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Read by OpenCV when it is imported: a small file can unpack into an image that fills the memory.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(128 << 20))
+
+import cv2
+import numpy as np
+
+from .errors import FrameError
+
+cv2.setNumThreads(1)  # the images are small: threads of its own only disturb the model's
+cv2.setLogLevel(0)  # what it would print is raised here, with the name of the image
+
+IMAGE_SUFFIXES = (
+    ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+"""Names of image files, in lower case, that a folder source reads."""
+
+
+def decode(data: bytes, name: str) -> Any:
+    """Return the image in ``data`` as uint8 of shape (height, width, 3), blue-green-red.
+
+    Grey images get three equal channels, 16 bits become 8, transparency is dropped, CMYK is
+    converted, and the orientation in EXIF data is applied. Truncated data is refused.
+
+    Raises:
+        FrameError: if ``data`` is no whole image, with ``name`` in the message.
+    """
+    if not data:
+        raise FrameError(f"{name}: the file is empty")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, MemoryError) as error:
+        reason = str(error).strip().splitlines()[-1] if str(error) else "out of memory"
+        raise FrameError(f"{name}: cannot be decoded: {reason}") from None
+    if image is None:
+        raise FrameError(f"{name}: is not an image, or is damaged or truncated ({len(data)} bytes)")
+    return image
