@@ -1,0 +1,75 @@
+"""The component's own Python environment on a device; standard library only.
+
+It lives in the component's work folder, so that neither the system's packages nor another
+component's are touched, and it is made anew only when the list of packages changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+_COMPLETE = "complete"
+
+
+def environment_path(work: Path, requirements: Path) -> Path:
+    """Return the folder of the environment for these requirements and this Python."""
+    content = requirements.read_bytes() + sys.version.encode()
+    return work / f"venv-{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def python_of(environment: Path) -> Path:
+    """Return the interpreter of an environment."""
+    return environment / "bin" / "python"
+
+
+def is_complete(environment: Path) -> bool:
+    """Tell whether an environment was made to its end."""
+    return (environment / _COMPLETE).exists()
+
+
+def make_environment(work: Path, requirements: Path) -> Path:
+    """Make the environment, unless it is there, and remove those of earlier versions.
+
+    Raises:
+        OSError: in one line that says what to install or to free.
+    """
+    environment = environment_path(work, requirements)
+    if not is_complete(environment):
+        _create(environment, requirements)
+    for other in work.glob("venv-*"):
+        if other != environment:
+            shutil.rmtree(str(other), ignore_errors=True)
+    return environment
+
+
+def _create(environment: Path, requirements: Path) -> None:
+    shutil.rmtree(str(environment), ignore_errors=True)
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    _run(
+        [sys.executable, "-m", "venv", str(environment)],
+        "the Python environment cannot be made; on Debian and Ubuntu install python3-venv",
+    )
+    _run(
+        [
+            *(str(python_of(environment)), "-m", "pip", "install", "--no-deps"),
+            *("--disable-pip-version-check", "--no-input", "--requirement", str(requirements)),
+        ],
+        f"the packages of {requirements.name} cannot be installed; is the package index reachable?",
+    )
+    marker = environment / _COMPLETE
+    marker.touch()
+    os.sync()
+
+
+def _run(command: list[str], advice: str) -> None:
+    finished = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if finished.returncode != 0:
+        lines = finished.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
+        raise OSError(f"{advice} ({lines[-1].strip()[:300]})")

@@ -1,0 +1,127 @@
+"""The loop: counting, pacing and stopping, with the real model on real photographs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from inference.artifact import check_artifact
+from inference.assembly import build_pipeline
+from inference.errors import FrameError, ModelError
+from inference.messages import FrameResult
+from inference.pipeline import Pipeline
+from inference.profile import load_profile
+from inference.schema import ConfigurationError
+from inference.settings import InferenceSettings
+from inference.sinks import PredictionSink
+from inference.sources import FileSource, Frame, FrameSource
+from models import store
+
+NAME = "efficientnet-lite0-imagenet"
+SETTINGS = InferenceSettings(core_name="test", inference_interval=0)
+
+
+def pipeline(
+    published: list[bytes], source: FrameSource | None = None, interval: float = 0
+) -> Pipeline:
+    settings = InferenceSettings(core_name="test", inference_interval=interval)
+    artifact = check_artifact(store.unpacked(NAME))
+    return build_pipeline(settings, load_profile(NAME), artifact, published.append, source=source)
+
+
+class Unsteady(FrameSource):
+    """Every second frame is bad."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self._frames = frames
+        self._reads = 0
+
+    def read(self) -> Frame | None:
+        self._reads += 1
+        if self._reads % 2:
+            raise FrameError("torn frame")
+        return self._frames.read()
+
+
+def test_a_source_that_ends_ends_the_run() -> None:
+    published: list[bytes] = []
+    run = pipeline(published, FileSource("static", repeat=False))
+    run.run()
+    assert (run.counters.read, run.counters.predicted, len(published)) == (4, 4, 4)
+
+
+def test_bad_frames_are_counted_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    published: list[bytes] = []
+    run = pipeline(published, Unsteady(FileSource("static", repeat=True)))
+    run.run(frames=10)
+    counters = run.counters
+    assert (counters.read, counters.predicted, counters.failed) == (10, 5, 5)
+    assert len(published) == 5
+    assert "frame skipped: torn frame" in caplog.text
+
+
+def test_frames_start_an_interval_apart() -> None:
+    run = pipeline([], interval=0.2)
+    started = time.monotonic()
+    run.run(frames=3)
+    assert 0.4 <= time.monotonic() - started < 5
+
+
+def test_stop_ends_the_wait_for_the_next_frame() -> None:
+    published: list[bytes] = []
+    run = pipeline(published, interval=3600)
+    thread = threading.Thread(target=run.run)
+    thread.start()
+    while not published:
+        time.sleep(0.01)
+    run.stop()
+    thread.join(timeout=5)
+    assert not thread.is_alive()
+    assert len(published) == 1
+
+
+def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
+    def refuse(payload: bytes) -> None:
+        raise OSError("broker away")
+
+    sink = PredictionSink(lambda result: _message(result), refuse)
+    frame = FileSource("static", repeat=False).read()
+    assert frame is not None
+    result = FrameResult(1, "x", 1, 1, 0.0, [], {})
+    sink(frame, result)
+    sink(frame, result)
+    assert (sink.counters.sent, sink.counters.failed) == (0, 2)
+
+
+def _message(result: FrameResult):  # type: ignore[no-untyped-def]
+    from inference.messages import encode_list
+
+    return encode_list(result)
+
+
+def test_a_profile_of_another_model_is_refused_before_any_frame() -> None:
+    artifact = check_artifact(store.unpacked(NAME))
+    with pytest.raises(ModelError, match="is it the profile of this model"):
+        build_pipeline(SETTINGS, load_profile("gluoncv-ssd-voc"), artifact, print)
+
+
+def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -> None:
+    import json
+
+    from inference.profile import profile_path
+
+    values = json.loads(profile_path(NAME).read_text())
+    values |= {"output": {"kind": "gluoncv-ssd"}, "labels": None}
+    path = tmp_path / "wrong.json"
+    path.write_text(json.dumps(values))
+    with pytest.raises(ModelError, match="needs three outputs.*the model returned \\[1, 1000\\]"):
+        build_pipeline(SETTINGS, load_profile(path), check_artifact(store.unpacked(NAME)), print)
+
+
+def test_a_class_that_no_label_has_is_refused() -> None:
+    settings = InferenceSettings(core_name="test", classes=("unicorn",))
+    with pytest.raises(ConfigurationError, match="'unicorn' is none"):
+        build_pipeline(settings, load_profile(NAME), check_artifact(store.unpacked(NAME)), print)
