@@ -1,0 +1,42 @@
+"""Names of what a core owns in the cloud, all derived from the core's name."""
+
+import hashlib
+
+from inference import names as device_names
+
+
+def thing_name(core_name: str) -> str:
+    """Return the name of the core's thing."""
+    return f"{core_name}_Core"
+
+
+def stack_name(core_name: str) -> str:
+    """Return the core's stack name, so that several cores can live in one account.
+
+    CloudFormation takes no underscores there. They become hyphens, and the digest keeps ``a_b``
+    and ``a-b`` apart: with one name for both, the second would replace the first.
+    """
+    if "_" not in core_name:
+        return f"DlrInference-{core_name}"
+    digest = hashlib.sha256(core_name.encode()).hexdigest()[:6]
+    return f"DlrInference-{core_name.replace('_', '-')}-{digest}"
+
+
+def component_name(core_name: str) -> str:
+    """Return the name of the core's own component; versions of two cores never collide."""
+    return f"DlrInference.{core_name}"
+
+
+def role_alias_name(core_name: str) -> str:
+    """Return the name of the role alias by which the core asks for AWS credentials."""
+    return f"{core_name}_CoreRoleAlias"
+
+
+def published_topics(core_name: str) -> tuple[str, ...]:
+    """Return every topic on which the core's component publishes: predictions first."""
+    return (
+        device_names.prediction_topic(core_name),
+        device_names.telemetry_topic(core_name),
+        device_names.FEEDBACK_PREDICTION_TOPIC,
+        device_names.FEEDBACK_STATUS_TOPIC,
+    )

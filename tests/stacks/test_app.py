@@ -1,0 +1,69 @@
+"""The app as the CDK's command starts it, and the checks that hold at its synthesis."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stacks.checks import add_checks
+from stacks.core_stack import GreengrassCoreStack
+from stacks.settings import Settings
+from tests.stacks.synthesis import ROOT, context, new_app
+
+
+def run_app(folder: Path, values: dict[str, object]) -> "subprocess.CompletedProcess[str]":
+    environment = {
+        **os.environ,
+        "CDK_CONTEXT_JSON": json.dumps(values),
+        "CDK_OUTDIR": str(folder),
+        "CDK_VALIDATION": "false",
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_wrong_context_ends_the_app_with_its_faults_and_no_traceback(tmp_path: Path) -> None:
+    result = run_app(tmp_path / "cdk.out", context(tmp_path, coreName="bad name!", tpoK="3"))
+    assert result.returncode == 1
+    assert "2 faults in the context; nothing was synthesised:\n" in result.stderr
+    assert "  tpoK='3': unknown key; did you mean topK?, for example -c topK=3\n" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list((tmp_path / "cdk.out").glob("*.template.json"))
+
+
+def test_right_context_synthesises_a_stack_for_any_environment(tmp_path: Path) -> None:
+    result = run_app(tmp_path / "cdk.out", context(tmp_path))
+    assert result.returncode == 0, result.stderr
+    manifest = json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())
+    stack = manifest["artifacts"]["DlrInference-Demo"]
+    assert stack["environment"] == "aws://unknown-account/unknown-region"
+    assert "missing" not in manifest
+
+
+def test_synthesis_passes_the_checks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    app = new_app(tmp_path / "cdk.out", validated=True)
+    GreengrassCoreStack(app, settings=Settings.from_context(context(tmp_path)))
+    add_checks(app)
+    app.synth()
+    assert "WARNING" not in capfd.readouterr().err
+
+
+def test_cdk_json_holds_no_setting_of_a_core() -> None:
+    frozen = json.loads((ROOT / "cdk.json").read_text())["context"]
+    assert all(key == "cli-telemetry" or key.startswith("@aws-cdk") for key in frozen)
+
+
+def test_cdk_command_is_pinned_by_a_lock_that_names_no_registry() -> None:
+    lock = json.loads((ROOT / "package-lock.json").read_text())
+    assert lock["packages"]["node_modules/aws-cdk"]["version"] == "2.1148.1"
+    assert "http" not in json.dumps(lock)

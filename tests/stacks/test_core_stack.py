@@ -1,0 +1,250 @@
+"""The template of one core: who it is, what it may do, and what is deployed to it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks import names
+from stacks.core_identity import core_policy, publish_policy
+from tests.stacks.synthesis import (
+    CERTIFICATE_ID,
+    all_of,
+    only,
+    recipe_of,
+    resolved,
+    template_of,
+)
+
+IOT = "arn:aws:iot:ap-southeast-2:123456789012"
+ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-123456789012-ap-southeast-2"
+CORE = "$aws/things/Demo_Core*"
+
+MAX_IOT_POLICY_CHARACTERS = 2_048
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return template_of(tmp_path_factory.mktemp("core"))
+
+
+def policy(template: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = {p["PolicyName"]: p for p in all_of(template, "AWS::IoT::Policy")}
+    statements: list[dict[str, Any]] = resolved(found[name]["PolicyDocument"]["Statement"])
+    return statements
+
+
+def allow(actions: list[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -> None:
+    assert sorted(found["Type"] for found in template["Resources"].values()) == [
+        "AWS::GreengrassV2::ComponentVersion",
+        "AWS::GreengrassV2::Deployment",
+        "AWS::IAM::Role",
+        "AWS::IoT::Policy",
+        "AWS::IoT::Policy",
+        "AWS::IoT::PolicyPrincipalAttachment",
+        "AWS::IoT::PolicyPrincipalAttachment",
+        "AWS::IoT::RoleAlias",
+        "AWS::IoT::Thing",
+        "AWS::IoT::ThingPrincipalAttachment",
+    ]
+
+
+def test_thing_is_named_after_the_core(template: dict[str, Any]) -> None:
+    assert only(template, "AWS::IoT::Thing") == {"ThingName": "Demo_Core"}
+
+
+def test_core_policy_is_the_minimum_of_a_v2_core(template: dict[str, Any]) -> None:
+    assert policy(template, "Demo_CorePolicy") == [
+        allow(["iot:Connect"], f"{IOT}:client/Demo_Core*"),
+        allow(
+            ["iot:Publish", "iot:Receive"],
+            f"{IOT}:topic/{CORE}/greengrass/health/json",
+            f"{IOT}:topic/{CORE}/greengrassv2/health/json",
+            f"{IOT}:topic/{CORE}/jobs/*",
+            f"{IOT}:topic/{CORE}/shadow/*",
+        ),
+        allow(
+            ["iot:Subscribe"],
+            f"{IOT}:topicfilter/{CORE}/jobs/*",
+            f"{IOT}:topicfilter/{CORE}/shadow/*",
+        ),
+        allow(["iot:AssumeRoleWithCertificate"], "<TokenExchangeAlias.RoleAliasArn>"),
+        allow(
+            [
+                "greengrass:GetComponentVersionArtifact",
+                "greengrass:GetDeploymentConfiguration",
+                "greengrass:ListThingGroupsForCoreDevice",
+                "greengrass:ResolveComponentCandidates",
+            ],
+            "*",
+        ),
+    ]
+
+
+def test_core_publishes_on_its_own_topics_only(template: dict[str, Any]) -> None:
+    assert policy(template, "Demo_PublishPolicy") == [
+        allow(
+            ["iot:Publish"],
+            f"{IOT}:topic/mli/predictions/Demo",
+            f"{IOT}:topic/mli/telemetry/Demo",
+            f"{IOT}:topic/feedback/message/prediction",
+            f"{IOT}:topic/feedback/message/status",
+        )
+    ]
+
+
+def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = "n" * 64
+
+    def arn(service: str, resource: str) -> str:
+        return f"arn:aws-us-gov:{service}:us-gov-west-1:123456789012:{resource}"
+
+    monkeypatch.setattr("stacks.core_identity.regional_arn", arn)
+    alias = arn("iot", f"rolealias/{names.role_alias_name(longest)}")
+    for document in (
+        core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
+        publish_policy(names.published_topics(longest)),
+    ):
+        size = len(json.dumps(document, separators=(",", ":")))
+        assert size <= MAX_IOT_POLICY_CHARACTERS
+
+
+@pytest.mark.parametrize("kind", ["Policy", "Thing"])
+def test_certificate_is_attached(template: dict[str, Any], kind: str) -> None:
+    attachments = resolved(all_of(template, f"AWS::IoT::{kind}PrincipalAttachment"))
+    assert {attached["Principal"] for attached in attachments} == {f"{IOT}:cert/{CERTIFICATE_ID}"}
+    expected = {
+        "Policy": [{"PolicyName": "<CoreCorePolicy>"}, {"PolicyName": "<CorePublishPolicy>"}],
+        "Thing": [{"ThingName": "<CoreThing>"}],
+    }
+    for attached in attachments:
+        del attached["Principal"]
+    assert attachments == expected[kind]
+
+
+def test_certificate_arn_is_used_as_it_is(tmp_path: Path) -> None:
+    arn = f"arn:aws:iot:eu-west-1:210987654321:cert/{CERTIFICATE_ID}"
+    template = template_of(tmp_path, certificateId=arn)
+    attached = only(template, "AWS::IoT::ThingPrincipalAttachment")
+    assert attached["Principal"] == arn
+
+
+def test_core_gets_credentials_for_its_artifacts_and_its_logs(template: dict[str, Any]) -> None:
+    role = resolved(only(template, "AWS::IAM::Role"))
+    trust = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust == [
+        {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": {"Service": "credentials.iot.amazonaws.com"},
+        }
+    ]
+    assert "ManagedPolicyArns" not in role
+    uris = [part["Uri"] for part in recipe_of(template)["Manifests"][0]["Artifacts"]]
+    code, model, profile = (uri.removeprefix("s3://").partition("/")[2] for uri in uris)
+    (inline,) = role["Policies"]
+    statements = inline["PolicyDocument"]["Statement"]
+    for statement in statements[1:]:
+        statement["Resource"].sort()
+    assert statements == [
+        {
+            "Action": [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
+            "Effect": "Allow",
+            "Resource": "arn:aws:logs:ap-southeast-2:123456789012:log-group:/aws/greengrass/*",
+        },
+        {
+            "Action": "s3:GetBucketLocation",
+            "Effect": "Allow",
+            "Resource": ["arn:aws:s3:::bucket", ASSETS],
+        },
+        {
+            "Action": "s3:GetObject",
+            "Effect": "Allow",
+            "Resource": [
+                f"arn:aws:s3:::bucket/{model}",
+                *sorted([f"{ASSETS}/{code}", f"{ASSETS}/{profile}"]),
+            ],
+        },
+    ]
+
+
+def test_role_alias_gives_that_role(template: dict[str, Any]) -> None:
+    alias = resolved(only(template, "AWS::IoT::RoleAlias"))
+    assert alias == {"RoleAlias": "Demo_CoreRoleAlias", "RoleArn": "<TokenExchangeRole.Arn>"}
+
+
+def test_deployment_names_the_component_and_overwrites_its_configuration(
+    template: dict[str, Any],
+) -> None:
+    deployment = resolved(only(template, "AWS::GreengrassV2::Deployment"))
+    assert deployment["TargetArn"] == "<CoreThing.Arn>"
+    ((name, component),) = deployment["Components"].items()
+    recipe = recipe_of(template)
+    assert name == recipe["ComponentName"] == "DlrInference.Demo"
+    assert component["ComponentVersion"] == "<InferenceVersion.ComponentVersion>"
+    update = component["ConfigurationUpdate"]
+    assert update["Reset"] == [""]
+    defaults = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    assert json.loads(update["Merge"]) == defaults
+
+
+def test_deployment_fails_back_and_in_bounded_time(template: dict[str, Any]) -> None:
+    deployment = only(template, "AWS::GreengrassV2::Deployment")
+    policies = deployment["DeploymentPolicies"]
+    assert policies["FailureHandlingPolicy"] == "ROLLBACK"
+    assert policies["ComponentUpdatePolicy"]["TimeoutInSeconds"] == 60
+    assert policies["ConfigurationValidationPolicy"]["TimeoutInSeconds"] == 60
+    minutes = deployment["IotJobConfiguration"]["TimeoutConfig"]["InProgressTimeoutInMinutes"]
+    install = recipe_of(template)["Manifests"][0]["Lifecycle"]["install"]
+    assert minutes * 60 > install["Timeout"]
+
+
+def test_core_is_allowed_before_it_is_told(template: dict[str, Any]) -> None:
+    (deployment,) = (
+        found
+        for found in template["Resources"].values()
+        if found["Type"] == "AWS::GreengrassV2::Deployment"
+    )
+    waited_for = {template["Resources"][name]["Type"] for name in deployment["DependsOn"]}
+    assert waited_for == {
+        "AWS::IoT::PolicyPrincipalAttachment",
+        "AWS::IoT::ThingPrincipalAttachment",
+    }
+
+
+def test_component_version_outlives_the_stack(template: dict[str, Any]) -> None:
+    (version,) = (
+        found
+        for found in template["Resources"].values()
+        if found["Type"] == "AWS::GreengrassV2::ComponentVersion"
+    )
+    assert version["UpdateReplacePolicy"] == "Retain"
+    assert version["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_outputs_say_where_to_look(template: dict[str, Any]) -> None:
+    outputs = {key: resolved(output["Value"]) for key, output in template["Outputs"].items()}
+    assert outputs == {
+        "PredictionTopic": "mli/predictions/Demo",
+        "ComponentName": "<InferenceVersion.ComponentName>",
+        "ComponentVersion": "<InferenceVersion.ComponentVersion>",
+        "DeploymentTarget": "<CoreThing.Arn>",
+    }
+
+
+def test_stack_names_of_different_cores_differ() -> None:
+    cores = ["Demo", "Demo_1", "Demo-1", "demo", "Demo_1-a", "Demo-1_a"]
+    stacks = {names.stack_name(core) for core in cores}
+    assert len(stacks) == len(cores)
+    assert all("_" not in stack for stack in stacks)
+    assert names.stack_name("Demo") == "DlrInference-Demo"

@@ -1,0 +1,267 @@
+"""The recipe keeps to the rules that both nuclei share, and its version follows its content."""
+
+import json
+import re
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_functions import CODE_FOLDER
+from inference import names, profile, settings
+from stacks.artifacts import stage_profile
+from stacks.recipe import MAX_RECIPE_BYTES
+from stacks.settings import MAX_CONFIGURATION_BYTES
+from tests.stacks.synthesis import recipe_of, recipe_text, template_of, write_profile
+
+HASH = "[0-9a-f]{64}"
+ASSETS = "s3://cdk-hnb659fds-assets-123456789012-ap-southeast-2"
+RECIPE_VARIABLES = {"{artifacts:path}", "{artifacts:decompressedPath}", "{work:path}"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return template_of(tmp_path_factory.mktemp("recipe"))
+
+
+@pytest.fixture(scope="module")
+def recipe(template: dict[str, Any]) -> dict[str, Any]:
+    return recipe_of(template)
+
+
+@pytest.fixture(scope="module")
+def manifest(recipe: dict[str, Any]) -> dict[str, Any]:
+    (manifest,) = recipe["Manifests"]
+    found: dict[str, Any] = manifest
+    return found
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "compiled.so").write_bytes(b"\x7fELF\0")
+    return folder
+
+
+def version_of(folder: Path, **values: object) -> str:
+    version: str = recipe_of(template_of(folder, **values))["ComponentVersion"]
+    return version
+
+
+def test_both_nuclei_take_the_manifest(manifest: dict[str, Any]) -> None:
+    assert manifest["Platform"] == {"os": "linux", "runtime": "*"}
+
+
+def test_recipe_has_the_keys_of_its_format(recipe: dict[str, Any]) -> None:
+    assert recipe["RecipeFormatVersion"] == "2020-01-25"
+    assert recipe["ComponentType"] == "aws.greengrass.generic"
+    assert recipe.keys() == {
+        "RecipeFormatVersion",
+        "ComponentName",
+        "ComponentVersion",
+        "ComponentType",
+        "ComponentDescription",
+        "ComponentPublisher",
+        "ComponentConfiguration",
+        "ComponentDependencies",
+        "Manifests",
+    }
+
+
+def test_lifecycle_has_no_step_that_nucleus_lite_lacks(manifest: dict[str, Any]) -> None:
+    lifecycle = manifest["Lifecycle"]
+    assert lifecycle.keys() == {"install", "run"}
+    assert lifecycle["install"].keys() == {"Script", "Timeout"}
+    assert lifecycle["install"]["Timeout"] == 1800
+    assert lifecycle["run"].keys() == {"Script"}
+
+
+@pytest.mark.parametrize("step", ["install", "run"])
+def test_scripts_start_our_file_in_one_line(manifest: dict[str, Any], step: str) -> None:
+    script = manifest["Lifecycle"][step]["Script"]
+    assert re.fullmatch(
+        rf"python3 \{{artifacts:decompressedPath\}}/{HASH}/component\.py {step}"
+        rf" --work \{{work:path\}} --model \{{artifacts:path\}}/model\.tar\.gz"
+        rf" --profile \{{artifacts:decompressedPath\}}/{HASH}/profile\.json",
+        script,
+    )
+
+
+@pytest.mark.parametrize("step", ["install", "run"])
+def test_scripts_have_no_brace_but_those_of_variables(manifest: dict[str, Any], step: str) -> None:
+    script = manifest["Lifecycle"][step]["Script"]
+    variables = re.findall(r"\{[^{}]*\}", script)
+    assert set(variables) <= RECIPE_VARIABLES
+    assert not set("{}$") & set(re.sub("|".join(map(re.escape, variables)), "", script))
+
+
+def test_scripts_name_the_folders_that_the_archives_become(manifest: dict[str, Any]) -> None:
+    code, model, bundle = manifest["Artifacts"]
+    script = manifest["Lifecycle"]["run"]["Script"]
+    for archive, file in ((code, "component.py"), (bundle, "profile.json")):
+        folder = archive["Uri"].rsplit("/", 1)[1].removesuffix(".zip")
+        assert f"{{artifacts:decompressedPath}}/{folder}/{file}" in script
+    assert model["Uri"].endswith("/model.tar.gz")
+
+
+def test_artifacts_are_ours_alone_to_read(manifest: dict[str, Any]) -> None:
+    code, model, bundle = manifest["Artifacts"]
+    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", code["Uri"])
+    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", bundle["Uri"])
+    assert model["Uri"] == "s3://bucket/models/model.tar.gz"
+    assert [part["Unarchive"] for part in (code, model, bundle)] == ["ZIP", "NONE", "ZIP"]
+    for part in (code, model, bundle):
+        assert part.keys() == {"Uri", "Unarchive", "Permission"}
+        assert part["Permission"] == {"Read": "OWNER", "Execute": "NONE"}
+
+
+def test_credentials_are_a_hard_dependency(recipe: dict[str, Any]) -> None:
+    assert recipe["ComponentDependencies"] == {
+        "aws.greengrass.TokenExchangeService": {
+            "VersionRequirement": ">=2.0.0 <3.0.0",
+            "DependencyType": "HARD",
+        }
+    }
+
+
+def test_device_reads_back_the_configuration(recipe: dict[str, Any]) -> None:
+    configuration = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    expected = settings.InferenceSettings(core_name="Demo")
+    assert settings.InferenceSettings.from_configuration(configuration) == expected
+
+
+def test_component_may_publish_on_four_literal_topics(recipe: dict[str, Any]) -> None:
+    configuration = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    assert configuration["accessControl"] == {
+        "aws.greengrass.ipc.mqttproxy": {
+            "DlrInference.Demo:mqttproxy:1": {
+                "policyDescription": "Publish predictions, telemetry and feedback",
+                "operations": ["aws.greengrass#PublishToIoTCore"],
+                "resources": [
+                    names.prediction_topic("Demo"),
+                    names.telemetry_topic("Demo"),
+                    names.FEEDBACK_PREDICTION_TOPIC,
+                    names.FEEDBACK_STATUS_TOPIC,
+                ],
+            }
+        }
+    }
+
+
+def test_longest_recipe_fits_into_nucleus_lite(tmp_path: Path) -> None:
+    room = MAX_CONFIGURATION_BYTES - 1024 - 400
+    labels = [f"{number:03}" for number in range(room // 7)]
+    template = template_of(
+        tmp_path,
+        coreName="n" * 64,
+        modelS3Uri=f"s3://{'b' * 63}/{'d/' * 460}{'f' * 93}.tar.gz",
+        modelProfile=write_profile(tmp_path / "long", "\n".join(labels)),
+        imageSource="i" * 1024,
+        classes=labels,
+        confidenceThreshold="0.5",
+        topK="100",
+    )
+    size = len(recipe_text(template).encode())
+    configuration = recipe_of(template)["ComponentConfiguration"]["DefaultConfiguration"]
+    del configuration["accessControl"]
+    slack = MAX_CONFIGURATION_BYTES - len(json.dumps(configuration))
+    assert 0 <= slack < 300
+    assert size + slack <= MAX_RECIPE_BYTES
+
+
+@pytest.mark.parametrize("name", profile.builtin_profiles())
+def test_names_of_builtin_profiles_can_stand_in_a_script(name: str) -> None:
+    assert re.fullmatch(r"[a-z0-9-]{1,64}", name)
+
+
+def test_default_profile_is_built_in_and_only_named(tmp_path: Path) -> None:
+    (manifest,) = recipe_of(template_of(tmp_path, modelProfile=None))["Manifests"]
+    assert manifest["Lifecycle"]["run"]["Script"].endswith(" --profile gluoncv-ssd-voc")
+    assert len(manifest["Artifacts"]) == 2
+
+
+def test_model_folder_is_published_as_a_zip_that_stays_packed(
+    tmp_path: Path, model_folder: Path
+) -> None:
+    template = template_of(tmp_path, modelS3Uri=None, modelPath=str(model_folder))
+    (manifest,) = recipe_of(template)["Manifests"]
+    model = manifest["Artifacts"][1]
+    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", model["Uri"])
+    assert model["Unarchive"] == "NONE"
+    name = model["Uri"].rsplit("/", 1)[1]
+    assert f" --model {{artifacts:path}}/{name} " in manifest["Lifecycle"]["run"]["Script"]
+
+
+def test_model_archive_is_published_as_it_is(tmp_path: Path, model_folder: Path) -> None:
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(model_folder / "compiled.so", "compiled.so")
+    template = template_of(tmp_path, modelS3Uri=None, modelPath=str(archive))
+    model = recipe_of(template)["Manifests"][0]["Artifacts"][1]
+    # The CDK keeps the last suffix only; the device goes by the content.
+    assert re.fullmatch(rf"{ASSETS}/{HASH}\.gz", model["Uri"])
+    assert model["Unarchive"] == "NONE"
+
+
+def test_version_is_three_numbers_of_six_digits(recipe: dict[str, Any]) -> None:
+    assert re.fullmatch(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}", recipe["ComponentVersion"])
+
+
+def test_same_content_has_the_same_version_wherever_it_lies(
+    template: dict[str, Any], tmp_path: Path
+) -> None:
+    assert recipe_text(template_of(tmp_path)) == recipe_text(template)
+
+
+def test_every_part_of_the_content_changes_the_version(
+    recipe: dict[str, Any], tmp_path: Path, model_folder: Path
+) -> None:
+    other_labels = write_profile(tmp_path / "labels", "cat\ncow\n")
+    local = {"modelS3Uri": None, "modelPath": str(model_folder)}
+    versions = {
+        recipe["ComponentVersion"],
+        version_of(tmp_path / "1", topK="3"),
+        version_of(tmp_path / "2", modelS3Uri="s3://bucket/models/other.tar.gz"),
+        version_of(tmp_path / "3", modelProfile=other_labels),
+        version_of(tmp_path / "4", **local),
+    }
+    (model_folder / "compiled.so").write_bytes(b"\x7fELF\1other")
+    versions.add(version_of(tmp_path / "5", **local))
+    assert len(versions) == 6
+
+
+def test_changed_code_changes_the_version(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "code"
+    shutil.copytree(CODE_FOLDER, copy)
+    monkeypatch.setattr("stacks.artifacts.CODE_FOLDER", copy)
+    assert version_of(tmp_path / "1") == recipe["ComponentVersion"]
+    (copy / "inference" / "names.py").open("a").write("\n")
+    assert version_of(tmp_path / "2") != recipe["ComponentVersion"]
+
+
+def test_traces_of_running_and_modes_change_nothing(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "code"
+    shutil.copytree(CODE_FOLDER, copy)
+    monkeypatch.setattr("stacks.artifacts.CODE_FOLDER", copy)
+    (copy / "inference" / "__pycache__").mkdir(exist_ok=True)
+    (copy / "inference" / "__pycache__" / "names.cpython-38.pyc").write_bytes(b"\0")
+    (copy / "inference" / "names.py").chmod(0o755)
+    assert version_of(tmp_path / "1") == recipe["ComponentVersion"]
+
+
+def test_staged_profile_is_one_that_the_device_loads(tmp_path: Path) -> None:
+    source = write_profile(tmp_path / "source")
+    staged = tmp_path / "staged"
+    staged.mkdir()
+    stage_profile(source, staged)
+    assert sorted(path.name for path in staged.iterdir()) == ["labels.txt", "profile.json"]
+    loaded = profile.load_profile(staged / "profile.json")
+    assert loaded == profile.load_profile(source)
+    assert loaded.labels == ("cat", "dog")
