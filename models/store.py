@@ -1,0 +1,169 @@
+"""The demo models, unpacked on first use from ``models/<name>/`` to ``build/models/<name>/``.
+
+A packed model is a folder whose files are compressed (``.xz``), its weights also halved
+(``.f16.xz``; see ``packing``). Two lists of digests, both in the format of ``sha256sum``, lie
+beside them: ``SHA256SUMS.packed`` of the files in git, and ``SHA256SUMS`` of the artifact that
+they unpack to, which goes into the artifact too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import lzma
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from models.packing import ParamsError, unpack
+
+DIGESTS = "SHA256SUMS"
+PACKED_DIGESTS = "SHA256SUMS.packed"
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_COMPRESSED = ".xz"
+_HALVED = ".f16"
+
+
+class UnknownModelError(ValueError):
+    """There is no demo model of that name."""
+
+
+class DamagedModelError(RuntimeError):
+    """A packed model's files are not those that were committed, or do not unpack."""
+
+
+def demo_models() -> tuple[str, ...]:
+    """Return the names of the demo models, sorted."""
+    return tuple(sorted(path.parent.name for path in _packed_root().glob(f"*/{PACKED_DIGESTS}")))
+
+
+def unpacked(name: str, root: Path | None = None) -> Path:
+    """Return the folder of a demo model's artifact, unpacking it first if it is not there whole.
+
+    The artifact is in ``build/models/<name>`` under ``root``, by default the repository. It
+    appears there at once and complete, also when several processes ask for it together; a folder
+    whose files differ from the committed digests is replaced.
+
+    Raises:
+        UnknownModelError: with the names that there are.
+        DamagedModelError: naming the file of the packed model that is damaged.
+    """
+    if name not in demo_models():
+        raise UnknownModelError(
+            f"there is no demo model {name!r}; there are: {', '.join(demo_models())}"
+        )
+    packed = _packed_root() / name
+    target = (REPOSITORY if root is None else root) / "build" / "models" / name
+    if _is_whole(target, packed):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(target.with_name(f".{name}.lock")):
+        if not _is_whole(target, packed):
+            _replace(target, packed)
+    return target
+
+
+def _packed_root() -> Path:
+    return Path(__file__).resolve().parent
+
+
+def _is_whole(target: Path, packed: Path) -> bool:
+    """Tell whether ``target`` holds the artifact that belongs to ``packed``, bit for bit."""
+    try:
+        listed = (packed / DIGESTS).read_bytes()
+        if (target / DIGESTS).read_bytes() != listed:
+            return False
+        _check(target, DIGESTS)
+    except (OSError, DamagedModelError):
+        return False
+    return {path.name for path in target.iterdir()} == {*_digests(target / DIGESTS), DIGESTS}
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a lock among processes, and threads of one; it ends with its holder at the latest."""
+    with path.open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def _replace(target: Path, packed: Path) -> None:
+    """Unpack into a folder beside ``target`` and rename it; the caller holds the lock."""
+    for left_over in target.parent.glob(f".{target.name}.partial.*"):
+        shutil.rmtree(left_over)
+    work = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial.", dir=target.parent))
+    try:
+        fresh = work / "fresh"
+        fresh.mkdir()
+        _unpack(packed, fresh)
+        if target.exists():
+            target.rename(work / "old")
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(work)
+
+
+def _unpack(packed: Path, target: Path) -> None:
+    _check(packed, PACKED_DIGESTS)
+    for name in _digests(packed / PACKED_DIGESTS):
+        source = packed / name
+        data = source.read_bytes()
+        plain = name
+        try:
+            if plain.endswith(_COMPRESSED):
+                plain, data = plain.removesuffix(_COMPRESSED), lzma.decompress(data)
+            if plain.endswith(_HALVED):
+                plain, data = plain.removesuffix(_HALVED), unpack(data)
+        except (lzma.LZMAError, EOFError, ParamsError) as error:
+            raise DamagedModelError(f"{source}: cannot be unpacked: {error}") from None
+        (target / plain).write_bytes(data)
+    _check(target, DIGESTS)
+
+
+def _check(folder: Path, listing: str) -> None:
+    """Compare the files in ``folder`` with the digests that it lists in the file ``listing``."""
+    for name, digest in _digests(folder / listing).items():
+        path = folder / name
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except FileNotFoundError:
+            raise DamagedModelError(f"{path}: is missing; {listing} lists it") from None
+        if found != digest:
+            raise DamagedModelError(
+                f"{path}: is truncated or changed ({path.stat().st_size} bytes; sha256 is "
+                f"{found[:12]}…, {listing} says {digest[:12]}…)"
+            )
+
+
+def _digests(listing: Path) -> dict[str, str]:
+    """Read file names and digests from a file in the format of ``sha256sum``."""
+    digests: dict[str, str] = {}
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name or "/" in name:
+            raise DamagedModelError(f"{listing}: {line[:80]!r} is not a digest and a file's name")
+        digests[name] = digest
+    return digests
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Unpack the models named, or all, and print their folders, one a line."""
+    parser = argparse.ArgumentParser(prog="python -m models.store", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(demo_models()))
+    try:
+        for name in parser.parse_args(arguments).names or demo_models():
+            print(unpacked(name))
+    except (UnknownModelError, DamagedModelError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
