@@ -51,14 +51,14 @@ def changed(values: dict[str, Any], path: str, value: object) -> dict[str, Any]:
 def write_profile(tmp_path: Path) -> WriteProfile:
     """Return a function that writes :data:`PROFILE` with changes by dotted path, and its labels."""
 
-    def write(labels: str = "zero\none\ntwo\n", **changes: object) -> Path:
+    def write(label_lines: str = "zero\none\ntwo\n", **changes: object) -> Path:
         values = PROFILE
         for path, value in changes.items():
             values = changed(values, path.replace("__", "."), value)
-        (tmp_path / "labels.txt").write_text(labels, encoding="utf-8")
-        path = tmp_path / "profile.json"
-        path.write_text(json.dumps(values), encoding="utf-8")
-        return path
+        (tmp_path / "labels.txt").write_text(label_lines, encoding="utf-8")
+        written = tmp_path / "profile.json"
+        written.write_text(json.dumps(values), encoding="utf-8")
+        return written
 
     return write
 
@@ -67,8 +67,8 @@ def write_profile(tmp_path: Path) -> WriteProfile:
 def make_profile(write_profile: WriteProfile) -> MakeProfile:
     """Return a function that loads what :func:`write_profile` wrote."""
 
-    def make(labels: str = "zero\none\ntwo\n", **changes: object) -> ModelProfile:
-        return load_profile(write_profile(labels, **changes))
+    def make(label_lines: str = "zero\none\ntwo\n", **changes: object) -> ModelProfile:
+        return load_profile(write_profile(label_lines, **changes))
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -11,9 +12,9 @@ import pytest
 from inference.artifact import check_artifact
 from inference.assembly import build_pipeline
 from inference.errors import FrameError, ModelError
-from inference.messages import FrameResult
+from inference.messages import FrameResult, encode_list
 from inference.pipeline import Pipeline
-from inference.profile import load_profile
+from inference.profile import load_profile, profile_path
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
 from inference.sinks import PredictionSink
@@ -87,7 +88,7 @@ def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
     def refuse(payload: bytes) -> None:
         raise OSError("broker away")
 
-    sink = PredictionSink(lambda result: _message(result), refuse)
+    sink = PredictionSink(encode_list, refuse)
     frame = FileSource("static", repeat=False).read()
     assert frame is not None
     result = FrameResult(1, "x", 1, 1, 0.0, [], {})
@@ -96,32 +97,26 @@ def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
     assert (sink.counters.sent, sink.counters.failed) == (0, 2)
 
 
-def _message(result: FrameResult):  # type: ignore[no-untyped-def]
-    from inference.messages import encode_list
-
-    return encode_list(result)
-
-
 def test_a_profile_of_another_model_is_refused_before_any_frame() -> None:
     artifact = check_artifact(store.unpacked(NAME))
     with pytest.raises(ModelError, match="is it the profile of this model"):
-        build_pipeline(SETTINGS, load_profile("gluoncv-ssd-voc"), artifact, print)
+        build_pipeline(SETTINGS, load_profile("gluoncv-ssd-voc"), artifact, lambda payload: None)
 
 
 def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -> None:
-    import json
-
-    from inference.profile import profile_path
-
     values = json.loads(profile_path(NAME).read_text())
     values |= {"output": {"kind": "gluoncv-ssd"}, "labels": None}
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(values))
-    with pytest.raises(ModelError, match="needs three outputs.*the model returned \\[1, 1000\\]"):
-        build_pipeline(SETTINGS, load_profile(path), check_artifact(store.unpacked(NAME)), print)
+    with pytest.raises(ModelError, match=r"needs three outputs.*the model returned \[1, 1000\]"):
+        build_pipeline(
+            SETTINGS, load_profile(path), check_artifact(store.unpacked(NAME)), lambda payload: None
+        )
 
 
 def test_a_class_that_no_label_has_is_refused() -> None:
     settings = InferenceSettings(core_name="test", classes=("unicorn",))
     with pytest.raises(ConfigurationError, match="'unicorn' is none"):
-        build_pipeline(settings, load_profile(NAME), check_artifact(store.unpacked(NAME)), print)
+        build_pipeline(
+            settings, load_profile(NAME), check_artifact(store.unpacked(NAME)), lambda payload: None
+        )

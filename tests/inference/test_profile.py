@@ -76,7 +76,7 @@ FAULTS = [
     ("input.layout", "NCWH", "input.layout='NCWH': must be one of NCHW, NHWC"),
     ("input.colorOrder", "rgb", "must be one of RGB, BGR, GRAY"),
     ("input.colorOrder", "GRAY", "must have 1 channel"),
-    ("input.resize", "crop", "did you mean center-crop"),
+    ("input.resize", "centre-crop", "did you mean center-crop"),
     ("input.resizeShorterSide", 256, "goes with resize center-crop only"),
     ("input.dtype", "float16", "must be one of float32, uint8"),
     ("input.std", [0, 1, 1], "input.std=.*: must be a number from 1e-09"),

@@ -1,0 +1,59 @@
+# Everything runs in this clone: a virtual environment in .venv, npm packages in node_modules.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run test lint types unit bench synth setup lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## Deploy the demo models to a local core and print its predictions (ARGS="--frames 8")
+	@python -m local_core run $(ARGS)
+
+test: lint types unit ## Run every check that CI runs
+
+lint: setup ## Check style, and that what runs on devices is Python 3.8
+	ruff check .
+	ruff format --check .
+	vermin --quiet --no-tips --target=3.8- --violations edge_functions
+
+types: setup ## Check types
+	mypy
+
+unit: setup ## Run the tests (ARGS="-k geometry")
+	pytest $(ARGS)
+
+bench: setup ## Measure against the bare runtime; writes build/bench.json
+	@python -m bench $(ARGS)
+
+synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -c modelS3Uri=…")
+	npx cdk synth $(ARGS)
+
+setup: $(VENV)/.installed node_modules/.installed
+
+$(VENV)/.installed: requirements-dev.txt
+	@echo "Setting up Python packages in $(VENV) …"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@python -m pip install --quiet --progress-bar on --requirement $<
+	@touch $@
+
+node_modules/.installed: package-lock.json
+	@echo "Setting up the CDK CLI in node_modules …"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+lock: ## Compile the pinned requirements from their .in files (needs pip-tools)
+	$(LOCK) --output-file requirements.txt requirements.in
+	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+
+clean: ## Remove everything that was made in this clone
+	rm -rf $(VENV) node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
