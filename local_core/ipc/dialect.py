@@ -1,0 +1,40 @@
+"""What the classic nucleus and nucleus lite do differently on the socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import IpcError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One nucleus's habits; those of lite were observed with its release 2.6.0."""
+
+    packet_limit: int | None
+    """Most bytes after a packet's prelude; a longer packet ends the connection."""
+    answers_refused_connect: bool
+    """Whether a wrong SVCUID is answered before the connection closes."""
+    terminates_unary_replies: bool
+    """Whether the reply of an operation without events ends its stream."""
+    message_key: str
+    """Where an error's body has its text; the Python client reads ``message`` only."""
+
+    def error_body(self, error: IpcError) -> Mapping[str, str]:
+        """Return the payload that tells a client of ``error``."""
+        return {"_errorCode": error.name, "_message": str(error), self.message_key: str(error)}
+
+
+CLASSIC = Dialect(
+    packet_limit=None,
+    answers_refused_connect=True,
+    terminates_unary_replies=True,
+    message_key="message",
+)
+LITE = Dialect(
+    packet_limit=10_000,
+    answers_refused_connect=False,
+    terminates_unary_replies=False,
+    message_key="_message",
+)

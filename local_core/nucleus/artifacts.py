@@ -1,0 +1,124 @@
+"""Brings a component's artifacts onto the core: fetched, unpacked, read-only, old ones removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from .layout import CoreLayout
+from .recipe import Artifact
+
+
+class ArtifactError(Exception):
+    """An artifact that cannot be fetched or unpacked, with the reason."""
+
+
+class ArtifactFetcher(Protocol):
+    """Where artifacts come from: a synthesised assembly, or S3."""
+
+    def fetch(self, uri: str, destination: Path) -> bool:
+        """Make ``destination`` the content of ``uri``; return False if it already was.
+
+        Raises:
+            ArtifactError: if there is no such artifact.
+        """
+
+
+class ArtifactStore:
+    """The artifacts of the components on one core."""
+
+    def __init__(self, layout: CoreLayout, fetcher: ArtifactFetcher) -> None:
+        self._layout = layout
+        self._fetcher = fetcher
+
+    def prepare(self, component: str, version: str, artifacts: tuple[Artifact, ...]) -> None:
+        """Fetch and unpack ``artifacts``, and remove those of the component's other versions.
+
+        Raises:
+            ArtifactError: naming the artifact that cannot be fetched or unpacked.
+        """
+        fetched = self._layout.artifacts(component, version)
+        unpacked = self._layout.unarchived(component, version)
+        for folder in (fetched, unpacked):
+            folder.mkdir(parents=True, exist_ok=True)
+        for artifact in artifacts:
+            file = fetched / artifact.file_name
+            changed = self._fetcher.fetch(artifact.uri, file)
+            file.chmod(0o555 if artifact.executable else 0o444)
+            if artifact.unarchive:
+                destination = unpacked / artifact.file_name.removesuffix(".zip")
+                if changed or not destination.exists():
+                    unzip(file, destination)
+        for kept in (fetched, unpacked):
+            _remove_other_folders(kept)
+
+
+def unzip(archive: Path, destination: Path) -> None:
+    """Make ``destination`` hold what is in ``archive``, all of it or nothing.
+
+    Raises:
+        ArtifactError: if the archive is damaged, or an entry would land elsewhere.
+    """
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".unzip-") as scratch:
+        content = Path(scratch) / "content"
+        content.mkdir()
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                for entry in opened.infolist():
+                    _extract(opened, entry, content)
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise ArtifactError(f"{archive.name} cannot be unpacked: {error}") from error
+        if destination.exists():
+            shutil.rmtree(destination)
+        content.rename(destination)
+
+
+def zip_folder(folder: Path, destination: Path) -> None:
+    """Pack ``folder`` as the CDK publishes a folder asset: same content, same bytes.
+
+    The entries are sorted files, with their modes and the date 1980-01-01:
+    https://github.com/aws/aws-cdk-cli/blob/main/packages/@aws-cdk/cdk-assets-lib/lib/private/archive.ts
+    """
+    partial = destination.with_name(f".{destination.name}.part")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
+            entry.external_attr = (stat.S_IFREG | stat.S_IMODE(file.stat().st_mode)) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, file.read_bytes(), compresslevel=1)
+    partial.replace(destination)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [
+        Path(parent) / name
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+    ]
+
+
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, destination: Path) -> None:
+    mode = entry.external_attr >> 16
+    path = PurePosixPath(entry.filename)
+    outside = path.is_absolute() or ".." in path.parts or "\\" in entry.filename
+    if outside or stat.S_ISLNK(mode):
+        raise ArtifactError(f"{archive.filename}: unsafe entry {entry.filename!r}")
+    target = destination / path
+    if entry.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(entry) as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    target.chmod(0o555 if mode & stat.S_IXUSR else 0o444)
+
+
+def _remove_other_folders(kept: Path) -> None:
+    for folder in kept.parent.iterdir():
+        if folder != kept:
+            shutil.rmtree(folder)

@@ -1,0 +1,162 @@
+"""The life of one component: installed, run, restarted after errors, broken, stopped.
+
+The states and the rule of three errors are those of the classic nucleus:
+https://github.com/aws-greengrass/aws-greengrass-nucleus/blob/main/src/main/java/com/aws/greengrass/lifecyclemanager/Lifecycle.java
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from .process import ProcessGroup
+
+MAX_ERRORS = 3
+"""So many errors in the same step leave a component broken."""
+ERROR_RESET_SECONDS = 3600.0
+"""After so long without an error, earlier ones no longer count."""
+SHELL = ("/bin/sh", "-c")
+
+
+class State(Enum):
+    """What a component is doing."""
+
+    NEW = "being installed"
+    RUNNING = "running"
+    ERRORED = "errored"
+    BROKEN = "broken"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """A component entered a state at the time ``at`` (``time.monotonic``)."""
+
+    component: str
+    state: State
+    at: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Script:
+    """One lifecycle step, ready for the shell. ``timeout`` is in seconds; None is for ever."""
+
+    step: str
+    text: str
+    environment: Mapping[str, str]
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class ComponentPlan:
+    """All that it takes to run a component whose artifacts are in place."""
+
+    component: str
+    folder: Path
+    log: Path
+    install: Script | None
+    run: Script | None
+
+
+class ComponentLifecycle:
+    """Runs one component on a thread of its own until it ends, breaks or is stopped."""
+
+    def __init__(
+        self,
+        plan: ComponentPlan,
+        on_change: Callable[[StateChange], None],
+        *,
+        stop_grace: float,
+    ) -> None:
+        self._plan = plan
+        self._on_change = on_change
+        self._stop_grace = stop_grace
+        self._stopping = False
+        self._reported_error = False
+        self._thread = threading.Thread(
+            target=self._live, name=f"lifecycle-{plan.component}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin with the install step."""
+        self._plan.folder.mkdir(parents=True, exist_ok=True)
+        self._plan.log.parent.mkdir(parents=True, exist_ok=True)
+        self._plan.log.write_bytes(b"")
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Have the component's processes end; :meth:`join` waits until they did."""
+        self._stopping = True
+
+    def join(self) -> None:
+        """Wait until nothing of the component runs any more."""
+        self._thread.join()
+
+    def report_error(self) -> None:
+        """Treat the running step as failed, as its component asks by UpdateState."""
+        self._reported_error = True
+
+    def _live(self) -> None:
+        for script, state in ((self._plan.install, State.NEW), (self._plan.run, State.RUNNING)):
+            if script is not None and not self._carry_out(script, state):
+                return
+        self._change(State.FINISHED)
+
+    def _carry_out(self, script: Script, state: State) -> bool:
+        """Run ``script`` until it succeeds; False if the component broke or is being stopped."""
+        errors: list[float] = []
+        while True:
+            self._change(state)
+            reason = self._execute(script)
+            if self._stopping:
+                self._change(State.STOPPED)
+                return False
+            if not reason:
+                return True
+            now = time.monotonic()
+            if errors and now - errors[-1] >= ERROR_RESET_SECONDS:
+                errors.clear()
+            errors.append(now)
+            if len(errors) >= MAX_ERRORS:
+                self._change(State.BROKEN, reason)
+                return False
+            self._change(State.ERRORED, reason)
+
+    def _execute(self, script: Script) -> str:
+        """Run ``script`` once; return why it failed, or nothing."""
+        self._reported_error = False
+        with self._plan.log.open("a") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {script.step} begins\n")
+        try:
+            process = ProcessGroup(
+                [*SHELL, script.text],
+                folder=self._plan.folder,
+                environment=script.environment,
+                log=self._plan.log,
+            )
+        except OSError as error:
+            return f"{script.step} could not start: {error}"
+        code = process.wait(self._unwanted, script.timeout)
+        if code is None:
+            process.stop(self._stop_grace)
+        return self._verdict(script, code)
+
+    def _unwanted(self) -> bool:
+        return self._stopping or self._reported_error
+
+    def _verdict(self, script: Script, code: int | None) -> str:
+        if code is not None:
+            return f"{script.step} ended with exit code {code}" if code else ""
+        if self._reported_error:
+            return f"{script.step} reported ERRORED"
+        return f"{script.step} did not end within {script.timeout:g} s" if script.timeout else ""
+
+    def _change(self, state: State, reason: str = "") -> None:
+        self._on_change(StateChange(self._plan.component, state, time.monotonic(), reason))

@@ -1,0 +1,87 @@
+"""One run of a lifecycle script, in a session of its own so that all of it can be stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_POLL_SECONDS = 0.03
+_AFTER_KILL_SECONDS = 2.0
+"""A killed process ends as soon as the kernel lets it; longer than this nobody waits."""
+
+
+class ProcessGroup:
+    """A command and whatever it starts; :meth:`stop` leaves none of it."""
+
+    def __init__(
+        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
+    ) -> None:
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The number of the process, and of its group."""
+        return self._process.pid
+
+    def wait(self, unwanted: Callable[[], bool], timeout: float | None = None) -> int | None:
+        """Return the exit code, or None if ``timeout`` seconds pass or it is ``unwanted`` first.
+
+        What a command that ended has left running is stopped.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while (code := self._process.poll()) is None:
+            if unwanted() or (end is not None and time.monotonic() >= end):
+                return None
+            time.sleep(_POLL_SECONDS)
+        self._kill()
+        return code
+
+    def stop(self, grace: float) -> None:
+        """Ask the group to end, and kill what still lives ``grace`` seconds later."""
+        self._signal(signal.SIGTERM)
+        self._await_end(grace)
+        self._kill()
+
+    def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+        self._await_end(_AFTER_KILL_SECONDS)
+
+    def _await_end(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._lives() and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+
+    def _lives(self) -> bool:
+        return self._process.poll() is None or _group_lives(self.pid)
+
+    def _signal(self, number: int) -> None:
+        """Signal the group, if anything of it lives; its number may belong to others later."""
+        if self._lives():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+
+def _group_lives(group: int) -> bool:
+    """Return whether a process of ``group`` runs; a zombie may wait long for its new parent."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = entry.read_text().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # It ended while we looked.
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return False

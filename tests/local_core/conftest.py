@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_core.ipc.dialect import LITE
+from local_core.nucleus.core import socket_folder
+from tests.local_core.support import Bench, eventually
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    folder = socket_folder()
+    yield folder / "ipc.socket"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def bench(socket_path: Path) -> Iterator[Bench]:
+    with Bench(socket_path).served() as bench:
+        yield bench
+
+
+@pytest.fixture
+def lite(socket_path: Path) -> Iterator[Bench]:
+    with Bench(socket_path, LITE).served() as bench:
+        yield bench
+
+
+@pytest.fixture(autouse=True)
+def no_threads_left() -> Iterator[None]:
+    """Every thread that a test made us start has ended with it."""
+    yield
+    ours = ("ipc-", "lifecycle-")
+    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith(ours)])

@@ -1,0 +1,174 @@
+"""``python -m local_core infer`` as a user runs it: a process, its two streams, its exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from models import store
+
+REPOSITORY = Path(__file__).parents[2]
+CLASSIFIER = "efficientnet-lite0-imagenet"
+DETECTOR = "ssdlite-mobilenet-v2-coco"
+
+# Fields of cyan, magenta, yellow and black, as an Adobe CMYK JPEG; OpenCV writes none.
+CMYK_JPEG = Path(__file__).with_name("cmyk.jpg")
+
+
+def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "local_core", "infer", *(str(a) for a in arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def payloads(done: subprocess.CompletedProcess[str]) -> list[Any]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def refused(*arguments: object) -> str:
+    """Return the one line, the last on stderr, with which a run is refused."""
+    done = infer(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.startswith("infer: ")] == lines[-1:]
+    return lines[-1]
+
+
+def arguments(images: object, model: object = None, profile: object = CLASSIFIER) -> list[object]:
+    folder = store.unpacked(CLASSIFIER) if model is None else model
+    return ["--model", folder, "--profile", profile, "--images", images]
+
+
+@pytest.fixture
+def mixed_folder(tmp_path: Path, photographs: Path) -> Path:
+    """A folder as users have them: odd but readable images among files that are none."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    coffee = cv2.imread(str(photographs / "coffee.jpg"))
+    assert coffee is not None
+    data = (photographs / "coffee.jpg").read_bytes()
+    (folder / "a_text.jpg").write_text("I am not an image\n")
+    (folder / "b_truncated.jpg").write_bytes(data[: len(data) // 2])
+    alpha = np.dstack([coffee, np.full(coffee.shape[:2], 128, np.uint8)])
+    for name, image in {
+        "c_one_pixel.png": coffee[:1, :1],
+        "d_sixteen_bits.png": coffee.astype(np.uint16) * 257,
+        "e_grey.png": cv2.cvtColor(coffee, cv2.COLOR_BGR2GRAY),
+        "f_alpha.png": alpha,
+        "h_plain.png": coffee,
+    }.items():
+        cv2.imwrite(str(folder / name), image)
+    shutil.copy(CMYK_JPEG, folder / "g_cmyk.jpg")
+    return folder
+
+
+def test_a_folder_gives_a_line_a_readable_image_and_names_the_others(mixed_folder: Path) -> None:
+    done = infer(*arguments(mixed_folder))
+    assert done.returncode == 0
+    lines = payloads(done)
+    assert len(lines) == 6
+    assert "a_text.jpg" in done.stderr
+    assert "b_truncated.jpg" in done.stderr
+    assert "8 frames: 6 predicted, 2 failed" in done.stderr
+    _, sixteen, _, alpha, _, plain = lines
+    assert sixteen == alpha == plain
+    assert plain[0]["prediction"] == "n07920052 espresso"
+
+
+def test_both_models_name_what_is_in_the_photographs(photographs: Path) -> None:
+    detector = arguments(photographs, store.unpacked(DETECTOR), DETECTOR)
+    astronaut, camera, chelsea, coffee = payloads(infer(*detector))
+    assert "person" in [item["prediction"] for item in astronaut]
+    assert camera[0]["prediction"] == "person"
+    assert chelsea[0]["prediction"] == "cat"
+    assert {"cup", "dining table"} <= {item["prediction"] for item in coffee}
+    *_, chelsea, coffee = payloads(infer(*arguments(photographs)))
+    assert chelsea[0]["prediction"].split(" ", 1)[1] in {
+        *("tiger cat", "Egyptian cat", "tabby, tabby cat")
+    }
+    assert coffee[0]["prediction"].endswith("espresso")
+
+
+def test_frames_go_round_and_the_envelope_numbers_them(photographs: Path) -> None:
+    done = infer(*arguments(photographs / "c*.jpg"), "--frames", 5, "--message-format", "envelope")
+    names = [Path(line["frame"]["source"]).stem for line in payloads(done)]
+    assert names == ["camera", "chelsea", "coffee", "camera", "chelsea"]
+    assert [line["frame"]["id"] for line in payloads(done)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("pack", ["gztar", "zip"])
+def test_an_archive_predicts_what_its_folder_does(
+    tmp_path: Path, photographs: Path, pack: str
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "model"), pack, store.unpacked(CLASSIFIER))
+    images = photographs / "coffee.jpg"
+    assert infer(*arguments(images, archive)).stdout == infer(*arguments(images)).stdout
+
+
+def test_the_packed_demo_model_is_unpacked_by_itself(photographs: Path) -> None:
+    done = infer(*arguments(photographs / "coffee.jpg", REPOSITORY / "models" / CLASSIFIER))
+    assert done.returncode == 0
+    assert len(payloads(done)) == 1
+
+
+def test_without_digests_a_sound_model_still_predicts(tmp_path: Path, photographs: Path) -> None:
+    model = Path(shutil.copytree(store.unpacked(CLASSIFIER), tmp_path / "model"))
+    (model / "SHA256SUMS").unlink()
+    assert len(payloads(infer(*arguments(photographs / "coffee.jpg", model)))) == 1
+
+
+def test_a_library_damaged_where_no_check_sees_it_is_one_line(
+    tmp_path: Path, photographs: Path
+) -> None:
+    model = Path(shutil.copytree(store.unpacked(CLASSIFIER), tmp_path / "model"))
+    (model / "SHA256SUMS").unlink()
+    library = model / "compiled.so"
+    data = library.read_bytes()
+    middle = len(data) // 4
+    library.write_bytes(data[:middle] + bytes(len(data) // 2) + data[middle + len(data) // 2 :])
+    assert str(model) in refused(*arguments(photographs, model))
+
+
+def test_bad_values_are_named_in_one_line(tmp_path: Path, photographs: Path) -> None:
+    assert "'none.tar.gz'" in refused(*arguments(photographs, "none.tar.gz"))
+    assert "modelProfile='coco'" in refused(*arguments(photographs, profile="coco"))
+    assert "imageSource='none'" in refused(*arguments("none"))
+    assert "is it the profile" in refused(*arguments(photographs, profile=DETECTOR))
+    (tmp_path / "bad.jpg").write_text("no")
+    assert "none of 1 could be read" in refused(*arguments(tmp_path))
+
+
+def test_a_missing_label_is_named(tmp_path: Path, photographs: Path) -> None:
+    profiles = REPOSITORY / "edge_functions" / "dlr_inference" / "inference" / "profiles"
+    values = json.loads((profiles / f"{CLASSIFIER}.json").read_text())
+    labels = (profiles / values["labels"]).read_text().splitlines()[:-1]
+    (tmp_path / "short.txt").write_text("\n".join(labels))
+    path = tmp_path / "short.json"
+    path.write_text(json.dumps({**values, "labels": "short.txt"}))
+    assert "has 1000 classes, its labels have 999" in refused(*arguments(photographs, profile=path))
+
+
+def test_sigterm_ends_with_whole_lines_and_status_zero(photographs: Path) -> None:
+    command = [sys.executable, "-m", "local_core", "infer", *map(str, arguments(photographs))]
+    with subprocess.Popen(
+        [*command, "--frames", "100000"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        rest = process.stdout.read()
+    assert process.returncode == 0
+    assert rest == "" or rest.endswith("]\n")
