@@ -1,0 +1,46 @@
+"""Ratios and their spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ratios taken pair by pair: their median, and the smallest and largest."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
+    """Return the ratio first / second of interleaved ``pairs``."""
+    values = [first / second for first, second in pairs]
+    return Ratio(statistics.median(values), min(values), max(values))
+
+
+def interleaved(
+    first: Callable[[], object], second: Callable[[], object], *, pairs: int, block: int
+) -> list[tuple[float, float]]:
+    """Time both in turns, ``block`` calls each; return seconds a call, ``pairs`` times.
+
+    Each pair runs in the opposite order of the one before, so that drift favours neither.
+    """
+    timed: list[tuple[float, float]] = []
+    for index in range(pairs):
+        order = (first, second) if index % 2 == 0 else (second, first)
+        seconds = {}
+        for function in order:
+            started = perf_counter()
+            for _ in range(block):
+                function()
+            seconds[function] = (perf_counter() - started) / block
+        timed.append((seconds[first], seconds[second]))
+    return timed
