@@ -1,10 +1,12 @@
 """The bare runtime: loads a model and calls ``DLRModel.run`` on a ready input, a line a run.
 
-Usage: ``python bench/bare.py FOLDER INPUT_NAME SHAPE RUNS``. It imports nothing of this project.
+Usage: ``python bench/bare.py FOLDER INPUT_NAME SHAPE RUNS [MODULE]``. It imports nothing of this
+project; ``MODULE`` is imported as well, to see what that alone costs.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 
@@ -17,7 +19,9 @@ def main() -> None:
     import dlr
     import numpy as np
 
-    folder, name, shape, runs = sys.argv[1:]
+    folder, name, shape, runs, *modules = sys.argv[1:]
+    for module in modules:
+        importlib.import_module(module)
     model = dlr.DLRModel(folder, "cpu")
     ready = np.zeros([int(extent) for extent in shape.split(",")], np.float32)
     for _ in range(int(runs)):

@@ -17,16 +17,20 @@ _STEADY_LINES = 60
 
 def ours(name: str, image: Path, frames: int) -> list[str]:
     """Return the command that predicts ``image`` as often as ``frames`` says, a line a frame."""
-    command = [sys.executable, "-m", "local_core", "infer", "--model", str(store.unpacked(name))]
-    return [*command, "--profile", name, "--images", str(image), "--frames", str(frames)]
+    script = str(Path(__file__).with_name("predict.py"))
+    return [sys.executable, script, str(store.unpacked(name)), name, str(image), str(frames)]
 
 
-def bare(name: str, frames: int) -> list[str]:
-    """Return the command that runs the bare runtime on a ready input, a line a run."""
+def bare(name: str, frames: int, *, opencv: bool = False) -> list[str]:
+    """Return the command that runs the bare runtime on a ready input, a line a run.
+
+    With ``opencv``, it imports OpenCV as well, which every program that takes images must.
+    """
     spec = load_profile(name).input
     shape = ",".join(str(extent) for extent in spec.shape)
     script = str(Path(__file__).with_name("bare.py"))
-    return [sys.executable, script, str(store.unpacked(name)), spec.name, shape, str(frames)]
+    command = [sys.executable, script, str(store.unpacked(name)), spec.name, shape, str(frames)]
+    return [*command, "cv2"] if opencv else command
 
 
 def seconds_to_first_line(command: Sequence[str], threads: int) -> float:

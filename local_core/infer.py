@@ -5,22 +5,18 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
 import click
 
-from inference.artifact import open_artifact
-from inference.assembly import build_pipeline
 from inference.errors import ModelError
+from inference.loading import LoadedModel, load_model
 from inference.profile import load_profile
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
-from inference.sources import open_source
-from models import store
 
 _log = logging.getLogger("infer")
 
@@ -42,24 +38,32 @@ def infer(model: str, profile: str, images: str, frames: int | None, message_for
         core_name="local", image_source=images, inference_interval=0, message_format=message_format
     )
     try:
-        with tempfile.TemporaryDirectory(prefix="infer-") as work:
-            failed = _predict(settings, model, profile, frames, Path(work))
+        with ExitStack() as cleanup:
+            loaded = _load(Path(model), profile, cleanup)
+            failed = _predict(settings, loaded, frames)
     except (ConfigurationError, ModelError, OSError) as error:
         raise SystemExit(f"infer: {error}") from None
     sys.exit(failed)
 
 
-def _predict(
-    settings: InferenceSettings, model: str, profile: str, frames: int | None, work: Path
-) -> str | None:
+def _load(model: Path, profile: str, cleanup: ExitStack) -> LoadedModel:
+    """Load ``model``; an archive is unpacked into a folder that ``cleanup`` removes."""
+    known_profile = load_profile(profile)
+    work = folder = _model_path(model)
+    if not folder.is_dir():
+        from tempfile import TemporaryDirectory
+
+        work = Path(cleanup.enter_context(TemporaryDirectory(prefix="infer-")))
+    return load_model(folder, work, known_profile, "cpu")
+
+
+def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
-    pipeline = build_pipeline(
-        settings,
-        load_profile(profile),
-        open_artifact(_model_path(Path(model)), work),
-        _write_line,
-        source=open_source(settings.image_source, repeat=frames is not None),
-    )
+    from inference.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from inference.sources import open_source
+
+    source = open_source(settings.image_source, repeat=frames is not None)
+    pipeline = build_pipeline(settings, loaded, source, _write_line)
     with _stopped_by_signals(pipeline.stop):
         pipeline.run(frames)
     counters = pipeline.counters
@@ -73,7 +77,9 @@ def _predict(
 
 def _model_path(path: Path) -> Path:
     """Return ``path``, or the unpacked artifact if it is the packed form of a demo model."""
-    if (path / store.PACKED_DIGESTS).is_file():
+    if (path / "SHA256SUMS.packed").is_file():
+        from models import store
+
         return store.unpacked(path.resolve().name)
     if not path.exists():
         raise ConfigurationError([Fault("--model", str(path), "there is no such file or folder")])

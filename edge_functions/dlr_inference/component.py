@@ -64,16 +64,21 @@ def run(work: Path, model: Path, profile_name: str) -> None:
     environment = environment_path(work, REQUIREMENTS)
     if Path(sys.prefix) != environment and is_complete(environment):
         _replace_process(environment)
-    from inference.assembly import build_pipeline
     from inference.greengrass_ipc import Nucleus
+    from inference.loading import load_model
 
+    profile = load_profile(profile_name)
     nucleus = Nucleus()
     settings = InferenceSettings.from_configuration(nucleus.configuration())
+    loaded = load_model(model, work, profile, settings.accelerator)
+    from inference.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from inference.sources import open_source
+
     topic = prediction_topic(settings.core_name)
     pipeline = build_pipeline(
         settings,
-        load_profile(profile_name),
-        open_artifact(model, work),
+        loaded,
+        open_source(settings.image_source, repeat=True),
         lambda payload: nucleus.publish_to_iot_core(topic, payload),
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from inference.artifact import check_artifact
+from edge_functions import CODE_FOLDER
 from inference.assembly import build_pipeline
 from inference.errors import FrameError, ModelError
+from inference.loading import LoadedModel, load_model
 from inference.messages import FrameResult, encode_list
 from inference.pipeline import Pipeline
 from inference.profile import load_profile, profile_path
@@ -29,8 +32,17 @@ def pipeline(
     published: list[bytes], source: FrameSource | None = None, interval: float = 0
 ) -> Pipeline:
     settings = InferenceSettings(core_name="test", inference_interval=interval)
-    artifact = check_artifact(store.unpacked(NAME))
-    return build_pipeline(settings, load_profile(NAME), artifact, published.append, source=source)
+    frames = FileSource("static", repeat=True) if source is None else source
+    return build_pipeline(settings, loaded(NAME), frames, published.append)
+
+
+def loaded(profile: str) -> LoadedModel:
+    return load_model(store.unpacked(NAME), Path("unused"), load_profile(profile), "cpu")
+
+
+def refuse_to_build(profile: str, settings: InferenceSettings = SETTINGS) -> None:
+    source = FileSource("static", repeat=True)
+    build_pipeline(settings, loaded(profile), source, lambda payload: None)
 
 
 class Unsteady(FrameSource):
@@ -98,9 +110,8 @@ def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
 
 
 def test_a_profile_of_another_model_is_refused_before_any_frame() -> None:
-    artifact = check_artifact(store.unpacked(NAME))
     with pytest.raises(ModelError, match="is it the profile of this model"):
-        build_pipeline(SETTINGS, load_profile("gluoncv-ssd-voc"), artifact, lambda payload: None)
+        refuse_to_build("gluoncv-ssd-voc")
 
 
 def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -> None:
@@ -109,14 +120,15 @@ def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"needs three outputs.*the model returned \[1, 1000\]"):
-        build_pipeline(
-            SETTINGS, load_profile(path), check_artifact(store.unpacked(NAME)), lambda payload: None
-        )
+        refuse_to_build(str(path))
 
 
 def test_a_class_that_no_label_has_is_refused() -> None:
     settings = InferenceSettings(core_name="test", classes=("unicorn",))
     with pytest.raises(ConfigurationError, match="'unicorn' is none"):
-        build_pipeline(
-            settings, load_profile(NAME), check_artifact(store.unpacked(NAME)), lambda payload: None
-        )
+        refuse_to_build(NAME, settings)
+
+
+def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:
+    code = "import sys, inference.loading; sys.exit('cv2' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)

@@ -52,7 +52,7 @@ def test_predictions_are_shown_and_the_core_stops(
     outcome = new_session().run(assembly, frames=3)
     assert len(outcome.predictions) == 3
     assert outcome.install_began <= outcome.run_began <= outcome.predictions[0]
-    assert capfd.readouterr().out.count(f"{TOPIC} {CAT}") == 3
+    assert capfd.readouterr().out.count(f"{TOPIC}: {CAT}") == 3
 
 
 def test_environment_of_the_user_does_not_reach_the_component(

@@ -10,7 +10,6 @@ from typing import Mapping
 from .compiled import Shape, check_compiled, is_model_library
 from .digests import check_digests, digests_of
 from .errors import ModelError
-from .unpacking import unpack
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,11 @@ def open_artifact(path: Path, work: Path) -> ModelArtifact:
     Raises:
         ModelError: in one line that names the path or the file within it, and what is wrong.
     """
-    return check_artifact(model_folder(path if path.is_dir() else unpack(path, work)))
+    if path.is_dir():
+        return check_artifact(model_folder(path))
+    from .unpacking import unpack  # with its archive libraries, only where they are needed
+
+    return check_artifact(model_folder(unpack(path, work)))
 
 
 def model_folder(folder: Path) -> Path:

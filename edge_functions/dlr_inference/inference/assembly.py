@@ -1,54 +1,43 @@
-"""Puts a pipeline together from settings, profile and artifact; the same for every entry point."""
+"""Puts a pipeline together from settings, profile and model; the same for every entry point."""
 
 from __future__ import annotations
 
 import logging
 
 from . import messages
-from .artifact import ModelArtifact
 from .errors import ModelError
 from .geometry import fit
-from .model import DlrModel, try_in_child
+from .loading import LoadedModel
 from .pipeline import Pipeline
-from .postprocess import Postprocessor
+from .postprocess import Outputs, Postprocessor
 from .preprocess import Preprocessor
 from .profile import ModelProfile
 from .schema import ConfigurationError, Fault
 from .settings import InferenceSettings
 from .sinks import PredictionSink, Publish
-from .sources import FrameSource, open_source
+from .sources import FrameSource
 
 _log = logging.getLogger(__name__)
 
 
 def build_pipeline(
-    settings: InferenceSettings,
-    profile: ModelProfile,
-    artifact: ModelArtifact,
-    publish: Publish,
-    *,
-    source: FrameSource | None = None,
+    settings: InferenceSettings, loaded: LoadedModel, source: FrameSource, publish: Publish
 ) -> Pipeline:
-    """Load and warm up the model, and connect it with its source and the prediction sink.
-
-    Without ``source``, opens the one that ``settings`` name, repeated for ever.
+    """Connect ``source``, the model that was ``loaded``, and the prediction sink.
 
     Raises:
-        ConfigurationError: if a class to publish is not among the labels, or the source is nothing.
-        ModelError: if the model cannot be loaded, or is not what its profile says.
+        ConfigurationError: if a class to publish is not among the labels.
+        ModelError: if the model is not what its profile says.
     """
+    profile, artifact, model = loaded.profile, loaded.artifact, loaded.model
     check_classes(settings, profile)
-    opened = open_source(settings.image_source, repeat=True) if source is None else source
-    if not artifact.has_digests:
-        try_in_child(artifact.folder, profile.input, settings.accelerator)
-    model = DlrModel(artifact, profile.input, settings.accelerator)
     postprocess = Postprocessor(
         profile,
         confidence_threshold=settings.confidence_threshold,
         top_k=settings.top_k,
         classes=settings.classes,
     )
-    _check_outputs(model, postprocess, profile)
+    _check_outputs(loaded.first_outputs, postprocess, profile)
     _log.info(
         "model %s, sha256 %s, on %s, DLR %s with libdlr %s",
         profile.name,
@@ -64,7 +53,7 @@ def build_pipeline(
         model_sha256=artifact.sha256,
     )
     return Pipeline(
-        source=opened,
+        source=source,
         preprocess=Preprocessor(profile.input),
         model=model,
         postprocess=postprocess,
@@ -85,10 +74,10 @@ def check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
         )
 
 
-def _check_outputs(model: DlrModel, postprocess: Postprocessor, profile: ModelProfile) -> None:
-    """Warm the model up, and see that its outputs are of the profile's kind before any frame is."""
+def _check_outputs(outputs: Outputs, postprocess: Postprocessor, profile: ModelProfile) -> None:
+    """See that the outputs of a first run are of the profile's kind, before any frame is."""
     way = fit(profile.input, profile.input.width, profile.input.height)
     try:
-        postprocess(model.warm_up(), way)
+        postprocess(outputs, way)
     except ValueError as error:
         raise ModelError(f"profile {profile.name}: {error}") from None

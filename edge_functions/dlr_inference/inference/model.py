@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import logging
-import subprocess
 import sys
 import threading
 import types
@@ -98,7 +99,9 @@ class DlrModel:
 
     def warm_up(self) -> list[Any]:
         """Run once on zeros, so that the first frame is as fast as the rest; return the outputs."""
-        return self.run(np.zeros(self._spec.shape, self._spec.dtype))
+        outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
+        _return_freed_memory()
+        return outputs
 
     def _check_shape_of_graph(self) -> None:
         shapes = self._artifact.input_shapes
@@ -129,6 +132,12 @@ class DlrModel:
         )
 
 
+def _return_freed_memory() -> None:
+    """Give back what loading needed and freed: glibc keeps it, several megabytes a model."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:
     """Load and run the model in a child process: damage that no check sees may end the process.
 
@@ -145,6 +154,8 @@ def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
 
     For many faults DLR's exception is empty and the reason stands on the stderr of the process.
     """
+    import subprocess  # only a model that cannot be vouched for, or that failed, pays for it
+
     shape = ",".join(str(extent) for extent in spec.shape)
     command = [sys.executable, "-m", "inference.trial", str(folder), accelerator]
     try:

@@ -1,0 +1,36 @@
+"""The component's way from start to predictions, without a nucleus: a line a prediction.
+
+Usage: ``python bench/predict.py FOLDER PROFILE IMAGE FRAMES``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "edge_functions" / "dlr_inference"))
+
+from inference.loading import load_model
+from inference.profile import load_profile
+from inference.settings import InferenceSettings
+
+
+def main() -> None:
+    """Predict as often as the arguments say."""
+    folder, profile, image, frames = sys.argv[1:]
+    settings = InferenceSettings(core_name="bench", image_source=image, inference_interval=0)
+    loaded = load_model(Path(folder), Path(folder), load_profile(profile), settings.accelerator)
+    from inference.assembly import build_pipeline
+    from inference.sources import open_source
+
+    build_pipeline(settings, loaded, open_source(image, repeat=True), write_line).run(int(frames))
+
+
+def write_line(payload: bytes) -> None:
+    """Write one payload to stdout at once."""
+    sys.stdout.buffer.write(payload + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
