@@ -43,7 +43,7 @@ $(VENV)/.installed: requirements-dev.txt
 	@echo "Setting up Python packages in $(VENV) …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@python -m pip install --quiet --progress-bar on --requirement $<
+	@python -m pip install --requirement $<
 	@touch $@
 
 node_modules/.installed: package-lock.json

@@ -41,19 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def install(work: Path, model: Path, profile: str) -> None:
-    """Make the Python environment, unpack the model, and try it out in a process of its own.
+    """Make the Python environment, and unpack and check the model.
 
     Idempotent and quick the second time, since a nucleus installs at each of its starts.
     """
     load_profile(profile)
     environment = make_environment(work, REQUIREMENTS)
-    if Path(sys.prefix) != environment:
-        _replace_process(environment)
     artifact = open_artifact(model, work)
-    if not artifact.has_digests:
-        from inference.model import try_in_child
-
-        try_in_child(artifact.folder, load_profile(profile).input)
+    if work in artifact.folder.parents and not artifact.has_digests:
         record_digests(artifact.folder)
     remove_leftovers(work, artifact.folder)
     _log.info("installed: %s, %s", environment, artifact.folder)
@@ -70,7 +65,7 @@ def run(work: Path, model: Path, profile_name: str) -> None:
     profile = load_profile(profile_name)
     nucleus = Nucleus()
     settings = InferenceSettings.from_configuration(nucleus.configuration())
-    loaded = load_model(model, work, profile, settings.accelerator)
+    loaded = load_model(model, work, profile, settings.accelerator, try_once=True)
     from inference.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
     from inference.sources import open_source
 

@@ -129,6 +129,13 @@ def test_a_class_that_no_label_has_is_refused() -> None:
         refuse_to_build(NAME, settings)
 
 
+def test_a_component_tries_each_model_once_in_a_child(tmp_path: Path) -> None:
+    for _ in range(2):
+        load_model(store.unpacked(NAME), tmp_path, load_profile(NAME), "cpu", try_once=True)
+    [mark] = tmp_path.iterdir()
+    assert mark.name.startswith("tried-cpu-")
+
+
 def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:
     code = "import sys, inference.loading; sys.exit('cv2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)

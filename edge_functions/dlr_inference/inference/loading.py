@@ -33,10 +33,13 @@ class LoadedModel:
     first_outputs: list[Any]
 
 
-def load_model(path: Path, work: Path, profile: ModelProfile, accelerator: str) -> LoadedModel:
+def load_model(
+    path: Path, work: Path, profile: ModelProfile, accelerator: str, *, try_once: bool = False
+) -> LoadedModel:
     """Check, load and warm up the artifact at ``path``; an archive is unpacked into ``work``.
 
-    An artifact without digests is tried in a child process first.
+    An artifact without digests is tried in a child process first, and with ``try_once`` every one
+    is that ``work`` has no mark of: it may be sound and still need what this processor lacks.
 
     Raises:
         ModelError: if the model cannot be used.
@@ -45,8 +48,11 @@ def load_model(path: Path, work: Path, profile: ModelProfile, accelerator: str) 
     from .model import DlrModel, try_in_child
 
     artifact = checking.result()
-    if not artifact.has_digests:
+    mark = work / f"tried-{accelerator}-{artifact.sha256[:16]}"
+    if (try_once and not mark.exists()) or not artifact.has_digests:
         try_in_child(artifact.folder, profile.input, accelerator)
+        if try_once:
+            mark.touch()
     importing = _Beside(lambda: importlib.import_module(f"{__package__}.assembly"))
     model = DlrModel(artifact, profile.input, accelerator)
     first_outputs = model.warm_up()
