@@ -17,6 +17,7 @@ import numpy as np
 
 from bench.statistics import interleaved, ratio
 from inference.artifact import check_artifact
+from inference.feedback.scores import Scores
 from inference.images import decode
 from inference.messages import FrameResult, encode_list
 from inference.model import DlrModel
@@ -27,6 +28,8 @@ from inference.profile import InputSpec, ModelProfile, load_profile
 from inference.sinks import PredictionSink
 from inference.sources import FileSource
 from models import store
+
+NO_SCORES = Scores((), (), True)
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def rest_of_a_frame(profile: ModelProfile, image: Path, outputs: list[Any]) -> C
         frame = decode(image.read_bytes(), str(image))
         _, way = preprocess(frame)
         predictions = postprocess(outputs, way)
-        return encode_list(FrameResult(1, "", 1, 1, 0.0, predictions, {}))
+        return encode_list(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: NO_SCORES))
 
     return rest
 

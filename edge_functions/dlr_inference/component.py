@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from inference.artifact import open_artifact
 from inference.digests import record_digests
 from inference.environment import environment_path, is_complete, make_environment, python_of
 from inference.errors import ModelError
-from inference.names import prediction_topic
 from inference.profile import load_profile
 from inference.schema import ConfigurationError
-from inference.settings import InferenceSettings
 from inference.unpacking import remove_leftovers
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
@@ -59,33 +55,9 @@ def run(work: Path, model: Path, profile_name: str) -> None:
     environment = environment_path(work, REQUIREMENTS)
     if Path(sys.prefix) != environment and is_complete(environment):
         _replace_process(environment)
-    from inference.greengrass_ipc import Nucleus
-    from inference.loading import load_model
+    from inference import v2
 
-    profile = load_profile(profile_name)
-    nucleus = Nucleus()
-    settings = InferenceSettings.from_configuration(nucleus.configuration())
-    loaded = load_model(model, work, profile, settings.accelerator, try_once=True)
-    from inference.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
-    from inference.sources import open_source
-
-    topic = prediction_topic(settings.core_name)
-    pipeline = build_pipeline(
-        settings,
-        loaded,
-        open_source(settings.image_source, repeat=True),
-        lambda payload: nucleus.publish_to_iot_core(topic, payload),
-    )
-
-    def stop(number: int, _: Any) -> None:
-        _log.info("stopping on %s", signal.Signals(number).name)
-        pipeline.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    pipeline.run()
-    _log.info("stopped: %s", pipeline.counters)
-    nucleus.close()
+    v2.run(work, model, profile_name, seed=os.environ.get("FEEDBACK_SEED"))
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from inference.feedback.scores import Scores
 from inference.messages import EnvelopeEncoder, FrameResult, encode_list, encoder
 from inference.names import MAX_MESSAGE_BYTES
 from inference.postprocess import Prediction
@@ -25,6 +26,7 @@ def result(*predictions: Prediction, source: str = "photos/coffee.jpg") -> Frame
         captured_at=1_795_000_000.1239,
         predictions=predictions,
         latency_ms={"capture": 3.14159, "inference": 20.0},
+        scores=lambda: Scores((), (), True),
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from edge_functions import CODE_FOLDER
 from inference.assembly import build_pipeline
 from inference.errors import FrameError, ModelError
+from inference.feedback.scores import Scores
 from inference.loading import LoadedModel, load_model
 from inference.messages import FrameResult, encode_list
 from inference.pipeline import Pipeline
@@ -103,7 +104,7 @@ def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
     sink = PredictionSink(encode_list, refuse)
     frame = FileSource("static", repeat=False).read()
     assert frame is not None
-    result = FrameResult(1, "x", 1, 1, 0.0, [], {})
+    result = FrameResult(1, "x", 1, 1, 0.0, [], {}, lambda: Scores((), (), True))
     sink(frame, result)
     sink(frame, result)
     assert (sink.counters.sent, sink.counters.failed) == (0, 2)

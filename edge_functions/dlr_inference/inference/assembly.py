@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Sequence
 
 from . import messages
 from .errors import ModelError
 from .geometry import fit
 from .loading import LoadedModel
-from .pipeline import Pipeline
+from .pipeline import Pipeline, Sink
 from .postprocess import Outputs, Postprocessor
 from .preprocess import Preprocessor
 from .profile import ModelProfile
@@ -21,9 +22,14 @@ _log = logging.getLogger(__name__)
 
 
 def build_pipeline(
-    settings: InferenceSettings, loaded: LoadedModel, source: FrameSource, publish: Publish
+    settings: InferenceSettings,
+    loaded: LoadedModel,
+    source: FrameSource,
+    publish: Publish,
+    *,
+    sinks: Sequence[Sink] = (),
 ) -> Pipeline:
-    """Connect ``source``, the model that was ``loaded``, and the prediction sink.
+    """Connect ``source``, the model that was ``loaded``, the prediction sink, and other ``sinks``.
 
     Raises:
         ConfigurationError: if a class to publish is not among the labels.
@@ -57,7 +63,7 @@ def build_pipeline(
         preprocess=Preprocessor(profile.input),
         model=model,
         postprocess=postprocess,
-        sinks=[PredictionSink(encode, publish)],
+        sinks=[PredictionSink(encode, publish), *sinks],
         interval=settings.inference_interval,
     )
 

@@ -1,4 +1,4 @@
-"""Faults that end the process, and faults that cost one frame."""
+"""Faults that end the process, and faults that cost one frame or one message."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class ModelError(RuntimeError):
 
 class FrameError(RuntimeError):
     """One frame that cannot be used. It is counted and skipped; the next one may be good."""
+
+
+class RefusedError(OSError):
+    """A message that will never be taken, however often it is sent, such as an unauthorised one."""

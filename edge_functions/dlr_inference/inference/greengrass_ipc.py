@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any
+import contextlib
+import threading
+from typing import Any, Callable
 
+from .errors import RefusedError
 from .schema import ConfigurationError, Fault
 
 _SECONDS = 20
+_FINAL = ("UnauthorizedError", "InvalidArgumentsError", "InvalidTokenError")
+"""Errors by which the nucleus refuses a call for good; the connection stays usable."""
+_PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
+"""Errors of what is behind the nucleus; the connection stays usable."""
 
 
 class Nucleus:
-    """A connection to the nucleus over its IPC socket, which the client's environment names."""
+    """A connection to the nucleus over its IPC socket, which the client's environment names.
+
+    The client neither times out nor reconnects by itself: a call that takes too long, and any
+    error of the connection, make this class drop it and connect anew at the next call.
+    """
 
     def __init__(self) -> None:
         """Connect.
@@ -19,12 +29,9 @@ class Nucleus:
         Raises:
             OSError: if the nucleus cannot be reached or refuses the component.
         """
-        from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
-
-        try:
-            self._client = GreengrassCoreIPCClientV2()
-        except Exception as error:  # the client raises whatever its runtime does
-            raise OSError(f"the Greengrass nucleus cannot be reached: {error!r}") from None
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._connected()
 
     def configuration(self) -> dict[str, Any]:
         """Return the component's whole configuration.
@@ -33,7 +40,7 @@ class Nucleus:
             OSError: if the nucleus does not answer.
             ConfigurationError: if the configuration is not an object.
         """
-        values = self._call(self._client.get_configuration_async(key_path=[])).value
+        values = self._call(lambda client: client.get_configuration_async(key_path=[])).value
         if not isinstance(values, dict):
             raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
         return values
@@ -42,21 +49,44 @@ class Nucleus:
         """Publish ``payload`` with QoS 1.
 
         Raises:
-            OSError: if the nucleus refuses it, is offline, or does not answer.
+            RefusedError: if the component may not publish there.
+            OSError: if the nucleus is offline, or does not answer.
         """
         self._call(
-            self._client.publish_to_iot_core_async(topic_name=topic, qos="1", payload=payload)
+            lambda client: client.publish_to_iot_core_async(
+                topic_name=topic, qos="1", payload=payload
+            )
         )
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close()
 
-    def _call(self, future: Any) -> Any:
+    def _connected(self) -> Any:
+        from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+
+        with self._lock:
+            if self._client is None:
+                try:
+                    self._client = GreengrassCoreIPCClientV2()
+                except Exception as error:  # the client raises whatever its runtime does
+                    raise OSError(f"the nucleus cannot be reached: {error!r}") from None
+            return self._client
+
+    def _call(self, operation: Callable[[Any], Any]) -> Any:
         try:
-            return future.result(timeout=_SECONDS)
-        except FutureTimeout:
-            raise OSError(f"the Greengrass nucleus did not answer within {_SECONDS} s") from None
-        except Exception as error:  # the client raises its own errors for each refusal
-            message = getattr(error, "message", None) or repr(error)
-            raise OSError(f"the Greengrass nucleus refused: {message}") from None
+            return operation(self._connected()).result(timeout=_SECONDS)
+        except OSError:
+            raise
+        except Exception as error:  # the client has an exception class for each refusal
+            kind = type(error).__name__
+            message = f"{kind}: {getattr(error, 'message', None) or error}"
+            if kind in _FINAL:
+                raise RefusedError(f"the nucleus refused: {message}") from None
+            if kind not in _PASSING:
+                self.close()
+            raise OSError(f"the nucleus did not do it: {message}") from None

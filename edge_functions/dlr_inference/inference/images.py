@@ -22,6 +22,21 @@ IMAGE_SUFFIXES = (
 """Names of image files, in lower case, that a folder source reads."""
 
 
+def encode_jpeg(image: Any, name: str) -> bytes:
+    """Return an image, uint8 of shape (height, width, 3) in blue-green-red, as a JPEG file.
+
+    Raises:
+        FrameError: if OpenCV cannot make one, with ``name`` in the message.
+    """
+    try:
+        encoded, data = cv2.imencode(".jpg", image)
+    except (cv2.error, MemoryError) as error:
+        raise FrameError(f"{name}: cannot be encoded as JPEG: {error}") from None
+    if not encoded:
+        raise FrameError(f"{name}: cannot be encoded as JPEG")
+    return bytes(data)
+
+
 def decode(data: bytes, name: str) -> Any:
     """Return the image in ``data`` as uint8 of shape (height, width, 3), blue-green-red.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 import numpy as np
 
 from .names import MAX_MESSAGE_BYTES
 from .postprocess import Prediction
+
+if TYPE_CHECKING:
+    from .feedback.scores import Scores
 
 SCHEMA_VERSION = "1.0"
 _BOX_DECIMALS = 5
@@ -22,6 +25,7 @@ class FrameResult:
     """A frame's predictions, best first, with everything that the envelope says about them.
 
     ``captured_at`` is in seconds since the epoch; ``latency_ms`` holds milliseconds by stage.
+    ``scores`` works out what a feedback strategy sees, for whoever needs it.
     """
 
     frame_id: int
@@ -31,6 +35,7 @@ class FrameResult:
     captured_at: float
     predictions: Sequence[Prediction]
     latency_ms: Mapping[str, float]
+    scores: Callable[[], Scores]
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class EnvelopeEncoder:
 
     def __call__(self, result: FrameResult) -> Message:
         """Return ``result`` as a JSON object whose last key is ``predictions``."""
-        head = _json(
+        head = compact_json(
             {
                 "schemaVersion": SCHEMA_VERSION,
                 "timestamp": _timestamp(result.captured_at),
@@ -109,7 +114,7 @@ def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
 
 def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
     """Join ``items``, best first, as far as they fit; the rest is left out and counted."""
-    encoded = [_json(item).encode() for item in items]
+    encoded = [compact_json(item).encode() for item in items]
     room = MAX_MESSAGE_BYTES - len(head.encode()) - len(tail)
     kept = 0
     for item in encoded:
@@ -121,7 +126,8 @@ def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
     return Message(payload, len(items) - kept)
 
 
-def _json(value: object) -> str:
+def compact_json(value: object) -> str:
+    """Return ``value`` as JSON in which other scripts stand as they are, to save bytes."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

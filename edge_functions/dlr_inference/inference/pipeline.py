@@ -89,7 +89,8 @@ class Pipeline:
         marks.append(time.perf_counter())
         outputs = self._model.run(tensor)
         marks.append(time.perf_counter())
-        predictions = self._postprocess(outputs, way)
+        found = self._postprocess.decode(outputs)
+        predictions = self._postprocess.choose(found, way)
         marks.append(time.perf_counter())
         stages = ("preprocess", "inference", "postprocess")
         latency = {"capture": frame.capture_ms}
@@ -105,6 +106,7 @@ class Pipeline:
             captured_at=frame.captured_at,
             predictions=predictions,
             latency_ms=latency,
+            scores=lambda: self._postprocess.scores(found),
         )
         for sink in self._sinks:
             sink(frame, result)

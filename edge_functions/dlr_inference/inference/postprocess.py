@@ -8,6 +8,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from .errors import ModelError
+from .feedback.scores import Scores
 from .geometry import Box, Fit
 from .profile import ModelProfile
 
@@ -60,13 +61,27 @@ class Postprocessor:
         return self._decode(outputs, self._profile)
 
     def __call__(self, outputs: Outputs, way: Fit) -> list[Prediction]:
+        """Decode and choose in one step."""
+        return self.choose(self.decode(outputs), way)
+
+    def scores(self, found: Detections) -> Scores:
+        """Return what a feedback strategy sees of a frame.
+
+        That is a classifier's whole probability vector; of a detector the best score of each class
+        that reaches the threshold, whether or not it is published.
+        """
+        if found.boxes is None:
+            return Scores.of_classifier(found.class_ids, found.scores, self._label)
+        passed = self._passed(found)
+        return Scores.of_detector(found.class_ids[:passed], found.scores[:passed], self._label)
+
+    def choose(self, found: Detections, way: Fit) -> list[Prediction]:
         """Return the predictions to publish for a frame that went into the input by ``way``.
 
         Raises:
-            ModelError: if the outputs are not what the profile's output kind consists of.
+            ModelError: if a class has no label.
         """
-        found = self.decode(outputs)
-        passed = int(np.count_nonzero(found.scores >= np.float32(self._threshold)))
+        passed = self._passed(found)
         predictions: list[Prediction] = []
         for row in range(passed):
             if len(predictions) == self._top_k:
@@ -82,6 +97,9 @@ class Postprocessor:
                     continue  # wholly in the border that the resize added
             predictions.append(Prediction(label, float(found.scores[row]), box))
         return predictions
+
+    def _passed(self, found: Detections) -> int:
+        return int(np.count_nonzero(found.scores >= np.float32(self._threshold)))
 
     def _label(self, class_id: int) -> str:
         labels = self._profile.labels

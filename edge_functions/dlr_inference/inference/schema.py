@@ -50,7 +50,8 @@ class ConfigurationError(ValueError):
 class Field(Generic[T]):
     """One key of a configuration: how it is read, what it means, and its value when left out.
 
-    ``parse`` raises ``ValueError`` with the rule that the value breaks.
+    ``parse`` raises ``ValueError`` with the rule that the value breaks, or ``ConfigurationError``
+    where a value has parts of its own.
     """
 
     key: str
@@ -77,6 +78,8 @@ def parse_fields(
             continue
         try:
             parsed[field.key] = field.parse(value)
+        except ConfigurationError as error:
+            faults.extend(error.faults)
         except ValueError as error:
             faults.append(Fault(field.key, value, str(error), field.example))
     return parsed, faults

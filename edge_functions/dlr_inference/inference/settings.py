@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from . import names
+from .feedback.configuration import FeedbackConfigurations
+from .feedback.limiter import parse_request_limit
 from .schema import (
     ConfigurationError,
     Fault,
@@ -33,13 +35,32 @@ CORE_NAME = Field(
     "Name of the core: its thing is `<coreName>_Core`, its topics end in it",
 )
 
+FEEDBACK_FIELDS: tuple[Field[Any], ...] = (
+    Field(
+        "feedbackConfiguration",
+        FeedbackConfigurations.parse,
+        None,
+        '{"LC50": {"content-type": "image/jpeg", "s3-prefix": "low", '
+        '"sampling-strategy": {"strategy-name": "LEAST_CONFIDENCE", "threshold": 0.5}}}',
+        "Which samples are kept, and where: a map in the MLFeedback connector's own schema",
+    ),
+    Field(
+        "feedbackRequestLimit",
+        parse_request_limit,
+        0,
+        "10",
+        "Most samples in work at once, the rest is dropped; 0 is no limit",
+    ),
+)
+
 INFERENCE_FIELDS: tuple[Field[Any], ...] = (
     Field(
         "imageSource",
         text(r"[^\x00-\x1f]{1,1024}", "must be a source without control characters"),
         STATIC_SOURCE,
         "static",
-        "`static` (the sample photographs), a folder, or a glob",
+        "`static` (the sample photographs), a folder or glob, `camera:0`, `rtsp://…`, a video file, "
+        "or a GStreamer pipeline",
     ),
     Field(
         "inferenceInterval",
@@ -76,7 +97,10 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """A core's settings, parsed and checked once. ``None`` leaves the choice to the profile."""
+    """A core's settings, parsed and checked once.
+
+    ``None`` leaves threshold and number to the profile, and switches feedback off.
+    """
 
     core_name: str
     image_source: str = STATIC_SOURCE
@@ -86,10 +110,15 @@ class InferenceSettings:
     classes: tuple[str, ...] = ()
     accelerator: str = "cpu"
     message_format: str = "list"
+    feedback: FeedbackConfigurations | None = None
+    feedback_request_limit: int = 0
 
     @classmethod
     def from_fields(cls, parsed: Mapping[str, Any]) -> InferenceSettings:
-        """Return the settings in ``parsed``, the result of reading :data:`INFERENCE_FIELDS`."""
+        """Return the settings in ``parsed``: what :data:`INFERENCE_FIELDS` were read to.
+
+        Those of :data:`FEEDBACK_FIELDS` may stand beside them.
+        """
         return cls(
             core_name=parsed["coreName"],
             image_source=parsed["imageSource"],
@@ -99,6 +128,8 @@ class InferenceSettings:
             classes=parsed["classes"],
             accelerator=parsed["accelerator"],
             message_format=parsed["messageFormat"],
+            feedback=parsed.get("feedbackConfiguration"),
+            feedback_request_limit=parsed.get("feedbackRequestLimit", 0),
         )
 
     @classmethod
@@ -109,7 +140,7 @@ class InferenceSettings:
             ConfigurationError: naming every unknown key and every value that breaks its rule.
         """
         own = {key: value for key, value in values.items() if key != "accessControl"}
-        parsed, faults = parse_fields((CORE_NAME, *INFERENCE_FIELDS), own)
+        parsed, faults = parse_fields((CORE_NAME, *INFERENCE_FIELDS, *FEEDBACK_FIELDS), own)
         if own.get("coreName") is None:
             faults.append(Fault("coreName", None, "is required", CORE_NAME.example))
         if faults:
@@ -127,5 +158,7 @@ class InferenceSettings:
             "classes": list(self.classes),
             "accelerator": self.accelerator,
             "messageFormat": self.message_format,
+            "feedbackConfiguration": self.feedback and self.feedback.to_json(),
+            "feedbackRequestLimit": self.feedback_request_limit if self.feedback else None,
         }
         return {key: value for key, value in values.items() if value is not None}

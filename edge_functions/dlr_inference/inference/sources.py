@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FrameError
-from .images import IMAGE_SUFFIXES, decode
+from .images import IMAGE_SUFFIXES, decode, encode_jpeg
 from .schema import ConfigurationError, Fault
 from .settings import STATIC_SOURCE
 
@@ -33,6 +33,14 @@ class Frame:
     data: bytes | None
     captured_at: float
     capture_ms: float
+
+    def encoded(self) -> bytes:
+        """Return the image as a file: its own bytes if it came as one, otherwise as JPEG.
+
+        Raises:
+            FrameError: if it cannot be encoded.
+        """
+        return encode_jpeg(self.image, self.source) if self.data is None else self.data
 
 
 class FrameSource(ABC):

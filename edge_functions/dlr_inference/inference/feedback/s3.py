@@ -1,0 +1,47 @@
+"""Amazon S3 with the credentials of the core, which boto3 gets from the token exchange service."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+_CONNECT_SECONDS = 5
+_READ_SECONDS = 20
+
+
+class S3:
+    """Puts objects. The client is made at the first use: importing it takes time and memory."""
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Put ``body`` into ``bucket`` under ``key``.
+
+        Raises:
+            OSError: whatever the reason; its text begins with the error's code.
+        """
+        try:
+            self._connected().put_object(
+                Bucket=bucket, Key=key, Body=body, ContentType=content_type
+            )
+        except Exception as error:  # botocore has dozens, and its transport raises its own
+            response = getattr(error, "response", None)
+            code = response["Error"]["Code"] if response else type(error).__name__
+            raise OSError(f"{code}: {error}") from None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._client is None:
+                import boto3
+                from botocore.config import Config
+
+                config = Config(
+                    connect_timeout=_CONNECT_SECONDS,
+                    read_timeout=_READ_SECONDS,
+                    retries={"total_max_attempts": 1},  # the uploader paces its own tries
+                    max_pool_connections=1,
+                )
+                self._client = boto3.client("s3", config=config)
+            return self._client

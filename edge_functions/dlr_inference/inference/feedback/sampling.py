@@ -1,0 +1,151 @@
+"""Feedback of the second generation: chooses frames by the connector's rules and keeps them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Callable
+
+from ..errors import FrameError
+from ..messages import FrameResult
+from ..names import FEEDBACK_STATUS_TOPIC
+from ..sources import Frame
+from .configuration import FeedbackConfiguration, FeedbackConfigurations
+from .limiter import RequestLimiter
+from .messages import (
+    dropped_status,
+    failure_status,
+    fitting_prediction_message,
+    object_key,
+    request_limit_status,
+    source_ref,
+)
+from .scores import Scores
+from .spool import SampleRequest, Spool
+from .strategies import Strategy, strategy
+
+_log = logging.getLogger(__name__)
+
+Put = Callable[[str, bytes], None]
+"""Hands a payload for a topic to the outbox."""
+
+
+@dataclass
+class SamplingCounters:
+    """What became of the requests, of which each frame makes one a configuration.
+
+    ``chosen`` are on their way to S3; ``not_used`` were dropped by their strategy, ``throttled`` by
+    the request limit, ``failed`` for want of room.
+    """
+
+    chosen: int = 0
+    not_used: int = 0
+    throttled: int = 0
+    failed: int = 0
+
+
+class FeedbackSink:
+    """Offers each frame to every configuration; the chosen ones go to the spool.
+
+    Configurations that choose the same frame for the same bucket and prefix share one upload.
+    """
+
+    def __init__(
+        self,
+        core_name: str,
+        configurations: FeedbackConfigurations,
+        spool: Spool,
+        *,
+        put: Put,
+        wake: Callable[[], None],
+        limiter: RequestLimiter,
+        random: Callable[[], float],
+    ) -> None:
+        self.counters = SamplingCounters()
+        self._core_name = core_name
+        self._strategies: list[tuple[FeedbackConfiguration, Strategy]] = [
+            (one, strategy(one.strategy, random)) for one in configurations.all
+        ]
+        self._spool = spool
+        self._put = put
+        self._wake = wake
+        self._limiter = limiter
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        """Keep ``frame`` for each configuration that chooses it, as it came: see ``encoded``."""
+        scores = result.scores()
+        keys: dict[tuple[str, str, str, str], str] = {}
+        requests: list[SampleRequest] = []
+        for configuration, chooses in self._strategies:
+            request_id = str(uuid.uuid4())
+            name = configuration.strategy.name if configuration.strategy else None
+            if not chooses(scores.seen_by(name)):
+                self.counters.not_used += 1
+                self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
+            elif not self._limiter.enter():
+                self.counters.throttled += 1
+                status = request_limit_status(request_id, self._limiter.limit)
+                self._put(FEEDBACK_STATUS_TOPIC, status)
+            else:
+                place = (
+                    configuration.bucket or "",
+                    configuration.prefix,
+                    configuration.file_ext,
+                    configuration.content_type,
+                )
+                key = keys.setdefault(
+                    place, object_key(configuration.prefix, request_id, configuration.file_ext)
+                )
+                requests.append(self._request(request_id, configuration, key, frame, scores))
+        if requests:
+            self._keep(frame, tuple(requests))
+
+    def _request(
+        self,
+        request_id: str,
+        configuration: FeedbackConfiguration,
+        key: str,
+        frame: Frame,
+        scores: Scores,
+    ) -> SampleRequest:
+        bucket = configuration.bucket or ""
+        message = fitting_prediction_message(
+            source=source_ref(bucket, key),
+            scores=scores,
+            config_id=configuration.id,
+            metadata=frame_metadata(self._core_name, frame),
+            published_at=datetime.now(timezone.utc),
+        )
+        fields = json.loads(message.payload)
+        return SampleRequest(request_id, bucket, key, configuration.content_type, fields)
+
+    def _keep(self, frame: Frame, requests: tuple[SampleRequest, ...]) -> None:
+        try:
+            gone = self._spool.add(requests, frame.encoded())
+        except (OSError, FrameError) as error:
+            _log.error("frame %d: was not kept as a sample: %s", frame.id, error)
+            self._fail(requests, type(error).__name__, str(error))
+            return
+        self.counters.chosen += len(requests)
+        for sample in gone:
+            self._fail(sample.requests, "Spool.Full", "made room for a newer sample")
+        self._wake()
+
+    def _fail(self, requests: tuple[SampleRequest, ...], error: str, message: str) -> None:
+        for request in requests:
+            self.counters.failed += 1
+            self._limiter.leave()
+            self._put(FEEDBACK_STATUS_TOPIC, failure_status(request.id, error, message))
+
+
+def frame_metadata(core_name: str, frame: Frame) -> dict[str, str]:
+    """Return what is said of a sample's frame: ASCII texts, since S3 metadata takes no others."""
+    captured_at = datetime.fromtimestamp(frame.captured_at, timezone.utc)
+    return {
+        "core": core_name,
+        "frame": str(frame.id),
+        "captured-at": captured_at.isoformat(timespec="milliseconds"),
+    }

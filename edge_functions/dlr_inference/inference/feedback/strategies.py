@@ -1,0 +1,56 @@
+"""The connector's sampling strategies: whether a prediction makes its frame worth keeping.
+
+https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html#ml-feedback-connector-sampling-strategies
+
+A strategy sees finite scores from 0 to 1. Where nothing was predicted, the confidence, the margin
+and the entropy are 0: LEAST_CONFIDENCE and MARGIN keep such a frame, ENTROPY does not.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Callable, Sequence
+
+from .configuration import (
+    ENTROPY,
+    LEAST_CONFIDENCE,
+    MARGIN,
+    RANDOM_SAMPLING,
+    StrategyConfiguration,
+)
+
+Strategy = Callable[[Sequence[float]], bool]
+"""Tells from the scores of a prediction whether its sample is to be uploaded."""
+
+
+def confidence(scores: Sequence[float]) -> float:
+    """Return the highest score."""
+    return max(scores, default=0.0)
+
+
+def margin(scores: Sequence[float]) -> float:
+    """Return by how much the best score leads; a second one that is missing counts as 0."""
+    first, second = sorted([*scores, 0.0, 0.0], reverse=True)[:2]
+    return first - second
+
+
+def entropy(scores: Sequence[float]) -> float:
+    """Return H = −Σ p·ln p in nats: 1.03972 for [.5, .25, .25]. A probability of 0 adds nothing."""
+    return -math.fsum(p * math.log(p) for p in scores if p > 0) or 0.0
+
+
+def strategy(configuration: StrategyConfiguration | None, random: Callable[[], float]) -> Strategy:
+    """Return the strategy that ``configuration`` describes; None keeps every sample.
+
+    ``random`` returns numbers from 0 to below 1, as ``random.Random(seed).random`` does.
+    """
+    if configuration is None:
+        return lambda scores: True
+    limit = configuration.limit
+    strategies: dict[str, Strategy] = {
+        RANDOM_SAMPLING: lambda scores: random() < limit,
+        LEAST_CONFIDENCE: lambda scores: confidence(scores) <= limit,
+        MARGIN: lambda scores: margin(scores) <= limit,
+        ENTROPY: lambda scores: entropy(scores) > limit,
+    }
+    return strategies[configuration.name]

@@ -1,0 +1,164 @@
+"""Uploads samples from the spool on a thread of its own, and tells of each."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any, Callable
+
+from ..backoff import Backoff
+from ..messages import compact_json
+from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
+from ..outbox import Send
+from .messages import publish_timestamp, success_status
+from .spool import Sample, SampleRequest, Spool
+
+_log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+
+PutObject = Callable[[str, str, bytes, str], None]
+"""Puts bytes of a content type into bucket and key; raises ``OSError`` if it could not."""
+
+
+@dataclass
+class UploadCounters:
+    """What was done: objects put, requests that were told of, and tries that failed."""
+
+    uploaded: int = 0
+    finished: int = 0
+    failed_tries: int = 0
+
+
+class Uploader:
+    """Works off a spool, the oldest sample first, until everything was done with each.
+
+    A bucket that fails is left alone for a while, the others go on. ``faults`` says by bucket, or
+    by ``messages`` for what follows an upload, why it fails at present.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        put_object: PutObject,
+        send: Send,
+        *,
+        on_finished: Callable[[SampleRequest], None] = lambda request: None,
+        first_wait: float = 0.5,
+        longest_wait: float = 8.0,
+    ) -> None:
+        """Start the thread."""
+        self.counters = UploadCounters()
+        self.faults: dict[str, str] = {}
+        self._spool = spool
+        self._put_object = put_object
+        self._send = send
+        self._on_finished = on_finished
+        self._waits = (first_wait, longest_wait)
+        self._backoffs: dict[str, Backoff] = {}
+        self._blocked_until: dict[str, float] = {}
+        self._done: set[tuple[str, str]] = set()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that the spool has a new sample."""
+        self._wake.set()
+
+    def close(self, seconds: float) -> int:
+        """Go on for at most ``seconds``, as far as it works; return how many samples are left."""
+        deadline = time.monotonic() + seconds
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(0.5)
+        return len(self._spool)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            if self._work_off() or self._stopping.is_set():
+                continue
+            if self._closing.is_set() and (self.faults or not len(self._spool)):
+                return
+            self._wake.wait(self._pause())
+
+    def _pause(self) -> float:
+        """Return the seconds until a blocked bucket may be tried again."""
+        waits = [until - time.monotonic() for until in self._blocked_until.values()]
+        return min([_POLL_SECONDS, *(max(0.01, wait) for wait in waits if len(self._spool))])
+
+    def _work_off(self) -> bool:
+        """Try each waiting sample once; return whether any was finished."""
+        progress = False
+        for name in self._spool.names():
+            if self._stopping.is_set():
+                return progress
+            sample = self._spool.read(name)
+            if sample is not None and self._finish(sample):
+                self._spool.remove(name)
+                self._done = {pair for pair in self._done if pair[0] != name}
+                progress = True
+        return progress
+
+    def _finish(self, sample: Sample) -> bool:
+        """Do what is still to be done for a sample; return whether that was all."""
+        complete = True
+        for request in sample.requests:
+            if (sample.name, request.id) in self._done:
+                continue
+            upload = (sample.name, f"{request.bucket}/{request.key}")
+            try:
+                if upload not in self._done:
+                    self._guarded(request.bucket, partial(self._upload, request, sample.image))
+                    self._done.add(upload)
+                self._guarded("messages", partial(self._tell, request))
+            except OSError:
+                complete = False
+                continue
+            self._done.add((sample.name, request.id))
+            self.counters.finished += 1
+            self._on_finished(request)
+        return complete
+
+    def _guarded(self, resource: str, action: Callable[[], None]) -> None:
+        """Do ``action`` unless ``resource`` has just failed; raise ``OSError`` if it fails."""
+        if time.monotonic() < self._blocked_until.get(resource, 0.0):
+            raise OSError("not tried again yet")
+        first, longest = self._waits
+        backoff = self._backoffs.setdefault(resource, Backoff(first=first, cap=longest))
+        try:
+            action()
+        except OSError as error:
+            if resource not in self.faults:
+                _log.warning("samples wait for %s: %s", resource, error)
+            self.faults[resource] = str(error)
+            self.counters.failed_tries += 1
+            self._blocked_until[resource] = time.monotonic() + backoff.next()
+            raise
+        if self.faults.pop(resource, None) is not None:
+            _log.info("samples go to %s again", resource)
+        self._blocked_until.pop(resource, None)
+        backoff.reset()
+
+    def _upload(self, request: SampleRequest, image: bytes) -> None:
+        self._put_object(request.bucket, request.key, image, request.content_type)
+        self.counters.uploaded += 1
+
+    def _tell(self, request: SampleRequest) -> None:
+        """Publish the message of the sample, then its status, as the connector does."""
+        message: dict[str, Any] = dict(request.message)
+        now = datetime.now(timezone.utc)
+        message["metadata"] = {**message["metadata"], "publish-ts": publish_timestamp(now)}
+        self._send(FEEDBACK_PREDICTION_TOPIC, compact_json(message).encode())
+        status = success_status(request.id, request.bucket, request.key)
+        self._send(FEEDBACK_STATUS_TOPIC, status)

@@ -1,0 +1,56 @@
+"""RequestLimit: its pattern, and that exactly so many requests are in work at once."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from inference.feedback.limiter import RequestLimiter, parse_request_limit
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [(None, 0), ("", 0), ("0", 0), ("10", 10), ("999", 999), ("007", 7), (5, 5), (5.0, 5)],
+)
+def test_limit_is_digits_or_nothing(value: object, limit: int) -> None:
+    assert parse_request_limit(value) == limit
+
+
+@pytest.mark.parametrize("bad", ["1000", "-1", "1.5", " 1", "1\n", "ten", "٣", 1000, -1, 0.5, []])
+def test_what_is_no_limit_is_refused(bad: object) -> None:
+    with pytest.raises(ValueError, match="0 to 999"):
+        parse_request_limit(bad)
+
+
+def test_requests_on_top_of_the_limit_are_refused_and_counted() -> None:
+    limiter = RequestLimiter(2)
+    assert [limiter.enter() for _ in range(4)] == [True, True, False, False]
+    assert (limiter.in_work, limiter.dropped) == (2, 2)
+
+
+def test_a_request_that_ends_makes_room_for_one() -> None:
+    limiter = RequestLimiter(1)
+    assert limiter.enter()
+    limiter.leave()
+    assert [limiter.enter(), limiter.enter()] == [True, False]
+
+
+def test_limit_0_is_none() -> None:
+    limiter = RequestLimiter(0)
+    assert all(limiter.enter() for _ in range(2000))
+
+
+def test_limit_holds_between_threads() -> None:
+    limiter = RequestLimiter(50)
+    entered: list[bool] = []
+    threads = [
+        threading.Thread(target=lambda: entered.extend(limiter.enter() for _ in range(100)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert entered.count(True) == 50
+    assert limiter.dropped == 750

@@ -1,0 +1,262 @@
+"""Samples survive faults and restarts: none lost, none twice, none beyond the cap."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_functions import CODE_FOLDER
+from inference.errors import RefusedError
+from inference.feedback.spool import SampleRequest, Spool
+from inference.feedback.uploader import Uploader
+from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
+
+MEGABYTE = 1 << 20
+
+
+def request(number: int, bucket: str = "b", key: str | None = None) -> SampleRequest:
+    message = {"source-ref": f"s3://{bucket}/{number}", "metadata": {"frame": str(number)}}
+    return SampleRequest(f"id-{number}", bucket, key or f"k/{number}.jpg", "image/jpeg", message)
+
+
+class Cloud:
+    """A bucket and a broker that can be taken away."""
+
+    def __init__(self) -> None:
+        self.objects: list[tuple[str, str]] = []
+        self.messages: list[tuple[str, dict[str, object]]] = []
+        self.missing_buckets: set[str] = set()
+        self.broker_away = False
+        self._lock = threading.Lock()
+
+    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        if bucket in self.missing_buckets:
+            raise OSError(f"NoSuchBucket: {bucket}")
+        with self._lock:
+            self.objects.append((bucket, key))
+
+    def send(self, topic: str, payload: bytes) -> None:
+        if self.broker_away:
+            raise OSError("broker away")
+        with self._lock:
+            self.messages.append((topic, json.loads(payload)))
+
+    def ids_of_statuses(self) -> list[object]:
+        return [message["id"] for topic, message in self.messages if topic == FEEDBACK_STATUS_TOPIC]
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+@pytest.fixture
+def start(cloud: Cloud) -> Iterator[Callable[[Spool], Uploader]]:
+    started: list[Uploader] = []
+
+    def begin(spool: Spool) -> Uploader:
+        uploader = Uploader(spool, cloud.put_object, cloud.send, first_wait=0.01, longest_wait=0.05)
+        started.append(uploader)
+        return uploader
+
+    yield begin
+    for uploader in started:
+        uploader.close(0.1)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_sample_is_uploaded_then_told_of_then_forgotten(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    uploader = start(spool)
+    until(lambda: len(spool) == 0)
+    assert cloud.objects == [("b", "k/1.jpg")]
+    assert [topic for topic, _ in cloud.messages] == [
+        FEEDBACK_PREDICTION_TOPIC,
+        FEEDBACK_STATUS_TOPIC,
+    ]
+    assert "publish-ts" in str(cloud.messages[0][1])
+    assert uploader.counters.finished == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_requests_that_share_a_key_share_the_upload(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1, key="k/same.jpg"), request(2, key="k/same.jpg")), b"image")
+    start(spool)
+    until(lambda: len(spool) == 0)
+    assert cloud.objects == [("b", "k/same.jpg")]
+    assert cloud.ids_of_statuses() == ["id-1", "id-2"]
+
+
+def test_a_bucket_that_is_gone_holds_up_only_its_own(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.missing_buckets.add("gone")
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1, bucket="gone"), request(2)), b"image")
+    spool.add((request(3),), b"image")
+    uploader = start(spool)
+    until(lambda: len(cloud.objects) == 2 and len(spool) == 1)
+    assert uploader.faults == {"gone": "NoSuchBucket: gone"}
+    cloud.missing_buckets.clear()
+    until(lambda: len(spool) == 0)
+    assert sorted(cloud.ids_of_statuses(), key=str) == ["id-1", "id-2", "id-3"]
+    assert len(cloud.objects) == len(set(cloud.objects)) == 3
+    assert uploader.faults == {}
+
+
+def test_a_broker_that_is_away_never_causes_a_second_upload(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.broker_away = True
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    uploader = start(spool)
+    until(lambda: uploader.counters.failed_tries >= 3)
+    assert "messages" in uploader.faults
+    cloud.broker_away = False
+    until(lambda: len(spool) == 0)
+    assert cloud.objects == [("b", "k/1.jpg")]
+    assert cloud.ids_of_statuses() == ["id-1"]
+
+
+def test_a_restart_takes_up_what_was_left_under_the_same_names(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    before = Spool(tmp_path, MEGABYTE)
+    for number in range(3):
+        before.add((request(number),), b"image")
+    spool = Spool(tmp_path, MEGABYTE)
+    assert spool.names() == before.names()
+    start(spool)
+    until(lambda: len(spool) == 0)
+    assert cloud.objects == [("b", f"k/{number}.jpg") for number in range(3)]
+
+
+def test_the_oldest_sample_makes_room_and_is_handed_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1_000)
+    gone = [sample for number in range(4) for sample in spool.add((request(number),), bytes(200))]
+    assert [sample.requests[0].id for sample in gone] == ["id-0", "id-1"]
+    assert spool.size <= 1_000
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) == spool.size
+    assert (spool.counters.kept, spool.counters.dropped) == (4, 2)
+
+
+def test_a_sample_larger_than_the_spool_is_handed_back(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 1_000)
+    [gone] = spool.add((request(1),), bytes(2_000))
+    assert gone.requests[0].id == "id-1"
+    assert len(spool) == 0
+
+
+def test_names_go_up_even_when_the_clock_goes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"first")
+    monkeypatch.setattr(time, "time_ns", lambda: 1)
+    spool.add((request(2),), b"second")
+    again = Spool(tmp_path, MEGABYTE)
+    again.add((request(3),), b"third")
+    images = [sample.image for name in again.names() if (sample := again.read(name))]
+    assert images == [b"first", b"second", b"third"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"not json\nimage", b'{"bytes": 9}\nimage'])
+def test_a_damaged_sample_is_counted_and_left_out(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader], content: bytes
+) -> None:
+    tmp_path.joinpath("00000000000000000001.sample").write_bytes(content)
+    tmp_path.joinpath("00000000000000000002.sample.partial").write_bytes(b"cut off")
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(3),), b"image")
+    start(spool)
+    until(lambda: len(spool) == 0)
+    assert spool.counters.damaged == 1
+    assert cloud.ids_of_statuses() == ["id-3"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_nothing_leaves_samples_in_memory(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("where the folder should be")
+    spool = Spool(blocked, 4_000)
+    spool.add((request(1),), bytes(200))
+    with pytest.raises(OSError, match="file"):
+        spool.add((request(2),), bytes(900))
+    start(spool)
+    until(lambda: len(spool) == 0)
+    assert cloud.ids_of_statuses() == ["id-1"]
+
+
+def test_close_stops_in_time_and_says_how_many_are_left(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.missing_buckets.add("b")
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    uploader = start(spool)
+    started = time.monotonic()
+    assert uploader.close(1.0) == 1
+    assert time.monotonic() - started < 2
+
+
+def test_a_refusal_for_good_is_an_oserror_too() -> None:
+    """The uploader waits for either: the sample stays where it is until the policy is mended."""
+    assert issubclass(RefusedError, OSError)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from inference.feedback.spool import SampleRequest, Spool
+spool = Spool(Path(sys.argv[1]), 1 << 30)
+for number in range(10**9):
+    name = f"{sys.argv[2]}-{number}"
+    spool.add((SampleRequest(name, "b", name, "t", {"metadata": {}}),), bytes(50_000))
+    print(number, flush=True)
+"""
+
+
+def test_kill_9_at_any_moment_loses_no_sample_that_was_kept(tmp_path: Path) -> None:
+    kept = 0
+    for run in range(8):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path), str(run)],
+            cwd=CODE_FOLDER,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.003 * run)
+            os.kill(process.pid, signal.SIGKILL)
+            kept += 1 + len(process.stdout.read().splitlines())
+    spool = Spool(tmp_path, 1 << 30)
+    samples = [spool.read(name) for name in spool.names()]
+    assert spool.counters.damaged == 0
+    ids = [sample.requests[0].id for sample in samples if sample is not None]
+    assert len(ids) == len(set(ids))
+    assert kept <= len(ids) <= kept + 8
