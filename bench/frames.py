@@ -21,7 +21,7 @@ from inference.feedback.scores import Scores
 from inference.images import decode
 from inference.messages import FrameResult, encode_list
 from inference.model import DlrModel
-from inference.pipeline import Pipeline
+from inference.pipeline import Pipeline, Stages
 from inference.postprocess import Postprocessor
 from inference.preprocess import Preprocessor
 from inference.profile import InputSpec, ModelProfile, load_profile
@@ -57,12 +57,14 @@ def main() -> None:
 def one_frame(profile: ModelProfile, model: DlrModel, image: str) -> Callable[[], None]:
     """Return a function that takes one image file to a message, through the real pipeline."""
     pipeline = Pipeline(
-        source=FileSource(image, repeat=True),
-        preprocess=Preprocessor(profile.input),
-        model=model,
-        postprocess=Postprocessor(profile),
-        sinks=[PredictionSink(encode_list, lambda payload: None)],
-        interval=0,
+        Stages(
+            source=FileSource(image, repeat=True),
+            preprocess=Preprocessor(profile.input),
+            model=model,
+            postprocess=Postprocessor(profile),
+            sinks=[PredictionSink(encode_list, lambda payload: None)],
+            interval=0,
+        )
     )
     return lambda: pipeline.run(frames=pipeline.counters.read + 1)
 

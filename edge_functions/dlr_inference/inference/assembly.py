@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Sequence
 
 from . import messages
 from .errors import ModelError
 from .geometry import fit
 from .loading import LoadedModel
-from .pipeline import Pipeline, Sink
-from .postprocess import Outputs, Postprocessor
+from .pipeline import Pipeline, Sink, Stages
+from .postprocess import Postprocessor
 from .preprocess import Preprocessor
 from .profile import ModelProfile
 from .schema import ConfigurationError, Fault
 from .settings import InferenceSettings
 from .sinks import PredictionSink, Publish
 from .sources import FrameSource
-
-_log = logging.getLogger(__name__)
 
 
 def build_pipeline(
@@ -35,36 +32,48 @@ def build_pipeline(
         ConfigurationError: if a class to publish is not among the labels.
         ModelError: if the model is not what its profile says.
     """
-    profile, artifact, model = loaded.profile, loaded.artifact, loaded.model
+    profile = loaded.profile
     check_classes(settings, profile)
+    return Pipeline(
+        Stages(
+            source=source,
+            preprocess=Preprocessor(profile.input),
+            model=loaded.model,
+            postprocess=postprocessor_for(settings, loaded),
+            sinks=[PredictionSink(encoder_for(settings, loaded), publish), *sinks],
+            interval=settings.inference_interval,
+        )
+    )
+
+
+def postprocessor_for(settings: InferenceSettings, loaded: LoadedModel) -> Postprocessor:
+    """Return the postprocessor for a model whose first outputs are of its profile's kind.
+
+    Raises:
+        ModelError: if they are not.
+    """
+    profile = loaded.profile
     postprocess = Postprocessor(
         profile,
         confidence_threshold=settings.confidence_threshold,
         top_k=settings.top_k,
         classes=settings.classes,
     )
-    _check_outputs(loaded.first_outputs, postprocess, profile)
-    _log.info(
-        "model %s, sha256 %s, on %s, DLR %s with libdlr %s",
-        profile.name,
-        artifact.sha256,
-        settings.accelerator,
-        model.versions["dlr"],
-        model.versions["libdlr"],
-    )
-    encode = messages.encoder(
+    way = fit(profile.input, profile.input.width, profile.input.height)
+    try:
+        postprocess(loaded.first_outputs, way)
+    except ValueError as error:
+        raise ModelError(f"profile {profile.name}: {error}") from None
+    return postprocess
+
+
+def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> messages.Encoder:
+    """Return the encoder for ``messageFormat`` and this model."""
+    return messages.encoder(
         settings.message_format,
         core_name=settings.core_name,
-        model_name=profile.name,
-        model_sha256=artifact.sha256,
-    )
-    return Pipeline(
-        source=source,
-        preprocess=Preprocessor(profile.input),
-        model=model,
-        postprocess=postprocess,
-        sinks=[PredictionSink(encode, publish), *sinks],
-        interval=settings.inference_interval,
+        model_name=loaded.profile.name,
+        model_sha256=loaded.artifact.sha256,
     )
 
 
@@ -78,12 +87,3 @@ def check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
         raise ConfigurationError(
             [Fault("classes", ",".join(settings.classes), rule, profile.labels[0])]
         )
-
-
-def _check_outputs(outputs: Outputs, postprocess: Postprocessor, profile: ModelProfile) -> None:
-    """See that the outputs of a first run are of the profile's kind, before any frame is."""
-    way = fit(profile.input, profile.input.width, profile.input.height)
-    try:
-        postprocess(outputs, way)
-    except ValueError as error:
-        raise ModelError(f"profile {profile.name}: {error}") from None

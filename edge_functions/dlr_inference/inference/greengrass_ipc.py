@@ -31,6 +31,7 @@ class Nucleus:
         """
         self._lock = threading.Lock()
         self._client: Any = None
+        self._on_change: Callable[[], None] | None = None
         self._connected()
 
     def configuration(self) -> dict[str, Any]:
@@ -44,6 +45,25 @@ class Nucleus:
         if not isinstance(values, dict):
             raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
         return values
+
+    def watch_configuration(self, on_change: Callable[[], None]) -> None:
+        """Call ``on_change`` at each change of the configuration, on a thread of the client's.
+
+        Also after a lost connection, since what changed meanwhile is not told.
+
+        Raises:
+            OSError: if the nucleus does not answer.
+        """
+        self._on_change = on_change
+        self._call(self._subscription)
+
+    def report_state(self, state: str) -> None:
+        """Tell the nucleus ``RUNNING`` or ``ERRORED``.
+
+        Raises:
+            OSError: if the nucleus does not answer.
+        """
+        self._call(lambda client: client.update_state_async(state=state))
 
     def publish_to_iot_core(self, topic: str, payload: bytes) -> None:
         """Publish ``payload`` with QoS 1.
@@ -73,9 +93,24 @@ class Nucleus:
             if self._client is None:
                 try:
                     self._client = GreengrassCoreIPCClientV2()
+                    if self._on_change is not None:
+                        self._subscription(self._client).result(timeout=_SECONDS)
+                        self._on_change()
                 except Exception as error:  # the client raises whatever its runtime does
                     raise OSError(f"the nucleus cannot be reached: {error!r}") from None
             return self._client
+
+    def _subscription(self, client: Any) -> Any:
+        """Begin to listen for changes; return the future of the nucleus's answer."""
+
+        def on_event(_: Any) -> None:
+            if self._on_change is not None:
+                self._on_change()
+
+        future, _ = client.subscribe_to_configuration_update_async(
+            key_path=[], on_stream_event=on_event
+        )
+        return future
 
     def _call(self, operation: Callable[[Any], Any]) -> Any:
         try:

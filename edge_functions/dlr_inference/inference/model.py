@@ -68,6 +68,14 @@ class DlrModel:
             "libdlr": str(self._model.get_version()),
         }
         self._check_inputs()
+        _log.info(
+            "model %s, sha256 %s, on %s, DLR %s with libdlr %s",
+            artifact.folder,
+            artifact.sha256,
+            accelerator,
+            self.versions["dlr"],
+            self.versions["libdlr"],
+        )
 
     def run(self, tensor: Any) -> list[Any]:
         """Run the model on ``tensor`` and return its outputs as new arrays.

@@ -50,7 +50,7 @@ class Outbox:
         self.fault: str | None = None
         self._send = send
         self._capacity = capacity
-        self._gap = 1 / messages_a_second if messages_a_second else 0.0
+        self.limit_rate(messages_a_second)
         self._backoff = backoff if backoff is not None else Backoff(first=0.25, cap=5.0)
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._changed = threading.Condition()
@@ -69,6 +69,10 @@ class Outbox:
                 self._waiting.popleft()
             self._count(accepted=1, dropped=int(dropped))
             self._changed.notify_all()
+
+    def limit_rate(self, messages_a_second: float) -> None:
+        """Send at most so many messages a second from now on; 0 is no limit."""
+        self._gap = 1 / messages_a_second if messages_a_second else 0.0
 
     def __len__(self) -> int:
         """Return how many messages wait, with the one in work."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
-from typing import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Sequence
 
 from .errors import FrameError
 from .messages import FrameResult
@@ -23,38 +23,52 @@ Sink = Callable[[Frame, FrameResult], None]
 
 @dataclass
 class Counters:
-    """What became of the frames so far. ``read`` = ``predicted`` + ``failed``."""
+    """What became of the frames so far: ``read`` = ``predicted`` + ``failed``.
+
+    ``sink_errors`` counts exceptions that escaped from sinks, which cost the frame nothing else.
+    """
 
     read: int = 0
     predicted: int = 0
     failed: int = 0
+    sink_errors: int = 0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a frame goes through, and the seconds from the start of one to the start of the next."""
+
+    source: FrameSource
+    preprocess: Preprocessor
+    model: DlrModel
+    postprocess: Postprocessor
+    sinks: Sequence[Sink]
+    interval: float
 
 
 class Pipeline:
     """Runs frames through one model and hands each result to every sink."""
 
-    def __init__(
-        self,
-        *,
-        source: FrameSource,
-        preprocess: Preprocessor,
-        model: DlrModel,
-        postprocess: Postprocessor,
-        sinks: Sequence[Sink],
-        interval: float,
-    ) -> None:
+    def __init__(self, stages: Stages) -> None:
         self.counters = Counters()
-        self._source = source
-        self._preprocess = preprocess
-        self._model = model
-        self._postprocess = postprocess
-        self._sinks = sinks
-        self._interval = interval
+        self._stages = stages
+        self._changed = threading.Event()
         self._stopping = threading.Event()
+
+    @property
+    def stages(self) -> Stages:
+        """The stages that the next frame goes through."""
+        return self._stages
+
+    def change(self, **stages: Any) -> None:
+        """Replace some of the stages, all at once and between two frames, from any thread."""
+        self._stages = replace(self._stages, **stages)
+        self._changed.set()
 
     def stop(self) -> None:
         """Let :meth:`run` return after the frame in work; callable from any thread or a signal."""
         self._stopping.set()
+        self._changed.set()
 
     def run(self, frames: int | None = None) -> None:
         """Predict until the source ends, :meth:`stop` is called, or ``frames`` were tried.
@@ -66,36 +80,51 @@ class Pipeline:
         """
         due = time.monotonic()
         while not self._stopping.is_set() and (frames is None or self.counters.read < frames):
+            stages = self._stages
             try:
-                frame = self._source.read()
+                frame = stages.source.read()
             except FrameError as error:
-                self._count_failure(error)
-            else:
-                if frame is None:
-                    return
                 self.counters.read += 1
-                self._predict(frame)
-            due = max(due + self._interval, time.monotonic())
-            self._stopping.wait(due - time.monotonic())
+                self._fail(error)
+            else:
+                if frame is None and stages is self._stages:
+                    return
+                if frame is not None:
+                    self.counters.read += 1
+                    self._predict(frame, stages)
+            due = self._wait(due)
 
-    def _count_failure(self, error: FrameError) -> None:
-        self.counters.read += 1
+    def _wait(self, due: float) -> float:
+        """Wait until the next frame is due, by an interval that may change meanwhile."""
+        started = due
+        while not self._stopping.is_set():
+            due = max(started + self._stages.interval, time.monotonic())
+            if not self._changed.wait(due - time.monotonic()):
+                break
+            self._changed.clear()
+        return due
+
+    def _fail(self, error: FrameError) -> None:
         self.counters.failed += 1
         _log.warning("frame skipped: %s", error)
 
-    def _predict(self, frame: Frame) -> None:
+    def _predict(self, frame: Frame, stages: Stages) -> None:
         marks: list[float] = [time.perf_counter()]
-        tensor, way = self._preprocess(frame.image)
+        try:
+            tensor, way = stages.preprocess(frame.image)
+        except FrameError as error:
+            self._fail(error)
+            return
         marks.append(time.perf_counter())
-        outputs = self._model.run(tensor)
+        outputs = stages.model.run(tensor)
         marks.append(time.perf_counter())
-        found = self._postprocess.decode(outputs)
-        predictions = self._postprocess.choose(found, way)
+        found = stages.postprocess.decode(outputs)
+        predictions = stages.postprocess.choose(found, way)
         marks.append(time.perf_counter())
-        stages = ("preprocess", "inference", "postprocess")
+        names = ("preprocess", "inference", "postprocess")
         latency = {"capture": frame.capture_ms}
-        for stage, start, end in zip(stages, marks, marks[1:]):
-            latency[stage] = (end - start) * 1e3
+        for name, start, end in zip(names, marks, marks[1:]):
+            latency[name] = (end - start) * 1e3
         height, width = frame.image.shape[:2]
         self.counters.predicted += 1
         result = FrameResult(
@@ -106,7 +135,14 @@ class Pipeline:
             captured_at=frame.captured_at,
             predictions=predictions,
             latency_ms=latency,
-            scores=lambda: self._postprocess.scores(found),
+            scores=lambda: stages.postprocess.scores(found),
         )
-        for sink in self._sinks:
+        for sink in stages.sinks:
+            self._hand_over(sink, frame, result)
+
+    def _hand_over(self, sink: Sink, frame: Frame, result: FrameResult) -> None:
+        try:
             sink(frame, result)
+        except Exception:  # a sink's fault must not end the loop, whatever it is
+            self.counters.sink_errors += 1
+            _log.exception("frame %d: a sink failed", frame.id)

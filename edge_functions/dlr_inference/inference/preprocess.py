@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from .errors import FrameError
 from .geometry import Fit, fit
 from .profile import InputSpec
 
@@ -41,14 +42,21 @@ class Preprocessor:
         self._planes = [np.empty((spec.height, spec.width), np.uint8) for _ in range(spec.channels)]
 
     def __call__(self, image: Image) -> tuple[Tensor, Fit]:
-        """Return the tensor for ``image``, valid until the next call, and the way back."""
+        """Return the tensor for ``image``, valid until the next call, and the way back.
+
+        Raises:
+            FrameError: if OpenCV cannot fit the image, for want of memory for one.
+        """
         height, width = image.shape[:2]
         way = fit(self._spec, width, height)
-        fitted = self._fit(image, way)
-        if self._planar:
-            self._fill_planes(fitted)
-        else:
-            self._fill_pixels(fitted)
+        try:
+            fitted = self._fit(image, way)
+            if self._planar:
+                self._fill_planes(fitted)
+            else:
+                self._fill_pixels(fitted)
+        except (cv2.error, MemoryError) as error:
+            raise FrameError(f"an image of {width}×{height} cannot be fitted: {error}") from None
         return self._tensor, way
 
     def _lookup_tables(self) -> list[Any]:

@@ -35,7 +35,8 @@ class Fault:
 
     def __str__(self) -> str:
         advice = f", for example {self.example}" if self.example else ""
-        return f"{self.key}={shown(self.value)}: {self.rule}{advice}"
+        key = self.key if self.key and self.key.isprintable() else shown(self.key)
+        return f"{key}={shown(self.value)}: {self.rule}{advice}"
 
 
 class ConfigurationError(ValueError):
@@ -173,7 +174,7 @@ def words(value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise ValueError(rule) from None
     elif isinstance(value, str):
         value = [part.strip() for part in value.split(",")]

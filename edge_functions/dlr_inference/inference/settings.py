@@ -12,6 +12,7 @@ from .schema import (
     ConfigurationError,
     Fault,
     Field,
+    boolean,
     choice,
     integer,
     number,
@@ -21,6 +22,7 @@ from .schema import (
 )
 
 MESSAGE_FORMATS = ("list", "envelope")
+PUBLISH_POLICIES = ("always", "detections", "changes")
 ACCELERATORS = ("cpu", "gpu", "opencl")
 STATIC_SOURCE = "static"
 
@@ -59,8 +61,8 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         text(r"[^\x00-\x1f]{1,1024}", "must be a source without control characters"),
         STATIC_SOURCE,
         "static",
-        "`static` (the sample photographs), a folder or glob, `camera:0`, `rtsp://…`, a video file, "
-        "or a GStreamer pipeline",
+        "`static` (the sample photographs), a folder or glob, `camera:0`, `rtsp://…`, a video "
+        "file, or a GStreamer pipeline",
     ),
     Field(
         "inferenceInterval",
@@ -92,6 +94,27 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "list",
         "`list`, or `envelope` with model, source and latencies",
     ),
+    Field(
+        "publishWhen",
+        choice(*PUBLISH_POLICIES),
+        "always",
+        "changes",
+        "Which frames give a message: `always`, `detections` (something was seen), `changes`",
+    ),
+    Field(
+        "publishRateLimit",
+        number(0, 1_000),
+        0.0,
+        "10",
+        "Most messages a second that the core sends; 0 is no limit",
+    ),
+    Field(
+        "embeddedMetrics",
+        boolean,
+        False,
+        "true",
+        "Telemetry also in the component's log, in CloudWatch's embedded metric format",
+    ),
 )
 
 
@@ -110,6 +133,9 @@ class InferenceSettings:
     classes: tuple[str, ...] = ()
     accelerator: str = "cpu"
     message_format: str = "list"
+    publish_when: str = "always"
+    publish_rate_limit: float = 0.0
+    embedded_metrics: bool = False
     feedback: FeedbackConfigurations | None = None
     feedback_request_limit: int = 0
 
@@ -128,6 +154,9 @@ class InferenceSettings:
             classes=parsed["classes"],
             accelerator=parsed["accelerator"],
             message_format=parsed["messageFormat"],
+            publish_when=parsed["publishWhen"],
+            publish_rate_limit=parsed["publishRateLimit"],
+            embedded_metrics=parsed["embeddedMetrics"],
             feedback=parsed.get("feedbackConfiguration"),
             feedback_request_limit=parsed.get("feedbackRequestLimit", 0),
         )
@@ -158,6 +187,9 @@ class InferenceSettings:
             "classes": list(self.classes),
             "accelerator": self.accelerator,
             "messageFormat": self.message_format,
+            "publishWhen": self.publish_when,
+            "publishRateLimit": self.publish_rate_limit,
+            "embeddedMetrics": self.embedded_metrics,
             "feedbackConfiguration": self.feedback and self.feedback.to_json(),
             "feedbackRequestLimit": self.feedback_request_limit if self.feedback else None,
         }

@@ -1,4 +1,4 @@
-"""Where results go."""
+"""Where predictions go, and which of them are worth a message."""
 
 from __future__ import annotations
 
@@ -14,26 +14,45 @@ _log = logging.getLogger(__name__)
 Publish = Callable[[bytes], None]
 """Sends one payload; raises ``OSError`` or ``RuntimeError`` if it could not."""
 
+Policy = Callable[[FrameResult], bool]
+"""Tells whether a result is worth a message."""
+
 
 @dataclass
 class PublishCounters:
-    """What became of the messages: sent, not sent, and predictions left out below the size cap."""
+    """What became of the messages: sent, not sent, held back by the policy, and cut below the cap.
+
+    ``predictions_left_out`` counts single predictions, the others count messages.
+    """
 
     sent: int = 0
     failed: int = 0
+    held_back: int = 0
     predictions_left_out: int = 0
 
 
 class PredictionSink:
     """Encodes each result and publishes it; a failure is counted and logged, never raised."""
 
-    def __init__(self, encode: Encoder, publish: Publish) -> None:
-        self.counters = PublishCounters()
+    def __init__(
+        self,
+        encode: Encoder,
+        publish: Publish,
+        *,
+        policy: Policy = lambda result: True,
+        counters: PublishCounters | None = None,
+    ) -> None:
+        """``counters`` are those of a sink that this one replaces."""
+        self.counters = counters if counters is not None else PublishCounters()
         self._encode = encode
         self._publish = publish
+        self._policy = policy
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Publish the predictions of ``frame``."""
+        if not self._policy(result):
+            self.counters.held_back += 1
+            return
         message = self._encode(result)
         self.counters.predictions_left_out += message.left_out
         try:
@@ -43,3 +62,25 @@ class PredictionSink:
             _log.error("frame %d: its predictions were not published: %s", frame.id, error)
         else:
             self.counters.sent += 1
+
+
+def publish_policy(name: str) -> Policy:
+    """Return the policy called ``always``, ``detections`` (something was seen) or ``changes``."""
+    if name == "detections":
+        return lambda result: bool(result.predictions)
+    return _Changes() if name == "changes" else lambda result: True
+
+
+class _Changes:
+    """Lets a result pass that has other labels, or another number of one, than the one before.
+
+    The first result passes, so that a listener knows where things stand.
+    """
+
+    def __init__(self) -> None:
+        self._last: list[str] | None = None
+
+    def __call__(self, result: FrameResult) -> bool:
+        labels = sorted(prediction.label for prediction in result.predictions)
+        changed, self._last = labels != self._last, labels
+        return changed

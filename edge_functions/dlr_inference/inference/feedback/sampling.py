@@ -63,8 +63,10 @@ class FeedbackSink:
         wake: Callable[[], None],
         limiter: RequestLimiter,
         random: Callable[[], float],
+        counters: SamplingCounters | None = None,
     ) -> None:
-        self.counters = SamplingCounters()
+        """``counters`` are those of a sink that this one replaces."""
+        self.counters = counters if counters is not None else SamplingCounters()
         self._core_name = core_name
         self._strategies: list[tuple[FeedbackConfiguration, Strategy]] = [
             (one, strategy(one.strategy, random)) for one in configurations.all

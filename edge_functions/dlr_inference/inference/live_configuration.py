@@ -1,0 +1,64 @@
+"""Changes of the configuration while the component runs: taken whole, or refused and told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Callable, Mapping
+
+from .errors import ModelError
+from .schema import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 0.3
+"""The nucleus tells of one change leaf by leaf: wait for the rest of it."""
+
+
+class LiveConfiguration:
+    """Reads the configuration anew when it is told of a change, and has it applied.
+
+    ``apply`` raises ``ConfigurationError``, ``ModelError`` or ``OSError`` for values that cannot be
+    used, and must then have changed nothing. ``refusal`` says why, until a change is taken.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any]],
+        apply: Callable[[Mapping[str, Any]], None],
+        *,
+        settle: float = SETTLE_SECONDS,
+    ) -> None:
+        """Start the thread."""
+        self.refusal: str | None = None
+        self._read = read
+        self._apply = apply
+        self._settle = settle
+        self._told = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Say that something changed; returns at once."""
+        self._told.set()
+
+    def close(self) -> None:
+        """Stop; a change in work is finished first, within reason."""
+        self._stopping.set()
+        self._told.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while True:
+            self._told.wait()
+            if self._stopping.wait(self._settle):
+                return
+            self._told.clear()
+            try:
+                self._apply(self._read())
+            except (ConfigurationError, ModelError, OSError) as error:
+                self.refusal = str(error)
+                _log.error("the new configuration is refused, the old one stays: %s", error)
+            else:
+                self.refusal = None
