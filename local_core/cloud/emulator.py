@@ -1,0 +1,164 @@
+"""The one place that knows ministack's inside, version 1.5.33 exactly (MIT licence).
+
+ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. What is reached into here, and
+not by HTTP, is its list of CloudFormation resource types, its IoT registry and its MQTT session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from . import place
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Handlers = Mapping[str, Callable[..., Any]]
+"""How one resource type is created, updated and deleted, as ministack calls it."""
+
+_AMI_PREFIX = "/aws/service/ami-amazon-linux-latest/"
+
+
+def configure(*, port: int, data: Path) -> None:
+    """Set the environment that ministack reads when it is imported: call this first."""
+    scratch = data / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        GATEWAY_PORT=str(port),
+        MINISTACK_HOST="localhost",
+        MINISTACK_ACCOUNT_ID=place.ACCOUNT,
+        MINISTACK_REGION=place.REGION,
+        AWS_ENDPOINT_URL=f"http://{place.HOST}:{port}",
+        AUTH="false",
+        IOT_MTLS_ENABLED="0",  # it would bind all interfaces: broker.py listens in its place
+        SFTP_ENABLED="0",
+        DOCKER_HOST=f"unix://{scratch}/no-docker.sock",
+        S3_DATA_DIR=str(data / "s3"),
+        STATE_DIR=str(data / "state"),
+        TMPDIR=str(scratch),
+    )
+
+
+class Emulator:
+    """ministack, running in this process. Make it once, after ``configure``."""
+
+    def __init__(self) -> None:
+        from ministack import app
+        from ministack.core import responses
+        from ministack.services import iot, ssm
+        from ministack.services.cloudformation import provisioners, stacks
+
+        self.application = app.app
+        self._scope = responses.request_scope
+        self._iot = iot
+        self._provisioners = provisioners
+        self._stacks = stacks
+        self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self._said: asyncio.Queue[Message] = asyncio.Queue()
+        self._lifespan: asyncio.Task[None] | None = None
+        self._enforce_policies()
+        self._add_image_parameters(ssm)
+
+    async def start(self) -> None:
+        """Begin ministack's life: its worker threads and schedulers. It ends with the process."""
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
+        run = self.application(scope, self._events.get, self._said.put)
+        self._lifespan = asyncio.create_task(run)
+        await self._events.put({"type": "lifespan.startup"})
+        await self._said.get()
+
+    def add_resource_types(self, types: Mapping[str, Handlers]) -> None:
+        """Let CloudFormation know more resource types.
+
+        They are carried out on worker threads, because a handler may call the cloud's own
+        endpoint, which the main thread serves.
+        """
+        self._provisioners._RESOURCE_HANDLERS.update(types)
+        inner = self._stacks._runs_on_worker_thread
+        self._stacks._runs_on_worker_thread = lambda name: name in types or inner(name)
+
+    def ca_certificate(self) -> str:
+        """Return the certificate of the authority that signs devices and the endpoints, PEM."""
+        return str(self._iot.get_ca_cert_pem())
+
+    def server_certificate(self) -> tuple[str, str]:
+        """Return certificate and key, both PEM, for an endpoint on loopback."""
+        certificate, key = self._iot._mtls_ensure_server_cert()
+        return str(certificate), str(key)
+
+    def trust_anchors(self) -> list[tuple[str, str]]:
+        """Return id and PEM of every certificate that a client's may be signed by, or be."""
+        return list(self._iot._mtls_trust_anchors())
+
+    async def serve_mqtt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Speak MQTT with a client whose certificate TLS has verified, until it leaves.
+
+        One that is not active gets CONNACK "not authorized".
+        """
+        await self._iot._mtls_handle_conn(reader, writer)
+
+    def abort_mqtt_sessions(self) -> None:
+        """Cut every MQTT connection."""
+        for writer in list(self._iot._mtls_sessions):
+            writer.transport.abort()
+
+    def is_active(self, certificate: str) -> bool:
+        """Return whether a certificate, given by its id, is registered and active."""
+        return len(self._iot._mtls_active_registrations(certificate)) == 1
+
+    def certificate_allows(self, certificate: str, action: str, resource: str) -> bool:
+        """Return whether a certificate's policies allow ``action`` on ``resource``."""
+        allows = self._iot._mqtt_policy_allows
+        return bool(allows(place.ACCOUNT, place.REGION, certificate, {}, action, resource))
+
+    def is_attached(self, thing_name: str, certificate: str) -> bool:
+        """Return whether a thing has this certificate."""
+        with self._scope(place.ACCOUNT, place.REGION):
+            thing = self._iot._things.get(thing_name) or {}
+        return any(arn.endswith(f"/{certificate}") for arn in thing.get("principals", []))
+
+    def target_exists(self, arn: str) -> bool:
+        """Return whether there is such a thing or thing group."""
+        kind, _, name = arn.split(":", 5)[5].partition("/")
+        with self._scope(place.ACCOUNT, place.REGION):
+            return name in (self._iot._things if kind == "thing" else self._iot._thing_groups)
+
+    def terminate_instance(self, identity: str) -> None:
+        """End an EC2 instance. Done here, as a rollback may delete on the main thread."""
+        from ministack.services import ec2
+
+        with self._scope(place.ACCOUNT, place.REGION):
+            ec2._terminate_instances({"InstanceId.1": [identity]})
+
+    def _enforce_policies(self) -> None:
+        """Hold every MQTT session to its certificate's policies.
+
+        ministack does so with AUTH=true only, which would switch on IAM for all else as well.
+        """
+        self._iot._WSSession._evaluates_policies = lambda session: (
+            session.certificate_id is not None or session.iam_credential is not None
+        )
+
+    def _add_image_parameters(self, ssm: Any) -> None:
+        """Answer every public parameter of an Amazon Linux image; ministack knows two."""
+        known = ssm._PUBLIC_AMI_PARAMETERS
+        inner = ssm._public_parameter
+
+        def public_parameter(name: str) -> Any:
+            if name.startswith(_AMI_PREFIX) and name not in known:
+                known[name] = "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
+            return inner(name)
+
+        ssm._public_parameter = public_parameter
+
+
+def verified_certificate(tls: ssl.SSLObject) -> str:
+    """Return the id that AWS IoT gives the peer's certificate: the SHA-256 digest of its DER."""
+    der = tls.getpeercert(binary_form=True)
+    return hashlib.sha256(der or b"").hexdigest()

@@ -1,0 +1,199 @@
+"""The local cloud as its users see it: a process of its own, started and ended with a context."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from . import place
+
+Part = Literal["http", "mqtt", "credentials", "s3"]
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
+_START_SECONDS = 60.0
+_CONTROL_SECONDS = 15.0
+_STOP_SECONDS = 8.0
+_FOREIGN = ("AWS_", "CDK_", "MINISTACK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+"""Beginnings of variables by which a child would look elsewhere than here."""
+
+
+class LocalCloudError(Exception):
+    """The local cloud did not start, or does not answer, with the last line of its log."""
+
+
+class LocalCloud:
+    """A cloud on loopback with one account and region; it ends with the context, or its parent.
+
+    Give ``data`` to keep its log, authority certificate and CDK cache; its content is not read
+    back: a cloud that is started begins empty. Stopping a part keeps what it holds.
+    """
+
+    region = place.REGION
+    account = place.ACCOUNT
+    mqtt_host = place.HOST
+
+    def __init__(self, *, data: Path | None = None) -> None:
+        self._is_temporary = data is None
+        self.data = data or Path(tempfile.mkdtemp(prefix="local-cloud-"))
+        self.data.mkdir(parents=True, exist_ok=True)
+        self.data = self.data.resolve()
+        self.log = self.data / "cloud.log"
+        self.endpoint = ""
+        self.mqtt_port = 0
+        self.credential_endpoint = ""
+        self.ca_path = self.data / "ca.pem"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> LocalCloud:
+        """Start the process and wait until it serves.
+
+        Raises:
+            LocalCloudError: if it ends, or is not ready within a minute.
+        """
+        command = [sys.executable, "-m", "local_core.cloud.server", str(self.data)]
+        if self._is_temporary:
+            command.append("temporary")
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=_REPOSITORY,
+                env=_clean_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C in a terminal is for the parent, which stops us
+            )
+        try:
+            addresses = self._read(_START_SECONDS)["ready"]
+        except BaseException as failure:
+            if isinstance(failure, LocalCloudError):
+                self._is_temporary = False  # keep the log that the error names
+            self.stop()
+            raise
+        self.endpoint = addresses["endpoint"]
+        self.mqtt_port = addresses["mqtt_port"]
+        self.credential_endpoint = addresses["credential_endpoint"]
+        return self
+
+    def stop(self) -> None:
+        """End the process and everything that it started; temporary data goes too."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(OSError):
+                _pipe(process.stdin).close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+            # Also when it has ended: a Lambda function of its group may have not.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            _pipe(process.stdout).close()
+        if self._is_temporary:
+            shutil.rmtree(self.data, ignore_errors=True)
+
+    def stop_part(self, part: Part) -> None:
+        """Let one part be down: connections are refused, or for S3 answered by 503."""
+        self._control("stop", part)
+
+    def start_part(self, part: Part) -> None:
+        """Let a part that was stopped serve again, at its old address, with what it held."""
+        self._control("start", part)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which AWS's SDKs and tools, in any language, find this cloud.
+
+        It is this process's own without what would lead elsewhere. CDK_HOME is ours because the
+        CDK CLI caches there which account a key belongs to.
+        """
+        return {
+            **_clean_environment(),
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "CDK_HOME": str(self.data / "cdk"),
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+            "CDK_DISABLE_VERSION_CHECK": "true",
+            "CI": "true",
+            "NO_COLOR": "1",
+            "NO_PROXY": "*",
+        }
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Return a boto3 client of this cloud."""
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            **options,
+        )
+
+    def __enter__(self) -> LocalCloud:
+        return self.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def _control(self, verb: str, part: str) -> None:
+        process = self._process
+        if process is None:
+            raise LocalCloudError("the local cloud is not running")
+        try:
+            stdin = _pipe(process.stdin)
+            stdin.write(json.dumps({"do": verb, "part": part}) + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            raise self._failure("has ended") from None
+        reply = self._read(_CONTROL_SECONDS)
+        if "error" in reply:
+            raise self._failure(f"did not {verb} {part}: {reply['error']}")
+
+    def _read(self, seconds: float) -> dict[str, Any]:
+        """Return the process's next reply, one line."""
+        assert self._process is not None
+        stdout = _pipe(self._process.stdout)
+        deadline = time.monotonic() + seconds
+        readable, _, _ = select.select([stdout], [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            raise self._failure(f"did not answer within {seconds:g} s")
+        line = stdout.readline()
+        if not line:
+            self._process.wait()
+            raise self._failure(f"ended with exit code {self._process.returncode}")
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    def _failure(self, what: str) -> LocalCloudError:
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        last = lines[-1].strip() if lines else "nothing was logged"
+        return LocalCloudError(f"the local cloud {what}: {last} (log: {self.log})")
+
+
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None, "the process was started with pipes"
+    return stream
+
+
+def _clean_environment() -> dict[str, str]:
+    return {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)
+    }

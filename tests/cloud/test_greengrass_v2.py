@@ -1,0 +1,223 @@
+"""AWS::GreengrassV2::ComponentVersion and Deployment by our own handlers, and their API."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+
+from local_core.cloud import LocalCloud
+from tests.cloud.support import Device, StackError, Stacks, recipe
+from tests.cloud.v2_templates import component_version, deployment
+
+
+def test_component_version_by_our_handler_is_created_replaced_and_deleted(
+    cloud: LocalCloud, stacks: Stacks, stack: str, artifact: str, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    attributes = {
+        key: {"Fn::GetAtt": ["C", key]} for key in ("Arn", "ComponentName", "ComponentVersion")
+    }
+    stacks.deploy(stack, {"C": component_version(recipe(name, "1.0.0", artifact))}, attributes)
+    arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{name}:versions:1.0.0"
+    expected = {"Arn": arn, "ComponentName": name, "ComponentVersion": "1.0.0"}
+    assert stacks.outputs(stack) == expected
+    assert greengrass.describe_component(arn=arn)["status"]["componentState"] == "DEPLOYABLE"
+
+    stacks.deploy(stack, {"C": component_version(recipe(name, "1.0.1", artifact))}, attributes)
+    [version] = greengrass.list_component_versions(arn=arn.partition(":versions")[0])[
+        "componentVersions"
+    ]
+    assert version["componentVersion"] == "1.0.1"
+    stacks.delete(stack)
+    names = [c["componentName"] for c in greengrass.list_components()["components"]]
+    assert name not in names
+
+
+def test_component_version_that_is_retained_outlives_its_stack(
+    cloud: LocalCloud, stacks: Stacks, stack: str, artifact: str, name: str
+) -> None:
+    keep = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+    for version in ("1.0.0", "2.0.0"):
+        stacks.deploy(stack, {"C": component_version(recipe(name, version, artifact), **keep)})
+    stacks.delete(stack)
+    arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{name}"
+    found = cloud.client("greengrassv2").list_component_versions(arn=arn)["componentVersions"]
+    assert [item["componentVersion"] for item in found] == ["2.0.0", "1.0.0"]
+
+
+def test_recipe_comes_back_with_the_digests_of_its_artifacts(
+    cloud: LocalCloud, artifact: str, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    text = yaml.safe_dump(recipe(name, "1.0.0", artifact)).encode()
+    arn = greengrass.create_component_version(inlineRecipe=text)["arn"]
+    for form, parse in (("JSON", json.loads), ("YAML", yaml.safe_load)):
+        reply = greengrass.get_component(arn=arn, recipeOutputFormat=form)
+        [found] = parse(reply["recipe"])["Manifests"][0]["Artifacts"]
+        digest = base64.b64encode(hashlib.sha256(b"the code").digest()).decode()
+        assert (found["Digest"], found["Algorithm"]) == (digest, "SHA-256")
+    link = greengrass.get_component_version_artifact(
+        arn=arn, artifactName=artifact.partition("://")[2]
+    )["preSignedUrl"]
+    with urllib.request.urlopen(link) as reply:
+        assert reply.read() == b"the code"
+
+
+def test_deployment_by_our_handler_is_created_superseded_and_deleted(
+    cloud: LocalCloud, stacks: Stacks, stack: str, artifact: str, name: str, device: Device
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    component = component_version(recipe(name, "1.0.0", artifact))
+    stacks.deploy(stack, {"C": component, "D": deployment(device, name=name)})
+    first = stacks.resource(stack, "D")
+    found = greengrass.get_deployment(deploymentId=first)
+    assert found["components"][name]["componentVersion"] == "1.0.0"
+    assert found["components"][name]["configurationUpdate"] == {
+        "reset": [""],
+        "merge": '{"threshold": 0.7}',
+    }
+    assert found["deploymentPolicies"]["componentUpdatePolicy"]["timeoutInSeconds"] == 60
+    assert (found["deploymentStatus"], found["revisionId"]) == ("ACTIVE", "1")
+
+    kept = {"UpdateReplacePolicy": "Retain"}
+    again = deployment(device, name=name, DeploymentName="again") | kept
+    stacks.deploy(stack, {"C": component, "D": again})
+    second = stacks.resource(stack, "D")
+    listed = greengrass.list_deployments(targetArn=device.thing_arn, historyFilter="ALL")
+    states = {
+        d["deploymentId"]: (d["deploymentStatus"], d["isLatestForTarget"], d["revisionId"])
+        for d in listed["deployments"]
+    }
+    assert states == {second: ("ACTIVE", True, "2"), first: ("INACTIVE", False, "1")}
+    [latest] = greengrass.list_deployments(targetArn=device.thing_arn)["deployments"]
+    assert latest["deploymentId"] == second
+
+    stacks.delete(stack)
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        greengrass.get_deployment(deploymentId=second)
+
+
+def test_failed_update_leaves_the_old_deployment_as_the_latest(
+    cloud: LocalCloud, stacks: Stacks, stack: str, artifact: str, name: str, device: Device
+) -> None:
+    resources = {
+        "C": component_version(recipe(name, "1.0.0", artifact)),
+        "D": deployment(device, name=name),
+    }
+    stacks.deploy(stack, resources)
+    first = stacks.resource(stack, "D")
+    resources["D"] = deployment(device, name=name, DeploymentName="again")
+    bad = component_version(recipe(f"{name}.bad", "1", artifact), DependsOn="D")
+    with pytest.raises(StackError, match=r"must be x\.y\.z"):
+        stacks.deploy(stack, {**resources, "Bad": bad})
+    assert stacks.status(stack) == "UPDATE_ROLLBACK_COMPLETE"
+    [latest] = cloud.client("greengrassv2").list_deployments(targetArn=device.thing_arn)[
+        "deployments"
+    ]
+    assert latest["deploymentId"] == first == stacks.resource(stack, "D")
+
+
+def test_cancelled_deployment_cannot_be_cancelled_again(cloud: LocalCloud, device: Device) -> None:
+    greengrass = cloud.client("greengrassv2")
+    made = greengrass.create_deployment(targetArn=device.thing_arn)["deploymentId"]
+    with pytest.raises(ClientError, match="cancel it first"):
+        greengrass.delete_deployment(deploymentId=made)
+    greengrass.cancel_deployment(deploymentId=made)
+    assert greengrass.get_deployment(deploymentId=made)["deploymentStatus"] == "CANCELED"
+    with pytest.raises(ClientError, match="ConflictException"):
+        greengrass.cancel_deployment(deploymentId=made)
+    greengrass.delete_deployment(deploymentId=made)
+
+
+def test_candidates_are_resolved_to_the_highest_version_in_range(
+    cloud: LocalCloud, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    for version in ("1.0.0", "1.9.0", "1.10.0", "2.0.0"):
+        text = json.dumps(recipe(name, version)).encode()
+        greengrass.create_component_version(inlineRecipe=text)
+    service = "aws.greengrass.TokenExchangeService"
+    candidates = [
+        {"componentName": name, "versionRequirements": {"a": "^1.0.0", "b": ">=1.1.0"}},
+        {"componentName": service, "versionRequirements": {name: ">=2.0.0 <3.0.0"}},
+    ]
+    platform = {"attributes": {"os": "linux", "architecture": "amd64"}}
+    found = greengrass.resolve_component_candidates(
+        platform=platform, componentCandidates=candidates
+    )["resolvedComponentVersions"]
+    assert [item["componentVersion"] for item in found] == ["1.10.0", "2.0.3"]
+    assert json.loads(found[0]["recipe"])["ComponentName"] == name
+    assert ":aws:components:" in found[1]["arn"]
+    missing = [{"componentName": name, "versionRequirements": {"a": "^3.0.0"}}]
+    with pytest.raises(ClientError, match="No applicable version found"):
+        greengrass.resolve_component_candidates(platform=platform, componentCandidates=missing)
+
+
+def _report(cloud: LocalCloud, thing: str, content: Any) -> None:
+    data = json.dumps(content).encode()
+    url = f"{cloud.endpoint}/_core/things/{thing}"
+    urllib.request.urlopen(urllib.request.Request(url, data=data, method="POST")).close()
+
+
+def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device) -> None:
+    greengrass = cloud.client("greengrassv2")
+    with pytest.raises(ClientError, match="has never reported"):
+        greengrass.get_core_device(coreDeviceThingName=device.thing)
+    made = greengrass.create_deployment(targetArn=device.thing_arn, deploymentName="first")
+    with urllib.request.urlopen(f"{cloud.endpoint}/_core/things/{device.thing}") as reply:
+        orders = json.load(reply)["v2"]
+    assert (orders["deploymentId"], orders["deploymentName"]) == (made["deploymentId"], "first")
+
+    deployment = {
+        "deploymentId": made["deploymentId"],
+        "deploymentName": "first",
+        "targetArn": device.thing_arn,
+        "coreDeviceExecutionStatus": "IN_PROGRESS",
+    }
+    _report(cloud, device.thing, {"coreVersion": "2.6.0", "deployment": deployment})
+    [effective] = greengrass.list_effective_deployments(coreDeviceThingName=device.thing)[
+        "effectiveDeployments"
+    ]
+    assert effective["coreDeviceExecutionStatus"] == "IN_PROGRESS"
+
+    components = [
+        {"componentName": "a", "componentVersion": "1.0.0", "lifecycleState": "RUNNING"},
+        {
+            "componentName": "b",
+            "componentVersion": "1.0.0",
+            "lifecycleState": "BROKEN",
+            "isRoot": False,
+        },
+    ]
+    done = {**deployment, "coreDeviceExecutionStatus": "SUCCEEDED"}
+    content = {"status": "UNHEALTHY", "components": components, "deployment": done}
+    _report(cloud, device.thing, content)
+    found = greengrass.get_core_device(coreDeviceThingName=device.thing)
+    assert (found["status"], found["coreVersion"]) == ("UNHEALTHY", "2.6.0")
+    listed = [d["coreDeviceThingName"] for d in greengrass.list_core_devices()["coreDevices"]]
+    assert device.thing in listed
+    roots, everything = (
+        greengrass.list_installed_components(
+            coreDeviceThingName=device.thing, topologyFilter=topology
+        )["installedComponents"]
+        for topology in ("ROOT", "ALL")
+    )
+    assert [c["componentName"] for c in roots] == ["a"]
+    assert [c["lifecycleState"] for c in everything] == ["RUNNING", "BROKEN"]
+    status = greengrass.get_deployment(deploymentId=made["deploymentId"])["deploymentStatus"]
+    assert status == "COMPLETED"
+
+
+def test_report_that_is_malformed_is_refused(cloud: LocalCloud, device: Device) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        _report(cloud, device.thing, {"components": [{"lifecycleState": "ASLEEP"}]})
+    assert refusal.value.code == 400
+    assert "ASLEEP" in json.load(refusal.value)["message"]
