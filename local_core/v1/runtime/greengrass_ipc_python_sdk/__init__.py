@@ -1,0 +1,1 @@
+"""How a function talks to the core that runs it."""
