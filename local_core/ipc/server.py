@@ -57,6 +57,13 @@ class IpcServer:
         with self._lock:
             return len(self._connections)
 
+    def disconnect_all(self) -> None:
+        """Close every connection, as a nucleus that is restarted does; clients may come back."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+
     def start(self) -> None:
         """Listen; only this user may connect."""
         self.socket_path.unlink(missing_ok=True)

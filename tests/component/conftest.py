@@ -1,0 +1,164 @@
+"""The real component as a process, between a real IPC server and the local cloud's S3."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_functions import CODE_FOLDER
+from inference.names import prediction_topic, telemetry_topic
+from local_core.cloud import LocalCloud
+from local_core.ipc.router import InMemoryCloud
+from models import store
+from tests.local_core.support import MQTT, Bench, eventually, policy
+
+CORE = "core1"
+COMPONENT = "DlrInference.core1"
+MODEL = "efficientnet-lite0-imagenet"
+BUCKET = "feedback-bucket"
+FEEDBACK = {
+    "all": {
+        "s3-bucket-name": BUCKET,
+        "s3-prefix": "samples",
+        "content-type": "image/jpeg",
+        "file-ext": "jpg",
+    }
+}
+
+
+class Broker(InMemoryCloud):
+    """IoT Core, which can be away, and what arrived there by topic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.away = False
+        self.arrived: list[tuple[str, Any]] = []
+        self._arrivals = threading.Lock()
+
+    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+        if self.away:
+            raise ConnectionError("broker away")
+        with self._arrivals:
+            self.arrived.append((topic, json.loads(payload)))
+
+    def on(self, topic: str) -> list[Any]:
+        """Return what arrived on ``topic`` so far."""
+        with self._arrivals:
+            return [payload for name, payload in self.arrived if name == topic]
+
+
+class Rig:
+    """A component under test, with everything around it that can be taken away."""
+
+    def __init__(self, bench: Bench, broker: Broker, cloud: LocalCloud, work: Path) -> None:
+        self.bench = bench
+        self.broker = broker
+        self.cloud = cloud
+        self.work = work
+        self.log = work / "component.log"
+        self.model = store.unpacked(MODEL)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, **changes: object) -> None:
+        """Set the configuration with which the component will start."""
+        access = {MQTT: policy(["PublishToIoTCore"], ["*"])}
+        values = {"coreName": CORE, "inferenceInterval": 0.05, "accessControl": access}
+        self.bench.store.put(COMPONENT, {**values, **changes})
+
+    def merge(self, **changes: object) -> None:
+        """Change the configuration of the running component, as a deployment's merge does."""
+        self.bench.store.merge(COMPONENT, (), changes)
+
+    def start(self) -> None:
+        """Start the component's process."""
+        script = CODE_FOLDER / "component.py"
+        environment = {
+            **self.cloud.environment(),
+            "SVCUID": self.bench.server.register(COMPONENT),
+            "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(self.bench.socket_path),
+            "AWS_IOT_THING_NAME": f"{CORE}_Core",
+            "FEEDBACK_SEED": "1",
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, str(script), "run", "--work", str(self.work)),
+                    *("--model", str(self.model), "--profile", MODEL),
+                ],
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop the component with a signal and return its exit status."""
+        assert self.process is not None
+        os.kill(self.process.pid, number)
+        status = self.process.wait(timeout=15)
+        self.process = None
+        return status
+
+    def predictions(self) -> list[Any]:
+        return self.broker.on(prediction_topic(CORE))
+
+    def faults(self) -> list[str]:
+        """Return the names of the faults in the newest telemetry."""
+        telemetry = self.broker.on(telemetry_topic(CORE))
+        newest = telemetry[-1]["health"]["faults"] if telemetry else []
+        return [fault.split(":")[0] for fault in newest]
+
+    def samples(self) -> list[str]:
+        """Return the keys in the feedback bucket."""
+        listed = self.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    def await_predictions(self, more: int = 1) -> None:
+        """Wait until so many more predictions have arrived."""
+        wanted = len(self.predictions()) + more
+        eventually(lambda: len(self.predictions()) >= wanted, seconds=20)
+
+
+@pytest.fixture(scope="session")
+def s3_cloud() -> Iterator[LocalCloud]:
+    """A local cloud of which these tests use S3."""
+    with LocalCloud() as cloud:
+        yield cloud
+
+
+@contextmanager
+def running_rig(cloud: LocalCloud, work: Path) -> Iterator[Rig]:
+    """Yield a rig; whatever is left of its process is killed at the end."""
+    broker = Broker()
+    with tempfile.TemporaryDirectory(prefix="ipc-") as folder:
+        bench = Bench(Path(folder) / "s", cloud=broker)
+        with bench.served():
+            rig = Rig(bench, broker, cloud, work)
+            rig.configure()
+            try:
+                yield rig
+            finally:
+                if rig.process is not None:
+                    rig.process.kill()
+                    rig.process.wait()
+
+
+@pytest.fixture
+def rig(s3_cloud: LocalCloud, tmp_path: Path) -> Iterator[Rig]:
+    """A component with an empty feedback bucket."""
+    s3 = s3_cloud.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    with running_rig(s3_cloud, tmp_path) as made:
+        yield made
+        for key in made.samples():
+            s3.delete_object(Bucket=BUCKET, Key=key)

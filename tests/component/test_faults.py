@@ -1,0 +1,108 @@
+"""What the component does when broker, bucket, model and nucleus go, and when it is killed."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
+from tests.component.conftest import CORE, FEEDBACK, Rig
+from tests.local_core.support import eventually
+
+
+def frame_ids(rig: Rig) -> list[int]:
+    return [payload["frame"]["id"] for payload in rig.predictions()]
+
+
+def test_no_message_is_lost_while_the_broker_is_away(rig: Rig) -> None:
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(3)
+    rig.broker.away = True
+    time.sleep(2)
+    rig.broker.away = False
+    returned = time.monotonic()
+    rig.await_predictions(5)
+    assert time.monotonic() - returned < 15
+    assert rig.stop() == 0
+    ids = frame_ids(rig)
+    assert ids == list(range(1, len(ids) + 1))
+    reports = rig.broker.on(telemetry_topic(CORE))
+    assert any("no broker" in fault for report in reports for fault in report["health"]["faults"])
+    assert reports[-1]["publish"]["dropped"] == 0
+
+
+def test_a_bucket_that_is_away_is_named_and_no_sample_is_lost_or_doubled(rig: Rig) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    rig.start()
+    eventually(lambda: len(rig.samples()) >= 2, seconds=20)
+    rig.cloud.stop_part("s3")
+    try:
+        eventually(lambda: rig.faults() == ["no bucket"], seconds=10)
+    finally:
+        rig.cloud.start_part("s3")
+    eventually(lambda: rig.faults() == [], seconds=15)
+    assert rig.stop() == 0
+    statuses = rig.broker.on(FEEDBACK_STATUS_TOPIC)
+    keys = [status["response"]["s3_response"]["key"] for status in statuses]
+    assert len(keys) == len(set(keys)) == len(set(rig.samples()))
+    assert len(keys) == len(rig.predictions())
+
+
+def test_kill_9_loses_no_sample_that_was_chosen(rig: Rig) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    rig.cloud.stop_part("s3")
+    try:
+        for _ in range(3):
+            rig.start()
+            rig.await_predictions(3)
+            rig.stop(signal.SIGKILL)
+    finally:
+        rig.cloud.start_part("s3")
+    waiting = len(list((rig.work / "samples").glob("*.sample")))
+    assert waiting >= 9
+    rig.start()
+    eventually(lambda: not list((rig.work / "samples").glob("*.sample")), seconds=20)
+    rig.configure(feedbackConfiguration=None)
+    rig.stop()
+    assert len(rig.samples()) >= waiting
+
+
+def test_sigterm_ends_with_status_zero_and_in_time_even_with_everything_away(rig: Rig) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    rig.start()
+    rig.await_predictions(2)
+    rig.cloud.stop_part("s3")
+    rig.broker.away = True
+    try:
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert rig.stop() == 0
+        assert time.monotonic() - began < 10
+    finally:
+        rig.cloud.start_part("s3")
+
+
+def test_a_model_that_cannot_be_used_is_told_and_ends_the_process(rig: Rig, tmp_path: Path) -> None:
+    rig.model = Path(shutil.copytree(rig.model, tmp_path / "broken"))
+    (rig.model / "compiled.so").write_bytes(b"not a library")
+    rig.start()
+    assert rig.process is not None
+    assert rig.process.wait(timeout=20) == 1
+    rig.process = None
+    assert rig.faults() == ["no model"]
+    lines = [line for line in rig.log.read_text().splitlines() if line.startswith("ERROR")]
+    assert len(lines) == 1
+    assert "compiled.so: is truncated or changed" in lines[0]
+    assert "Traceback" not in rig.log.read_text()
+
+
+def test_a_nucleus_that_closes_the_connection_is_connected_to_again(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions(2)
+    rig.bench.server.disconnect_all()
+    rig.await_predictions(3)
+    rig.merge(confidenceThreshold=0.0, topK=2)
+    eventually(lambda: len(rig.predictions()[-1]) == 2)

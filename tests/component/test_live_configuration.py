@@ -1,0 +1,86 @@
+"""Changes of the configuration reach the running component, or are refused and told."""
+
+from __future__ import annotations
+
+from inference.names import telemetry_topic
+from tests.component.conftest import CORE, FEEDBACK, Rig
+from tests.local_core.support import eventually
+
+
+def labels(rig: Rig) -> int:
+    """Return how many predictions the newest message has."""
+    return len(rig.predictions()[-1])
+
+
+def test_a_threshold_takes_effect_without_a_restart(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions(4)
+    assert rig.process is not None
+    before = rig.process.pid
+    rig.merge(confidenceThreshold=0.0, topK=3)
+    eventually(lambda: labels(rig) == 3)
+    rig.merge(confidenceThreshold=1.0)
+    eventually(lambda: labels(rig) == 0)
+    assert rig.process.pid == before
+    assert rig.process.poll() is None
+    assert rig.stop() == 0
+
+
+def test_a_bad_value_is_refused_and_told_and_the_old_one_stays(rig: Rig) -> None:
+    rig.configure(confidenceThreshold=0.0, topK=2)
+    rig.start()
+    rig.await_predictions()
+    rig.merge(topK="many", messageFormat="envelope")
+    eventually(lambda: rig.faults() == ["bad configuration"])
+    [fault] = rig.broker.on(telemetry_topic(CORE))[-1]["health"]["faults"]
+    assert "topK='many': must be a whole number from 1 to 100" in fault
+    rig.await_predictions()
+    assert labels(rig) == 2
+    rig.merge(topK=1)
+    eventually(lambda: rig.faults() == [] and isinstance(rig.predictions()[-1], dict))
+
+
+def test_a_core_name_cannot_change_and_a_missing_source_is_refused(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions()
+    for change in ({"coreName": "other"}, {"coreName": CORE, "imageSource": "/none"}):
+        rig.merge(**change)
+        eventually(lambda: rig.faults() == ["bad configuration"])
+        rig.await_predictions()
+        rig.merge(coreName=CORE, imageSource="static")
+        eventually(lambda: rig.faults() == [])
+
+
+def test_an_accelerator_that_is_not_there_leaves_the_old_model_at_work(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions()
+    rig.merge(accelerator="gpu")
+    eventually(lambda: rig.faults() == ["bad configuration"], seconds=20)
+    rig.await_predictions()
+    assert "on gpu" in rig.broker.on(telemetry_topic(CORE))[-1]["health"]["faults"][0]
+
+
+def test_the_publish_policy_and_feedback_change_while_running(rig: Rig) -> None:
+    rig.configure(imageSource="static", confidenceThreshold=1.0)
+    rig.start()
+    rig.await_predictions()
+    rig.merge(publishWhen="detections")
+    eventually(lambda: "is in use" in rig.log.read_text())
+    count = len(rig.predictions())
+    rig.merge(feedbackConfiguration=FEEDBACK)
+    eventually(lambda: len(rig.samples()) >= 3, seconds=20)
+    assert len(rig.predictions()) <= count + 1
+
+
+def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions(5)
+    assert rig.stop() == 0
+    last = rig.broker.on(telemetry_topic(CORE))[-1]
+    frames = last["frames"]
+    assert frames["read"] == frames["predicted"] + frames["failed"] == len(rig.predictions())
+    assert last["latencyMs"]["inference"]["p95"] >= last["latencyMs"]["inference"]["p50"] > 0
+    assert last["memoryBytes"] > 50 << 20
+    assert last["health"] == {"status": "ok", "faults": []}
+    assert last["versions"].keys() == {"dlr", "libdlr", "python", "component"}
+    assert rig.bench.states == [("DlrInference.core1", "RUNNING")]
