@@ -20,10 +20,13 @@ def main() -> None:
     folder, profile, image, frames = sys.argv[1:]
     settings = InferenceSettings(core_name="bench", image_source=image, inference_interval=0)
     loaded = load_model(Path(folder), Path(folder), load_profile(profile), settings.accelerator)
-    from inference.assembly import build_pipeline
+    from inference.assembly import build_pipeline, encoder_for
+    from inference.sinks import PredictionSink
     from inference.sources import open_source
 
-    build_pipeline(settings, loaded, open_source(image, repeat=True), write_line).run(int(frames))
+    source = open_source(image, repeat=True)
+    sink = PredictionSink(encoder_for(settings, loaded), write_line)
+    build_pipeline(settings, loaded, source, sink).run(int(frames))
 
 
 def write_line(payload: bytes) -> None:

@@ -59,11 +59,17 @@ def _load(model: Path, profile: str, cleanup: ExitStack) -> LoadedModel:
 
 def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
-    from inference.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from inference.assembly import (  # needs OpenCV, imported while the model loaded
+        build_pipeline,
+        encoder_for,
+    )
+    from inference.sinks import PredictionSink
     from inference.sources import open_source
 
     source = open_source(settings.image_source, repeat=frames is not None)
-    pipeline = build_pipeline(settings, loaded, source, _write_line)
+    pipeline = build_pipeline(
+        settings, loaded, source, PredictionSink(encoder_for(settings, loaded), _write_line)
+    )
     with _stopped_by_signals(pipeline.stop):
         pipeline.run(frames)
     counters = pipeline.counters

@@ -51,7 +51,7 @@ def test_a_bucket_that_is_away_is_named_and_no_sample_is_lost_or_doubled(rig: Ri
     assert len(keys) == len(rig.predictions())
 
 
-def test_kill_9_loses_no_sample_that_was_chosen(rig: Rig) -> None:
+def test_kill_9_loses_at_most_the_frame_in_work(rig: Rig) -> None:
     rig.configure(feedbackConfiguration=FEEDBACK)
     rig.cloud.stop_part("s3")
     try:
@@ -62,7 +62,7 @@ def test_kill_9_loses_no_sample_that_was_chosen(rig: Rig) -> None:
     finally:
         rig.cloud.start_part("s3")
     waiting = len(list((rig.work / "samples").glob("*.sample")))
-    assert waiting >= 9
+    assert waiting >= len(rig.predictions()) - 3
     rig.start()
     eventually(lambda: not list((rig.work / "samples").glob("*.sample")), seconds=20)
     rig.configure(feedbackConfiguration=None)

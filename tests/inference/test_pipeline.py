@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.assembly import build_pipeline
+from inference.assembly import build_pipeline, encoder_for
 from inference.errors import FrameError, ModelError
 from inference.feedback.scores import Scores
 from inference.loading import LoadedModel, load_model
@@ -34,7 +34,9 @@ def pipeline(
 ) -> Pipeline:
     settings = InferenceSettings(core_name="test", inference_interval=interval)
     frames = FileSource("static", repeat=True) if source is None else source
-    return build_pipeline(settings, loaded(NAME), frames, published.append)
+    model = loaded(NAME)
+    sink = PredictionSink(encoder_for(settings, model), published.append)
+    return build_pipeline(settings, model, frames, sink)
 
 
 def loaded(profile: str) -> LoadedModel:
@@ -43,7 +45,7 @@ def loaded(profile: str) -> LoadedModel:
 
 def refuse_to_build(profile: str, settings: InferenceSettings = SETTINGS) -> None:
     source = FileSource("static", repeat=True)
-    build_pipeline(settings, loaded(profile), source, lambda payload: None)
+    build_pipeline(settings, loaded(profile), source, lambda frame, result: None)
 
 
 class Unsteady(FrameSource):

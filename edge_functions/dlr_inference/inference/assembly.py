@@ -14,7 +14,6 @@ from .preprocess import Preprocessor
 from .profile import ModelProfile
 from .schema import ConfigurationError, Fault
 from .settings import InferenceSettings
-from .sinks import PredictionSink, Publish
 from .sources import FrameSource
 
 
@@ -22,7 +21,7 @@ def build_pipeline(
     settings: InferenceSettings,
     loaded: LoadedModel,
     source: FrameSource,
-    publish: Publish,
+    predictions: Sink,
     *,
     sinks: Sequence[Sink] = (),
 ) -> Pipeline:
@@ -40,7 +39,7 @@ def build_pipeline(
             preprocess=Preprocessor(profile.input),
             model=loaded.model,
             postprocess=postprocessor_for(settings, loaded),
-            sinks=[PredictionSink(encoder_for(settings, loaded), publish), *sinks],
+            sinks=[predictions, *sinks],
             interval=settings.inference_interval,
         )
     )

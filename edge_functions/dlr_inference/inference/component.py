@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Mapping
 
-from .assembly import check_classes, encoder_for, postprocessor_for
+from .assembly import check_classes, postprocessor_for
 from .errors import ModelError
 from .feedback.limiter import RequestLimiter
 from .feedback.s3 import S3
@@ -19,16 +19,15 @@ from .feedback.uploader import Uploader
 from .greengrass_ipc import Nucleus
 from .live_configuration import LiveConfiguration
 from .loading import LoadedModel, load_model
-from .names import prediction_topic, telemetry_topic
-from .outbox import Outbox
+from .names import telemetry_topic
+from .outlet import Outlet
 from .pipeline import Pipeline, Sink, Stages
 from .preprocess import Preprocessor
 from .schema import ConfigurationError, Fault
 from .settings import InferenceSettings
-from .sinks import PredictionSink, PublishCounters, publish_policy
-from .sources import open_source
+from .sources import FrameSource, open_source
 from .telemetry import Fault as HealthFault
-from .telemetry import Heart, Report, Telemetry, component_version, embedded_metrics
+from .telemetry import Report, Telemetry, component_version
 
 DRAIN_SECONDS = 8.0
 """From the signal to the end: the nucleus kills a component 10 s or more after SIGTERM."""
@@ -40,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class Component:
-    """A core's pipeline with its outbox, feedback and telemetry, changed by the configuration."""
+    """A core's pipeline with its outlet and feedback, changed by the configuration."""
 
     def __init__(
         self,
@@ -64,12 +63,7 @@ class Component:
         self._model = model
         self._work = work
         self._random = random.Random(seed).random
-        self._prediction_counters = PublishCounters()
         self._sampling_counters = SamplingCounters()
-        self._topic = prediction_topic(settings.core_name)
-        self._outbox = Outbox(
-            nucleus.publish_to_iot_core, messages_a_second=settings.publish_rate_limit
-        )
         self._spool = Spool(work / "samples", SPOOL_BYTES)
         self._limiter = RequestLimiter(settings.feedback_request_limit)
         self._uploader = Uploader(
@@ -78,11 +72,13 @@ class Component:
             nucleus.publish_to_iot_core,
             on_finished=lambda request: self._limiter.leave(),
         )
-        self._telemetry = Telemetry(
-            core_name=settings.core_name,
-            model={"name": loaded.profile.name, "sha256": loaded.artifact.sha256},
-            versions={**loaded.model.versions, "component": component_version(model)},
-            report=self._report,
+        self._outlet = Outlet(
+            settings,
+            loaded,
+            nucleus.publish_to_iot_core,
+            component_version=component_version(model),
+            faults=self._faults,
+            feedback=self._feedback_numbers,
         )
         self._pipeline = Pipeline(self._stages(settings, loaded, None))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)
@@ -95,15 +91,11 @@ class Component:
         """
         self._nucleus.watch_configuration(self._live.changed)
         self._nucleus.report_state("RUNNING")
-        heart = Heart(self._telemetry, self._publish_telemetry)
+        self._outlet.start(self._pipeline.counters)
         try:
             self._pipeline.run()
         finally:
-            _log.info("stopping: %s, %s", self._pipeline.counters, self._outbox.counters)
-            self._live.close()
-            heart.close()
-            self._drain()
-            self._pipeline.stages.source.close()
+            self._close()
 
     def stop(self) -> None:
         """Let :meth:`run` end; callable from a signal handler."""
@@ -117,46 +109,43 @@ class Component:
         if new.core_name != old.core_name:
             rule = "cannot change while the component runs: its topics and rights are made of it"
             raise ConfigurationError([Fault("coreName", new.core_name, rule, old.core_name)])
-        if new.feedback is not None:
-            new.feedback.require_buckets()
         loaded = self._loaded
         if new.accelerator != old.accelerator:
             loaded = load_model(
                 self._model, self._work, loaded.profile, new.accelerator, try_once=True
             )
         replaced = self._pipeline.stages.source
-        stages = self._stages(
-            new, loaded, replaced if new.image_source == old.image_source else None
-        )
+        kept = replaced if new.image_source == old.image_source else None
+        stages = self._stages(new, loaded, kept)
         self._limiter.limit = new.feedback_request_limit
-        self._outbox.limit_rate(new.publish_rate_limit)
+        self._outlet.use(new)
         self._pipeline.change(**vars(stages))
         self._settings, self._loaded = new, loaded
         if stages.source is not replaced:
             replaced.close()
         _log.info("the new configuration is in use: %s", new)
 
-    def _stages(self, settings: InferenceSettings, loaded: LoadedModel, source: Any) -> Stages:
+    def _stages(
+        self, settings: InferenceSettings, loaded: LoadedModel, source: FrameSource | None
+    ) -> Stages:
+        """Prepare the stages; the source, which takes hold of a camera, is opened last."""
         check_classes(settings, loaded.profile)
         postprocess = postprocessor_for(settings, loaded)
-        opened = open_source(settings.image_source, repeat=True) if source is None else source
+        sinks = self._sinks(settings, loaded)
         return Stages(
-            source=opened,
+            source=open_source(settings.image_source, repeat=True) if source is None else source,
             preprocess=Preprocessor(loaded.profile.input),
             model=loaded.model,
             postprocess=postprocess,
-            sinks=self._sinks(settings, loaded),
+            sinks=sinks,
             interval=settings.inference_interval,
         )
 
     def _sinks(self, settings: InferenceSettings, loaded: LoadedModel) -> list[Sink]:
-        predictions = PredictionSink(
-            encoder_for(settings, loaded),
-            lambda payload: self._outbox.put(self._topic, payload),
-            policy=publish_policy(settings.publish_when),
-            counters=self._prediction_counters,
-        )
-        sinks: list[Sink] = [predictions, self._telemetry]
+        sinks: list[Sink] = [
+            self._outlet.prediction_sink(settings, loaded),
+            self._outlet.telemetry,
+        ]
         if settings.feedback is not None:
             settings.feedback.require_buckets()
             sinks.append(
@@ -164,7 +153,7 @@ class Component:
                     settings.core_name,
                     settings.feedback,
                     self._spool,
-                    put=self._outbox.put,
+                    put=self._outlet.outbox.put,
                     wake=self._uploader.wake,
                     limiter=self._limiter,
                     random=self._random,
@@ -173,49 +162,34 @@ class Component:
             )
         return sinks
 
-    def _publish_telemetry(self, payload: bytes) -> None:
-        self._outbox.put(telemetry_topic(self._settings.core_name), payload)
-        if self._settings.embedded_metrics:
-            print(embedded_metrics(payload), flush=True)
-
-    def _report(self) -> Report:
-        outbox = asdict(self._outbox.counters)
-        sampling = asdict(self._sampling_counters)
-        return Report(
-            faults=self._faults(),
-            frames=asdict(self._pipeline.counters),
-            publish={
-                "queued": len(self._outbox),
-                **outbox,
-                "heldBack": self._prediction_counters.held_back,
-                "predictionsLeftOut": self._prediction_counters.predictions_left_out,
-            },
-            feedback={
-                **sampling,
-                **asdict(self._uploader.counters),
-                "waiting": len(self._spool),
-                "waitingBytes": self._spool.size,
-            },
-        )
+    def _feedback_numbers(self) -> Mapping[str, int]:
+        return {
+            **asdict(self._sampling_counters),
+            **asdict(self._uploader.counters),
+            "waiting": len(self._spool),
+            "waitingBytes": self._spool.size,
+        }
 
     def _faults(self) -> list[HealthFault]:
-        faults = []
-        if self._outbox.fault is not None:
-            faults.append(HealthFault("no broker", self._outbox.fault))
-        for bucket, reason in sorted(self._uploader.faults.items()):
-            if bucket != "messages":
-                faults.append(HealthFault("no bucket", f"{bucket}: {reason}"))
+        faults = [
+            HealthFault("no bucket", f"{bucket}: {reason}")
+            for bucket, reason in sorted(self._uploader.faults.items())
+            if bucket != "messages"
+        ]
         if self._live.refusal is not None:
             faults.append(HealthFault("bad configuration", self._live.refusal))
         return faults
 
-    def _drain(self) -> None:
+    def _close(self) -> None:
         """Send what can still be sent: samples first, since their messages go with them."""
+        _log.info("stopping: %s", self._pipeline.counters)
         deadline = time.monotonic() + DRAIN_SECONDS
+        self._live.close()
         left = self._uploader.close(DRAIN_SECONDS / 2)
         _log.info("%d samples are left for the next start: %s", left, self._uploader.counters)
-        unsent = self._outbox.close(max(0.0, deadline - time.monotonic()))
-        _log.info("%d messages were not sent: %s", unsent, self._outbox.counters)
+        unsent = self._outlet.close(max(0.0, deadline - time.monotonic() - 2.0))
+        _log.info("%d messages were not sent: %s", unsent, self._outlet.outbox.counters)
+        self._pipeline.stages.source.close()
 
 
 def report_no_model(nucleus: Nucleus, settings: InferenceSettings, error: ModelError) -> None:

@@ -54,16 +54,30 @@ def _create(environment: Path, requirements: Path) -> None:
         [sys.executable, "-m", "venv", str(environment)],
         "the Python environment cannot be made; on Debian and Ubuntu install python3-venv",
     )
+    source, advice = _source(requirements)
     _run(
         [
-            *(str(python_of(environment)), "-m", "pip", "install", "--no-deps"),
+            *(str(python_of(environment)), "-m", "pip", "install", "--no-deps", *source),
             *("--disable-pip-version-check", "--no-input", "--requirement", str(requirements)),
         ],
-        f"the packages of {requirements.name} cannot be installed; is the package index reachable?",
+        f"the packages of {requirements.name} cannot be installed; {advice}",
     )
     marker = environment / _COMPLETE
     marker.touch()
     os.sync()
+
+
+def _source(requirements: Path) -> tuple[list[str], str]:
+    """Return pip's options for where packages come from, and what to look at when they do not.
+
+    Wheels in a folder ``wheels`` beside the list are all there is: the device may be offline.
+    """
+    wheels = requirements.parent / "wheels"
+    if not wheels.is_dir():
+        return [], "is the package index reachable?"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    advice = f"do the wheels of this artifact fit Python {version} and this processor?"
+    return ["--no-index", "--find-links", str(wheels)], advice
 
 
 def _run(command: list[str], advice: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from typing import Any
+from typing import Any, Dict  # noqa: UP035 (a core of the first generation has Python 3.8)
 
 SOCKET_VARIABLE = "LOCAL_CORE_V1_SOCKET"
 """The environment variable with the path of the core's socket."""
@@ -22,7 +22,7 @@ MAX_FRAME_BYTES = 32 << 20
 
 _LENGTHS = struct.Struct(">II")
 
-Fields = dict[str, Any]
+Fields = Dict[str, Any]  # noqa: UP006
 
 
 class WireError(Exception):

@@ -1,0 +1,100 @@
+"""The long-lived function of the first generation: its thread, and what it puts together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Mapping
+
+from .errors import ModelError
+from .function_environment import FunctionEnvironment
+from .profile import builtin_profiles, load_profile
+from .schema import ConfigurationError
+
+if TYPE_CHECKING:
+    from .pipeline import Sink
+
+CODE_FOLDER = Path(__file__).resolve().parent.parent
+
+DRAIN_SECONDS = 5.0
+"""How long messages may still go out when the source has ended."""
+
+_PAUSE_BEFORE_RESTART_SECONDS = 10
+"""The core starts a function that ended again at once: wait, rather than fill its log."""
+
+_log = logging.getLogger(__name__)
+
+
+def start(variables: Mapping[str, str]) -> threading.Thread:
+    """Begin to predict on a thread of its own, by the ``variables`` of this process.
+
+    The caller is a module that the core imports, and the core waits for the import to end.
+    """
+    logging.getLogger().setLevel(logging.INFO)
+    thread = threading.Thread(target=_serve, args=(dict(variables),), name="inference", daemon=True)
+    thread.start()
+    return thread
+
+
+def run(environment: FunctionEnvironment) -> None:
+    """Predict until the source ends or the core stops the function, then send what waits.
+
+    Raises:
+        ConfigurationError: if a setting or the profile is wrong.
+        ModelError: if the model cannot be used.
+        OSError: if this process is not a function of a V1 core.
+    """
+    from .greengrass_v1 import Core
+    from .loading import load_model
+
+    settings = environment.settings
+    profile = load_profile(_profile_path(environment.model_profile))
+    core = Core()
+    # The core unpacked the model, so there is nothing to unpack into a folder of ours.
+    model = Path(environment.model_folder)
+    loaded = load_model(model, model, profile, settings.accelerator)
+    from .assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from .outlet import Outlet
+    from .sources import open_source
+
+    outlet = Outlet(settings, loaded, core.publish, component_version="1")
+    sinks: list[Sink] = [outlet.telemetry]
+    if settings.feedback is not None and environment.connector is not None:
+        from .connector_feedback import ConnectorFeedback
+
+        request = partial(core.request_feedback, environment.connector)
+        sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
+    source = open_source(settings.image_source, repeat=True)
+    pipeline = build_pipeline(
+        settings, loaded, source, outlet.prediction_sink(settings, loaded), sinks=sinks
+    )
+    outlet.start(pipeline.counters)
+    try:
+        pipeline.run()
+    finally:
+        unsent = outlet.close(DRAIN_SECONDS)
+        source.close()
+        _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
+
+
+def _serve(variables: Mapping[str, str]) -> None:
+    """Run; end the process on a fault that no retry mends, so that the core starts it afresh."""
+    try:
+        run(FunctionEnvironment.from_variables(variables))
+    except (ConfigurationError, ModelError, OSError) as error:
+        _log.error("the function failed: %s", error)
+    except Exception:
+        _log.exception("the function failed")
+    else:
+        return
+    time.sleep(_PAUSE_BEFORE_RESTART_SECONDS)
+    logging.shutdown()
+    os._exit(1)
+
+
+def _profile_path(name: str) -> str:
+    return name if name in builtin_profiles() else str(CODE_FOLDER / name)

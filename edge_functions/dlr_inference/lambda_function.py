@@ -1,0 +1,17 @@
+"""Greengrass V1 function: long-lived, so a V1 core imports this module once, and it predicts on.
+
+https://docs.aws.amazon.com/greengrass/v1/developerguide/lambda-functions.html#lambda-lifecycle
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from inference import v1
+
+v1.start(os.environ)
+
+
+def function_handler(event: Any, context: Any) -> None:
+    """Return: the core demands a handler, and this group sends the function no messages."""

@@ -1,0 +1,67 @@
+"""The component's own Python environment, online and from wheels in the artifact."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from inference import environment
+from inference.environment import is_complete, make_environment, python_of
+
+METADATA = "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n"
+WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def write_wheel(folder: Path) -> None:
+    """A package ``probe`` 1.0 that any Python takes."""
+    folder.mkdir(parents=True)
+    info = "probe-1.0.dist-info"
+    files = {"probe.py": "VALUE = 7\n", f"{info}/METADATA": METADATA, f"{info}/WHEEL": WHEEL}
+    record = ""
+    with zipfile.ZipFile(folder / "probe-1.0-py3-none-any.whl", "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+            record += f"{name},sha256={digest.rstrip(b'=').decode()},{len(text)}\n"
+        archive.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    path = tmp_path / "code" / "requirements.txt"
+    path.parent.mkdir()
+    path.write_text("probe==1.0\n")
+    return path
+
+
+def test_bundled_wheels_are_installed_without_an_index(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+    write_wheel(requirements.parent / "wheels")
+    made = make_environment(tmp_path / "work", requirements)
+    assert is_complete(made)
+    command = [str(python_of(made)), "-c", "import probe; print(probe.VALUE)"]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"7\n"
+
+
+def test_wheels_that_do_not_fit_are_named_with_this_python(
+    requirements: Path, tmp_path: Path
+) -> None:
+    (requirements.parent / "wheels").mkdir()
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    with pytest.raises(OSError, match=rf"do the wheels of this artifact fit Python {version} "):
+        make_environment(tmp_path / "work", requirements)
+    assert not list((tmp_path / "work").glob("venv-*/complete"))
+
+
+def test_without_wheels_the_index_is_asked(requirements: Path) -> None:
+    options, advice = environment._source(requirements)
+    assert options == []
+    assert advice == "is the package index reachable?"
