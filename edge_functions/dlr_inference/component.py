@@ -12,6 +12,7 @@ from inference.artifact import open_artifact
 from inference.digests import record_digests
 from inference.environment import environment_path, is_complete, make_environment, python_of
 from inference.errors import ModelError
+from inference.preflight import explain_import_error
 from inference.profile import load_profile
 from inference.schema import ConfigurationError
 from inference.unpacking import remove_leftovers
@@ -30,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
             install(options.work, options.model, options.profile)
         else:
             run(options.work, options.model, options.profile)
+    except ImportError as error:
+        _log.error("%s failed: %s", options.step, explain_import_error(error))
+        return 1
     except (ConfigurationError, ModelError, OSError) as error:
         _log.error("%s failed: %s", options.step, error)
         return 1

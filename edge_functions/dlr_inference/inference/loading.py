@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
 
 from .artifact import ModelArtifact, open_artifact
+from .errors import ModelError
+from .preflight import available_memory, memory_fault
 from .profile import ModelProfile
 
 if TYPE_CHECKING:
@@ -48,6 +50,9 @@ def load_model(
     from .model import DlrModel, try_in_child
 
     artifact = checking.result()
+    fault = memory_fault(_parameter_bytes(artifact.folder), available_memory())
+    if fault is not None:
+        raise ModelError(f"model {artifact.folder}: {fault}")
     mark = work / f"tried-{accelerator}-{artifact.sha256[:16]}"
     if (try_once and not mark.exists()) or not artifact.has_digests:
         try_in_child(artifact.folder, profile.input, accelerator)
@@ -58,6 +63,10 @@ def load_model(
     first_outputs = model.warm_up()
     importing.result()
     return LoadedModel(profile, artifact, model, first_outputs)
+
+
+def _parameter_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.params"))
 
 
 class _Beside(Generic[T]):

@@ -15,6 +15,7 @@ import numpy as np
 
 from .artifact import ModelArtifact
 from .errors import ModelError
+from .preflight import LIBDLR_MISSING, explain_import_error
 from .profile import InputSpec
 
 _TRIAL_SECONDS = 300
@@ -35,8 +36,7 @@ def _import_dlr() -> Any:
         import dlr
     except ImportError as error:
         raise ModelError(
-            f"the Deep Learning Runtime cannot be imported ({error}): "
-            "install it with `pip install dlr`"
+            f"the Deep Learning Runtime cannot be used: {explain_import_error(error)}"
         ) from None
     return dlr
 
@@ -58,6 +58,8 @@ class DlrModel:
         try:
             self._model = dlr.DLRModel(str(artifact.folder), accelerator)
         except Exception as error:  # DLR raises bare Exception too
+            if type(error).__name__ == "DLRLibraryNotFound":
+                raise ModelError(f"model {artifact.folder}: {LIBDLR_MISSING}") from None
             reason = str(error).strip() or why_it_fails(artifact.folder, spec, accelerator)
             raise ModelError(
                 f"model {artifact.folder}: DLR cannot load it on {accelerator}: "

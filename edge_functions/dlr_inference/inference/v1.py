@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Mapping
 
 from .errors import ModelError
 from .function_environment import FunctionEnvironment
+from .preflight import explain_import_error
 from .profile import builtin_profiles, load_profile
 from .schema import ConfigurationError
 
@@ -85,6 +86,8 @@ def _serve(variables: Mapping[str, str]) -> None:
     """Run; end the process on a fault that no retry mends, so that the core starts it afresh."""
     try:
         run(FunctionEnvironment.from_variables(variables))
+    except ImportError as error:
+        _log.error("the function failed: %s", explain_import_error(error))
     except (ConfigurationError, ModelError, OSError) as error:
         _log.error("the function failed: %s", error)
     except Exception:
