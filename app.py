@@ -8,17 +8,29 @@ import edge_functions  # noqa: F401  (makes the device's ``inference`` package i
 from inference import schema
 from stacks.checks import add_checks
 from stacks.core_stack import GreengrassCoreStack
-from stacks.settings import Settings, report
+from stacks.faults import report
+from stacks.settings import Settings
+from stacks.simulator_stack import SimulatorStack
+from stacks.v1.group_stack import GreengrassGroupStack
+
+
+def add_stacks(app: cdk.App, settings: Settings) -> None:
+    """Add the stacks that the settings ask for."""
+    if settings.greengrass_version == 1:
+        GreengrassGroupStack(app, settings=settings)
+    else:
+        GreengrassCoreStack(app, settings=settings)
+    if settings.simulator:
+        SimulatorStack(app, settings=settings)
 
 
 def main() -> None:
     """Synthesise the core that the context describes, or say what is wrong with the context."""
     app = cdk.App()
     try:
-        settings = Settings.from_context(app.node.get_all_context())
+        add_stacks(app, Settings.from_context(app.node.get_all_context()))
     except schema.ConfigurationError as error:
         sys.exit(report(error))
-    GreengrassCoreStack(app, settings=settings)
     add_checks(app)
     app.synth()
 

@@ -1,6 +1,7 @@
 """The files that a core downloads: our code, the model, and a profile that is not built in."""
 
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from constructs import Construct
 
 from edge_functions import CODE_FOLDER
 from inference import profile
-from stacks import arns
+from stacks import arns, wheels
 from stacks.model_source import S3Object
+from stacks.settings import Settings
 
 _NOT_DEPLOYED = ["__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache"]
 
@@ -70,26 +72,38 @@ class Artifacts(Construct):
     The model stays packed: Greengrass unpacks zip files only, and Neo makes ``tar.gz``.
     """
 
-    def __init__(
-        self, scope: Construct, construct_id: str, *, model: S3Object | Path, model_profile: str
-    ) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
-        code = s3_assets.Asset(
+        self.code = self._code(settings)
+        self.model = self._model(settings.model)
+        self.all: tuple[Artifact, ...] = (self.code, self.model)
+        self.profile = settings.model_profile
+        """The profile as the component is told it: a built-in name, or a path on the core."""
+        if self.profile not in profile.builtin_profiles():
+            bundle = self._profile(settings.model_profile)
+            self.all += (bundle,)
+            self.profile = f"{bundle.path}/profile.json"
+
+    def _code(self, settings: Settings) -> Artifact:
+        if settings.dependencies == "online":
+            return Artifact.of_asset(self._code_asset(CODE_FOLDER), unpacked=True)
+        bundled = wheels.bundled_wheels(settings.architecture)
+        with tempfile.TemporaryDirectory(dir=wheels.CACHE) as scratch:
+            folder = Path(scratch) / CODE_FOLDER.name
+            shutil.copytree(CODE_FOLDER, folder, ignore=shutil.ignore_patterns(*_NOT_DEPLOYED))
+            (folder / wheels.FOLDER).mkdir()
+            for wheel in bundled:
+                wheels.link_or_copy(wheel, folder / wheels.FOLDER / wheel.name)
+            return Artifact.of_asset(self._code_asset(folder), unpacked=True)
+
+    def _code_asset(self, folder: Path) -> s3_assets.Asset:
+        return s3_assets.Asset(
             self,
             "Code",
-            path=str(CODE_FOLDER),
+            path=str(folder),
             exclude=_NOT_DEPLOYED,
             ignore_mode=cdk.IgnoreMode.GIT,
         )
-        self.code = Artifact.of_asset(code, unpacked=True)
-        self.model = self._model(model)
-        self.all: tuple[Artifact, ...] = (self.code, self.model)
-        self.profile = model_profile
-        """The profile as the component is told it: a built-in name, or a path on the core."""
-        if model_profile not in profile.builtin_profiles():
-            bundle = self._profile(model_profile)
-            self.all += (bundle,)
-            self.profile = f"{bundle.path}/profile.json"
 
     def _model(self, source: S3Object | Path) -> Artifact:
         if isinstance(source, S3Object):

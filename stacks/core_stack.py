@@ -1,13 +1,18 @@
-"""One Greengrass core with everything that it needs in AWS."""
+"""One Greengrass V2 core with everything that it needs in AWS."""
+
+import dataclasses
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from stacks import names
+from stacks import iot_policies, names
 from stacks.artifacts import Artifacts
 from stacks.core_identity import CoreIdentity
 from stacks.deployment import CoreDeployment
+from stacks.endpoints import IotEndpoints
+from stacks.feedback_bucket import FeedbackBucket
 from stacks.inference_component import InferenceComponent
+from stacks.outputs import CoreOutputs
 from stacks.settings import Settings
 from stacks.token_exchange import TokenExchange
 
@@ -21,22 +26,37 @@ class GreengrassCoreStack(cdk.Stack):
         super().__init__(
             scope, stack_name, description=f"Image inference on the Greengrass core {core_name}"
         )
-        artifacts = Artifacts(
-            self, "Artifacts", model=settings.model, model_profile=settings.model_profile
-        )
+        artifacts = Artifacts(self, "Artifacts", settings=settings)
+        feedback = None
+        if settings.feedback is not None:
+            feedback = FeedbackBucket(self, "Feedback", feedback=settings.feedback)
         credentials = TokenExchange(
-            self, "TokenExchange", core_name=core_name, artifacts=artifacts.all
+            self,
+            "TokenExchange",
+            core_name=core_name,
+            artifacts=artifacts.all,
+            feedback=feedback,
         )
+        topics = names.published_topics(core_name, feedback=feedback is not None)
         identity = CoreIdentity(
             self,
             "Core",
             core_name=core_name,
             certificate=settings.certificate,
-            role_alias_arn=credentials.alias_arn,
-            published_topics=names.published_topics(core_name),
+            certificate_signing_request=settings.certificate_signing_request,
+            policies={
+                "CorePolicy": iot_policies.v2_core_policy(
+                    thing_name=names.thing_name(core_name), role_alias_arn=credentials.alias_arn
+                ),
+                "PublishPolicy": iot_policies.publish_policy(topics),
+            },
         )
         component = InferenceComponent(
-            self, "Inference", inference=settings.inference, artifacts=artifacts
+            self, "Inference", core_name=core_name, topics=topics, artifacts=artifacts
+        )
+        # With the buckets' names, which are known only now.
+        inference = dataclasses.replace(
+            settings.inference, feedback=feedback.configuration if feedback else None
         )
         deployment = CoreDeployment(
             self,
@@ -44,12 +64,16 @@ class GreengrassCoreStack(cdk.Stack):
             name=stack_name,
             target_arn=identity.thing_arn,
             component=component,
+            configuration=inference.to_configuration(),
         )
         # A core may act on the deployment at once: by then it must be allowed to.
-        deployment.node.add_dependency(*identity.attachments)
-
-        prediction_topic = names.published_topics(core_name)[0]
-        cdk.CfnOutput(self, "PredictionTopic", value=prediction_topic)
-        cdk.CfnOutput(self, "ComponentName", value=component.name)
-        cdk.CfnOutput(self, "ComponentVersion", value=component.version)
-        cdk.CfnOutput(self, "DeploymentTarget", value=identity.thing_arn)
+        deployment.node.add_dependency(credentials.role, *identity.attachments)
+        CoreOutputs(
+            self,
+            prediction_topic=topics[0],
+            identity=identity,
+            role_alias=credentials.alias_name,
+            deployment_id=deployment.deployment_id,
+            endpoints=IotEndpoints(self, "Endpoints"),
+            feedback_bucket=feedback.bucket_name if feedback else None,
+        )

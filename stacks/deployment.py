@@ -1,5 +1,7 @@
 """The deployment of the component to one core."""
 
+from collections.abc import Mapping
+
 import aws_cdk as cdk
 from aws_cdk import aws_greengrassv2 as greengrassv2
 from constructs import Construct
@@ -13,7 +15,7 @@ POLICY_TIMEOUT_SECONDS = 60
 
 
 class CoreDeployment(Construct):
-    """What the core shall run, taken back by the core itself if it does not start.
+    """What the core shall run, and with which settings; the core itself goes back if it fails.
 
     It completes in CloudFormation when it is created, not when the core has carried it out.
     """
@@ -26,10 +28,11 @@ class CoreDeployment(Construct):
         name: str,
         target_arn: str,
         component: InferenceComponent,
+        configuration: Mapping[str, object],
     ) -> None:
         super().__init__(scope, construct_id)
         kind = greengrassv2.CfnDeployment
-        kind(
+        deployment = kind(
             self,
             "Resource",
             deployment_name=name,
@@ -40,7 +43,9 @@ class CoreDeployment(Construct):
                     # Without the reset, a key that a core holds already would keep its old value.
                     configuration_update=kind.ComponentConfigurationUpdateProperty(
                         reset=[""],
-                        merge=cdk.Stack.of(self).to_json_string(component.content.configuration),
+                        merge=cdk.Stack.of(self).to_json_string(
+                            {**configuration, "accessControl": component.access_control}
+                        ),
                     ),
                 )
             },
@@ -61,3 +66,4 @@ class CoreDeployment(Construct):
                 )
             ),
         )
+        self.deployment_id = deployment.attr_deployment_id

@@ -1,12 +1,14 @@
 """The component that runs inference on a core."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_greengrassv2 as greengrassv2
 from constructs import Construct
 
-from inference import settings as device
 from stacks import names
 from stacks.artifacts import Artifacts
+from stacks.component_revision import ComponentRevision
 from stacks.recipe import ComponentContent, access_control
 
 
@@ -22,27 +24,29 @@ class InferenceComponent(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        inference: device.InferenceSettings,
+        core_name: str,
+        topics: Sequence[str],
         artifacts: Artifacts,
     ) -> None:
         super().__init__(scope, construct_id)
-        name = names.component_name(inference.core_name)
-        topics = names.published_topics(inference.core_name)
+        name = names.component_name(core_name)
+        self.access_control = access_control(name, topics)
         self.content = ComponentContent(
             name=name,
             code=artifacts.code,
             model=artifacts.model,
             artifacts=artifacts.all,
             profile=artifacts.profile,
-            configuration={
-                **inference.to_configuration(),
-                "accessControl": access_control(name, topics),
-            },
+            # What a deployment without settings of its own needs to say what is missing.
+            configuration={"coreName": core_name, "accessControl": self.access_control},
+        )
+        revision = ComponentRevision(
+            self, "Revision", component_name=name, content_version=self.content.version
         )
         version = greengrassv2.CfnComponentVersion(
             self,
             "Version",
-            inline_recipe=cdk.Stack.of(self).to_json_string(self.content.recipe),
+            inline_recipe=cdk.Stack.of(self).to_json_string(self.content.recipe(revision.number)),
         )
         version.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.name = version.attr_component_name

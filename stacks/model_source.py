@@ -87,7 +87,17 @@ def parse_model_path(value: object) -> Path:
     """
     if not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("must be the path of a folder or an archive")
-    path = Path(value).expanduser()
+    try:
+        path = Path(value).expanduser()
+        names = _names_at(path)
+    except (OSError, RuntimeError, UnicodeError) as error:
+        raise ValueError(f"cannot be read ({type(error).__name__})") from None
+    if not any(name.endswith(".so") and Path(name).name != _RUNTIME_LIBRARY for name in names):
+        raise ValueError("holds no compiled model (a .so file beside the runtime's libdlr.so)")
+    return path
+
+
+def _names_at(path: Path) -> list[str]:
     if path.is_dir():
         names = [child.name for child in path.iterdir()]
         if PACKED_WEIGHTS in names:
@@ -95,15 +105,12 @@ def parse_model_path(value: object) -> Path:
                 "is a packed demo model; unpack it with "
                 f"`python -m models.store {path.resolve().name}` and give the path that it prints"
             )
-    elif path.is_file():
-        if not path.name.endswith(ARCHIVE_SUFFIXES):
-            raise ValueError("must be a folder, or a file that ends in .tar.gz, .tgz or .zip")
-        names = _names_in_archive(path)
-    else:
+        return names
+    if not path.is_file():
         raise ValueError("does not exist")
-    if not any(name.endswith(".so") and Path(name).name != _RUNTIME_LIBRARY for name in names):
-        raise ValueError("holds no compiled model (a .so file beside the runtime's libdlr.so)")
-    return path
+    if not path.name.endswith(ARCHIVE_SUFFIXES):
+        raise ValueError("must be a folder, or a file that ends in .tar.gz, .tgz or .zip")
+    return _names_in_archive(path)
 
 
 def _names_in_archive(path: Path) -> list[str]:

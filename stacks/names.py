@@ -22,6 +22,11 @@ def stack_name(core_name: str) -> str:
     return f"DlrInference-{core_name.replace('_', '-')}-{digest}"
 
 
+def simulator_stack_name(core_name: str) -> str:
+    """Return the name of the stack with the core's EC2 instance."""
+    return f"{stack_name(core_name)}-Simulator"
+
+
 def component_name(core_name: str) -> str:
     """Return the name of the core's own component; versions of two cores never collide."""
     return f"DlrInference.{core_name}"
@@ -32,11 +37,13 @@ def role_alias_name(core_name: str) -> str:
     return f"{core_name}_CoreRoleAlias"
 
 
-def published_topics(core_name: str) -> tuple[str, ...]:
-    """Return every topic on which the core's component publishes: predictions first."""
+def published_topics(core_name: str, *, feedback: bool = True) -> tuple[str, ...]:
+    """Return every topic on which the core publishes, predictions first, those of feedback last."""
+    own = (device_names.prediction_topic(core_name), device_names.telemetry_topic(core_name))
+    if not feedback:
+        return own
     return (
-        device_names.prediction_topic(core_name),
-        device_names.telemetry_topic(core_name),
+        *own,
         device_names.FEEDBACK_PREDICTION_TOPIC,
         device_names.FEEDBACK_STATUS_TOPIC,
     )

@@ -24,7 +24,10 @@ _VERSION_PART = 1_000_000
 
 @dataclass(frozen=True)
 class ComponentContent:
-    """Everything that makes one version of a component differ from another."""
+    """Everything that makes one version of a component differ from another.
+
+    Settings are none of it: they come with the deployment, and take effect without a new version.
+    """
 
     name: str
     code: Artifact
@@ -35,19 +38,23 @@ class ComponentContent:
 
     @property
     def version(self) -> str:
-        """Three numbers of at most six digits, derived from the content and from nothing else.
+        """Two numbers of at most six digits, derived from the content and from nothing else.
 
         A version is immutable, so other content must have another one, and suffixes are refused.
         """
         text = json.dumps(self._recipe("", [part.identity for part in self.artifacts]))
         digest = hashlib.sha256(text.encode()).digest()
-        words = (int.from_bytes(digest[start : start + 8]) for start in (0, 8, 16))
+        words = (int.from_bytes(digest[start : start + 8]) for start in (0, 8))
         return ".".join(str(word % _VERSION_PART) for word in words)
 
-    @property
-    def recipe(self) -> Mapping[str, Any]:
-        """The recipe, with artifact URIs that may hold tokens."""
-        return self._recipe(self.version, [part.uri for part in self.artifacts])
+    def recipe(self, revision: str) -> Mapping[str, Any]:
+        """Return the recipe of version ``<version>.<revision>``; ``revision`` may be a token.
+
+        A version outlives its stack, so that the same content, deployed again later, needs a number
+        of its own: :mod:`stacks.component_revision` has the first that is free.
+        """
+        uris = [part.uri for part in self.artifacts]
+        return self._recipe(f"{self.version}.{revision}", uris)
 
     def _recipe(self, version: str, uris: Sequence[str]) -> Mapping[str, Any]:
         return {
@@ -101,7 +108,7 @@ def access_control(component_name: str, topics: Sequence[str]) -> Mapping[str, A
     return {
         "aws.greengrass.ipc.mqttproxy": {
             f"{component_name}:mqttproxy:1": {
-                "policyDescription": "Publish predictions, telemetry and feedback",
+                "policyDescription": "Publish on the topics of this core",
                 "operations": ["aws.greengrass#PublishToIoTCore"],
                 "resources": list(topics),
             }

@@ -1,79 +1,59 @@
 """The context of ``cdk synth`` and ``cdk deploy``, parsed once, before any construct exists."""
 
 import dataclasses
-import difflib
-import json
-import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
-from inference import profile, schema
+from inference import schema
 from inference import settings as device
-from stacks.model_source import S3Object, parse_model_path, parse_s3_uri
+from inference.feedback.configuration import FeedbackConfigurations, default_configuration
+from stacks import context_checks
+from stacks.context_keys import CONTEXT_FIELDS, own_context
+from stacks.faults import mended_by_option
+from stacks.model_source import S3Object
 
-_CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
-_CDK_OWN_KEY = re.compile(
-    r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
-)
+_SIMULATOR_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
 
-MAX_CONFIGURATION_BYTES = 4_096
-"""Largest configuration of a component: with it, and everything else at its longest, a recipe
-stays under the 8,196 bytes that nucleus lite reads."""
 
-CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
-    device.CORE_NAME,
-    schema.Field(
-        "certificateId",
-        schema.text(
-            _CERTIFICATE,
-            "must be the 64 lowercase hexadecimal digits of a certificate's id, or its ARN",
-        ),
-        None,
-        "0123456789abcdef" * 4,
-        "Id or ARN of the active certificate that the core uses",
-    ),
-    schema.Field(
-        "modelS3Uri",
-        parse_s3_uri,
-        None,
-        "s3://my-bucket/model.tar.gz",
-        "The model's archive in S3, in the core's account and Region",
-    ),
-    schema.Field(
-        "modelPath",
-        parse_model_path,
-        None,
-        "path/to/model.tar.gz",
-        "The model's folder or archive on this machine",
-    ),
-    schema.Field(
-        "modelProfile",
-        schema.text(r"[^\x00-\x1f]{1,1024}", "must be the name or the path of a profile"),
-        "gluoncv-ssd-voc",
-        "gluoncv-ssd-voc",
-        "Name or path of the model's description",
-    ),
-    *device.INFERENCE_FIELDS,
-)
+@dataclass(frozen=True)
+class FeedbackSettings:
+    """Where samples go, and which. ``bucket_name`` None: the stack makes the bucket.
 
-_EXAMPLES = {field.key: field.example for field in CONTEXT_FIELDS}
+    A configuration that names a bucket of its own keeps it; ``bucket_name`` is for the others.
+    """
+
+    bucket_name: str | None
+    configuration: FeedbackConfigurations
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that a user says about one core, checked.
 
-    ``certificate`` is an id or an ARN; ``model`` is an object in S3, or a folder or archive here;
-    ``model_profile`` is a built-in name or a path.
+    ``certificate`` is an id or an ARN; when it is None, ``certificate_signing_request`` is the PEM
+    text from which the certificate is made. ``model`` is an object in S3, or a folder or archive
+    here; ``model_profile`` is a built-in name or a path. ``feedback`` None keeps no samples;
+    ``feedback_request_limit`` is the connector's text, empty for no limit.
+    ``simulator_key_name`` and ``simulator_ssh_cidr`` are given both or not at all.
     """
 
-    certificate: str
+    certificate: str | None
+    certificate_signing_request: str | None
     model: S3Object | Path
     model_profile: str
+    greengrass_version: Literal[1, 2]
     inference: device.InferenceSettings
+    feedback: FeedbackSettings | None
+    feedback_request_limit: str
+    dependencies: Literal["online", "bundled"]
+    architecture: Literal["x86_64", "aarch64"]
+    simulator: bool
+    simulator_instance_type: str
+    simulator_architecture: Literal["x86_64", "arm64"]
+    simulator_key_name: str | None
+    simulator_ssh_cidr: str | None
 
     @property
     def core_name(self) -> str:
@@ -87,83 +67,54 @@ class Settings:
         CDK's own keys are left alone.
 
         Raises:
-            ConfigurationError: naming every unknown key and every value that breaks its rule; the
-                example of each is the ``-c`` that mends it.
+            ConfigurationError: naming every unknown key, every value that breaks its rule, and
+                every key that is missing; the example of each is the ``-c`` that mends it.
         """
-        own = {key: value for key, value in context.items() if not _CDK_OWN_KEY.fullmatch(key)}
+        own = own_context(dict(context))
         parsed, found = schema.parse_fields(CONTEXT_FIELDS, own)
-        faults = [_mended_by_option(fault) for fault in found]
-        faults += _missing(own)
-        faults += _profile_faults(parsed["modelProfile"], parsed["classes"])
-        if faults:
-            raise schema.ConfigurationError(faults)
+        faults = [mended_by_option(fault) for fault in found]
+        faults += context_checks.between_keys(own, parsed)
+        faults += context_checks.of_profile(parsed["modelProfile"], parsed["classes"])
+        _raise_if_any(faults)
+        settings = cls._from_parsed(parsed)
+        _raise_if_any(context_checks.of_size(settings.inference))
+        return settings
+
+    @classmethod
+    def _from_parsed(cls, parsed: Mapping[str, Any]) -> "Settings":
+        feedback = None
+        if parsed["feedback"]:
+            feedback = FeedbackSettings(
+                bucket_name=parsed["feedbackBucketName"],
+                configuration=parsed["feedbackConfiguration"] or default_configuration(),
+            )
+        architecture = parsed["simulatorArchitecture"]
         inference = device.InferenceSettings.from_fields(parsed)
-        faults = _size_faults(inference)
-        if faults:
-            raise schema.ConfigurationError(faults)
         return cls(
             certificate=parsed["certificateId"],
+            certificate_signing_request=parsed["certificateSigningRequest"],
             model=parsed["modelS3Uri"] or parsed["modelPath"],
             model_profile=parsed["modelProfile"],
-            inference=inference,
+            greengrass_version=cast(Literal[1, 2], int(parsed["greengrassVersion"])),
+            inference=dataclasses.replace(
+                inference,
+                feedback=feedback.configuration if feedback else None,
+                feedback_request_limit=int(parsed["feedbackRequestLimit"] or 0),
+            ),
+            feedback=feedback,
+            feedback_request_limit=parsed["feedbackRequestLimit"],
+            dependencies=parsed["dependencies"],
+            architecture=parsed["architecture"],
+            simulator=parsed["simulator"],
+            simulator_instance_type=parsed["simulatorInstanceType"]
+            or _SIMULATOR_TYPES[architecture],
+            simulator_architecture=architecture,
+            simulator_key_name=parsed["simulatorKeyName"],
+            simulator_ssh_cidr=parsed["simulatorSshCidr"],
         )
 
 
-def report(error: schema.ConfigurationError) -> str:
-    """Return what the user reads instead of a template: a header, then one line a fault."""
-    count = len(error.faults)
-    header = f"{count} fault{'s' if count > 1 else ''} in the context; nothing was synthesised:"
-    return "\n  ".join([header, *(str(fault) for fault in error.faults)])
-
-
-def _option(key: str, value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"-c {key}={shlex.quote(text)}"
-
-
-def _mended_by_option(fault: schema.Fault) -> schema.Fault:
-    """Return ``fault`` with the option that mends it; an unknown key is mended to the nearest."""
-    if fault.key in _EXAMPLES:
-        option = _option(fault.key, _EXAMPLES[fault.key])
-    else:
-        near = difflib.get_close_matches(fault.key, list(_EXAMPLES), n=1, cutoff=0.5)
-        option = _option(near[0], fault.value) if near else ""
-    return dataclasses.replace(fault, example=option)
-
-
-def _missing(own: Mapping[str, object]) -> Iterable[schema.Fault]:
-    for key in ("coreName", "certificateId"):
-        if own.get(key) is None:
-            yield _mended_by_option(schema.Fault(key, None, "is required"))
-    uri, path = own.get("modelS3Uri"), own.get("modelPath")
-    if uri is None and path is None:
-        rule = "is required, unless modelPath is given"
-        yield _mended_by_option(schema.Fault("modelS3Uri", None, rule))
-    if uri is not None and path is not None:
-        rule = "cannot stand beside modelS3Uri: leave one of the two out"
-        yield schema.Fault("modelPath", path, rule)
-
-
-def _profile_faults(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.Fault]:
-    try:
-        model = profile.load_profile(name_or_path)
-    except schema.ConfigurationError as error:
-        for fault in error.faults:
-            yield _mended_by_option(fault) if fault.key == "modelProfile" else fault
-        return
-    labels = model.labels or ()
-    strangers = [name for name in classes if name not in labels] if labels else []
-    if strangers:
-        near = difflib.get_close_matches(strangers[0], labels, n=1, cutoff=0) or labels[:1]
-        rule = f"must be among the {len(labels)} labels of the profile {model.name}"
-        yield schema.Fault("classes", ",".join(strangers), rule, _option("classes", near[0]))
-
-
-def _size_faults(inference: device.InferenceSettings) -> list[schema.Fault]:
-    configuration = inference.to_configuration()
-    size = len(json.dumps(configuration))
-    if size <= MAX_CONFIGURATION_BYTES:
-        return []
-    key = max(("classes", "imageSource"), key=lambda name: len(json.dumps(configuration[name])))
-    rule = f"makes a configuration of {size} bytes; a core takes {MAX_CONFIGURATION_BYTES}"
-    return [schema.Fault(key, configuration[key], rule, _option(key, _EXAMPLES[key]))]
+def _raise_if_any(faults: Iterable[schema.Fault]) -> None:
+    found = list(faults)
+    if found:
+        raise schema.ConfigurationError(found)

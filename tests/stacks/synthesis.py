@@ -8,6 +8,7 @@ from typing import Any
 import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
+from app import add_stacks
 from stacks.core_stack import GreengrassCoreStack
 from stacks.settings import Settings
 
@@ -17,6 +18,7 @@ PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
     "AWS::Region": "ap-southeast-2",
+    "AWS::StackName": "DlrInference-Demo",
     "AWS::URLSuffix": "amazonaws.com",
 }
 CERTIFICATE_ID = "0123456789abcdef" * 4
@@ -80,6 +82,17 @@ def template_of(folder: Path, **values: object) -> dict[str, Any]:
     return dict(Template.from_stack(stack).to_json())
 
 
+def templates_of(outdir: Path, values: dict[str, object]) -> dict[str, dict[str, Any]]:
+    """The templates of the app with this context, by the last part of their stacks' names."""
+    app = new_app(outdir)
+    add_stacks(app, Settings.from_context(values))
+    return {
+        stack.node.id.removeprefix("DlrInference-"): dict(Template.from_stack(stack).to_json())
+        for stack in app.node.children
+        if isinstance(stack, cdk.Stack)
+    }
+
+
 def only(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     """The properties of the one resource of this type."""
     found = all_of(template, resource_type)
@@ -103,7 +116,7 @@ def resolved(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if value.keys() == {"Fn::Sub"}:
-        return re.sub(r"\$\{(.+?)\}", lambda m: PSEUDO_PARAMETERS[m[1]], value["Fn::Sub"])
+        return _substituted(value["Fn::Sub"])
     if value.keys() == {"Fn::Join"}:
         separator, parts = value["Fn::Join"]
         return separator.join(resolved(part) for part in parts)
@@ -112,6 +125,12 @@ def resolved(value: Any) -> Any:
     if value.keys() == {"Fn::GetAtt"}:
         return f"<{value['Fn::GetAtt'][0][:-8]}.{value['Fn::GetAtt'][1]}>"
     return {key: resolved(item) for key, item in value.items()}
+
+
+def _substituted(argument: str | list[Any]) -> str:
+    text, own = (argument, {}) if isinstance(argument, str) else argument
+    values = {**PSEUDO_PARAMETERS, **{key: resolved(value) for key, value in own.items()}}
+    return re.sub(r"\$\{(.+?)\}", lambda m: str(values[m[1]]), text)
 
 
 def recipe_text(template: dict[str, Any]) -> str:

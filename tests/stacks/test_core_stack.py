@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
+from inference import settings as device
 from stacks import names
-from stacks.core_identity import core_policy, publish_policy
+from stacks.iot_policies import (
+    MAX_POLICY_CHARACTERS,
+    publish_policy,
+    v1_core_policy,
+    v2_core_policy,
+)
+from tests.stacks.configurations import REQUEST
+from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import (
     CERTIFICATE_ID,
     all_of,
@@ -20,8 +28,6 @@ from tests.stacks.synthesis import (
 IOT = "arn:aws:iot:ap-southeast-2:123456789012"
 ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-123456789012-ap-southeast-2"
 CORE = "$aws/things/Demo_Core*"
-
-MAX_IOT_POLICY_CHARACTERS = 2_048
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +49,10 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
     assert sorted(found["Type"] for found in template["Resources"].values()) == [
         "AWS::GreengrassV2::ComponentVersion",
         "AWS::GreengrassV2::Deployment",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
         "AWS::IAM::Role",
         "AWS::IoT::Policy",
         "AWS::IoT::Policy",
@@ -51,6 +61,12 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IoT::RoleAlias",
         "AWS::IoT::Thing",
         "AWS::IoT::ThingPrincipalAttachment",
+        "AWS::Lambda::Function",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "Custom::ComponentRevision",
+        "Custom::IotEndpoints",
     ]
 
 
@@ -104,14 +120,15 @@ def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.Mo
     def arn(service: str, resource: str) -> str:
         return f"arn:aws-us-gov:{service}:us-gov-west-1:123456789012:{resource}"
 
-    monkeypatch.setattr("stacks.core_identity.regional_arn", arn)
+    monkeypatch.setattr("stacks.iot_policies.regional_arn", arn)
     alias = arn("iot", f"rolealias/{names.role_alias_name(longest)}")
     for document in (
-        core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
+        v1_core_policy(thing_name=names.thing_name(longest)),
+        v2_core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
         publish_policy(names.published_topics(longest)),
     ):
         size = len(json.dumps(document, separators=(",", ":")))
-        assert size <= MAX_IOT_POLICY_CHARACTERS
+        assert size <= MAX_POLICY_CHARACTERS
 
 
 @pytest.mark.parametrize("kind", ["Policy", "Thing"])
@@ -134,10 +151,18 @@ def test_certificate_arn_is_used_as_it_is(tmp_path: Path) -> None:
     assert attached["Principal"] == arn
 
 
-def test_core_gets_credentials_for_its_artifacts_and_its_logs(template: dict[str, Any]) -> None:
-    role = resolved(only(template, "AWS::IAM::Role"))
-    trust = role["AssumeRolePolicyDocument"]["Statement"]
-    assert trust == [
+def core_role(template: dict[str, Any]) -> dict[str, Any]:
+    """The token exchange role, which is the one with its policy inside."""
+    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
+    found: dict[str, Any] = resolved(role)
+    return found
+
+
+def test_core_gets_credentials_for_its_artifacts_its_logs_and_its_samples(
+    template: dict[str, Any],
+) -> None:
+    role = core_role(template)
+    assert role["AssumeRolePolicyDocument"]["Statement"] == [
         {
             "Action": "sts:AssumeRole",
             "Effect": "Allow",
@@ -149,33 +174,28 @@ def test_core_gets_credentials_for_its_artifacts_and_its_logs(template: dict[str
     code, model, profile = (uri.removeprefix("s3://").partition("/")[2] for uri in uris)
     (inline,) = role["Policies"]
     statements = inline["PolicyDocument"]["Statement"]
-    for statement in statements[1:]:
-        statement["Resource"].sort()
-    assert statements == [
-        {
-            "Action": [
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
+    allowed = {one["Sid"]: (one["Action"], one["Resource"]) for one in statements}
+    logs = ["CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "PutLogEvents"]
+    bucket = "<FeedbackBucket.Arn>"
+    assert {sid: (action, sorted(where)) for sid, (action, where) in allowed.items()} == {
+        "WriteLogs": (
+            [f"logs:{action}" for action in logs],
+            sorted("arn:aws:logs:ap-southeast-2:123456789012:log-group:/aws/greengrass/*"),
+        ),
+        "FindArtifacts": ("s3:GetBucketLocation", ["arn:aws:s3:::bucket", ASSETS]),
+        "ReadArtifacts": (
+            "s3:GetObject",
+            sorted([f"arn:aws:s3:::bucket/{model}", f"{ASSETS}/{code}", f"{ASSETS}/{profile}"]),
+        ),
+        "WriteSamples": (
+            "s3:PutObject",
+            [
+                f"{bucket}/confidence-lower-than-50/*",
+                f"{bucket}/entropy/*",
+                f"{bucket}/random-sampling/*",
             ],
-            "Effect": "Allow",
-            "Resource": "arn:aws:logs:ap-southeast-2:123456789012:log-group:/aws/greengrass/*",
-        },
-        {
-            "Action": "s3:GetBucketLocation",
-            "Effect": "Allow",
-            "Resource": ["arn:aws:s3:::bucket", ASSETS],
-        },
-        {
-            "Action": "s3:GetObject",
-            "Effect": "Allow",
-            "Resource": [
-                f"arn:aws:s3:::bucket/{model}",
-                *sorted([f"{ASSETS}/{code}", f"{ASSETS}/{profile}"]),
-            ],
-        },
-    ]
+        ),
+    }
 
 
 def test_role_alias_gives_that_role(template: dict[str, Any]) -> None:
@@ -194,8 +214,15 @@ def test_deployment_names_the_component_and_overwrites_its_configuration(
     assert component["ComponentVersion"] == "<InferenceVersion.ComponentVersion>"
     update = component["ConfigurationUpdate"]
     assert update["Reset"] == [""]
+    merged = json.loads(update["Merge"])
     defaults = recipe["ComponentConfiguration"]["DefaultConfiguration"]
-    assert json.loads(update["Merge"]) == defaults
+    assert merged.items() >= defaults.items()
+    settings = device.InferenceSettings.from_configuration(
+        json.loads(update["Merge"].replace("<FeedbackBucket>", "samples"))
+    )
+    assert settings.core_name == "Demo"
+    assert settings.feedback is not None
+    assert {one.bucket for one in settings.feedback.all} == {"samples"}
 
 
 def test_deployment_fails_back_and_in_bounded_time(template: dict[str, Any]) -> None:
@@ -217,6 +244,7 @@ def test_core_is_allowed_before_it_is_told(template: dict[str, Any]) -> None:
     )
     waited_for = {template["Resources"][name]["Type"] for name in deployment["DependsOn"]}
     assert waited_for == {
+        "AWS::IAM::Role",
         "AWS::IoT::PolicyPrincipalAttachment",
         "AWS::IoT::ThingPrincipalAttachment",
     }
@@ -232,14 +260,28 @@ def test_component_version_outlives_the_stack(template: dict[str, Any]) -> None:
     assert version["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
-def test_outputs_say_where_to_look(template: dict[str, Any]) -> None:
-    outputs = {key: resolved(output["Value"]) for key, output in template["Outputs"].items()}
-    assert outputs == {
-        "PredictionTopic": "mli/predictions/Demo",
-        "ComponentName": "<InferenceVersion.ComponentName>",
-        "ComponentVersion": "<InferenceVersion.ComponentVersion>",
-        "DeploymentTarget": "<CoreThing.Arn>",
-    }
+def test_certificate_is_made_from_a_signing_request() -> None:
+    template = configuration("v2-request-and-bundled")
+    made = only(template, "AWS::IoT::Certificate")
+    assert made["Status"] == "ACTIVE"
+    assert made["CertificateSigningRequest"] == REQUEST.read_text()
+    for kind in ("Policy", "Thing"):
+        for attached in all_of(template, f"AWS::IoT::{kind}PrincipalAttachment"):
+            assert resolved(attached["Principal"]) == "<CoreCertificate.Arn>"
+    output = template["Outputs"]["CertificateId"]["Value"]
+    assert resolved(output) == "<CoreCertificate.Id>"
+
+
+def test_without_feedback_nothing_of_it_is_left() -> None:
+    template = configuration("v2-without-feedback")
+    text = json.dumps(template)
+    assert "eedback" not in text
+    assert "s3:PutObject" not in text
+    resources = policy(template, "Demo_PublishPolicy")[0]["Resource"]
+    assert [name.rpartition(":")[2] for name in resources] == [
+        "topic/mli/predictions/Demo",
+        "topic/mli/telemetry/Demo",
+    ]
 
 
 def test_stack_names_of_different_cores_differ() -> None:

@@ -11,10 +11,18 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference import names, profile, settings
+from stacks import names as names_of_cloud
 from stacks.artifacts import stage_profile
-from stacks.recipe import MAX_RECIPE_BYTES
-from stacks.settings import MAX_CONFIGURATION_BYTES
-from tests.stacks.synthesis import recipe_of, recipe_text, template_of, write_profile
+from stacks.context_checks import MAX_CONFIGURATION_BYTES
+from stacks.recipe import MAX_RECIPE_BYTES, access_control
+from tests.stacks.synthesis import (
+    only,
+    recipe_of,
+    recipe_text,
+    resolved,
+    template_of,
+    write_profile,
+)
 
 HASH = "[0-9a-f]{64}"
 ASSETS = "s3://cdk-hnb659fds-assets-123456789012-ap-southeast-2"
@@ -130,6 +138,7 @@ def test_credentials_are_a_hard_dependency(recipe: dict[str, Any]) -> None:
 def test_device_reads_back_the_configuration(recipe: dict[str, Any]) -> None:
     configuration = recipe["ComponentConfiguration"]["DefaultConfiguration"]
     expected = settings.InferenceSettings(core_name="Demo")
+    assert configuration.keys() == {"coreName", "accessControl"}
     assert settings.InferenceSettings.from_configuration(configuration) == expected
 
 
@@ -138,7 +147,7 @@ def test_component_may_publish_on_four_literal_topics(recipe: dict[str, Any]) ->
     assert configuration["accessControl"] == {
         "aws.greengrass.ipc.mqttproxy": {
             "DlrInference.Demo:mqttproxy:1": {
-                "policyDescription": "Publish predictions, telemetry and feedback",
+                "policyDescription": "Publish on the topics of this core",
                 "operations": ["aws.greengrass#PublishToIoTCore"],
                 "resources": [
                     names.prediction_topic("Demo"),
@@ -152,24 +161,19 @@ def test_component_may_publish_on_four_literal_topics(recipe: dict[str, Any]) ->
 
 
 def test_longest_recipe_fits_into_nucleus_lite(tmp_path: Path) -> None:
-    room = MAX_CONFIGURATION_BYTES - 1024 - 400
-    labels = [f"{number:03}" for number in range(room // 7)]
     template = template_of(
         tmp_path,
         coreName="n" * 64,
         modelS3Uri=f"s3://{'b' * 63}/{'d/' * 460}{'f' * 93}.tar.gz",
-        modelProfile=write_profile(tmp_path / "long", "\n".join(labels)),
-        imageSource="i" * 1024,
-        classes=labels,
-        confidenceThreshold="0.5",
-        topK="100",
     )
-    size = len(recipe_text(template).encode())
-    configuration = recipe_of(template)["ComponentConfiguration"]["DefaultConfiguration"]
-    del configuration["accessControl"]
-    slack = MAX_CONFIGURATION_BYTES - len(json.dumps(configuration))
-    assert 0 <= slack < 300
-    assert size + slack <= MAX_RECIPE_BYTES
+    assert len(recipe_text(template).encode()) <= MAX_RECIPE_BYTES
+
+
+def test_longest_configuration_fits_into_one_message_of_nucleus_lite() -> None:
+    control = access_control("DlrInference." + "n" * 64, names_of_cloud.published_topics("n" * 64))
+    buckets = 3 * len('"s3-bucket-name": "", ' + "b" * 63)
+    size = MAX_CONFIGURATION_BYTES + len(json.dumps(control)) + buckets
+    assert size <= 10_000
 
 
 @pytest.mark.parametrize("name", profile.builtin_profiles())
@@ -206,8 +210,27 @@ def test_model_archive_is_published_as_it_is(tmp_path: Path, model_folder: Path)
     assert model["Unarchive"] == "NONE"
 
 
-def test_version_is_three_numbers_of_six_digits(recipe: dict[str, Any]) -> None:
-    assert re.fullmatch(r"(0|[1-9]\d{0,5})(\.(0|[1-9]\d{0,5})){2}", recipe["ComponentVersion"])
+def test_version_is_two_numbers_of_six_digits_and_one_that_is_looked_up(
+    recipe: dict[str, Any], template: dict[str, Any]
+) -> None:
+    number = r"(?:0|[1-9]\d{0,5})"
+    version = recipe["ComponentVersion"]
+    found = re.fullmatch(rf"({number}\.{number})\.<InferenceRevision\.Revision>", version)
+    assert found
+    looked_up = resolved(only(template, "Custom::ComponentRevision"))
+    assert looked_up["ContentVersion"] == found[1]
+    assert looked_up["ComponentArn"] == (
+        "arn:aws:greengrass:ap-southeast-2:123456789012:components:DlrInference.Demo"
+    )
+
+
+def test_settings_come_with_the_deployment_and_make_no_version(
+    template: dict[str, Any], tmp_path: Path
+) -> None:
+    other = template_of(tmp_path, topK="3", confidenceThreshold="0.9", imageSource="camera:0")
+    assert recipe_text(other) == recipe_text(template)
+    deployments = [only(one, "AWS::GreengrassV2::Deployment") for one in (template, other)]
+    assert deployments[0] != deployments[1]
 
 
 def test_same_content_has_the_same_version_wherever_it_lies(
@@ -223,7 +246,7 @@ def test_every_part_of_the_content_changes_the_version(
     local = {"modelS3Uri": None, "modelPath": str(model_folder)}
     versions = {
         recipe["ComponentVersion"],
-        version_of(tmp_path / "1", topK="3"),
+        version_of(tmp_path / "1", feedback="false"),
         version_of(tmp_path / "2", modelS3Uri="s3://bucket/models/other.tar.gz"),
         version_of(tmp_path / "3", modelProfile=other_labels),
         version_of(tmp_path / "4", **local),

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from inference import schema
+from stacks.context_checks import MAX_CONFIGURATION_BYTES
+from stacks.faults import Missing, report
 from stacks.model_source import S3Object
-from stacks.settings import MAX_CONFIGURATION_BYTES, Settings, report
+from stacks.settings import Settings
 from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags, write_profile
 
 CORE_NAME_RULE = (
@@ -55,7 +57,7 @@ def test_every_fault_is_reported_at_once_with_the_option_that_mends_it() -> None
     found = faults(
         {"coreName": "bad name!", "certificateId": "123", "confidenceThreshold": "7", "tpoK": "3"}
     )
-    mended = {key: fault.example for key, fault in found.items() if key != "modelProfile"}
+    mended = {key: fault.example for key, fault in found.items()}
     assert mended == {
         "coreName": "-c coreName=Toradex2",
         "certificateId": f"-c certificateId={CERTIFICATE_ID}",
@@ -88,9 +90,36 @@ def test_unknown_key_keeps_its_value_under_the_nearest_known_one(tmp_path: Path)
     assert found["zzz"].example == ""
 
 
-@pytest.mark.parametrize("key", ["coreName", "certificateId"])
-def test_key_is_required(tmp_path: Path, key: str) -> None:
-    assert faults(context(tmp_path, **{key: None}))[key].rule == "is required"
+def test_missing_keys_are_asked_for_beside_the_faults() -> None:
+    with pytest.raises(schema.ConfigurationError) as caught:
+        Settings.from_context(
+            {"coreName": "bad!", "certificateId": "123", "confidenceThreshold": "7", "tpoK": "3"}
+        )
+    lines = report(caught.value).splitlines()
+    assert lines[0] == "4 faults in the context and 1 key missing; nothing was synthesised:"
+    assert lines[5].startswith("  modelS3Uri is required, unless modelPath is given, for example")
+    assert len(lines) == 6
+
+
+def test_report_of_missing_keys_alone_says_so() -> None:
+    with pytest.raises(schema.ConfigurationError) as caught:
+        Settings.from_context({})
+    lines = report(caught.value).splitlines()
+    assert lines[0] == "3 keys missing in the context; nothing was synthesised:"
+    assert lines[1] == "  coreName is required, for example -c coreName=Toradex2"
+
+
+@pytest.mark.parametrize(
+    ("key", "rule"),
+    [
+        ("coreName", "is required"),
+        ("certificateId", "is required, unless certificateSigningRequest is given"),
+    ],
+)
+def test_key_is_required(tmp_path: Path, key: str, rule: str) -> None:
+    fault = faults(context(tmp_path, **{key: None}))[key]
+    assert isinstance(fault, Missing)
+    assert fault.rule == rule
 
 
 @pytest.mark.parametrize(

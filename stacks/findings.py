@@ -1,0 +1,31 @@
+"""Findings of cdk-nag that are accepted: each wildcard by itself, on its own role."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import aws_cdk as cdk
+from constructs import Construct
+
+
+def accept_wildcards(construct: Construct, resources: Sequence[str], reason: str) -> None:
+    """Accept those of the IAM ``resources`` that hold a wildcard, for ``reason``."""
+    for resource in resources:
+        text = _shown(cdk.Stack.of(construct).resolve(resource))
+        if "*" in text:
+            cdk.Validations.of(construct).acknowledge(
+                cdk.Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{text}]", reason=reason)
+            )
+
+
+def _shown(value: Any) -> str:
+    """Return a resolved value as cdk-nag writes it: references in angle brackets."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    if function == "Fn::Join":
+        return "".join(_shown(part) for part in argument[1])
+    if function == "Fn::Sub":
+        return str(argument).replace("${", "<").replace("}", ">")
+    if function == "Fn::GetAtt":
+        return f"<{argument[0]}.{argument[1]}>"
+    return f"<{argument}>"

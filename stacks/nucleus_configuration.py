@@ -1,0 +1,77 @@
+"""The configuration files of a V2 core, as its set-up needs them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+NUCLEUS_VERSION = "2.18.1"
+"""Classic nucleus that the configuration names; the one that the simulator installs.
+
+https://docs.aws.amazon.com/greengrass/v2/developerguide/greengrass-nucleus-component.html
+"""
+
+_CLASSIC_ROOT = "/greengrass/v2"
+_LITE_ROOT = "/var/lib/greengrass"
+_LITE_CERTIFICATES = "/etc/greengrass/certs"
+_DATA_PLANE_PORT = "8443"
+
+
+@dataclass(frozen=True)
+class NucleusConfiguration:
+    """What both nuclei must be told: who the core is and whom it talks to."""
+
+    thing_name: str
+    role_alias: str
+    region: str
+    data_endpoint: str
+    credentials_endpoint: str
+
+    def classic(self) -> dict[str, Any]:
+        """Return ``config.yaml`` for ``Greengrass.jar --init-config``.
+
+        https://docs.aws.amazon.com/greengrass/v2/developerguide/manual-installation.html
+        """
+        return {
+            "system": {**self._system(_CLASSIC_ROOT), "rootpath": _CLASSIC_ROOT},
+            "services": {
+                "aws.greengrass.Nucleus": {
+                    "componentType": "NUCLEUS",
+                    "version": NUCLEUS_VERSION,
+                    "configuration": self._endpoints(),
+                }
+            },
+        }
+
+    def lite(self) -> dict[str, Any]:
+        """Return ``/etc/greengrass/config.yaml``.
+
+        https://docs.aws.amazon.com/greengrass/v2/developerguide/greengrass-nucleus-lite-component.html
+        """
+        return {
+            "system": {**self._system(_LITE_CERTIFICATES), "rootPath": _LITE_ROOT},
+            "services": {
+                "aws.greengrass.NucleusLite": {
+                    "componentType": "NUCLEUS",
+                    "configuration": {
+                        **self._endpoints(),
+                        "greengrassDataPlanePort": _DATA_PLANE_PORT,
+                        "runWithDefault": {"posixUser": "gg_component:gg_component"},
+                    },
+                }
+            },
+        }
+
+    def _system(self, folder: str) -> dict[str, str]:
+        return {
+            "certificateFilePath": f"{folder}/device.pem.crt",
+            "privateKeyPath": f"{folder}/private.pem.key",
+            "rootCaPath": f"{folder}/AmazonRootCA1.pem",
+            "thingName": self.thing_name,
+        }
+
+    def _endpoints(self) -> dict[str, str]:
+        return {
+            "awsRegion": self.region,
+            "iotRoleAlias": self.role_alias,
+            "iotDataEndpoint": self.data_endpoint,
+            "iotCredEndpoint": self.credentials_endpoint,
+        }

@@ -1,0 +1,76 @@
+"""What a user reads from a deployed V2 core, and feeds to the tools that set it up."""
+
+import aws_cdk as cdk
+
+from stacks.core_identity import CoreIdentity
+from stacks.endpoints import IotEndpoints
+from stacks.nucleus_configuration import NucleusConfiguration
+
+_DEPLOYMENT_PARTS = (
+    "targetArn",
+    "deploymentName",
+    "components",
+    "deploymentPolicies",
+    "iotJobConfiguration",
+)
+"""What of a deployment can be given to another; the rest is the service's own."""
+
+
+class CoreOutputs:
+    """The outputs of a core's stack, named as those of the first generation."""
+
+    def __init__(
+        self,
+        stack: cdk.Stack,
+        *,
+        prediction_topic: str,
+        identity: CoreIdentity,
+        role_alias: str,
+        deployment_id: str,
+        endpoints: IotEndpoints,
+        feedback_bucket: str | None,
+    ) -> None:
+        configuration = NucleusConfiguration(
+            thing_name=identity.thing_name,
+            role_alias=role_alias,
+            region=stack.region,
+            data_endpoint=endpoints.data,
+            credentials_endpoint=endpoints.credentials,
+        )
+        self._stack = stack
+        self._add(
+            "GreengrassConfig",
+            stack.to_json_string(
+                {"classic": configuration.classic(), "lite": configuration.lite()}
+            ),
+            "config.yaml of the core (JSON is YAML): `classic` or `lite`, by its nucleus",
+        )
+        self._add(
+            "CommandToDeployGroup",
+            repeat_command(region=stack.region, deployment_id=deployment_id),
+            "Shows the deployment, and gives it to the core once more",
+        )
+        self._add("GreengrassGroupID", identity.thing_arn, "Target of the deployment")
+        self._add("PredictionTopic", prediction_topic, "Where predictions arrive")
+        if feedback_bucket is not None:
+            self._add("FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
+        if identity.made_certificate is not None:
+            self._add(
+                "CertificateId",
+                identity.made_certificate.attr_id,
+                "Certificate made from the signing request",
+            )
+
+    def _add(self, name: str, value: str, description: str) -> None:
+        cdk.CfnOutput(self._stack, name, value=value, description=description)
+
+
+def repeat_command(*, region: str, deployment_id: str) -> str:
+    """Return the command that prints a deployment, keeps it in a file, and creates it anew."""
+    parts = ", ".join(f"{part}: {part}" for part in _DEPLOYMENT_PARTS)
+    return (
+        f"aws greengrassv2 get-deployment --region {region} --deployment-id {deployment_id}"
+        f" --output json --query '{{{parts}}}' | tee deployment.json"
+        f" && aws greengrassv2 create-deployment --region {region}"
+        " --cli-input-json file://deployment.json"
+    )

@@ -1,0 +1,118 @@
+"""The instance that plays the board."""
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from stacks import wheels
+from stacks.nucleus_configuration import NUCLEUS_VERSION
+from stacks.settings import Settings
+
+LOGICAL_ID = "Core"
+"""The user-data scripts signal this name."""
+
+SET_UP_TIMEOUT = cdk.Duration.minutes(15)
+UV_VERSION = "0.9.11"
+
+_ROOT_DEVICE = "/dev/xvda"
+_ROOT_GIBIBYTES = 16
+_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+_PYTHON_OF_GENERATION = {1: "3.8", 2: "3.9"}
+_PACKAGES = ("dlr", "numpy", "opencv-python-headless")
+_WHEELS_OF_ARCHITECTURE = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+class SimulatorInstance(Construct):
+    """Amazon Linux 2023 with the core software; CloudFormation waits until it is set up."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: Settings,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        role = iam.Role(
+            self,
+            "Role",
+            description="Lets Session Manager reach the simulated core, and nothing else",
+            assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+            managed_policies=[
+                iam.ManagedPolicy.from_aws_managed_policy_name("AmazonSSMManagedInstanceCore")
+            ],
+        )
+        key_name = settings.simulator_key_name
+        self.instance = ec2.Instance(
+            self,
+            "Instance",
+            instance_name=f"{settings.core_name}_Core",
+            vpc=vpc,
+            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            security_group=security_group,
+            instance_type=ec2.InstanceType(settings.simulator_instance_type),
+            machine_image=ec2.MachineImage.from_ssm_parameter(
+                _IMAGE.format(architecture=settings.simulator_architecture),
+                os=ec2.OperatingSystemType.LINUX,
+            ),
+            role=role,
+            require_imdsv2=True,
+            associate_public_ip_address=True,
+            key_pair=ec2.KeyPair.from_key_pair_name(self, "Key", key_name) if key_name else None,
+            block_devices=[
+                ec2.BlockDevice(
+                    device_name=_ROOT_DEVICE,
+                    volume=ec2.BlockDeviceVolume.ebs(
+                        _ROOT_GIBIBYTES, encrypted=True, volume_type=ec2.EbsDeviceVolumeType.GP3
+                    ),
+                )
+            ],
+            user_data=ec2.UserData.custom(user_data(settings)),
+        )
+        resource = self.instance.instance
+        resource.override_logical_id(LOGICAL_ID)
+        resource.cfn_options.creation_policy = cdk.CfnCreationPolicy(
+            resource_signal=cdk.CfnResourceSignal(count=1, timeout=SET_UP_TIMEOUT.to_iso_string())
+        )
+        self._accept_findings(role)
+
+    def _accept_findings(self, role: iam.Role) -> None:
+        accepted = {
+            "AwsSolutions-EC28": "The core reports its own telemetry over MQTT; one more minute's "
+            "resolution of an instance for trials is not worth its price.",
+            "AwsSolutions-EC29": "It holds nothing that its stack and set-up zip do not make anew, "
+            "and is meant to be deleted after a trial.",
+        }
+        for finding, reason in accepted.items():
+            cdk.Validations.of(self.instance).acknowledge(
+                cdk.Acknowledgment(id=finding, reason=reason)
+            )
+        policy = "arn:<AWS::Partition>:iam::aws:policy/AmazonSSMManagedInstanceCore"
+        cdk.Validations.of(role).acknowledge(
+            cdk.Acknowledgment(
+                id=f"AwsSolutions-IAM4[Policy::{policy}]",
+                reason="AWS keeps this policy at what the Session Manager agent needs; a copy "
+                "would fall behind the agent, which updates itself.",
+            )
+        )
+
+
+def user_data(settings: Settings) -> str:
+    """Return the script of the settings' generation, with what CloudFormation fills in."""
+    generation = settings.greengrass_version
+    script = Path(__file__).with_name(f"user_data_v{generation}.sh").read_text(encoding="utf-8")
+    architecture = _WHEELS_OF_ARCHITECTURE[settings.simulator_architecture]
+    pins = wheels.requirements_of(architecture, _PYTHON_OF_GENERATION[generation])
+    packages = [pin for pin in pins if pin.partition("==")[0] in _PACKAGES]
+    values = {
+        "Requirements": " ".join(packages),
+        "NucleusVersion": NUCLEUS_VERSION,
+        "UvVersion": UV_VERSION,
+    }
+    used = {key: value for key, value in values.items() if f"${{{key}}}" in script}
+    return cdk.Fn.sub(script, used)

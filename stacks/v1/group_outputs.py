@@ -1,0 +1,100 @@
+"""What a user reads from a deployed V1 core, and feeds to the tools that set it up."""
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+
+from stacks.core_identity import CoreIdentity
+from stacks.endpoints import IotEndpoints
+
+CERTIFICATE = "CERTIFICATE_NAME_HERE"
+PRIVATE_KEY = "PRIVATE_KEY_FILENAME_HERE"
+
+_PORT = 443
+"""The one that firewalls let pass; the core then speaks MQTT with ALPN."""
+
+_CERTIFICATES = "file:///greengrass/certs"
+_KEEP_ALIVE_SECONDS = 600
+
+
+class GroupOutputs:
+    """The outputs of a group's stack, under the names that the second generation has too."""
+
+    def __init__(
+        self,
+        stack: cdk.Stack,
+        *,
+        prediction_topic: str,
+        identity: CoreIdentity,
+        group_id: str,
+        version_id: str,
+        endpoints: IotEndpoints,
+        feedback_bucket: str | None,
+    ) -> None:
+        configuration = core_configuration(
+            thing_arn=identity.thing_arn,
+            iot_host=endpoints.data,
+            greengrass_host=cdk.Fn.sub("greengrass-ats.iot.${AWS::Region}.${AWS::URLSuffix}"),
+        )
+        self._stack = stack
+        self._add(
+            "GreengrassConfig",
+            stack.to_json_string(configuration),
+            "config.json of the core; fill in the names of the certificate's and the key's files",
+        )
+        self._add(
+            "CommandToDeployGroup",
+            deploy_command(region=stack.region, group_id=group_id, version_id=version_id),
+            "Gives the core this version of the group; nothing runs there before",
+        )
+        self._add("GreengrassGroupID", group_id, "The group")
+        self._add("PredictionTopic", prediction_topic, "Where predictions arrive")
+        if feedback_bucket is not None:
+            self._add("FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
+        if identity.made_certificate is not None:
+            self._add(
+                "CertificateId",
+                identity.made_certificate.attr_id,
+                "Certificate made from the signing request",
+            )
+
+    def _add(self, name: str, value: str, description: str) -> None:
+        cdk.CfnOutput(self._stack, name, value=value, description=description)
+
+
+def core_configuration(*, thing_arn: str, iot_host: str, greengrass_host: str) -> dict[str, Any]:
+    """Return the core's config.json, but for the names of the certificate's and the key's files.
+
+    https://docs.aws.amazon.com/greengrass/v1/developerguide/gg-core.html#config-json
+    """
+    return {
+        "coreThing": {
+            "thingArn": thing_arn,
+            "iotHost": iot_host,
+            "ggHost": greengrass_host,
+            "iotMqttPort": _PORT,
+            "iotHttpPort": _PORT,
+            "ggHttpPort": _PORT,
+            "keepAlive": _KEEP_ALIVE_SECONDS,
+        },
+        "runtime": {"cgroup": {"useSystemd": "yes"}},
+        "managedRespawn": False,
+        "crypto": {
+            "principals": {
+                "IoTCertificate": {
+                    "certificatePath": f"{_CERTIFICATES}/{CERTIFICATE}",
+                    "privateKeyPath": f"{_CERTIFICATES}/{PRIVATE_KEY}",
+                }
+            },
+            "caPath": f"{_CERTIFICATES}/AmazonRootCA1.pem",
+        },
+    }
+
+
+def deploy_command(*, region: str, group_id: str, version_id: str) -> str:
+    """Return the command that deploys this version of the group; ids hold no quotes."""
+    request = json.dumps(
+        {"DeploymentType": "NewDeployment", "GroupId": group_id, "GroupVersionId": version_id}
+    )
+    return f"aws --region {region} greengrass create-deployment --cli-input-json '{request}'"

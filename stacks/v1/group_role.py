@@ -1,0 +1,89 @@
+"""What the core, its functions and its connectors may do in AWS."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from stacks import arns
+from stacks.feedback_bucket import FeedbackBucket
+from stacks.findings import accept_wildcards
+
+_SYSTEM_LOGS = "log-group:/aws/greengrass/GreengrassSystem/*"
+_FUNCTION_LOGS = "log-group:/aws/greengrass/Lambda/${AWS::Region}"
+
+
+class GroupRole(Construct):
+    """The group role: write the core's logs, and feedback samples below their prefixes.
+
+    https://docs.aws.amazon.com/greengrass/v1/developerguide/group-role.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        core_name: str,
+        function_name: str,
+        samples: FeedbackBucket | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        own = arns.regional_arn("logs", f"{_FUNCTION_LOGS}/${{AWS::AccountId}}/")
+        logs = [
+            arns.regional_arn("logs", _SYSTEM_LOGS),
+            f"{own}{function_name}",
+            f"{own}{function_name}:*",
+        ]
+        if samples is not None:
+            # The connector is a function too, of AWS's own account, whose number is a word.
+            logs += [
+                arns.regional_arn("logs", f"{_FUNCTION_LOGS}/aws/{name}")
+                for name in ("MLFeedback", "MLFeedback:*")
+            ]
+        statements = [
+            iam.PolicyStatement(
+                actions=[
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
+                resources=logs,
+            )
+        ]
+        if samples is not None:
+            statements.append(samples.write_statement())
+        role = iam.Role(
+            self,
+            "Resource",
+            description=f"What the Greengrass group of {core_name} may do in AWS",
+            assumed_by=_groups_of_this_account(),
+            inline_policies={"Group": iam.PolicyDocument(statements=statements)},
+        )
+        accept_wildcards(
+            role,
+            logs,
+            "A core names a log group after each of its system components, and a log stream after "
+            "the day and the group.",
+        )
+        if samples is not None:
+            accept_wildcards(
+                role,
+                samples.object_arns(),
+                "The connector names a sample by a UUID below its configuration's prefix.",
+            )
+        self.arn = role.role_arn
+
+
+def _groups_of_this_account() -> iam.PrincipalBase:
+    """Return the service, when it acts for a group of this account and Region.
+
+    https://docs.aws.amazon.com/greengrass/v1/developerguide/cross-service-confused-deputy-prevention.html
+    """
+    return iam.ServicePrincipal(
+        "greengrass.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID},
+            "ArnLike": {"aws:SourceArn": arns.regional_arn("greengrass", "/greengrass/groups/*")},
+        },
+    )

@@ -1,0 +1,29 @@
+"""What the first generation refuses, found before any construct exists."""
+
+from inference import schema
+from inference.function_environment import FunctionEnvironment
+
+MAX_ENVIRONMENT_BYTES = 4_096
+"""Largest environment of a Lambda function, names and values together.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+_LONGEST_CONNECTOR = "arn:aws-us-gov:lambda:ap-southeast-99:aws:function:MLFeedback"
+
+
+def check_environment(environment: FunctionEnvironment) -> None:
+    """Return if the function's environment is not too large.
+
+    ``environment`` has no connector: its ARN is counted at its longest.
+
+    Raises:
+        ConfigurationError: naming the key with the longest value.
+    """
+    variables = environment.to_variables()
+    size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
+    size += len(_LONGEST_CONNECTOR)
+    if size <= MAX_ENVIRONMENT_BYTES:
+        return
+    configuration = environment.settings.to_configuration()
+    key = max(configuration, key=lambda name: len(str(configuration[name])))
+    rule = f"makes an environment of {size} bytes; a function takes {MAX_ENVIRONMENT_BYTES}"
+    raise schema.ConfigurationError([schema.Fault(key, configuration[key], rule)])

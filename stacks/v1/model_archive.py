@@ -1,0 +1,32 @@
+"""The model as an archive in S3, as the first generation takes it."""
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from stacks.model_source import S3Object
+
+SERVICE_ROLE_WORDS = ("greengrass", "sagemaker")
+"""AWS's managed policy of the service role reads buckets with one of these in their names only."""
+
+
+class ModelArchive(Construct):
+    """A model in S3 already, or a folder or zip of this machine, which is published as a zip."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, model: S3Object | Path) -> None:
+        super().__init__(scope, construct_id)
+        bucket = "the bootstrap bucket"
+        if isinstance(model, S3Object):
+            bucket = model.bucket
+            self.uri = f"s3://{model.bucket}/{model.key}"
+        else:
+            self.uri = s3_assets.Asset(self, "Model", path=str(model)).s3_object_url
+        if not any(word in bucket for word in SERVICE_ROLE_WORDS):
+            cdk.Annotations.of(self).add_info_v2(
+                "mli-greengrass:serviceRole",
+                f"The account's Greengrass service role must be able to read the model in {bucket}"
+                ": AWS's managed policy covers only buckets with greengrass or sagemaker in their "
+                "names. Give the role s3:GetObject there, as docs/v1.md shows",
+            )

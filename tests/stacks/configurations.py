@@ -1,0 +1,69 @@
+"""The configurations whose templates are snapshots, and are checked as a whole."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from stacks import wheels
+from tests.stacks.synthesis import CERTIFICATE_ID, templates_of
+
+REQUEST = Path(__file__).parent / "data" / "core.csr"
+
+_MODEL = {"modelS3Uri": "s3://bucket/models/model.tar.gz"}
+_CORE = {"coreName": "Demo", "certificateId": CERTIFICATE_ID, **_MODEL}
+
+# A bucket that the account's Greengrass service role may read, which V1 warns of otherwise.
+_V1 = {**_CORE, "greengrassVersion": "1", "modelS3Uri": "s3://greengrass-models/model.tar.gz"}
+
+CONFIGURATIONS: dict[str, dict[str, object]] = {
+    "v2": {**_CORE},
+    "v2-request-and-bundled": {
+        "coreName": "Demo",
+        "certificateSigningRequest": str(REQUEST),
+        "dependencies": "bundled",
+        "architecture": "aarch64",
+        **_MODEL,
+    },
+    "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
+    "v2-without-feedback": {**_CORE, "feedback": "false"},
+    "v2-simulator": {**_CORE, "simulator": "true"},
+    "v1": {**_V1},
+    "v1-simulator": {
+        **_V1,
+        "simulator": "true",
+        "simulatorArchitecture": "arm64",
+        "simulatorKeyName": "my-key",
+        "simulatorSshCidr": "203.0.113.7/32",
+    },
+}
+
+
+@cache
+def templates(name: str) -> dict[str, dict[str, Any]]:
+    """The templates of a configuration by their stacks, synthesised once a session."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        mock.patch.object(wheels, "CACHE", Path(folder)),
+        mock.patch.object(wheels, "bundled_wheels", stand_in_wheels),
+    ):
+        return templates_of(Path(folder) / "cdk.out", CONFIGURATIONS[name])
+
+
+def stand_in_wheels(architecture: str) -> tuple[Path, ...]:
+    """A wheel in name only: the real ones are 130 MB to download."""
+    wheel = wheels.CACHE / f"stand_in-1.0-py3-none-any.{architecture}.whl"
+    wheel.write_bytes(architecture.encode())
+    return (wheel,)
+
+
+ALL_TEMPLATES = [
+    (name, "Demo-Simulator" if "simulator" in name else "Demo") for name in CONFIGURATIONS
+]
+"""Each template that no other configuration has."""
+
+
+def template(name: str, stack: str = "Demo") -> dict[str, Any]:
+    """One template of a configuration."""
+    return templates(name)[stack]

@@ -1,0 +1,129 @@
+"""Every policy statement of the templates, with its reason, as docs/permissions.md lists them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.stacks.configurations import template
+from tests.stacks.synthesis import resolved
+
+SECTIONS = {
+    "A V2 core (the default)": ("v2", "Demo"),
+    "A V1 core (`greengrassVersion=1`)": ("v1", "Demo"),
+    "The simulator (`simulator=true`)": ("v2-simulator", "Demo-Simulator"),
+}
+
+REASONS: dict[tuple[str, ...], str] = {
+    ("sts:AssumeRole",): "Only this service may take the role.",
+    ("iot:Connect",): "The core connects under its thing's name, and under it with a suffix for "
+    "each further connection.",
+    ("iot:Publish", "iot:Receive"): "Jobs, shadows and health reports of this core, by which "
+    "Greengrass deploys to it.",
+    ("iot:Subscribe",): "The same topics, as far as they are subscribed to.",
+    ("iot:Publish",): "Exactly the topics of [topics](topics.md).",
+    ("iot:AssumeRoleWithCertificate",): "AWS credentials for this core, by this role alone.",
+    ("iot:DeleteThingShadow", "iot:GetThingShadow", "iot:UpdateThingShadow"): "The core keeps its "
+    "deployments' state in its own shadows.",
+    (
+        "greengrass:GetComponentVersionArtifact",
+        "greengrass:GetDeploymentConfiguration",
+        "greengrass:ListThingGroupsForCoreDevice",
+        "greengrass:ResolveComponentCandidates",
+    ): "`*`: the data plane resolves whatever a deployment names, AWS's own components included, "
+    "and its policy examples give no narrower resource.",
+    ("greengrass:AssumeRoleForGroup", "greengrass:CreateCertificate"): "`*`: neither action takes "
+    "a resource.",
+    (
+        "greengrass:GetDeployment",
+        "greengrass:GetDeploymentArtifacts",
+        "greengrass:UpdateCoreDeploymentStatus",
+    ): "A wildcard at the end: the service gives a deployment its id. This group's only: the core "
+    "gets them, and reports on them.",
+    ("greengrass:GetConnectivityInfo", "greengrass:UpdateConnectivityInfo"): "Where devices find "
+    "this core.",
+    (
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogStreams",
+        "logs:PutLogEvents",
+    ): "A wildcard at the end: a core names log groups after its components or functions, and "
+    "streams after the day.",
+    ("logs:CreateLogStream", "logs:PutLogEvents"): "The function's own log group.",
+    ("s3:GetBucketLocation",): "The buckets of the artifacts: the nucleus asks for their Region.",
+    ("s3:GetObject",): "Exactly the artifacts: code, model, and a profile that is not built in.",
+    ("s3:PutObject",): "A wildcard at the end: a sample's key ends in a UUID. Only below the "
+    "prefixes of the feedback configurations, and no leave to read or list.",
+    ("s3:*",): "Denies, to everyone: what does not come by TLS 1.2 or newer.",
+    ("iot:DescribeEndpoint",): "`*`: the action takes no resource. For the output "
+    "`GreengrassConfig`.",
+    ("greengrass:ListComponentVersions",): "The versions of this core's component: the next one "
+    "must be free.",
+    ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",
+    ("greengrass:GetDeploymentStatus",): "A wildcard at the end: a reset is a deployment, whose id "
+    "the service gives when it begins.",
+    ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, in place of an "
+    "open port; AWS keeps this managed policy at what its agent needs.",
+}
+"""Why each set of actions is allowed, wherever it stands."""
+
+
+def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:
+    """Who, effect with actions, resources, and reason of each statement of a template."""
+    for logical_id, resource in template(name, stack)["Resources"].items():
+        who = f"{logical_id[:-8]}"
+        properties = resolved(resource.get("Properties", {}))
+        for managed in properties.get("ManagedPolicyArns", []):
+            yield (who, "managed policy", managed, _reason([managed], who))
+        for statement in _statements(properties):
+            actions = sorted(_listed(statement["Action"]))
+            resources = _listed(statement.get("Resource", statement.get("Principal")))
+            shown = sorted(_short(str(item)) for item in resources)
+            reason = _reason(actions, who)
+            yield (who, _joined(actions, statement["Effect"]), "<br>".join(shown), reason)
+
+
+def markdown() -> str:
+    """The tables of docs/permissions.md."""
+    lines: list[str] = []
+    for title, (name, stack) in SECTIONS.items():
+        lines += [f"## {title}", "", "| who | actions | resources | reason |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in sorted(rows(name, stack))]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    documents = [properties.get("AssumeRolePolicyDocument"), properties.get("PolicyDocument")]
+    documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    for document in documents:
+        if document:
+            yield from document["Statement"]
+
+
+def _reason(actions: list[str], who: str) -> str:
+    reason = REASONS.get(tuple(actions))
+    assert reason, f"{who}: no reason is written for {actions}"
+    return reason
+
+
+def _joined(actions: list[str], effect: str) -> str:
+    text = "<br>".join(f"`{action}`" for action in actions)
+    return text if effect == "Allow" else f"deny {text}"
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [item for part in value.values() for item in _listed(part)]
+    return value if isinstance(value, list) else [value]
+
+
+def _short(text: str) -> str:
+    for fixed, shown in (
+        ("arn:aws:", ""),
+        ("ap-southeast-2", "REGION"),
+        ("123456789012", "ACCOUNT"),
+        ("<", "‹"),
+        (">", "›"),
+    ):
+        text = text.replace(fixed, shown)
+    words = [word if len(word.partition(".")[0]) != 64 else "HASH.zip" for word in text.split("/")]
+    return "`" + "/".join(words) + "`"

@@ -1,0 +1,82 @@
+"""The checks that hold of every template as a whole, by those who know the services' rules."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import add_stacks
+from stacks.checks import add_checks
+from stacks.iot_policies import MAX_POLICY_CHARACTERS
+from stacks.settings import Settings
+from tests.stacks import service_models
+from tests.stacks.configurations import ALL_TEMPLATES, CONFIGURATIONS, template
+from tests.stacks.synthesis import new_app, resolved
+
+IGNORED_RULES = {
+    "W3696": "Greengrass V1 is shut down: the app says so itself.",
+    "W3005": "The CDK's Lambda function depends on its role both ways; harmless.",
+}
+
+
+def test_cfn_lint_finds_nothing(tmp_path: Path) -> None:
+    files = []
+    for name, stack in ALL_TEMPLATES:
+        files.append(str(tmp_path / f"{name}.{stack}.template.json"))
+        Path(files[-1]).write_text(json.dumps(template(name, stack)))
+    linter = str(Path(sys.executable).with_name("cfn-lint"))
+    command = [linter, "--regions", "us-east-1", "--ignore-checks"]
+    result = subprocess.run(
+        [*command, *IGNORED_RULES, "--", *files], capture_output=True, text=True, check=False
+    )
+    assert result.stdout + result.stderr == ""
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("name", sorted(set(CONFIGURATIONS) - {"v2-request-and-bundled"}))
+def test_nag_and_validator_do_not_raise_or_warn(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    app = new_app(tmp_path / "cdk.out", validated=True)
+    add_stacks(app, Settings.from_context(CONFIGURATIONS[name]))
+    add_checks(app)
+    app.synth()
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
+    if name.startswith("v1"):
+        warnings = [line for line in warnings if "V1" not in line]
+    assert warnings == []
+
+
+@pytest.mark.parametrize(("name", "stack"), ALL_TEMPLATES)
+def test_services_take_the_documents(name: str, stack: str) -> None:
+    found = []
+    for resource in template(name, stack)["Resources"].values():
+        if resource["Type"] in service_models.CHECKED_TYPES:
+            found += service_models.faults(resource["Type"], resolved(resource["Properties"]))
+    assert found == []
+
+
+def test_service_models_refuse_what_the_services_refuse() -> None:
+    target = "arn:aws:iot:eu-west-1:123456789012:thing/a"
+    kind = "AWS::GreengrassV2::Deployment"
+    assert service_models.faults(kind, {"TargetArn": target}) == []
+    assert service_models.faults(kind, {}) == [f"{kind}: targetArn is required"]
+    wrong = {"TargetArn": "thing/a", "Colour": 1, "DeploymentName": "n" * 257}
+    assert len(service_models.faults(kind, wrong)) == 3
+
+
+@pytest.mark.parametrize(("name", "stack"), ALL_TEMPLATES)
+def test_no_policy_allows_all_of_a_service(name: str, stack: str) -> None:
+    text = json.dumps(template(name, stack))
+    assert '"iot:*"' not in text
+    assert '"greengrass:*"' not in text
+
+
+@pytest.mark.parametrize("name", ["v1", "v2"])
+def test_policies_fit_in_aws_iot(name: str) -> None:
+    for resource in template(name)["Resources"].values():
+        if resource["Type"] == "AWS::IoT::Policy":
+            document = json.dumps(resolved(resource["Properties"]["PolicyDocument"]))
+            assert len(document) <= MAX_POLICY_CHARACTERS

@@ -1,0 +1,236 @@
+"""Every key of the context: what it takes, what it refuses, and which go together."""
+
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference import schema
+from stacks.context_keys import CONTEXT_FIELDS
+from stacks.settings import Settings
+from tests.stacks.configurations import REQUEST
+from tests.stacks.synthesis import CERTIFICATE_ID, context
+
+FOOTER = "-----END CERTIFICATE REQUEST-----"
+DESIGNED_KEYS = {
+    *("coreName", "certificateId", "certificateSigningRequest", "modelS3Uri", "modelPath"),
+    *("modelProfile", "greengrassVersion", "imageSource", "inferenceInterval"),
+    *("confidenceThreshold", "topK", "classes", "accelerator", "feedback", "feedbackBucketName"),
+    *("feedbackConfiguration", "feedbackRequestLimit", "messageFormat", "dependencies"),
+    *("architecture", "simulator", "simulatorInstanceType", "simulatorArchitecture"),
+    *("simulatorKeyName", "simulatorSshCidr"),
+}
+
+
+def settings(folder: Path, **values: object) -> Settings:
+    return Settings.from_context(context(folder, **values))
+
+
+def rule_of(folder: Path, key: str, **values: object) -> str:
+    with pytest.raises(schema.ConfigurationError) as caught:
+        settings(folder, **values)
+    (rule,) = {fault.rule for fault in caught.value.faults if fault.key == key}
+    return rule
+
+
+def test_designed_keys_are_there_and_each_says_what_it_means() -> None:
+    keys = [field.key for field in CONTEXT_FIELDS]
+    assert set(keys) >= DESIGNED_KEYS
+    assert len(keys) == len(set(keys))
+    assert all(field.meaning and field.example for field in CONTEXT_FIELDS)
+
+
+def test_a_bare_core_is_a_v2_core_with_feedback_and_no_simulator(tmp_path: Path) -> None:
+    bare = settings(tmp_path)
+    assert bare.greengrass_version == 2
+    assert bare.feedback is not None
+    assert bare.feedback.bucket_name is None
+    assert bare.feedback_request_limit == ""
+    assert (bare.dependencies, bare.architecture) == ("online", "x86_64")
+    assert not bare.simulator
+
+
+@pytest.mark.parametrize("version", ["1", 1])
+def test_first_generation_is_chosen_by_word_or_number(tmp_path: Path, version: object) -> None:
+    assert settings(tmp_path, greengrassVersion=version).greengrass_version == 1
+
+
+def test_request_replaces_the_certificate(tmp_path: Path) -> None:
+    found = settings(tmp_path, certificateId=None, certificateSigningRequest=str(REQUEST))
+    assert found.certificate is None
+    assert found.certificate_signing_request == REQUEST.read_text()
+
+
+def test_request_and_certificate_exclude_each_other(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "certificateSigningRequest", certificateSigningRequest=str(REQUEST))
+    assert rule == "cannot stand beside certificateId: leave one of the two out"
+
+
+def test_request_of_other_tools_is_the_same_request(tmp_path: Path) -> None:
+    text = REQUEST.read_text().replace(" CERTIFICATE REQ", " NEW CERTIFICATE REQ")
+    path = tmp_path / "core.csr"
+    path.write_bytes(b"\xef\xbb\xbf" + ("notes\n" + text).replace("\n", "\r\n").encode())
+    found = settings(tmp_path, certificateId=None, certificateSigningRequest=str(path))
+    assert found.certificate_signing_request == REQUEST.read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        ("", "must be the path of a certificate signing request in PEM form"),
+        ("-----BEGIN PRIVATE KEY-----", "holds a private key"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "must be the path"),
+        (REQUEST.read_text().replace("MIIC", "MIIB"), "cut short or damaged"),
+        ("\n".join([*REQUEST.read_text().splitlines()[:-2], FOOTER]), "cut short or damaged"),
+        (REQUEST.read_text().replace("MII", "M=I"), "base64 text is damaged"),
+        (REQUEST.read_text().replace(FOOTER, ""), "must be the path"),
+        ("\0" * 70_000, "the file is over 65536 bytes"),
+    ],
+)
+def test_other_files_are_no_request(tmp_path: Path, content: str, rule: str) -> None:
+    path = tmp_path / "core.csr"
+    path.write_text(content)
+    wrong = {"certificateId": None, "certificateSigningRequest": str(path)}
+    assert rule in rule_of(tmp_path, "certificateSigningRequest", **wrong)
+
+
+@pytest.mark.parametrize("path", ["no-such-file", "~no-such-user/a", "\ud800", "a" * 5000, 7, "."])
+def test_file_that_cannot_be_read_is_a_fault(tmp_path: Path, path: object) -> None:
+    wrong = {"certificateId": None, "certificateSigningRequest": path}
+    assert "must be the path" in rule_of(tmp_path, "certificateSigningRequest", **wrong)
+
+
+def test_feedback_is_switched_off(tmp_path: Path) -> None:
+    off = settings(tmp_path, feedback="false")
+    assert off.feedback is None
+    assert off.inference.feedback is None
+
+
+@pytest.mark.parametrize("name", ["samples", "arn:aws:s3:::samples", "arn:aws-cn:s3:::samples"])
+def test_feedback_bucket_is_a_name_or_an_arn(tmp_path: Path, name: str) -> None:
+    feedback = settings(tmp_path, feedbackBucketName=name).feedback
+    assert feedback is not None
+    assert feedback.bucket_name == "samples"
+
+
+@pytest.mark.parametrize("name", ["", "No", "a..b", "s3://samples", "a/b", 5, "arn:aws:s3:::a/b"])
+def test_other_buckets_are_refused(tmp_path: Path, name: object) -> None:
+    assert "must be the name of a bucket" in rule_of(
+        tmp_path, "feedbackBucketName", feedbackBucketName=name
+    )
+
+
+def low(**strategy: object) -> dict[str, Any]:
+    return {
+        "Low": {
+            "content-type": "image/jpeg",
+            "s3-prefix": "low",
+            "sampling-strategy": {"strategy-name": "LEAST_CONFIDENCE", **strategy},
+        }
+    }
+
+
+def test_feedback_configuration_is_text_object_or_file(tmp_path: Path) -> None:
+    path = tmp_path / "feedback.json"
+    path.write_text(json.dumps(low(threshold=0.2)))
+    found = {
+        settings(tmp_path, feedbackConfiguration=value).feedback
+        for value in (low(threshold=0.2), json.dumps(low(threshold=0.2)), str(path))
+    }
+    (feedback,) = found
+    assert feedback is not None
+    assert [one.id for one in feedback.configuration.all] == ["Low"]
+
+
+def test_faults_within_feedback_are_named_with_what_mends_them(tmp_path: Path) -> None:
+    with pytest.raises(schema.ConfigurationError) as caught:
+        settings(tmp_path, feedbackConfiguration=low(threshold=7), topK=0)
+    found = {fault.key: fault for fault in caught.value.faults}
+    key = "feedbackConfiguration.Low.sampling-strategy.threshold"
+    assert found.keys() == {key, "topK"}
+    assert found[key].example == '"threshold": 0.5 in -c feedbackConfiguration=…'
+
+
+@pytest.mark.parametrize(("limit", "text"), [("", ""), ("0", ""), ("10", "10"), (10, "10")])
+def test_request_limit_is_the_connector_s_text(tmp_path: Path, limit: object, text: str) -> None:
+    found = settings(tmp_path, feedbackRequestLimit=limit)
+    assert found.feedback_request_limit == text
+    assert found.inference.feedback_request_limit == int(text or 0)
+
+
+@pytest.mark.parametrize("limit", ["1000", "-1", "ten", True, 1.5])
+def test_other_request_limits_are_refused(tmp_path: Path, limit: object) -> None:
+    assert "999" in rule_of(tmp_path, "feedbackRequestLimit", feedbackRequestLimit=limit)
+
+
+def test_instance_type_follows_the_architecture(tmp_path: Path) -> None:
+    assert settings(tmp_path).simulator_instance_type == "t3.medium"
+    arm = settings(tmp_path, simulatorArchitecture="arm64")
+    assert arm.simulator_instance_type == "t4g.medium"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "architecture"),
+    [
+        ("t4g.small", "arm64"),
+        ("c7gn.large", "arm64"),
+        ("a1.medium", "arm64"),
+        ("g4dn.xlarge", "x86_64"),
+        ("m7i-flex.large", "x86_64"),
+        ("g5g.xlarge", "arm64"),
+        ("u-6tb1.metal", "x86_64"),
+    ],
+)
+def test_instance_type_of_another_architecture_is_refused(
+    tmp_path: Path, chosen: str, architecture: str
+) -> None:
+    other = "x86_64" if architecture == "arm64" else "arm64"
+    values = {"simulatorInstanceType": chosen, "simulatorArchitecture": architecture}
+    assert settings(tmp_path, **values).simulator_instance_type == chosen
+    rule = rule_of(tmp_path, "simulatorInstanceType", **{**values, "simulatorArchitecture": other})
+    assert rule == f"is {architecture}, but simulatorArchitecture is {other}"
+
+
+def test_ssh_takes_a_key_and_a_network(tmp_path: Path) -> None:
+    both = {"simulatorKeyName": "my-key", "simulatorSshCidr": "203.0.113.0/24"}
+    assert settings(tmp_path, **both).simulator_ssh_cidr == "203.0.113.0/24"
+    for key, value in both.items():
+        assert "since SSH takes both" in rule_of(tmp_path, key, **{key: value})
+
+
+@pytest.mark.parametrize(
+    "cidr", ["0.0.0.0/0", "203.0.113.7", "203.0.113.7/24", "::/0", "home", 7, "1.2.3.4/7"]
+)
+def test_other_networks_are_refused(tmp_path: Path, cidr: object) -> None:
+    values = {"simulatorKeyName": "my-key", "simulatorSshCidr": cidr}
+    assert "must be an IPv4 network" in rule_of(tmp_path, "simulatorSshCidr", **values)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("modelS3Uri", "s3://my.bucket/model.tar.gz"),
+        ("modelS3Uri", "s3://bucket/model.tgz"),
+        ("dependencies", "bundled"),
+    ],
+)
+def test_first_generation_takes_less(tmp_path: Path, key: str, value: str) -> None:
+    settings(tmp_path, **{key: value})
+    assert "greengrassVersion" in rule_of(tmp_path, key, greengrassVersion=1, **{key: value})
+
+
+def test_first_generation_unpacks_zip_files_only(tmp_path: Path) -> None:
+    (tmp_path / "compiled.so").write_bytes(b"")
+    archive = tmp_path / "model.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(tmp_path / "compiled.so", "compiled.so")
+    local = {"modelS3Uri": None, "modelPath": str(archive)}
+    settings(tmp_path, **local)
+    rule = rule_of(tmp_path, "modelPath", greengrassVersion=1, **local)
+    assert rule == "must be a folder or a .zip file for greengrassVersion=1"
+
+
+def test_certificate_of_the_examples_is_one(tmp_path: Path) -> None:
+    assert settings(tmp_path, certificateId=CERTIFICATE_ID).certificate == CERTIFICATE_ID

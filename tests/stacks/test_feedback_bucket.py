@@ -1,0 +1,101 @@
+"""Where samples go: the bucket that is made, those that exist, and the leave to write."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.stacks.configurations import template as configuration
+from tests.stacks.synthesis import all_of, only, resolved, template_of
+
+ACCOUNT_BUCKETS = "arn:aws:s3:::"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return configuration("v2")
+
+
+def writable(template: dict[str, Any]) -> list[str]:
+    """What the core's role may write."""
+    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
+    for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
+        if statement["Action"] == "s3:PutObject":
+            found = resolved(statement["Resource"])
+            return sorted([found] if isinstance(found, str) else found)
+    return []
+
+
+def sent(template: dict[str, Any]) -> dict[str, str]:
+    """The bucket of each configuration that the deployment sends to the core."""
+    (component,) = only(template, "AWS::GreengrassV2::Deployment")["Components"].values()
+    merge = json.loads(resolved(component["ConfigurationUpdate"]["Merge"]))
+    return {key: one["s3-bucket-name"] for key, one in merge["feedbackConfiguration"].items()}
+
+
+def entry(**more: object) -> dict[str, object]:
+    return {"content-type": "image/jpeg", **more}
+
+
+def test_bucket_is_private_encrypted_and_versioned(template: dict[str, Any]) -> None:
+    bucket = only(template, "AWS::S3::Bucket")
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert "BucketName" not in bucket
+
+
+def test_bucket_forgets_what_was_overwritten_or_never_finished(template: dict[str, Any]) -> None:
+    (rule,) = only(template, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    assert rule["Status"] == "Enabled"
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+    assert "ExpirationInDays" not in rule
+
+
+def test_bucket_refuses_what_is_not_encrypted_on_the_way(template: dict[str, Any]) -> None:
+    statements = only(template, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    assert [(one["Effect"], one["Action"]) for one in statements] == [("Deny", "s3:*")] * 2
+    assert [one["Condition"] for one in statements] == [
+        {"Bool": {"aws:SecureTransport": "false"}},
+        {"NumericLessThan": {"s3:TlsVersion": 1.2}},
+    ]
+
+
+def test_samples_outlive_the_stack(template: dict[str, Any]) -> None:
+    (bucket,) = (one for one in template["Resources"].values() if one["Type"] == "AWS::S3::Bucket")
+    assert bucket["UpdateReplacePolicy"] == "Retain"
+    assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
+
+
+def test_existing_bucket_is_used_and_not_made() -> None:
+    template = configuration("v2-own-bucket")
+    assert all_of(template, "AWS::S3::Bucket") == []
+    assert set(sent(template).values()) == {"samples"}
+    assert writable(template) == [
+        f"{ACCOUNT_BUCKETS}samples/{prefix}/*"
+        for prefix in ("confidence-lower-than-50", "entropy", "random-sampling")
+    ]
+
+
+def test_configuration_keeps_the_bucket_that_it_names(tmp_path: Path) -> None:
+    template = template_of(
+        tmp_path,
+        feedbackConfiguration={
+            "Own": entry(**{"s3-bucket-name": "other", "s3-prefix": "a/b"}),
+            "Shared": entry(**{"s3-prefix": "c"}),
+        },
+    )
+    assert sent(template) == {"Own": "other", "Shared": "<FeedbackBucket>"}
+    assert writable(template) == ["<FeedbackBucket.Arn>/c/*", f"{ACCOUNT_BUCKETS}other/a/b/*"]
+
+
+def test_no_bucket_is_made_that_nobody_uses(tmp_path: Path) -> None:
+    own = entry(**{"s3-bucket-name": "other"})
+    template = template_of(tmp_path, feedbackConfiguration={"Own": own, "Too": own})
+    assert all_of(template, "AWS::S3::Bucket") == []
+    assert writable(template) == [f"{ACCOUNT_BUCKETS}other/*"]
+    assert "FeedbackBucket" not in template["Outputs"]

@@ -1,0 +1,152 @@
+"""The EC2 core: closed, patched, set up by a script that fails the stack when it fails."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stacks.simulator.instance import LOGICAL_ID
+from tests.stacks.configurations import template
+from tests.stacks.synthesis import only, resolved
+
+SIMULATORS = ["v1-simulator", "v2-simulator"]
+SCRIPTS = Path(__file__).resolve().parents[2] / "stacks" / "simulator"
+
+
+def simulator(name: str) -> dict[str, Any]:
+    return template(name, "Demo-Simulator")
+
+
+def script(name: str) -> str:
+    """The user data as the instance gets it."""
+    text: str = resolved_user_data(simulator(name))
+    return text
+
+
+def resolved_user_data(found: dict[str, Any]) -> Any:
+    data = only(found, "AWS::EC2::Instance")["UserData"]["Fn::Base64"]
+    argument = data["Fn::Sub"]
+    text, own = (argument, {}) if isinstance(argument, str) else argument
+    for key, value in {**own, "AWS::StackName": "Stack", "AWS::Region": "eu-west-1"}.items():
+        text = text.replace(f"${{{key}}}", value)
+    return text
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_volume_is_encrypted_and_metadata_needs_a_token(name: str) -> None:
+    instance = only(simulator(name), "AWS::EC2::Instance")
+    (disk,) = instance["BlockDeviceMappings"]
+    assert disk["Ebs"]["Encrypted"] is True
+    launch = only(simulator(name), "AWS::EC2::LaunchTemplate")["LaunchTemplateData"]
+    assert launch["MetadataOptions"] == {"HttpTokens": "required"}
+
+
+def test_no_port_is_open() -> None:
+    group = only(simulator("v2-simulator"), "AWS::EC2::SecurityGroup")
+    assert "SecurityGroupIngress" not in group
+    assert "AWS::EC2::SecurityGroupIngress" not in json.dumps(simulator("v2-simulator"))
+    assert "KeyName" not in only(simulator("v2-simulator"), "AWS::EC2::Instance")
+    assert {rule["FromPort"] for rule in group["SecurityGroupEgress"]} == {443, 8443, 8883}
+
+
+def test_ssh_is_open_where_it_was_asked_for() -> None:
+    (rule,) = only(simulator("v1-simulator"), "AWS::EC2::SecurityGroup")["SecurityGroupIngress"]
+    assert (rule["CidrIp"], rule["FromPort"], rule["ToPort"]) == ("203.0.113.7/32", 22, 22)
+    assert only(simulator("v1-simulator"), "AWS::EC2::Instance")["KeyName"] == "my-key"
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_instance_may_be_reached_by_session_manager_and_nothing_else(name: str) -> None:
+    role = only(simulator(name), "AWS::IAM::Role")
+    policies = resolved(role["ManagedPolicyArns"])
+    assert policies == ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
+    assert "Policies" not in role
+
+
+@pytest.mark.parametrize(
+    ("name", "architecture"), [("v1-simulator", "arm64"), ("v2-simulator", "x86_64")]
+)
+def test_image_is_the_current_amazon_linux_of_its_architecture(
+    name: str, architecture: str
+) -> None:
+    parameters = simulator(name)["Parameters"].values()
+    defaults = [one["Default"] for one in parameters if "Image" in one["Type"]]
+    image = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
+    assert defaults == [image]
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_stack_waits_for_the_script_and_hears_of_its_failure(name: str) -> None:
+    resource = simulator(name)["Resources"][LOGICAL_ID]
+    assert resource["CreationPolicy"] == {"ResourceSignal": {"Count": 1, "Timeout": "PT15M"}}
+    text = script(name)
+    assert "set -euo pipefail" in text
+    signal = f"cfn-signal --exit-code $? --region eu-west-1 --stack Stack --resource {LOGICAL_ID}"
+    assert f"trap '/opt/aws/bin/{signal}' EXIT" in text
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_script_is_whole_and_a_shell_takes_it(name: str, tmp_path: Path) -> None:
+    text = script(name)
+    assert "${" not in text
+    assert len(text.encode()) < 16_384
+    file = tmp_path / "user_data.sh"
+    file.write_text(text)
+    bash = shutil.which("bash")
+    assert bash
+    subprocess.run([bash, "-n", str(file)], check=True)
+    inner = text.split("<<'SCRIPT'\n")[1].split("\nSCRIPT\n")[0]
+    file.write_text(inner)
+    subprocess.run([bash, "-n", str(file)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "packages"),
+    [
+        ("v1-simulator", ["dlr==1.10.0", "numpy==1.24.4", "opencv-python-headless=="]),
+        ("v2-simulator", ["dlr==1.6.0", "numpy==2.0.2", "opencv-python-headless=="]),
+    ],
+)
+def test_script_installs_dlr_and_opencv_at_the_device_s_pins(
+    name: str, packages: list[str]
+) -> None:
+    text = script(name)
+    assert all(package in text for package in packages)
+    assert "boto3" not in text
+
+
+def test_script_of_the_first_generation_says_that_its_software_is_gone() -> None:
+    text = (SCRIPTS / "user_data_v1.sh").read_text()
+    assert "AWS shut V1 down on 7 October 2026 and no longer serves the core software" in text
+
+
+def outputs(name: str) -> dict[str, str]:
+    found = simulator(name)["Outputs"]
+    return {key: resolved(output["Value"]) for key, output in found.items()}
+
+
+def test_commands_need_no_key_and_no_port() -> None:
+    found = outputs("v2-simulator")
+    assert found.keys() == {
+        "InstanceId",
+        "CommandToConnect",
+        "CommandToCopySetup",
+        "CommandToRestartCore",
+    }
+    assert "AWS-StartSSHSession" in found["CommandToCopySetup"]
+    assert "greengrass-setup /home/ec2-user/greengrass-setup.zip" in found["CommandToRestartCore"]
+
+
+def test_command_uses_the_key_where_there_is_one() -> None:
+    command = outputs("v1-simulator")["CommandToCopySetup"]
+    assert command.startswith("scp -i my-key.pem greengrass-setup.zip ec2-user@")
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_network_costs_nothing_at_rest(name: str) -> None:
+    types = {resource["Type"] for resource in simulator(name)["Resources"].values()}
+    assert "AWS::EC2::NatGateway" not in types
+    assert not any(kind.startswith("Custom::") for kind in types)

@@ -1,0 +1,115 @@
+"""Packages for devices without the Internet: which, from where, and the same for everyone."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from inference import schema
+from stacks import wheels
+from stacks.context_keys import ARCHITECTURES
+from stacks.wheels import PYTHONS, bundled_wheels, requirements_of
+from tests.stacks.configurations import template as configuration
+from tests.stacks.synthesis import recipe_of, template_of
+
+
+def digests() -> dict[str, str]:
+    lines = wheels.DIGESTS.read_text().splitlines()
+    return {name: digest for digest, name in (line.split("  ") for line in lines)}
+
+
+def pinned(name: str) -> set[str]:
+    """The distributions that the digests list, as ``name==version``."""
+    found = set()
+    for wheel in digests():
+        distribution, version = wheel.split("-")[:2]
+        found.add(f"{distribution.replace('_', '-').lower()}=={version}")
+    return found
+
+
+def test_markers_are_read_for_the_device_and_not_for_this_machine() -> None:
+    assert "dlr==1.6.0" in requirements_of("x86_64", "3.9")
+    assert "dlr==1.10.0" in requirements_of("aarch64", "3.9")
+    assert "numpy==1.24.4" in requirements_of("x86_64", "3.8")
+    assert "numpy==2.2.6" in requirements_of("x86_64", "3.10")
+    assert "numpy==2.4.6" in requirements_of("aarch64", "3.14")
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_each_package_of_each_python_is_pinned(architecture: str) -> None:
+    """After a change of requirements.txt: `python -m stacks.wheels`."""
+    for python in PYTHONS[architecture]:
+        for requirement in requirements_of(architecture, python):
+            assert requirement.lower() in pinned(architecture)
+
+
+def test_digests_are_those_of_sha256sum_in_order() -> None:
+    lines = wheels.DIGESTS.read_text().splitlines()
+    assert all(re.fullmatch(r"[0-9a-f]{64}  [\w.-]+\.whl", line) for line in lines)
+    assert list(digests()) == sorted(digests())
+
+
+def fake_download(content: bytes) -> object:
+    def download(architecture: str, folder: Path) -> None:
+        (folder / "package-1.0-py3-none-any.whl").write_bytes(content)
+
+    return download
+
+
+def test_wheels_are_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"a wheel"
+    listing = tmp_path / "wheels.sha256"
+    listing.write_text(f"{hashlib.sha256(content).hexdigest()}  package-1.0-py3-none-any.whl\n")
+    monkeypatch.setattr(wheels, "DIGESTS", listing)
+    monkeypatch.setattr(wheels, "_download", fake_download(content))
+    (first,) = bundled_wheels("x86_64", cache=tmp_path / "cache")
+    assert first.read_bytes() == content
+    monkeypatch.setattr(wheels, "_download", None)
+    assert bundled_wheels("x86_64", cache=tmp_path / "cache") == (first,)
+
+
+def test_wheel_that_was_not_pinned_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "_download", fake_download(b"something else"))
+    with pytest.raises(schema.ConfigurationError) as caught:
+        bundled_wheels("x86_64", cache=tmp_path / "cache")
+    (fault,) = caught.value.faults
+    assert fault.key == "dependencies"
+    assert "package-1.0-py3-none-any.whl is none of wheels.sha256" in fault.rule
+    assert fault.example == "-c dependencies=online"
+
+
+def test_index_out_of_reach_is_one_clear_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"CONFIG_FILE": "/dev/null", "INDEX_URL": "http://127.0.0.1:9/", "RETRIES": "0"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    with pytest.raises(schema.ConfigurationError) as caught:
+        bundled_wheels("aarch64", cache=tmp_path / "cache")
+    (fault,) = caught.value.faults
+    assert (fault.key, fault.value) == ("dependencies", "bundled")
+    assert fault.rule.startswith("needs wheels for Python 3.9 on aarch64, and pip cannot get them")
+    assert "PIP_INDEX_URL" in fault.rule
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_bundled_code_is_other_content_than_code_alone(tmp_path: Path) -> None:
+    bundled = recipe_of(configuration("v2-request-and-bundled"))
+    online = recipe_of(configuration("v2"))
+    assert bundled["ComponentVersion"] != online["ComponentVersion"]
+    assert len(bundled["Manifests"][0]["Artifacts"]) == len(online["Manifests"][0]["Artifacts"])
+
+
+def test_wheels_lie_where_the_device_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel = tmp_path / "package-1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    monkeypatch.setattr(wheels, "CACHE", tmp_path)
+    monkeypatch.setattr(wheels, "bundled_wheels", lambda architecture: (wheel,))
+    template_of(tmp_path, dependencies="bundled")
+    (staged,) = (tmp_path / "cdk.out").glob("asset.*/wheels")
+    assert [path.read_bytes() for path in staged.iterdir()] == [b"a wheel"]
+    assert (staged.parent / "requirements.txt").is_file()
+    assert (staged.parent / "component.py").is_file()
