@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lint types unit bench synth setup lock clean
+.PHONY: help run test lint types unit bench soak synth setup lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ unit: setup ## Run the tests (ARGS="-k geometry")
 
 bench: setup ## Measure against the bare runtime; writes build/bench.json
 	@python -m bench $(ARGS)
+
+soak: setup ## Run the component with fault after fault (ARGS="--minutes 20")
+	@python -m tests.soak $(ARGS)
 
 synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -c modelS3Uri=…")
 	npx cdk synth $(ARGS)
