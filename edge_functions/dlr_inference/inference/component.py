@@ -77,6 +77,7 @@ class Component:
             loaded,
             nucleus.publish_to_iot_core,
             component_version=component_version(model),
+            sources=lambda: self._pipeline.stages.source.statuses(),
             faults=self._faults,
             feedback=self._feedback_numbers,
         )

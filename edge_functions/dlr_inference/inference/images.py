@@ -16,11 +16,6 @@ from .errors import FrameError
 cv2.setNumThreads(1)  # the images are small: threads of its own only disturb the model's
 cv2.setLogLevel(0)  # what it would print is raised here, with the name of the image
 
-IMAGE_SUFFIXES = (
-    ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
-)  # fmt: skip
-"""Names of image files, in lower case, that a folder source reads."""
-
 
 def encode_jpeg(image: Any, name: str) -> bytes:
     """Return an image, uint8 of shape (height, width, 3) in blue-green-red, as a JPEG file.

@@ -25,7 +25,8 @@ class FrameResult:
     """A frame's predictions, best first, with everything that the envelope says about them.
 
     ``captured_at`` is in seconds since the epoch; ``latency_ms`` holds milliseconds by stage.
-    ``scores`` works out what a feedback strategy sees, for whoever needs it.
+    ``scores`` works out what a feedback strategy sees, for whoever needs it. ``origin`` tells the
+    sources of one core apart.
     """
 
     frame_id: int
@@ -36,6 +37,7 @@ class FrameResult:
     predictions: Sequence[Prediction]
     latency_ms: Mapping[str, float]
     scores: Callable[[], Scores]
+    origin: str = ""
 
 
 @dataclass(frozen=True)

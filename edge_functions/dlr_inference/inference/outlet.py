@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import Callable, Mapping, Sequence
 
@@ -12,10 +13,16 @@ from .outbox import Outbox, Send
 from .pipeline import Counters
 from .settings import InferenceSettings
 from .sinks import PredictionSink, PublishCounters, publish_policy
+from .sources.status import CONNECTING, LOST, SourceStatus
 from .telemetry import Fault, Heart, Report, Telemetry, embedded_metrics
 
 Faults = Callable[[], Sequence[Fault]]
+Sources = Callable[[], Sequence[SourceStatus]]
 Numbers = Callable[[], Mapping[str, int]]
+
+
+OPENING_SECONDS = 5.0
+"""How long a source may take to open before that is a fault."""
 
 
 class Outlet:
@@ -28,10 +35,14 @@ class Outlet:
         send: Send,
         *,
         component_version: str,
+        sources: Sources,
         faults: Faults = tuple,
         feedback: Numbers = dict,
     ) -> None:
-        """``faults`` and ``feedback`` tell what the generation's own parts lack and count."""
+        """``faults`` and ``feedback`` tell what the generation's own parts lack and count.
+
+        ``sources`` tells the state of each source.
+        """
         self.outbox = Outbox(send, messages_a_second=settings.publish_rate_limit)
         self.telemetry = Telemetry(
             core_name=settings.core_name,
@@ -40,6 +51,7 @@ class Outlet:
             report=self._report,
         )
         self._settings = settings
+        self._sources = sources
         self._faults = faults
         self._feedback = feedback
         self._frames = Counters()
@@ -81,9 +93,12 @@ class Outlet:
             print(embedded_metrics(payload), flush=True)
 
     def _report(self) -> Report:
-        broker = self.outbox.fault
+        statuses = self._sources()
+        faults = [fault for status in statuses for fault in _source_faults(status)]
+        if self.outbox.fault is not None:
+            faults.append(Fault("no broker", self.outbox.fault))
         return Report(
-            faults=[*([Fault("no broker", broker)] if broker is not None else []), *self._faults()],
+            faults=[*faults, *self._faults()],
             frames=asdict(self._frames),
             publish={
                 "queued": len(self.outbox),
@@ -92,4 +107,15 @@ class Outlet:
                 "predictionsLeftOut": self._messages.predictions_left_out,
             },
             feedback=self._feedback(),
+            sources=[status.to_json() for status in statuses],
         )
+
+
+def _source_faults(status: SourceStatus) -> list[Fault]:
+    """Return the fault of a source without frames; one that is being opened has a moment for it."""
+    opening = status.state == CONNECTING and not status.reason
+    if status.state not in (CONNECTING, LOST) or (
+        opening and time.time() - status.since < OPENING_SECONDS
+    ):
+        return []
+    return [Fault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]

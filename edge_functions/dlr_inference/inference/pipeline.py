@@ -13,7 +13,7 @@ from .messages import FrameResult
 from .model import DlrModel
 from .postprocess import Postprocessor
 from .preprocess import Preprocessor
-from .sources import Frame, FrameSource
+from .sources import Frame, FrameSource, NoFrameError
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +83,8 @@ class Pipeline:
             stages = self._stages
             try:
                 frame = stages.source.read()
+            except NoFrameError:
+                continue  # it has waited itself; the frame stays due
             except FrameError as error:
                 self.counters.read += 1
                 self._fail(error)
@@ -130,6 +132,7 @@ class Pipeline:
         result = FrameResult(
             frame_id=frame.id,
             source=frame.source,
+            origin=frame.origin,
             width=width,
             height=height,
             captured_at=frame.captured_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from . import names
@@ -20,11 +20,11 @@ from .schema import (
     text,
     words,
 )
+from .sources.specification import STATIC_SOURCE, parse_image_source
 
 MESSAGE_FORMATS = ("list", "envelope")
 PUBLISH_POLICIES = ("always", "detections", "changes")
 ACCELERATORS = ("cpu", "gpu", "opencl")
-STATIC_SOURCE = "static"
 
 CORE_NAME = Field(
     "coreName",
@@ -58,11 +58,12 @@ FEEDBACK_FIELDS: tuple[Field[Any], ...] = (
 INFERENCE_FIELDS: tuple[Field[Any], ...] = (
     Field(
         "imageSource",
-        text(r"[^\x00-\x1f]{1,1024}", "must be a source without control characters"),
+        parse_image_source,
         STATIC_SOURCE,
         "static",
-        "`static` (the sample photographs), a folder or glob, `camera:0`, `rtsp://…`, a video "
-        "file, or a GStreamer pipeline",
+        "`static` (the sample photographs), a folder, a glob, `watch:<folder>`, a video file, "
+        "`camera:0`, `csi:0`, `rtsp://…`, `http://…`, `snapshot+http://…`, a GStreamer pipeline, "
+        "`test-pattern`, or a JSON list of these",
     ),
     Field(
         "inferenceInterval",
@@ -120,13 +121,13 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
 
 @dataclass(frozen=True)
 class InferenceSettings:
-    """A core's settings, parsed and checked once.
+    """A core's settings, parsed and checked once. ``image_source`` may hold a password.
 
     ``None`` leaves threshold and number to the profile, and switches feedback off.
     """
 
     core_name: str
-    image_source: str = STATIC_SOURCE
+    image_source: str = field(default=STATIC_SOURCE, repr=False)
     inference_interval: float = 5.0
     confidence_threshold: float | None = None
     top_k: int | None = None

@@ -72,15 +72,17 @@ def publish_policy(name: str) -> Policy:
 
 
 class _Changes:
-    """Lets a result pass that has other labels, or another number of one, than the one before.
+    """Lets a result pass that has other labels, or another number of one, than its source's last.
 
-    The first result passes, so that a listener knows where things stand.
+    The first result of a source passes, so that a listener knows where things stand.
     """
 
     def __init__(self) -> None:
-        self._last: list[str] | None = None
+        self._last: dict[str, list[str]] = {}
 
     def __call__(self, result: FrameResult) -> bool:
         labels = sorted(prediction.label for prediction in result.predictions)
-        changed, self._last = labels != self._last, labels
-        return changed
+        if self._last.get(result.origin) == labels:
+            return False
+        self._last[result.origin] = labels
+        return True

@@ -62,14 +62,14 @@ def run(environment: FunctionEnvironment) -> None:
     from .outlet import Outlet
     from .sources import open_source
 
-    outlet = Outlet(settings, loaded, core.publish, component_version="1")
+    source = open_source(settings.image_source, repeat=True)
+    outlet = Outlet(settings, loaded, core.publish, component_version="1", sources=source.statuses)
     sinks: list[Sink] = [outlet.telemetry]
     if settings.feedback is not None and environment.connector is not None:
         from .connector_feedback import ConnectorFeedback
 
         request = partial(core.request_feedback, environment.connector)
         sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
-    source = open_source(settings.image_source, repeat=True)
     pipeline = build_pipeline(
         settings, loaded, source, outlet.prediction_sink(settings, loaded), sinks=sinks
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from inference.errors import FrameError
 from inference.images import decode
 from inference.schema import ConfigurationError
-from inference.sources import FileSource, Frame
+from inference.sources import FileSource, Frame, NoFrameError
 
 GRADIENT = np.dstack([np.tile(np.arange(64, dtype=np.uint8), (48, 1))] * 3)
 
@@ -119,12 +121,79 @@ def test_a_repeating_folder_notices_new_and_missing_files(tmp_path: Path) -> Non
     source = FileSource(str(tmp_path), repeat=True)
     assert source.read() is not None
     (tmp_path / "a.png").unlink()
-    with pytest.raises(FrameError, match="has no images in it"):
+    with pytest.raises(NoFrameError, match="has no images in it"):
         source.read()
+    assert source.statuses()[0].state == "lost"
     (tmp_path / "b.png").write_bytes(encoded(".png"))
     frame = source.read()
     assert frame is not None
     assert frame.source.endswith("b.png")
+
+
+def name(source: FileSource) -> str:
+    frame = source.read()
+    assert frame is not None
+    return Path(frame.source).name
+
+
+def test_new_and_changed_files_come_before_the_round_goes_on(tmp_path: Path) -> None:
+    for letter in "cde":
+        (tmp_path / f"{letter}.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=True)
+    assert name(source) == "c.png"
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    (tmp_path / "c.png").write_bytes(encoded(".png", GRADIENT[:9]))
+    seen: list[str] = []
+    while seen[-2:] != ["a.png", "c.png"]:
+        seen.append(name(source))
+        time.sleep(0.02)
+        assert len(seen) < 100
+    assert set(seen[:-2]) <= {"c.png", "d.png", "e.png"}
+
+
+def test_a_watched_folder_may_be_empty_and_gives_each_file_once(tmp_path: Path) -> None:
+    source = FileSource(str(tmp_path), repeat=True, watch=True)
+    with pytest.raises(NoFrameError):
+        source.read()
+    for letter in "ba":
+        (tmp_path / f"{letter}.png").write_bytes(encoded(".png"))
+    assert [name(source), name(source)] == ["a.png", "b.png"]
+    with pytest.raises(NoFrameError):
+        source.read()
+    assert (source.statuses()[0].state, source.statuses()[0].frames) == ("streaming", 2)
+
+
+def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+    source = FileSource(str(tmp_path), repeat=True, watch=True)
+    data = encoded(".png", np.random.default_rng(1).integers(0, 256, (99, 99, 3), np.uint8))
+
+    def write() -> None:
+        with (tmp_path / "a.png").open("wb") as file:
+            for start in range(0, len(data), len(data) // 5):
+                file.write(data[start : start + len(data) // 5])
+                file.flush()
+                time.sleep(0.15)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    for _ in range(9):
+        try:
+            frame = source.read()
+        except NoFrameError:
+            continue
+        break
+    thread.join()
+    assert frame is not None
+    assert frame.data == data
+    assert source.statuses()[0].failed == 0
+
+
+def test_a_closed_folder_yields_no_more(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=True)
+    source.close()
+    assert source.read() is None
+    assert source.statuses()[0].state == "stopped"
 
 
 def test_a_glob_and_a_single_file_work(tmp_path: Path) -> None:

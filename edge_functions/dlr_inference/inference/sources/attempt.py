@@ -1,0 +1,177 @@
+"""One try to open a source and take its frames, on a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Protocol
+
+from ..errors import FrameError
+from .redaction import redacted
+
+_FAILURES_IN_A_ROW = 100
+_MAX_FRAME_RATE = 240.0
+
+
+@dataclass(frozen=True)
+class Still:
+    """One picture as a capture hands it over: ``image`` and ``data`` as in a frame."""
+
+    image: Any
+    data: bytes | None
+    milliseconds: float
+
+
+class EndOfVideo(Exception):
+    """The last frame of a source that has one was read."""
+
+
+class Capture(Protocol):
+    """An open camera, stream or file, used by one thread only."""
+
+    frame_rate: float
+    """Frames a second of a video file, 0 where it is unknown."""
+
+    def read(self) -> Still | None:
+        """Wait for the next picture and return it, or None if there is no new one.
+
+        Raises:
+            EndOfVideo: after the last frame of a file.
+            FrameError: if this frame is damaged; the next may be good.
+            OSError: if the source is lost, and why.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device or connection."""
+        ...
+
+
+Opener = Callable[[], Capture]
+"""Opens a capture, or raises OSError with the reason. It may hang for ever."""
+
+
+class Attempt:
+    """Opens a capture and hands over its frames until it ends, is lost, or is abandoned.
+
+    A thread that hangs in a driver cannot be stopped. It is abandoned instead: when it comes back,
+    if ever, it hands over nothing, closes its capture and ends.
+    """
+
+    def __init__(
+        self,
+        opener: Opener,
+        take: Callable[[Attempt, Still], None],
+        fail: Callable[[], None],
+        *,
+        name: str,
+        paced: bool = False,
+        wanted: threading.Event | None = None,
+    ) -> None:
+        """``wanted``, if given, is waited for before each frame; ``paced`` keeps a file's rate."""
+        self.reason = ""
+        self.ended = False
+        self.frames = 0
+        self.streaming_since: float | None = None
+        self.done = threading.Event()
+        self._opener = opener
+        self._take = take
+        self._fail = fail
+        self._paced = paced
+        self._wanted = wanted
+        self._busy: tuple[str, float] | None = None
+        self._abandoned = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._busy = ("opening it", time.monotonic())
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended yet."""
+        return self._thread.is_alive()
+
+    def hangs(self, open_seconds: float, read_seconds: float) -> str:
+        """Return what the thread has hung in for longer than that, or nothing."""
+        busy = self._busy
+        if busy is None:
+            return ""
+        what, since = busy
+        limit = open_seconds if self.streaming_since is None else read_seconds
+        seconds = time.monotonic() - since
+        return f"{what} has hung for {seconds:.0f} s" if seconds > limit else ""
+
+    def abandon(self) -> None:
+        """Take no more frames, and let the thread end as soon as it can."""
+        self._abandoned.set()
+        if self._wanted is not None:
+            self._wanted.set()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the thread to end."""
+        self._thread.join(max(0.0, seconds))
+
+    def _run(self) -> None:
+        try:
+            capture = self._opener()
+            try:
+                self._read(capture)
+            finally:
+                self._busy = ("closing it", time.monotonic())
+                capture.close()
+        except EndOfVideo:
+            self.ended = True
+        except OSError as error:
+            self.reason = redacted(error.strerror or str(error))
+        except Exception as error:  # a driver's binding may raise anything
+            self.reason = redacted(f"{type(error).__name__}: {error}".strip())
+        finally:
+            self._busy = None
+            self.done.set()
+
+    def _read(self, capture: Capture) -> None:
+        failures = 0
+        due = time.monotonic()
+        while not self._abandoned.is_set():
+            if self._paced and 0 < capture.frame_rate <= _MAX_FRAME_RATE:
+                due = max(due + 1 / capture.frame_rate, time.monotonic() - 1)
+                self._busy = None
+                self._abandoned.wait(due - time.monotonic())
+            if self._wanted is not None:
+                self._busy = None
+                self._wanted.wait()
+            if self._abandoned.is_set():
+                return
+            self._busy = ("reading a frame", time.monotonic())
+            try:
+                still = capture.read()
+                if still is not None:
+                    check_image(still.image)
+            except FrameError as error:
+                failures += 1
+                if self._abandoned.is_set():
+                    return
+                self._fail()
+                if failures >= _FAILURES_IN_A_ROW:
+                    raise OSError(f"{failures} damaged frames in a row; the last {error}") from None
+                continue
+            failures = 0
+            if still is not None and not self._abandoned.is_set():
+                self.frames += 1
+                self.streaming_since = self.streaming_since or time.monotonic()
+                self._take(self, still)
+
+
+def check_image(image: Any) -> None:
+    """Refuse what is no picture of 8 bits and three channels.
+
+    Raises:
+        FrameError: saying what it is instead.
+    """
+    shape = getattr(image, "shape", None)
+    kind = str(getattr(image, "dtype", type(image).__name__))
+    if shape is None or kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+        raise FrameError(f"is {kind} of shape {shape} and not a colour picture of 8 bits")

@@ -1,0 +1,230 @@
+"""A source that is captured on its own thread, and that comes back when it is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from ..backoff import Backoff
+from .attempt import Attempt, Opener, Still
+from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
+from .status import CONNECTING, LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
+
+_CLOSE_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds after which opening or reading counts as hanging, and how many threads may hang.
+
+    Back-off begins anew when frames came for ``steady_seconds``.
+    """
+
+    open_seconds: float = 9.0
+    read_seconds: float = 7.0
+    look_seconds: float = 0.25
+    steady_seconds: float = 5.0
+    stuck_threads: int = 4
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How the frames of a source are taken.
+
+    ``live``: newest first, what is not asked for in time is dropped. Otherwise each frame is read
+    when it is asked for, and none is dropped. ``paced``: at the file's own frame rate. ``repeat``:
+    a video begins again after its end. ``retry``: a lost source is opened again.
+    """
+
+    live: bool = True
+    paced: bool = False
+    repeat: bool = False
+    retry: bool = True
+
+
+class CaptureSource(FrameSource):
+    """Frames of a camera, stream or video, newest first.
+
+    One thread takes the frames, another watches it: a capture that ends, fails or hangs is opened
+    again after a back-off that doubles up to ``backoff``'s cap. A thread that hangs is left behind;
+    while ``limits.stuck_threads`` of them do, none is added.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        opener: Opener,
+        *,
+        manner: Manner = Manner(),
+        limits: Limits = Limits(),
+        backoff: Backoff | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``name`` must be redacted. ``clock`` dates frames and states."""
+        self._opener = opener
+        self._manner = manner
+        self._limits = limits
+        self._backoff = backoff or Backoff(first=0.5, cap=5.0)
+        self._clock = clock
+        self._keeper = StatusKeeper(name, clock=clock)
+        self._name = name
+        self._wake: Callable[[], None] = lambda: None
+        self._wanted = None if manner.live else threading.Event()
+        self._changed = threading.Condition()
+        self._attempt: Attempt | None = None
+        self._waiting: Frame | None = None
+        self._stuck: list[Attempt] = []
+        self._stopping = threading.Event()
+        self._supervisor = threading.Thread(target=self._run, name=f"watch {name}", daemon=True)
+        self._supervisor.start()
+
+    def read(self) -> Frame | None:
+        """Return the newest frame that was not returned yet, or None after the end."""
+        return self._next(WAIT_SECONDS)
+
+    def poll(self) -> Frame | None:
+        """Do as :meth:`read`, without waiting."""
+        return self._next(0)
+
+    def call_on_frame(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` after each frame and at the end."""
+        self._wake = wake
+
+    def statuses(self) -> tuple[SourceStatus, ...]:
+        """Return the one status."""
+        return (self._keeper.status,)
+
+    def close(self) -> None:
+        """Stop both threads; one that hangs in a driver is left behind."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        self._stopping.set()
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.abandon()
+        self._supervisor.join(_CLOSE_SECONDS)
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.join(deadline - time.monotonic())
+        self._end("closed", keep_frame=False)
+
+    def _next(self, seconds: float) -> Frame | None:
+        with self._changed:
+            if self._waiting is None and self._wanted is not None:
+                self._wanted.set()
+            self._changed.wait_for(self._has_news, seconds)
+            frame, self._waiting = self._waiting, None
+        if frame is None and not self._has_ended():
+            status = self._keeper.status
+            raise NoFrameError(f"{status.name}: {status.state}: {status.reason}")
+        return frame
+
+    def _has_news(self) -> bool:
+        return self._waiting is not None or self._has_ended()
+
+    def _has_ended(self) -> bool:
+        return self._keeper.status.state == STOPPED
+
+    def _run(self) -> None:
+        again = False
+        while not self._stopping.is_set():
+            if self._too_many_stuck():
+                self._stopping.wait(self._limits.look_seconds)
+                continue
+            if not again:
+                self._keeper.enter(CONNECTING)
+            attempt = Attempt(
+                self._opener,
+                self._take,
+                lambda: self._keeper.count(failed=1),
+                name=self._name,
+                paced=self._manner.paced,
+                wanted=self._wanted,
+            )
+            self._attempt = attempt
+            attempt.start()
+            reason = self._watch(attempt)
+            if self._stopping.is_set():
+                attempt.abandon()
+                return
+            again = attempt.frames > 0 and self._manner.repeat
+            if attempt.ended and (again or not self._manner.repeat):
+                if not again:
+                    self._end("ended", keep_frame=True)
+                    return
+                continue
+            again = False
+            self._lose(attempt, reason)
+            if not self._manner.retry:
+                self._end(reason, keep_frame=True)
+                return
+
+    def _watch(self, attempt: Attempt) -> str:
+        """Wait until ``attempt`` is over, or hangs and is abandoned; return why."""
+        while not attempt.done.wait(self._limits.look_seconds):
+            if self._stopping.is_set():
+                return ""
+            if self._stuck:
+                self._count_stuck()
+            hanging = attempt.hangs(self._limits.open_seconds, self._limits.read_seconds)
+            if hanging:
+                attempt.abandon()
+                self._stuck.append(attempt)
+                self._count_stuck()
+                return hanging
+        return attempt.reason or "the video has no frames"
+
+    def _lose(self, attempt: Attempt, reason: str) -> None:
+        """Say so, and wait before the next try."""
+        with self._changed:
+            if self._waiting is not None and self._manner.live:
+                self._waiting = None
+                self._keeper.count(dropped=1)
+        self._keeper.enter(LOST, reason)
+        since = attempt.streaming_since
+        if since is not None and time.monotonic() - since >= self._limits.steady_seconds:
+            self._backoff.reset()
+        if self._manner.retry and not self._stopping.wait(self._backoff.next()):
+            self._keeper.count(reopened=1)
+
+    def _too_many_stuck(self) -> bool:
+        if self._count_stuck() < self._limits.stuck_threads:
+            return False
+        self._keeper.enter(
+            LOST, f"{len(self._stuck)} threads hang in its driver; it is opened when one comes back"
+        )
+        return True
+
+    def _count_stuck(self) -> int:
+        self._stuck = [attempt for attempt in self._stuck if attempt.alive]
+        self._keeper.set_stuck(len(self._stuck))
+        return len(self._stuck)
+
+    def _take(self, attempt: Attempt, still: Still) -> None:
+        with self._changed:
+            if attempt is not self._attempt or self._stopping.is_set():
+                return
+            self._keeper.count(frames=1, dropped=0 if self._waiting is None else 1)
+            self._waiting = Frame(
+                self._keeper.status.frames,
+                self._name,
+                still.image,
+                still.data,
+                self._clock() - still.milliseconds / 1e3,
+                still.milliseconds,
+            )
+            if self._wanted is not None:
+                self._wanted.clear()
+            self._changed.notify_all()
+        self._keeper.enter(STREAMING, "")
+        self._wake()
+
+    def _end(self, reason: str, *, keep_frame: bool) -> None:
+        with self._changed:
+            if self._waiting is not None and not keep_frame:
+                self._waiting = None
+                self._keeper.count(dropped=1)
+            self._keeper.enter(STOPPED, reason)
+            self._changed.notify_all()
+        self._wake()

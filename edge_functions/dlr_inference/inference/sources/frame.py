@@ -1,0 +1,79 @@
+"""What a source yields, and what every source can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from ..errors import FrameError
+from .status import SourceStatus
+
+WAIT_SECONDS = 0.5
+"""How long :meth:`FrameSource.read` waits for a frame at most."""
+
+
+class NoFrameError(FrameError):
+    """There is no frame at present: nothing failed and nothing is lost. Ask again at once."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image and where it came from.
+
+    ``image`` is uint8 of shape (height, width, 3), blue-green-red. ``data`` is the encoded image as
+    it came, if it came encoded. ``captured_at`` is in seconds since the epoch, ``capture_ms`` the
+    time that reading and decoding took. ``source`` contains no credentials. ``origin`` tells the
+    sources of one core apart; it is empty where there is only one.
+    """
+
+    id: int
+    source: str
+    image: Any
+    data: bytes | None
+    captured_at: float
+    capture_ms: float
+    origin: str = ""
+
+    def encoded(self) -> bytes:
+        """Return the image as a file: its own bytes if it came as one, otherwise as JPEG.
+
+        Raises:
+            FrameError: if it cannot be encoded.
+        """
+        if self.data is not None:
+            return self.data
+        from ..images import encode_jpeg  # needs OpenCV, which reading settings must not
+
+        return encode_jpeg(self.image, self.source)
+
+
+class FrameSource(ABC):
+    """Something that yields frames, one at a time, for as long as it lasts."""
+
+    @abstractmethod
+    def read(self) -> Frame | None:
+        """Return the next frame, or None when there will be no more.
+
+        Waits :data:`WAIT_SECONDS` for one at most, so that a caller can look whether it is to stop.
+
+        Raises:
+            NoFrameError: if none came meanwhile.
+            FrameError: if this frame cannot be used; the next may be good.
+        """
+
+    def poll(self) -> Frame | None:
+        """Do as :meth:`read`, without waiting."""
+        return self.read()
+
+    def call_on_frame(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, from any thread, when a frame came that :meth:`poll` did not find."""
+        return
+
+    def statuses(self) -> tuple[SourceStatus, ...]:
+        """Return how each source behind this one is doing."""
+        return ()
+
+    def close(self) -> None:
+        """Release what the source holds, within 2 s. Reading after that gives None."""
+        return

@@ -1,0 +1,158 @@
+"""GStreamer pipelines run by gst-launch-1.0, for an OpenCV without GStreamer, as PyPI's is."""
+
+from __future__ import annotations
+
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .attempt import Still
+from .redaction import redacted
+from .specification import CsiCamera
+
+LAUNCH = "gst-launch-1.0"
+FRAME_SECONDS = 5.0
+
+_SINK = (
+    "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert ! "
+    "video/x-raw,format=I420 ! y4menc ! fdsink fd=1 sync=false"
+)
+_MAX_PIXELS = 8192 * 8192
+_NVIDIA = Path("/etc/nv_tegra_release")
+
+
+def csi_pipeline(camera: CsiCamera) -> str:
+    """Return the pipeline of a camera at the board's camera interface.
+
+    NVIDIA's Jetson has an element of its own, other boards use libcamera's. A board whose camera
+    is a Video4Linux device, as with NXP's i.MX, is served by ``camera:``.
+    """
+    mode = camera.mode
+    size = f",width={mode.width},height={mode.height}" if mode.width else ""
+    rate = f",framerate={mode.rate}/1" if mode.rate else ""
+    if _NVIDIA.exists():
+        return (
+            f"nvarguscamerasrc sensor-id={camera.sensor} ! video/x-raw(memory:NVMM){size}{rate} ! "
+            "nvvidconv ! video/x-raw,format=BGRx"
+        )
+    return f"libcamerasrc{_libcamera_name(camera.sensor)} ! video/x-raw{size}{rate}"
+
+
+def can_launch() -> bool:
+    """Return whether gst-launch-1.0 is installed."""
+    return shutil.which(LAUNCH) is not None
+
+
+class LaunchedPipeline:
+    """The frames that a child process writes to a pipe as YUV4MPEG2.
+
+    https://wiki.multimedia.cx/index.php/YUV4MPEG2
+    """
+
+    frame_rate = 0.0
+
+    def __init__(self, pipeline: str, *, seconds: float = FRAME_SECONDS) -> None:
+        """Start ``pipeline``; a frame takes ``seconds`` at most.
+
+        Raises:
+            OSError: if it cannot be run, or gives no picture.
+        """
+        self._seconds = seconds
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+        try:
+            command = [LAUNCH, "-q", *shlex.split(f"{pipeline} ! {_SINK}")]
+        except ValueError as error:
+            raise OSError(f"the pipeline's quotes do not close: {error}") from None
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+        )
+        try:
+            self._width, self._height = self._size()
+        except OSError:
+            self.close()
+            raise
+
+    def read(self) -> Still:
+        """Wait for the next frame, and time its conversion alone."""
+        deadline = time.monotonic() + self._seconds
+        line = self._line(deadline)
+        if not line.startswith(b"FRAME"):
+            raise OSError("GStreamer's output is damaged")
+        planes = self._bytes(self._width * self._height * 3 // 2, deadline)
+        started = time.perf_counter()
+        packed = np.frombuffer(planes, np.uint8).reshape(self._height * 3 // 2, self._width)
+        image = cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)
+        return Still(image, None, (time.perf_counter() - started) * 1e3)
+
+    def close(self) -> None:
+        """End the child process."""
+        self._process.terminate()
+        try:
+            self._process.wait(0.5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def _size(self) -> tuple[int, int]:
+        header = self._line(time.monotonic() + self._seconds).decode("ascii", "replace")
+        match = re.match(r"YUV4MPEG2 .*?\bW(\d+) H(\d+)\b", header)
+        width, height = (int(match[1]), int(match[2])) if match else (0, 0)
+        if not 0 < width * height <= _MAX_PIXELS:
+            raise OSError("GStreamer gives no picture")
+        if width % 2 or height % 2:
+            raise OSError(f"width and height must be even, and are {width}x{height}")
+        return width, height
+
+    def _line(self, deadline: float) -> bytes:
+        line = b""
+        while not line.endswith(b"\n") and len(line) < 256:
+            line += self._bytes(1, deadline)
+        return line
+
+    def _bytes(self, count: int, deadline: float) -> bytes:
+        pipe = self._process.stdout
+        assert pipe is not None
+        body = bytearray()
+        while len(body) < count:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise OSError(f"no frame came for {self._seconds:g} s")
+            chunk = pipe.read(count - len(body))
+            if not chunk:
+                raise OSError(self._why_ended())
+            body += chunk
+        return bytes(body)
+
+    def _why_ended(self) -> str:
+        self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read(16 << 10).decode("utf-8", "replace").splitlines()
+        first = next(
+            (line for line in lines if re.search("error|erroneous", line, re.I)), "it ended"
+        )
+        return redacted(f"GStreamer: {first.strip()}")
+
+
+def _libcamera_name(sensor: int) -> str:
+    """Return nothing for the first camera: libcamera knows the others by long names only."""
+    if sensor == 0:
+        return ""
+    raise OSError(
+        "libcamera knows all cameras but the first by name: use a pipeline with libcamerasrc "
+        "camera-name=…"
+    )

@@ -1,0 +1,154 @@
+"""Cameras, streams and videos through OpenCV's VideoCapture."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any, Sequence
+
+import cv2
+
+from .. import images  # noqa: F401 (silences OpenCV, which would print addresses)
+from ..errors import FrameError
+from .attempt import EndOfVideo, Still
+from .specification import Mode
+
+OPEN_SECONDS = 6.0
+READ_SECONDS = 5.0
+
+# FFmpeg is told through the environment when a stream is opened. RTSP over TCP: over UDP a lost
+# packet is a smeared picture. Quiet: its messages contain addresses with their passwords. Thread
+# safe, as FFmpeg is since version 4: otherwise one stream that does not answer holds OpenCV's lock,
+# and no other can be opened meanwhile.
+_ENVIRONMENT = {
+    "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",
+    "OPENCV_FFMPEG_IS_THREAD_SAFE": "1",
+}
+
+
+class VideoCapture:
+    """One ``cv2.VideoCapture``. ``ends`` where it has a last frame."""
+
+    def __init__(self, capture: Any, *, ends: bool = False) -> None:
+        """Take over an open ``capture``."""
+        self._capture = capture
+        self._ends = ends
+        self._frames = 0
+        self.frame_rate = float(capture.get(cv2.CAP_PROP_FPS)) if ends else 0.0
+
+    def read(self) -> Still:
+        """Wait for the next frame, and time its decoding alone."""
+        grabbed = self._capture.grab()
+        if not grabbed:
+            if self._ends:
+                raise EndOfVideo
+            raise OSError(self._why_lost())
+        started = time.perf_counter()
+        decoded, image = self._capture.retrieve()
+        if not decoded or image is None:
+            raise FrameError("cannot be decoded")
+        self._frames += 1
+        return Still(image, None, (time.perf_counter() - started) * 1e3)
+
+    def close(self) -> None:
+        """Release it."""
+        self._capture.release()
+
+    def _why_lost(self) -> str:
+        if self._frames == 1:
+            return "it ended after one frame; for a still write snapshot+ before the address"
+        return f"it ended, or no frame came for {READ_SECONDS:.0f} s"
+
+
+def open_stream(url: str) -> VideoCapture:
+    """Open a stream over RTSP or HTTP.
+
+    Raises:
+        OSError: if it does not answer in time, refuses, or is no video.
+    """
+    capture = _open(url, cv2.CAP_FFMPEG, _timeouts())
+    if not capture.isOpened():
+        raise OSError("nothing answers there, or its user or path are wrong, or it is no video")
+    return VideoCapture(capture)
+
+
+def open_video(path: str) -> VideoCapture:
+    """Open a video file.
+
+    Raises:
+        OSError: if it is no video that FFmpeg can decode.
+    """
+    capture = _open(path, cv2.CAP_FFMPEG, [])
+    if not capture.isOpened():
+        raise OSError("there is no such file" if not Path(path).is_file() else "it is no video")
+    return VideoCapture(capture, ends=True)
+
+
+def open_camera(device: str, mode: Mode) -> VideoCapture:
+    """Open a Video4Linux device.
+
+    Raises:
+        OSError: if it is not there, may not be read, is in use, or gives no pictures.
+    """
+    if not Path(device).exists():
+        raise OSError(f"there is no {device}; is the camera plugged in?")
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise OSError(f"{device} may not be opened; add the component's user to the group video")
+    capture = _open(device, cv2.CAP_V4L2, [])
+    if not capture.isOpened():
+        raise OSError(f"{device} cannot be opened: it is in use, or is no camera")
+    if mode.width:
+        # Uncompressed, USB 2 carries large pictures at a few frames a second only.
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
+    if mode.rate:
+        capture.set(cv2.CAP_PROP_FPS, mode.rate)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    return VideoCapture(capture)
+
+
+def open_gstreamer(pipeline: str) -> VideoCapture:
+    """Open a GStreamer pipeline, to which a sink that drops old frames is added.
+
+    Raises:
+        OSError: if GStreamer cannot run it.
+    """
+    sink = "videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false"
+    capture = _open(f"{pipeline} ! {sink}", cv2.CAP_GSTREAMER, [])
+    if not capture.isOpened():
+        raise OSError("GStreamer cannot run the pipeline; try it with gst-launch-1.0")
+    return VideoCapture(capture)
+
+
+def has_gstreamer() -> bool:
+    """Return whether this OpenCV can use GStreamer; the one from PyPI cannot."""
+    built = re.search(r"GStreamer:\s+YES", cv2.getBuildInformation())
+    return bool(built) and cv2.CAP_GSTREAMER in cv2.videoio_registry.getBackends()
+
+
+def _open(address: str, backend: int, parameters: Sequence[int]) -> Any:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    return cv2.VideoCapture(address, backend, list(parameters))
+
+
+def _timeouts() -> list[int]:
+    """Return FFmpeg's time limits, without which it waits for 30 s, and one decoding thread.
+
+    More threads would hold back as many frames.
+    """
+    wanted = {
+        "CAP_PROP_OPEN_TIMEOUT_MSEC": OPEN_SECONDS * 1e3,
+        "CAP_PROP_READ_TIMEOUT_MSEC": READ_SECONDS * 1e3,
+        "CAP_PROP_N_THREADS": 1,
+    }
+    parameters = []
+    for name, value in wanted.items():
+        number = getattr(cv2, name, None)  # an older OpenCV refuses what it does not know
+        if number is not None:
+            parameters += [number, int(value)]
+    return parameters

@@ -1,0 +1,86 @@
+"""Several sources that one model serves in turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import Callable, Sequence
+
+from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
+from .status import SourceStatus
+
+_LOOK_SECONDS = 0.1
+_CLOSE_SECONDS = 1.9
+
+
+class SeveralSources(FrameSource):
+    """Frames of several sources: each that has a new one gets its turn before any gets two.
+
+    A source that has none at present loses its turn and nothing else. Frames are numbered anew,
+    so that no two of a core have the same id. It ends when all have.
+    """
+
+    def __init__(self, sources: Sequence[FrameSource]) -> None:
+        """Take over ``sources``; closing this one closes them."""
+        self._all = tuple(sources)
+        self._turns = list(sources)
+        self._frames = 0
+        self._news = threading.Event()
+        for source in sources:
+            source.call_on_frame(self._news.set)
+
+    def read(self) -> Frame | None:
+        """Return a frame of the source whose turn is next, or None when all have ended."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            self._news.clear()
+            try:
+                return self.poll()
+            except NoFrameError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+            self._news.wait(min(left, _LOOK_SECONDS))
+
+    def poll(self) -> Frame | None:
+        """Do as :meth:`read`, without waiting."""
+        reasons = []
+        for source in list(self._turns):
+            self._turns.remove(source)
+            self._turns.append(source)
+            try:
+                frame = source.poll()
+            except NoFrameError as error:
+                reasons.append(str(error))
+                continue
+            if frame is not None:
+                self._frames += 1
+                return replace(frame, id=self._frames, origin=str(self._all.index(source)))
+            self._turns.remove(source)
+        if self._turns:
+            raise NoFrameError("; ".join(reasons))
+        return None
+
+    def call_on_frame(self, wake: Callable[[], None]) -> None:
+        """Pass ``wake`` on to each source."""
+
+        def both() -> None:
+            self._news.set()
+            wake()
+
+        for source in self._all:
+            source.call_on_frame(both)
+
+    def statuses(self) -> tuple[SourceStatus, ...]:
+        """Return the status of each source, in the order of the configuration."""
+        return tuple(status for source in self._all for status in source.statuses())
+
+    def close(self) -> None:
+        """Close all sources at once, since each may take its time."""
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        threads = [threading.Thread(target=source.close, daemon=True) for source in self._all]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))

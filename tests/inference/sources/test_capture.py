@@ -1,0 +1,271 @@
+"""The states of a captured source, with captures that end, fail, hang and come back."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from inference.backoff import Backoff
+from inference.errors import FrameError
+from inference.sources.attempt import Capture, EndOfVideo, Still
+from inference.sources.capture import CaptureSource, Limits, Manner
+from inference.sources.frame import NoFrameError
+from inference.sources.opencv import open_video
+from inference.sources.status import LOST, STOPPED, STREAMING
+
+from .servers import next_frame, require_frame, until
+
+IMPATIENT = Limits(open_seconds=0.1, read_seconds=0.1, look_seconds=0.01, stuck_threads=2)
+PICTURE = np.zeros((4, 6, 3), np.uint8)
+
+
+class Script:
+    """A capture that does what the test says, one item a read; after the last one it waits."""
+
+    frame_rate = 0.0
+    gates: ClassVar[list[threading.Event]] = []
+
+    def __init__(self, *items: Any) -> None:
+        self.items = list(items)
+        self.gate = threading.Event()
+        self.gates.append(self.gate)
+        self.closed = False
+
+    def read(self) -> Still:
+        if not self.items:
+            self.gate.wait(5)
+            raise OSError("the script is over")
+        item = self.items.pop(0)
+        if isinstance(item, threading.Event):
+            item.wait(5)
+            return self.read()
+        if isinstance(item, Exception):
+            raise item
+        return Still(item() if callable(item) else item, None, 1.0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Openers:
+    """Opens each of the captures in turn; an exception is raised; then there is no camera."""
+
+    def __init__(self, *captures: Any) -> None:
+        self.captures = list(captures)
+        self.opened = 0
+
+    def __call__(self) -> Capture:
+        self.opened += 1
+        one = self.captures.pop(0) if self.captures else OSError("no camera")
+        if isinstance(one, Exception):
+            raise one
+        if callable(one):
+            one()
+        result: Capture = one
+        return result
+
+
+Make = Callable[..., CaptureSource]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    """Builds sources with small limits, and closes them."""
+    made: list[CaptureSource] = []
+
+    def build(opener: Callable[[], Any], **options: Any) -> CaptureSource:
+        options.setdefault("limits", Limits(look_seconds=0.01))
+        options.setdefault("backoff", Backoff(first=0.01, cap=0.02))
+        made.append(CaptureSource("camera:0", opener, **options))
+        return made[-1]
+
+    yield build
+    for gate in Script.gates:
+        gate.set()
+    for source in made:
+        source.close()
+
+
+def status(source: CaptureSource) -> Any:
+    return source.statuses()[0]
+
+
+def test_the_newest_frame_wins_and_drops_are_counted(make: Make) -> None:
+    source = make(lambda: Script(*[np.full((4, 6, 3), n, np.uint8) for n in range(10)]))
+    until(lambda: status(source).frames == 10, 2)
+    frame = require_frame(source)
+    assert (frame.id, frame.image[0, 0, 0]) == (10, 9)
+    assert (status(source).dropped, status(source).state) == (9, STREAMING)
+
+
+def test_no_frame_at_present_is_said_after_a_bounded_wait(make: Make) -> None:
+    source = make(Openers(Script(PICTURE)))
+    require_frame(source)
+    started = time.monotonic()
+    with pytest.raises(NoFrameError, match="camera:0: streaming"):
+        source.read()
+    assert 0.4 < time.monotonic() - started < 1.0
+    with pytest.raises(NoFrameError):
+        source.poll()
+
+
+def test_a_lost_source_is_opened_again_and_says_why(make: Make) -> None:
+    unplug = threading.Event()
+    first = Script(PICTURE, unplug, OSError("unplugged"))
+    opener = Openers(first, OSError("still away"), Script(PICTURE))
+    source = make(opener, backoff=Backoff(first=0.1, cap=0.1))
+    require_frame(source)
+    unplug.set()
+    until(lambda: status(source).state == LOST, 1)
+    assert status(source).reason == "unplugged"
+    until(lambda: status(source).reason == "still away", 1)
+    assert require_frame(source).id == 2
+    assert (status(source).state, status(source).reason, status(source).reopened) == (
+        STREAMING,
+        "",
+        2,
+    )
+
+
+def test_waits_between_tries_grow(make: Make) -> None:
+    opener = Openers()
+    make(opener, backoff=Backoff(first=0.05, cap=10, rng=lambda: 0.0))
+    time.sleep(0.5)  # tries at 0, 0.05, 0.15, 0.35, 0.75 s
+    assert 3 <= opener.opened <= 4
+
+
+def test_damaged_frames_are_counted_and_skipped(make: Make) -> None:
+    damaged = [
+        None,
+        np.zeros((0, 0, 3), np.uint8),
+        np.zeros((4, 6, 3), np.float32),
+        np.zeros((4, 6), np.uint8),
+        "no picture",
+        FrameError("torn"),
+    ]
+    source = make(Openers(Script(*damaged, PICTURE)))
+    assert require_frame(source).image.shape == (4, 6, 3)
+    assert (status(source).failed, status(source).frames) == (6, 1)
+
+
+def test_a_stream_of_nothing_but_damage_is_lost(make: Make) -> None:
+    source = make(Openers(Script(*[None] * 200)), backoff=Backoff(first=9, cap=9))
+    until(lambda: status(source).state == LOST, 2)
+    assert status(source).reason.startswith("100 damaged frames in a row")
+    assert status(source).failed == 100
+
+
+def test_an_open_that_never_returns_is_left_behind_and_tried_again(make: Make) -> None:
+    gate = threading.Event()
+    late = Script(PICTURE)
+    calls = 0
+
+    def opener() -> Capture:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            gate.wait(10)
+            return late
+        return Script(PICTURE)
+
+    source = make(opener, limits=IMPATIENT)
+    require_frame(source)
+    assert (status(source).reopened, status(source).stuck) == (1, 1)
+    gate.set()
+    until(lambda: late.closed, 1)  # what it opened at last is closed, and never read
+    assert late.items
+
+
+def test_a_read_that_never_returns_is_left_behind(make: Make) -> None:
+    source = make(
+        Openers(Script(PICTURE), Script(PICTURE, PICTURE)),
+        backoff=Backoff(first=1, cap=1),
+        limits=IMPATIENT,
+    )
+    require_frame(source)
+    until(lambda: status(source).state == LOST, 2)
+    assert "reading a frame has hung" in status(source).reason
+
+
+def test_the_number_of_stuck_threads_is_bounded_and_ends_with_their_return(
+    make: Make, tmp_path: Path
+) -> None:
+    """Opening a pipe that nobody writes to hangs in the kernel, below OpenCV: the real thing."""
+    pipe = tmp_path / "camera.mp4"
+    os.mkfifo(pipe)
+    calls = 0
+
+    def tick() -> Any:
+        time.sleep(0.01)
+        return PICTURE
+
+    def opener() -> Capture:
+        nonlocal calls
+        calls += 1
+        return open_video(str(pipe)) if calls <= 2 else Script(*[tick] * 10_000)
+
+    source = make(opener, limits=IMPATIENT)
+    until(lambda: "2 threads hang in its driver" in status(source).reason, 5)
+    time.sleep(0.1)
+    assert (calls, status(source).stuck, status(source).state) == (2, 2, LOST)
+    pipe.open("wb").close()
+    require_frame(source)
+    until(lambda: status(source).stuck == 0, 2)
+
+
+def test_close_leaves_a_stuck_thread_behind_within_two_seconds(make: Make) -> None:
+    gate = threading.Event()
+    source = make(lambda: gate.wait(10))
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 2
+    assert (source.read(), status(source).state, status(source).reason) == (None, STOPPED, "closed")
+    gate.set()
+
+
+def test_close_ends_both_threads_and_accounts_for_the_last_frame(make: Make) -> None:
+    before = threading.active_count()
+    script = Script(PICTURE)
+    source = make(Openers(script))
+    until(lambda: status(source).frames == 1, 1)
+    script.gate.set()
+    source.close()
+    assert script.closed
+    assert threading.active_count() == before
+    assert (status(source).frames, status(source).dropped) == (1, 1)
+
+
+def test_whatever_a_binding_raises_is_a_loss_without_credentials(make: Make) -> None:
+    error = RuntimeError("cannot open rtsp://admin:hunter2@camera/?token=abc")
+    source = make(Openers(error), backoff=Backoff(first=9, cap=9))
+    until(lambda: status(source).state == LOST, 1)
+    assert status(source).reason == "RuntimeError: cannot open rtsp://***@camera/?token=***"
+
+
+def test_a_video_without_repeat_loses_no_frame_and_ends(make: Make) -> None:
+    script = Script(*[PICTURE] * 20, EndOfVideo())
+    source = make(Openers(script), manner=Manner(live=False, retry=False))
+    frames = 0
+    while next_frame(source) is not None:
+        frames += 1
+    assert (frames, status(source).dropped, status(source).reason) == (20, 0, "ended")
+
+
+def test_a_video_with_repeat_begins_again_without_being_lost(make: Make) -> None:
+    opener = Openers(*[Script(PICTURE, EndOfVideo()) for _ in range(3)])
+    source = make(opener, manner=Manner(repeat=True), backoff=Backoff(first=9, cap=9))
+    until(lambda: status(source).frames == 3, 1)
+    assert status(source).reopened == 0
+
+
+def test_a_video_that_cannot_be_read_once_ends_with_the_reason(make: Make) -> None:
+    source = make(Openers(OSError("it is no video")), manner=Manner(live=False, retry=False))
+    assert next_frame(source) is None
+    assert (status(source).state, status(source).reason) == (STOPPED, "it is no video")
