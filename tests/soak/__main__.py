@@ -6,10 +6,12 @@ named in time, or memory grew.
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import click
 from edge_functions import CODE_FOLDER
 from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
 from local_core.cloud import LocalCloud
+from tests.component.camera import Camera
 from tests.component.conftest import BUCKET, CORE, FEEDBACK, Rig, running_rig
 from tests.local_core.support import eventually
 from tests.soak.faults import Fault, passing_faults, restarts
@@ -49,20 +52,24 @@ def main(minutes: float) -> None:
         images = Path(folder) / "images"
         shutil.copytree(CODE_FOLDER / "sample_images", images)
         cloud.client("s3").create_bucket(Bucket=BUCKET)
+        camera = Camera((images / "coffee.jpg").read_bytes())
+        camera.plug_in()
+        stream = f"http://127.0.0.1:{camera.port}/stream.mjpg"
         with running_rig(cloud, Path(folder)) as rig:
             rig.configure(
-                imageSource=str(images),
+                imageSource=json.dumps([str(images), stream]),
                 inferenceInterval=0.2,
                 messageFormat="envelope",
                 feedbackConfiguration=FEEDBACK,
             )
-            findings = soak(rig, images, minutes * 60)
+            findings = soak(rig, passing_faults(images, camera), minutes * 60)
+        camera.unplug()
     for line in findings.wrong:
         click.echo(f"WRONG: {line}")
     raise SystemExit(1 if findings.wrong else 0)
 
 
-def soak(rig: Rig, images: Path, seconds: float) -> Findings:
+def soak(rig: Rig, faults: Sequence[Fault], seconds: float) -> Findings:
     """Restart the component in both ways, then run one process through the passing faults."""
     findings = Findings()
     rig.start()
@@ -74,7 +81,6 @@ def soak(rig: Rig, images: Path, seconds: float) -> Findings:
         rig.await_predictions(5)
     kills = findings.injected["kill -9"]
     began = time.monotonic()
-    faults = passing_faults(images)
     while time.monotonic() - began < seconds:
         for fault in faults:
             inject(rig, fault, findings)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.component.camera import Camera
 from tests.component.conftest import Rig
 
 
@@ -59,8 +60,8 @@ def _restart(number: int) -> Callable[[Rig], None]:
     return restart
 
 
-def passing_faults(images: Path) -> tuple[Fault, ...]:
-    """Return the faults that a process lives through; ``images`` is the folder of its source."""
+def passing_faults(images: Path, camera: Camera) -> tuple[Fault, ...]:
+    """Return the faults that a process lives through; its sources are ``images`` and ``camera``."""
     return (
         Fault("broker away", "no broker", _broker(True), _broker(False)),
         Fault(
@@ -68,6 +69,12 @@ def passing_faults(images: Path) -> tuple[Fault, ...]:
             "no bucket",
             lambda rig: rig.cloud.stop_part("s3"),
             lambda rig: rig.cloud.start_part("s3"),
+        ),
+        Fault(
+            "camera unplugged",
+            "no camera",
+            lambda rig: camera.unplug(),
+            lambda rig: camera.plug_in(),
         ),
         Fault("corrupt images", None, _bad_images(images), _good_images(images)),
         Fault("nucleus closes the connection", None, _disconnect, _nothing),
