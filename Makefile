@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: setup ## Deploy the demo models to a local core and print its predictions (ARGS="--frames 8")
+run: setup ## Deploy to a local cloud and run the cores (ARGS="--greengrass-version 1 --keep")
 	@python -m local_core run $(ARGS)
 
 test: lint types unit ## Run every check that CI runs

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,22 @@ import click
 
 TAIL_LINES = 8
 _TAIL_CHARACTERS = 200
+_BAR_WIDTH = 30
 
 
 @dataclass(frozen=True)
 class RunTimes:
-    """How long the parts of one model's run took, in seconds."""
+    """How long the parts of one model's run took, in seconds, and what came of it.
+
+    ``deploy`` is from the beginning to the complete stack, ``first_prediction`` from there.
+    """
 
     model: str
-    setup: float
-    install: float
+    deploy: float
     first_prediction: float
     frames: int
     all_frames: float
+    samples: int
 
 
 class Progress:
@@ -32,6 +38,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._start = time.monotonic()
+        self._counts: Counter[str] = Counter()
 
     def say(self, text: str) -> None:
         """Print ``text``."""
@@ -40,6 +47,30 @@ class Progress:
     def detail(self, text: str) -> None:
         """Print ``text`` below the line before it."""
         click.echo(f"          {text}")
+
+    def count(self, topic: str) -> None:
+        """Count a message that is not shown by itself."""
+        self._counts[topic] += 1
+
+    def say_counts(self) -> None:
+        """Print how many messages of each topic were counted since the last time."""
+        for topic, number in sorted(self._counts.items()):
+            self.say(f"{topic}: {number} message{'s' if number > 1 else ''}")
+        self._counts.clear()
+
+    def bar(self, label: str) -> Callable[[int, int], None]:
+        """Return a progress bar on a terminal, which takes what was done and all; else nothing."""
+        if not sys.stdout.isatty():
+            return lambda done, whole: None
+
+        def show(done: int, whole: int) -> None:
+            filled = _BAR_WIDTH * done // max(whole, 1)
+            bar = "█" * filled + "·" * (_BAR_WIDTH - filled)
+            click.echo(f"\r{label} {bar} {done / 2**20:.1f}/{whole / 2**20:.1f} MB", nl=False)
+            if done >= whole:
+                click.echo()
+
+        return show
 
 
 def describe(payload: bytes) -> str:
@@ -64,10 +95,10 @@ def describe(payload: bytes) -> str:
 def summary(times: Sequence[RunTimes]) -> str:
     """Return a table with a line a model."""
     width = max(len("model"), *(len(row.model) for row in times))
-    head = f"{'model':<{width}}  {'set-up':>8}  {'install':>8}  {'first prediction':>16}  frames"
+    head = f"{'model':<{width}}  {'deployed':>9}  {'first prediction':>16}  {'frames':<14}  samples"
     rows = [
-        f"{row.model:<{width}}  {row.setup:>6.1f} s  {row.install:>6.1f} s"
-        f"  {row.first_prediction:>14.1f} s  {row.frames} in {row.all_frames:.1f} s"
+        f"{row.model:<{width}}  {row.deploy:>7.1f} s  {row.first_prediction:>14.1f} s"
+        f"  {f'{row.frames} in {row.all_frames:.1f} s':<14}  {row.samples}"
         for row in times
     ]
     return "\n".join([head, *rows])

@@ -1,45 +1,58 @@
-"""``python -m local_core run``: synthesise the app, carry out its deployment, show predictions."""
+"""``python -m local_core run``: the whole system on this machine, deployed as to AWS."""
 
 from __future__ import annotations
 
 import glob
 import re
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
-from inference import names, settings
+from inference import settings
+from inference.schema import ConfigurationError
+from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
 from models import store
 
-from .assembly import Assembly, AssemblyError
+from .cloud import LocalCloudError
+from .cloud.deploy import DeployError
+from .device.setup import Address, SetupError
+from .device.watcher import Received, Watcher
 from .interrupts import Interrupted, Interrupts
-from .nucleus.artifacts import ArtifactError
+from .look_around import look_around
 from .nucleus.core import CoreBusyError
-from .nucleus.recipe import RecipeError
 from .progress import Progress, RunTimes, summary
 from .session import RunError, Session
+from .site import Prepared, Site, SiteBusyError
 from .synthesis import REPOSITORY, Synthesis, SynthesisError, Target
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
 """So many photographs are behind ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
+_SHOWN_SAMPLES = 6
+_FOLLOW_SECONDS = 2.0
+_POLL_SECONDS = 0.1
 
 _FAILURES = (
-    ArtifactError,
-    AssemblyError,
     CoreBusyError,
+    DeployError,
+    LocalCloudError,
     OSError,
-    RecipeError,
     RunError,
+    SetupError,
+    SiteBusyError,
     SynthesisError,
     store.DamagedModelError,
 )
 
 
 @click.command()
+@click.option(
+    "--greengrass-version", type=click.Choice(["1", "2"]), default="2", help="The generation."
+)
 @click.option(
     "--frames",
     type=click.IntRange(min=1),
@@ -53,19 +66,34 @@ _FAILURES = (
 @click.option(
     "--message-format", type=click.Choice(settings.MESSAGE_FORMATS), default="list", help="Form."
 )
+@click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
-    frames: int, images: str | None, model: str | None, profile: str | None, message_format: str
+    greengrass_version: str,
+    frames: int,
+    images: str | None,
+    model: str | None,
+    profile: str | None,
+    message_format: str,
+    keep: bool,
 ) -> None:
-    """Synthesise the app and run what its template deploys on a core in this process.
+    """Deploy the app to a cloud on this machine, and run a core that carries it out.
 
     Each model gets a core of its own, whose folder below build/local-core outlives the run.
     """
-    image_source = settings.STATIC_SOURCE if images is None else _absolute_images(images)
+    image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
     try:
         with Interrupts() as interrupts:
-            targets = _targets(model, profile, image_source, message_format, progress)
-            _run_all(targets, frames, progress, interrupts)
+            targets = [
+                _target(name, folder, known, image_source, message_format, int(greengrass_version))
+                for name, folder, known in _models(model, profile, progress)
+            ]
+            try:
+                with Run(progress, interrupts, keep=keep) as whole:
+                    whole.carry_out(targets, frames)
+            except _FAILURES:
+                interrupts.check()  # what was stopped in the middle says so in words of its own
+                raise
     except Interrupted as interruption:
         progress.say(str(interruption))
         raise click.exceptions.Exit(interruption.exit_code) from None
@@ -73,72 +101,149 @@ def run(
         raise click.ClickException(str(failure)) from failure
 
 
-def _run_all(
-    targets: list[Target], frames: int, progress: Progress, interrupts: Interrupts
-) -> None:
-    """Run one core after the other; the next one's template is made while this one predicts."""
-    times = []
-    with ExitStack() as syntheses:
-        coming = syntheses.enter_context(Synthesis(targets[0]))
-        for number, target in enumerate(targets, start=1):
+class Run:
+    """One core after the other is deployed and run; the next one's template is made meanwhile."""
+
+    def __init__(self, progress: Progress, interrupts: Interrupts, *, keep: bool) -> None:
+        self._progress = progress
+        self._interrupts = interrupts
+        self._keep = keep
+        self._sessions: list[Session] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def carry_out(self, targets: list[Target], frames: int) -> None:
+        """Run every target, and tell how long it all took.
+
+        Raises:
+            RunError, DeployError, SynthesisError: if something does not work.
+            Interrupted: if the user asked to stop.
+        """
+        began = time.monotonic()
+        site = self._open.enter_context(Site(STATE, self._progress, self._interrupts))
+        all_prepared = []
+        coming = None
+        for target in targets:
+            all_prepared.append(site.prepare(target))
+            coming = coming or self._synthesise(all_prepared[0])
+        site.bootstrap()
+        watcher = self._watch(site)
+        times = []
+        for number, prepared in enumerate(all_prepared, start=1):
+            assert coming is not None, "each synthesis begins while the one before is used"
+            assembly = coming.wait(self._interrupts)
+            if number < len(all_prepared):
+                coming = self._synthesise(all_prepared[number])
+            times.append(self._run_one(site, prepared, assembly, frames, began))
             began = time.monotonic()
-            progress.say(f"{target.core_name}: cdk synth, modelProfile={target.profile}")
-            assembly = Assembly.load(coming.wait(interrupts))
-            if number < len(targets):
-                coming = syntheses.enter_context(Synthesis(targets[number]))
-            times.append(_run_one(target, assembly, frames, began, progress, interrupts))
-    click.echo("\n" + summary(times))
+        click.echo("\n" + summary(times))
+        if self._keep:
+            click.echo(look_around(site.cloud, all_prepared, watcher, STATE))
+            self._follow()
+        self._progress.say("stopping the local cloud")
+
+    def _follow(self) -> None:
+        """Show what the cores say, every other second, until the user asks to stop."""
+        while True:
+            for session in self._sessions:
+                session.follow()
+            end = time.monotonic() + _FOLLOW_SECONDS
+            while time.monotonic() < end:
+                self._interrupts.check()
+                time.sleep(_POLL_SECONDS)
+
+    def _synthesise(self, prepared: Prepared) -> Synthesis:
+        options = " ".join(f"-c {key}={value}" for key, value in prepared.context.items())
+        self._progress.say(f"cdk deploy {prepared.stack} {options}")
+        name = prepared.target.core_name
+        return self._open.enter_context(Synthesis(name, prepared.context))
+
+    def _watch(self, site: Site) -> Watcher:
+        """Listen with a certificate and a connection of its own, so that only the broker tells."""
+        cloud = site.cloud
+        watcher = Watcher(
+            cloud.client("iot"),
+            broker=Address(cloud.mqtt_host, cloud.mqtt_port),
+            root_ca=cloud.ca_path,
+            folder=STATE / "watcher",
+            on_message=self._spread,
+        )
+        return self._open.enter_context(watcher)
+
+    def _spread(self, message: Received) -> None:
+        for session in self._sessions:
+            session.receive(message)
+
+    def _run_one(
+        self, site: Site, prepared: Prepared, assembly: Path, frames: int, began: float
+    ) -> RunTimes:
+        target = prepared.target
+        outputs = site.deploy(prepared, assembly)
+        self._progress.say(f"{target.core_name}: the stack {prepared.stack} is complete")
+        if target.greengrass_version == 1:
+            site.deploy_group(outputs)
+        deployed = time.monotonic()
+        with ExitStack() as opened:
+            session = Session(
+                root=prepared.root,
+                generation=target.greengrass_version,
+                outputs=outputs,
+                endpoint=site.cloud.endpoint,
+                progress=self._progress,
+                interrupts=self._interrupts,
+            )
+            self._sessions.append(session)
+            opened.enter_context(session)
+            session.await_predictions(frames)
+            if self._keep:
+                self._open.push(opened.pop_all())
+            else:
+                self._progress.say("stopping the core")
+        session.show_waiting()
+        first, last = session.predictions[0], session.predictions[-1]
+        return RunTimes(
+            model=target.profile,
+            deploy=deployed - began,
+            first_prediction=first - deployed,
+            frames=len(session.predictions),
+            all_frames=last - first,
+            samples=self._show_samples(site, outputs),
+        )
+
+    def _show_samples(self, site: Site, outputs: Mapping[str, str]) -> int:
+        """List the feedback samples that are in S3 now; return how many there are."""
+        self._progress.say_counts()
+        bucket = outputs.get("FeedbackBucket")
+        keys = [] if bucket is None else site.samples(bucket)
+        self._progress.say(f"s3://{bucket}: {len(keys)} feedback samples")
+        for key in keys[:_SHOWN_SAMPLES]:
+            self._progress.detail(key)
+        if len(keys) > _SHOWN_SAMPLES:
+            self._progress.detail(f"… and {len(keys) - _SHOWN_SAMPLES} more")
+        return len(keys)
 
 
-def _run_one(
-    target: Target,
-    assembly: Assembly,
-    frames: int,
-    began: float,
-    progress: Progress,
-    interrupts: Interrupts,
-) -> RunTimes:
-    progress.say(f"{target.core_name}: starting a core in {STATE / target.core_name}")
-    session = Session(
-        root=STATE / target.core_name,
-        prediction_topic=names.prediction_topic(target.core_name),
-        progress=progress,
-        interrupts=interrupts,
-    )
-    outcome = session.run(assembly, frames)
-    first, last = outcome.predictions[0], outcome.predictions[-1]
-    return RunTimes(
-        model=target.profile,
-        setup=outcome.install_began - began,
-        install=outcome.run_began - outcome.install_began,
-        first_prediction=first - outcome.run_began,
-        frames=len(outcome.predictions),
-        all_frames=last - first,
-    )
-
-
-def _targets(
-    model: str | None,
-    profile: str | None,
-    image_source: str,
-    message_format: str,
-    progress: Progress,
-) -> list[Target]:
+def _models(
+    model: str | None, profile: str | None, progress: Progress
+) -> list[tuple[str, Path, str]]:
+    """Return name, file and profile of each model to run."""
     if model is not None:
-        return [_chosen_target(Path(model), profile, image_source, message_format)]
+        return [_chosen_model(Path(model), profile)]
     if profile is not None:
         raise click.UsageError("--profile describes a --model: give both, or neither")
-    targets = []
+    found = []
     for name in store.demo_models():
         progress.say(f"{name}: unpacking the model")
-        folder = store.unpacked(name)
-        targets.append(_target(name, folder, name, image_source, message_format))
-    return targets
+        found.append((name, store.unpacked(name), name))
+    return found
 
 
-def _chosen_target(
-    model: Path, profile: str | None, image_source: str, message_format: str
-) -> Target:
+def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
     if profile is None:
         raise click.UsageError("--model needs a --profile that describes it")
     is_packed = (model / store.PACKED_DIGESTS).exists()
@@ -148,17 +253,31 @@ def _chosen_target(
         raise click.UsageError(f"--model {model}: there is no such file or folder")
     file = Path(profile)
     known = str(file.resolve()) if file.is_file() else profile
-    name = model.name.split(".")[0]
-    return _target(name, model.resolve(), known, image_source, message_format)
+    return model.name.split(".")[0], model.resolve(), known
 
 
-def _target(name: str, model: Path, profile: str, image_source: str, message_format: str) -> Target:
+def _target(
+    name: str, model: Path, profile: str, image_source: str, message_format: str, generation: int
+) -> Target:
     core_name = "Demo-" + re.sub(r"[^a-zA-Z0-9_-]", "-", name)[:40]
-    return Target(core_name, model, profile, image_source, message_format, INTERVAL_SECONDS)
+    return Target(
+        core_name, model, profile, image_source, message_format, INTERVAL_SECONDS, generation
+    )
 
 
 def _absolute_images(images: str) -> str:
-    """Return ``images`` as the component will need it, which runs in a folder of its own."""
-    if not glob.glob(images):  # noqa: PTH207 - absolute patterns, as on the device
+    """Return ``images`` as the component will need it, which runs in a folder of its own.
+
+    A camera, a stream or another source that is not a path is left as it is.
+    """
+    if glob.glob(images):  # noqa: PTH207 - absolute patterns, as on the device
+        return str(Path(images).absolute())
+    try:
+        [specification] = parse_sources(images)
+    except ConfigurationError as error:
+        raise click.UsageError(f"--images: {error}") from None
+    except ValueError:
+        return images  # several sources
+    if isinstance(specification, Files):
         raise click.UsageError(f"--images {images}: there is no such file or folder")
-    return str(Path(images).absolute())
+    return images

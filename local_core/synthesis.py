@@ -1,9 +1,10 @@
-"""``cdk synth`` of the app for one model, as its own process so that it can run ahead."""
+"""``cdk synth`` of the app for one core, as its own process so that it can run ahead."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,6 @@ from .progress import tail
 REPOSITORY = Path(__file__).resolve().parent.parent
 CDK = REPOSITORY / "node_modules" / ".bin" / "cdk"
 OUTPUT = REPOSITORY / "build" / "cdk.out"
-CERTIFICATE_ID = "0" * 64
-"""Stands for a certificate: nothing here connects to AWS."""
 
 _ENVIRONMENT = {
     "CI": "true",
@@ -36,7 +35,10 @@ class SynthesisError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """One core to synthesise and run: what differs from model to model."""
+    """One core to deploy and run: what differs from model to model.
+
+    ``model`` is a folder or an archive on this machine.
+    """
 
     core_name: str
     model: Path
@@ -44,32 +46,34 @@ class Target:
     image_source: str
     message_format: str
     interval: float
+    greengrass_version: int = 2
 
-    def context(self) -> dict[str, str]:
-        """Return the app's context for this core."""
+    def context(self, *, certificate_id: str, model_uri: str) -> dict[str, str]:
+        """Return the app's context for this core: what a user gives with ``-c``."""
         return {
             "coreName": self.core_name,
-            "certificateId": CERTIFICATE_ID,
-            "modelPath": str(self.model),
+            "certificateId": certificate_id,
+            "modelS3Uri": model_uri,
             "modelProfile": self.profile,
             "imageSource": self.image_source,
             "inferenceInterval": f"{self.interval:g}",
             "messageFormat": self.message_format,
+            "greengrassVersion": str(self.greengrass_version),
         }
 
 
 class Synthesis:
     """A running ``cdk synth``; a context that leaves no process behind."""
 
-    def __init__(self, target: Target) -> None:
-        self.folder = OUTPUT / target.core_name
-        self._log = OUTPUT / f"{target.core_name}.log"
+    def __init__(self, name: str, context: Mapping[str, str]) -> None:
+        self.folder = OUTPUT / name
+        self._log = OUTPUT / f"{name}.log"
         if not CDK.exists():
             raise SynthesisError("the CDK CLI is not installed: run `make setup` or `npm ci`")
         OUTPUT.mkdir(parents=True, exist_ok=True)
         self._log.write_bytes(b"")
-        context = [f"--context={key}={value}" for key, value in target.context().items()]
-        command = [str(CDK), "synth", "--quiet", f"--output={self.folder}", *context]
+        options = [f"--context={key}={value}" for key, value in context.items()]
+        command = [str(CDK), "synth", "--quiet", f"--output={self.folder}", *options]
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         self._process = ProcessGroup(
             command,

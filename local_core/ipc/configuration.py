@@ -37,6 +37,11 @@ class ConfigurationStore:
         with self._lock:
             self._configurations[component] = copy.deepcopy(dict(configuration))
 
+    def remove(self, component: str) -> None:
+        """Forget a component that is no longer on the core."""
+        with self._lock:
+            self._configurations.pop(component, None)
+
     def get(self, component: str, key_path: Sequence[str] = ()) -> Any:
         """Return a copy of the value at ``key_path``.
 

@@ -1,12 +1,15 @@
-"""Brings a component's artifacts onto the core: fetched, unpacked, read-only, old ones removed."""
+"""Brings a component's artifacts onto the core: fetched, checked, unpacked, read-only."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import stat
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -37,10 +40,11 @@ class ArtifactStore:
         self._fetcher = fetcher
 
     def prepare(self, component: str, version: str, artifacts: tuple[Artifact, ...]) -> None:
-        """Fetch and unpack ``artifacts``, and remove those of the component's other versions.
+        """Fetch and unpack ``artifacts``; those of the component's other versions stay.
 
         Raises:
-            ArtifactError: naming the artifact that cannot be fetched or unpacked.
+            ArtifactError: naming the artifact that cannot be fetched or unpacked, or whose content
+                is not what it was when the version was created.
         """
         fetched = self._layout.artifacts(component, version)
         unpacked = self._layout.unarchived(component, version)
@@ -48,14 +52,40 @@ class ArtifactStore:
             folder.mkdir(parents=True, exist_ok=True)
         for artifact in artifacts:
             file = fetched / artifact.file_name
-            changed = self._fetcher.fetch(artifact.uri, file)
+            changed = self._bring(artifact, file)
             file.chmod(0o555 if artifact.executable else 0o444)
             if artifact.unarchive:
                 destination = unpacked / artifact.file_name.removesuffix(".zip")
                 if changed or not destination.exists():
                     unzip(file, destination)
-        for kept in (fetched, unpacked):
-            _remove_other_folders(kept)
+
+    def keep_only(self, versions: Mapping[str, str]) -> None:
+        """Remove what belongs to other components, and to other versions of these, by name."""
+        for folder in (self._layout.artifacts("", ""), self._layout.unarchived("", "")):
+            for component in folder.iterdir() if folder.is_dir() else ():
+                for version in component.iterdir():
+                    if versions.get(component.name) != version.name:
+                        shutil.rmtree(version)
+
+    def _bring(self, artifact: Artifact, file: Path) -> bool:
+        """Make ``file`` the artifact; return whether it was not already."""
+        if not artifact.digest:
+            return self._fetcher.fetch(artifact.uri, file)
+        if file.exists() and sha256_of(file) == artifact.digest:
+            return False
+        self._fetcher.fetch(artifact.uri, file)
+        if sha256_of(file) != artifact.digest:
+            file.unlink()
+            raise ArtifactError(
+                f"{artifact.uri} has another SHA-256 digest than when its component was created"
+            )
+        return True
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 digest of a file, in base64 as recipes write it."""
+    with file.open("rb") as opened:
+        return base64.b64encode(hashlib.file_digest(opened, "sha256").digest()).decode()
 
 
 def unzip(archive: Path, destination: Path) -> None:
@@ -116,9 +146,3 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, destination: Path
     with archive.open(entry) as source, target.open("wb") as sink:
         shutil.copyfileobj(source, sink)
     target.chmod(0o555 if mode & stat.S_IXUSR else 0o444)
-
-
-def _remove_other_folders(kept: Path) -> None:
-    for folder in kept.parent.iterdir():
-        if folder != kept:
-            shutil.rmtree(folder)

@@ -25,6 +25,7 @@ from .configuration import deployed
 from .environment import base_environment
 from .layout import CoreLayout
 from .lifecycle import ComponentLifecycle, ComponentPlan, Script, StateChange
+from .ordering import start_order
 from .recipe import LifecycleStep, Recipe
 from .variables import Variables
 
@@ -45,6 +46,14 @@ class ComponentDeployment:
     recipe: Recipe
     reset: tuple[str, ...] = ()
     merge: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Installed:
+    """A component as a deployment left it on the core."""
+
+    recipe: Recipe
+    configuration: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,10 @@ class CoreIdentity:
 
 
 class LocalCore:
-    """A context in which deployed components run; leaving it stops all of them."""
+    """A context in which deployed components run; leaving it stops all of them.
+
+    ``surroundings`` returns what the environment of a component holds besides the nucleus's own.
+    """
 
     def __init__(
         self,
@@ -79,6 +91,7 @@ class LocalCore:
         fetcher: ArtifactFetcher,
         cloud: CloudRouter,
         on_change: Callable[[StateChange], None],
+        surroundings: Callable[[Recipe], Mapping[str, str]] = lambda recipe: {},
         stop_grace: float = STOP_GRACE_SECONDS,
     ) -> None:
         self._identity = identity
@@ -86,8 +99,11 @@ class LocalCore:
         self._artifacts = ArtifactStore(self._layout, fetcher)
         self._cloud = cloud
         self._on_change = on_change
+        self._surroundings = surroundings
         self._stop_grace = stop_grace
         self._configurations = ConfigurationStore()
+        self._components: dict[str, _Installed] = {}
+        self._before: dict[str, _Installed] | None = None
         self._lifecycles: dict[str, ComponentLifecycle] = {}
         self._open = ExitStack()
         self._server: IpcServer | None = None
@@ -95,31 +111,43 @@ class LocalCore:
     def __enter__(self) -> LocalCore:
         with ExitStack() as opened:
             self._claim_root(opened)
+            shutil.rmtree(self._layout.logs, ignore_errors=True)
             folder = socket_folder()
             opened.callback(shutil.rmtree, folder, ignore_errors=True)
             self._server = opened.enter_context(self._ipc_server(folder / "ipc.socket"))
-            opened.callback(self._stop_components)
+            opened.callback(lambda: self._stop(list(self._lifecycles)))
             self._open = opened.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def deploy(self, components: Sequence[ComponentDeployment]) -> None:
-        """Prepare ``components``, then start them all. A core takes one deployment in its life.
+    def deploy(self, components: Sequence[ComponentDeployment]) -> frozenset[str]:
+        """Go over to ``components`` and return the names of those that were started.
+
+        What changed, in its recipe or its configuration, is stopped and started anew, what is not
+        among them any more is stopped, and the rest runs on. Until :meth:`keep`, the state before
+        can be had back.
 
         Raises:
-            RecipeError, ArtifactError: if one cannot be run here; then none was started.
+            RecipeError, ArtifactError: if one cannot be run here; then nothing has changed.
         """
-        lifecycles = {
-            deployment.recipe.name: ComponentLifecycle(
-                self._prepare(deployment), self._on_change, stop_grace=self._stop_grace
-            )
-            for deployment in components
-        }
-        for name, lifecycle in lifecycles.items():
-            self._lifecycles[name] = lifecycle
-            lifecycle.start()
+        wanted = {one.recipe.name: self._installed(one) for one in components}
+        before = self._snapshot() if self._before is None else self._before
+        started = self._go_over(wanted)
+        self._before = before
+        return started
+
+    def keep(self) -> None:
+        """Settle for what runs now; the artifacts of everything else are removed."""
+        self._before = None
+        versions = {name: one.recipe.version for name, one in self._components.items()}
+        self._artifacts.keep_only(versions)
+
+    def roll_back(self) -> frozenset[str]:
+        """Go back to what was last kept, configuration included; return the names started."""
+        before, self._before = self._before or {}, None
+        return self._go_over(before)
 
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
@@ -143,30 +171,76 @@ class LocalCore:
         )
         return IpcServer(socket_path, operations, dialect=self._identity.dialect)
 
-    def _prepare(self, deployment: ComponentDeployment) -> ComponentPlan:
+    def _installed(self, deployment: ComponentDeployment) -> _Installed:
         recipe = deployment.recipe
-        manifest = recipe.manifest_for(self._identity.platform)
+        present = recipe.name in self._components
         configuration = deployed(
-            recipe.default_configuration, reset=deployment.reset, merge=deployment.merge
+            recipe.default_configuration,
+            reset=deployment.reset,
+            merge=deployment.merge,
+            current=self._configurations.get(recipe.name) if present else None,
         )
-        self._configurations.put(recipe.name, configuration)
+        return _Installed(recipe, configuration)
+
+    def _snapshot(self) -> dict[str, _Installed]:
+        """Return what is installed, with what components have since changed themselves."""
+        return {
+            name: _Installed(one.recipe, self._configurations.get(name))
+            for name, one in self._components.items()
+        }
+
+    def _go_over(self, wanted: dict[str, _Installed]) -> frozenset[str]:
+        order = start_order({name: one.recipe.dependencies for name, one in wanted.items()})
+        changed = {
+            name
+            for name, one in wanted.items()
+            if one != self._components.get(name) or self._lifecycles[name].broken
+        }
+        plans = {name: self._prepare(wanted[name]) for name in changed}
+        self._stop([name for name in self._lifecycles if name not in wanted or name in changed])
+        for name in set(self._components) - set(wanted):
+            self._configurations.remove(name)
+        self._components = wanted
+        for name in order:
+            if name in changed:
+                self._start(wanted[name], plans[name])
+        return frozenset(changed)
+
+    def _prepare(self, installed: _Installed) -> ComponentPlan:
+        """Bring the component's artifacts here, and fill in its scripts."""
+        recipe = installed.recipe
+        manifest = recipe.manifest_for(self._identity.platform)
         variables = Variables(
             layout=self._layout,
             thing_name=self._identity.thing_name,
             component=recipe.name,
             version=recipe.version,
-            configuration=configuration,
+            configuration=installed.configuration,
         )
-        environment = self._environment(recipe.name)
         plan = ComponentPlan(
             component=recipe.name,
             folder=self._layout.work(recipe.name),
             log=self._layout.log(recipe.name),
-            install=_script("install", manifest.install, variables, environment),
-            run=_script("run", manifest.run, variables, environment),
+            install=_script("install", manifest.install, variables),
+            run=_script("run", manifest.run, variables),
         )
         self._artifacts.prepare(recipe.name, recipe.version, manifest.artifacts)
         return plan
+
+    def _start(self, installed: _Installed, plan: ComponentPlan) -> None:
+        recipe = installed.recipe
+        self._configurations.put(recipe.name, installed.configuration)
+        environment = {**self._surroundings(recipe), **self._environment(recipe.name)}
+        lifecycle = ComponentLifecycle(
+            plan.within(environment),
+            self._on_change,
+            stop_grace=self._stop_grace,
+            after=[
+                self._lifecycles[name] for name in recipe.dependencies if name in self._lifecycles
+            ],
+        )
+        self._lifecycles[recipe.name] = lifecycle
+        lifecycle.start()
 
     def _environment(self, component: str) -> Mapping[str, str]:
         """Return what a component finds in its environment.
@@ -189,10 +263,11 @@ class LocalCore:
         if state == "ERRORED" and component in self._lifecycles:
             self._lifecycles[component].report_error()
 
-    def _stop_components(self) -> None:
-        for lifecycle in self._lifecycles.values():
+    def _stop(self, names: Sequence[str]) -> None:
+        lifecycles = [self._lifecycles.pop(name) for name in names]
+        for lifecycle in lifecycles:
             lifecycle.request_stop()
-        for lifecycle in self._lifecycles.values():
+        for lifecycle in lifecycles:
             lifecycle.join()
 
 
@@ -209,10 +284,8 @@ def _script(
     step: str,
     part: LifecycleStep | None,
     variables: Variables,
-    environment: Mapping[str, str],
 ) -> Script | None:
     if part is None:
         return None
-    own = {name: variables.substitute(value) for name, value in part.environment.items()}
-    text = variables.substitute(part.script)
-    return Script(step, text, {**environment, **own}, part.timeout)
+    environment = {name: variables.substitute(value) for name, value in part.environment.items()}
+    return Script(step, variables.substitute(part.script), environment, part.timeout)

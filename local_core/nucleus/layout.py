@@ -15,6 +15,11 @@ class CoreLayout:
 
     root: Path
 
+    @property
+    def logs(self) -> Path:
+        """The folder of all logs."""
+        return self.root / "logs"
+
     def artifacts(self, component: str, version: str) -> Path:
         """Return the folder of a component's artifacts as they were fetched."""
         return self.root / "packages" / "artifacts" / component / version
@@ -29,4 +34,4 @@ class CoreLayout:
 
     def log(self, component: str) -> Path:
         """Return the file that takes what a component's scripts print."""
-        return self.root / "logs" / f"{component}.log"
+        return self.logs / f"{component}.log"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -21,6 +21,7 @@ MAX_ERRORS = 3
 ERROR_RESET_SECONDS = 3600.0
 """After so long without an error, earlier ones no longer count."""
 SHELL = ("/bin/sh", "-c")
+_POLL_SECONDS = 0.1
 
 
 class State(Enum):
@@ -53,6 +54,10 @@ class Script:
     environment: Mapping[str, str]
     timeout: float | None = None
 
+    def within(self, environment: Mapping[str, str]) -> Script:
+        """Return the script with ``environment`` below what it sets itself."""
+        return replace(self, environment={**environment, **self.environment})
+
 
 @dataclass(frozen=True)
 class ComponentPlan:
@@ -64,9 +69,20 @@ class ComponentPlan:
     install: Script | None
     run: Script | None
 
+    def within(self, environment: Mapping[str, str]) -> ComponentPlan:
+        """Return the plan with ``environment`` below what its scripts set themselves."""
+        return replace(
+            self,
+            install=self.install and self.install.within(environment),
+            run=self.run and self.run.within(environment),
+        )
+
 
 class ComponentLifecycle:
-    """Runs one component on a thread of its own until it ends, breaks or is stopped."""
+    """Runs one component on a thread of its own until it ends, breaks or is stopped.
+
+    It begins once all of ``after``, the components that it depends on, run or have finished.
+    """
 
     def __init__(
         self,
@@ -74,10 +90,15 @@ class ComponentLifecycle:
         on_change: Callable[[StateChange], None],
         *,
         stop_grace: float,
+        after: Sequence[ComponentLifecycle] = (),
     ) -> None:
+        self.up = threading.Event()
+        """Set when the component first runs, or has finished without."""
+        self.broken = False
         self._plan = plan
         self._on_change = on_change
         self._stop_grace = stop_grace
+        self._after = after
         self._stopping = False
         self._reported_error = False
         self._thread = threading.Thread(
@@ -88,7 +109,7 @@ class ComponentLifecycle:
         """Begin with the install step."""
         self._plan.folder.mkdir(parents=True, exist_ok=True)
         self._plan.log.parent.mkdir(parents=True, exist_ok=True)
-        self._plan.log.write_bytes(b"")
+        self._plan.log.touch()
         self._thread.start()
 
     def request_stop(self) -> None:
@@ -104,6 +125,11 @@ class ComponentLifecycle:
         self._reported_error = True
 
     def _live(self) -> None:
+        for other in self._after:
+            while not other.up.wait(_POLL_SECONDS):
+                if self._stopping:
+                    self._change(State.STOPPED)
+                    return
         for script, state in ((self._plan.install, State.NEW), (self._plan.run, State.RUNNING)):
             if script is not None and not self._carry_out(script, state):
                 return
@@ -125,6 +151,7 @@ class ComponentLifecycle:
                 errors.clear()
             errors.append(now)
             if len(errors) >= MAX_ERRORS:
+                self.broken = True
                 self._change(State.BROKEN, reason)
                 return False
             self._change(State.ERRORED, reason)
@@ -159,4 +186,6 @@ class ComponentLifecycle:
         return f"{script.step} did not end within {script.timeout:g} s" if script.timeout else ""
 
     def _change(self, state: State, reason: str = "") -> None:
+        if state in (State.RUNNING, State.FINISHED):
+            self.up.set()
         self._on_change(StateChange(self._plan.component, state, time.monotonic(), reason))

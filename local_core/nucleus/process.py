@@ -10,13 +10,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from .guard import GUARD
+
 _POLL_SECONDS = 0.03
 _AFTER_KILL_SECONDS = 2.0
 """A killed process ends as soon as the kernel lets it; longer than this nobody waits."""
 
 
 class ProcessGroup:
-    """A command and whatever it starts; :meth:`stop` leaves none of it."""
+    """A command and whatever it starts; :meth:`stop` leaves none of it.
+
+    If this process is killed before, its guard ends the group.
+    """
 
     def __init__(
         self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
@@ -31,6 +36,7 @@ class ProcessGroup:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        GUARD.add(self.pid)
 
     @property
     def pid(self) -> int:
@@ -59,6 +65,7 @@ class ProcessGroup:
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
         self._await_end(_AFTER_KILL_SECONDS)
+        GUARD.remove(self.pid)
 
     def _await_end(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -22,11 +22,16 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file that a component brings along."""
+    """One file that a component brings along.
+
+    ``digest`` is its SHA-256 in base64, which the service notes when the version is created; empty
+    in a recipe that has not been there.
+    """
 
     uri: str
     unarchive: bool = False
     executable: bool = False
+    digest: str = ""
 
     @property
     def file_name(self) -> str:
@@ -62,12 +67,13 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One version of one component."""
+    """One version of one component. ``dependencies`` are version requirements by name."""
 
     name: str
     version: str
     default_configuration: Mapping[str, Any]
     manifests: tuple[Manifest, ...]
+    dependencies: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Recipe:
@@ -85,6 +91,7 @@ class Recipe:
                 version=document["ComponentVersion"],
                 default_configuration=configuration.get("DefaultConfiguration", {}),
                 manifests=tuple(_manifest(part, document) for part in document["Manifests"]),
+                dependencies=_dependencies(document.get("ComponentDependencies") or {}),
             )
         except KeyError as error:
             raise RecipeError(f"the recipe has no {error.args[0]}") from error
@@ -99,6 +106,10 @@ class Recipe:
             if manifest.suits(device):
                 return manifest
         raise RecipeError(f"{self.name} {self.version} has no manifest for {dict(device)}")
+
+
+def _dependencies(document: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(part.get("VersionRequirement", "")) for name, part in document.items()}
 
 
 def _attribute_suits(wanted: str, actual: str | None) -> bool:
@@ -140,4 +151,12 @@ def _artifact(fields: Mapping[str, Any]) -> Artifact:
     if unarchive not in ("NONE", "ZIP"):
         raise RecipeError(f"Unarchive is NONE or ZIP, not {unarchive}")
     execute = str(fields.get("Permission", {}).get("Execute", "NONE")).upper()
-    return Artifact(fields["Uri"], unarchive == "ZIP", execute != "NONE")
+    algorithm = fields.get("Algorithm", "SHA-256")
+    if algorithm != "SHA-256":
+        raise RecipeError(f"the Algorithm of a Digest is SHA-256, not {algorithm}")
+    return Artifact(
+        uri=fields["Uri"],
+        unarchive=unarchive == "ZIP",
+        executable=execute != "NONE",
+        digest=str(fields.get("Digest", "")),
+    )

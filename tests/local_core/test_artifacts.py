@@ -3,17 +3,41 @@ from __future__ import annotations
 import stat
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from local_core.assembly import AssemblyFetcher
-from local_core.nucleus.artifacts import ArtifactError, ArtifactStore, unzip, zip_folder
+from local_core.nucleus.artifacts import ArtifactError, ArtifactStore, sha256_of, unzip
 from local_core.nucleus.layout import CoreLayout
 from local_core.nucleus.recipe import Artifact
 
 CODE = Artifact("s3://bucket/code.zip", unarchive=True)
 MODEL = Artifact("s3://bucket/model.zip")
+
+
+class Bucket:
+    """A bucket on this machine: each URI is a file."""
+
+    def __init__(self, objects: dict[str, Path]) -> None:
+        self.objects = objects
+        self.fetched: list[str] = []
+
+    def fetch(self, uri: str, destination: Path) -> bool:
+        content = self.objects[uri].read_bytes()
+        self.fetched.append(uri)
+        if destination.exists() and destination.read_bytes() == content:
+            return False
+        destination.unlink(missing_ok=True)
+        destination.write_bytes(content)
+        return True
+
+
+def zip_folder(folder: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                opened.write(path, path.relative_to(folder))
 
 
 @pytest.fixture
@@ -24,7 +48,9 @@ def assets(tmp_path: Path) -> dict[str, Path]:
     (code / "package" / "__init__.py").write_text("")
     model = tmp_path / "asset.model.zip"
     model.write_bytes(b"model bytes")
-    return {CODE.uri: code, MODEL.uri: model}
+    archive = tmp_path / "asset.code.zip"
+    zip_folder(code, archive)
+    return {CODE.uri: archive, MODEL.uri: model}
 
 
 @pytest.fixture
@@ -33,7 +59,7 @@ def layout(tmp_path: Path) -> CoreLayout:
 
 
 def test_prepare_fetches_and_unpacks(assets: dict[str, Path], layout: CoreLayout) -> None:
-    ArtifactStore(layout, AssemblyFetcher(assets)).prepare("com.A", "1.0.0", (CODE, MODEL))
+    ArtifactStore(layout, Bucket(assets)).prepare("com.A", "1.0.0", (CODE, MODEL))
     model = layout.artifacts("com.A", "1.0.0") / "model.zip"
     main = layout.unarchived("com.A", "1.0.0") / "code" / "main.py"
     assert model.read_bytes() == b"model bytes"
@@ -44,7 +70,7 @@ def test_prepare_fetches_and_unpacks(assets: dict[str, Path], layout: CoreLayout
 
 
 def test_second_time_changes_nothing(assets: dict[str, Path], layout: CoreLayout) -> None:
-    store = ArtifactStore(layout, AssemblyFetcher(assets))
+    store = ArtifactStore(layout, Bucket(assets))
     store.prepare("com.A", "1.0.0", (CODE, MODEL))
     before = {path: path.stat().st_ctime_ns for path in (layout.root).rglob("*.py")}
     time.sleep(0.02)
@@ -56,7 +82,7 @@ def test_changed_file_is_fetched_and_unpacked_again(
     assets: dict[str, Path], layout: CoreLayout, tmp_path: Path
 ) -> None:
     zipped = Artifact(MODEL.uri, unarchive=True)
-    store = ArtifactStore(layout, AssemblyFetcher(assets))
+    store = ArtifactStore(layout, Bucket(assets))
     for content in ("one", "two"):
         source = tmp_path / content
         source.mkdir()
@@ -66,34 +92,39 @@ def test_changed_file_is_fetched_and_unpacked_again(
         assert (layout.unarchived("com.A", "1.0.0") / "model" / "file").read_text() == content
 
 
-def test_other_versions_of_the_component_are_removed(
+def test_other_versions_stay_until_one_is_settled_for(
     assets: dict[str, Path], layout: CoreLayout
 ) -> None:
-    store = ArtifactStore(layout, AssemblyFetcher(assets))
-    store.prepare("com.B", "1.0.0", (CODE,))
-    store.prepare("com.A", "1.0.0", (CODE,))
-    store.prepare("com.A", "2.0.0", (CODE,))
-    kept = sorted(path.parent.name + path.name for path in layout.root.glob("packages/*/*/*"))
-    assert kept == ["com.A2.0.0", "com.A2.0.0", "com.B1.0.0", "com.B1.0.0"]
+    store = ArtifactStore(layout, Bucket(assets))
+    for component, version in (("com.B", "1.0.0"), ("com.A", "1.0.0"), ("com.A", "2.0.0")):
+        store.prepare(component, version, (CODE,))
+
+    def kept() -> list[str]:
+        return sorted(path.parent.name + path.name for path in layout.root.glob("packages/*/*/*"))
+
+    assert kept() == sorted(2 * ["com.A1.0.0", "com.A2.0.0", "com.B1.0.0"])
+    store.keep_only({"com.A": "2.0.0"})
+    assert kept() == 2 * ["com.A2.0.0"]
 
 
-def test_artifact_that_is_no_asset_is_named(layout: CoreLayout) -> None:
-    with pytest.raises(ArtifactError, match=r"s3://bucket/code\.zip is not an asset"):
-        ArtifactStore(layout, AssemblyFetcher({})).prepare("com.A", "1.0.0", (CODE,))
+def test_artifact_with_its_digest_is_fetched_once(
+    assets: dict[str, Path], layout: CoreLayout
+) -> None:
+    bucket = Bucket(assets)
+    known = replace(MODEL, digest=sha256_of(assets[MODEL.uri]))
+    for _ in range(2):
+        ArtifactStore(layout, bucket).prepare("com.A", "1.0.0", (known,))
+    assert bucket.fetched == [MODEL.uri]
 
 
-def test_zip_depends_on_content_only(tmp_path: Path) -> None:
-    for name, files in (("one", "ab"), ("two", "ba")):
-        for file in files:
-            path = tmp_path / name / file / "x"
-            path.parent.mkdir(parents=True)
-            path.write_text(file)
-            time.sleep(0.01)
-        zip_folder(tmp_path / name, tmp_path / f"{name}.zip")
-    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
-        assert [entry.filename for entry in archive.infolist()] == ["a/x", "b/x"]
-        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+def test_artifact_of_another_digest_is_refused_and_not_kept(
+    assets: dict[str, Path], layout: CoreLayout
+) -> None:
+    known = replace(MODEL, digest=sha256_of(assets[MODEL.uri]))
+    assets[MODEL.uri].write_bytes(b"replaced behind the component's back")
+    with pytest.raises(ArtifactError, match="another SHA-256 digest"):
+        ArtifactStore(layout, Bucket(assets)).prepare("com.A", "1.0.0", (known,))
+    assert not (layout.artifacts("com.A", "1.0.0") / "model.zip").exists()
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside", "..\\outside"])

@@ -1,201 +1,137 @@
-"""A whole core: a template's deployment carried out, with a component that is a real process."""
+"""The command, and what a session makes of what its core says."""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
-from inference import names
 from local_core import run, session
-from local_core.assembly import Assembly
 from local_core.cli import main
-from local_core.interrupts import Interrupted, Interrupts
-from local_core.nucleus.core import CoreBusyError
-from local_core.progress import Progress, describe
-from local_core.session import RunError, Session
+from local_core.device.watcher import Received
+from local_core.interrupts import Interrupts
+from local_core.nucleus.lifecycle import State, StateChange
+from local_core.progress import Progress, RunTimes, describe, summary
+from local_core.session import RunError, Session, Verdict
+from local_core.site import model_archive
 from local_core.synthesis import REPOSITORY, Target
-from tests.local_core.assemblies import COMPONENT, TOPIC, write_assembly
-from tests.local_core.support import eventually
-from tests.local_core.test_lifecycle import is_running
 
-CAT = "cat 93% [0.10 0.20 0.30 0.40]"
+TOPIC = "mli/predictions/Demo"
+PAYLOAD = b'[{"confidence": "0.93", "prediction": "cat", "box": [0.1, 0.2, 0.3, 0.4]}]'
+
+
+class FakeDevice:
+    """Stands for a core: what it says is put into the session by the test."""
+
+    def __enter__(self) -> FakeDevice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
 
 
 @pytest.fixture
-def interrupts() -> Interrupts:
-    return Interrupts()
-
-
-@pytest.fixture
-def new_session(tmp_path: Path, interrupts: Interrupts) -> Callable[[], Session]:
-    return lambda: Session(
-        root=tmp_path / "core",
-        prediction_topic=TOPIC,
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setattr(Session, "_set_up", lambda *_: FakeDevice())
+    return Session(
+        root=tmp_path,
+        generation=2,
+        outputs={"PredictionTopic": TOPIC, "GreengrassConfig": "{}"},
+        endpoint="http://127.0.0.1:1",
         progress=Progress(),
-        interrupts=interrupts,
+        interrupts=Interrupts(),
     )
 
 
-def test_predictions_are_shown_and_the_core_stops(
-    tmp_path: Path, new_session: Callable[[], Session], capfd: pytest.CaptureFixture[str]
+def _put(opened: Session, *events: Any) -> None:
+    for event in events:
+        opened._events.put(event)
+
+
+def _message(topic: str = TOPIC, payload: bytes = PAYLOAD) -> Received:
+    return Received(time.monotonic(), topic, payload)
+
+
+def test_predictions_are_shown_and_others_counted(
+    opened: Session, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assembly = Assembly.load(write_assembly(tmp_path / "cdk.out", merge={"messages": 5}))
-    outcome = new_session().run(assembly, frames=3)
-    assert len(outcome.predictions) == 3
-    assert outcome.install_began <= outcome.run_began <= outcome.predictions[0]
-    assert capfd.readouterr().out.count(f"{TOPIC}: {CAT}") == 3
+    for message in (_message("feedback/message/status", b"{}"), _message(), _message()):
+        opened.receive(message)
+    opened.await_predictions(2)
+    opened._progress.say_counts()
+    shown = capfd.readouterr().out
+    assert shown.count(f"{TOPIC}: cat 93% [0.10 0.20 0.30 0.40]") == 2
+    assert "feedback/message/status: 1 message\n" in shown
 
 
-def test_environment_of_the_user_does_not_reach_the_component(
-    tmp_path: Path, new_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
+def test_failed_deployment_is_an_error_with_the_end_of_the_log(
+    opened: Session, tmp_path: Path
 ) -> None:
-    """The component's own script asserts it; here is what it must not see."""
-    monkeypatch.setenv("PYTHONPATH", "/nonsense")
-    monkeypatch.setenv("VIRTUAL_ENV", "/nonsense")
-    assembly = Assembly.load(write_assembly(tmp_path / "cdk.out"))
-    assert new_session().run(assembly, frames=1).predictions
-
-
-def test_broken_component_is_an_error_with_the_end_of_its_log(
-    tmp_path: Path, new_session: Callable[[], Session]
-) -> None:
-    install = "echo model is damaged >&2; exit 4"
-    assembly = Assembly.load(write_assembly(tmp_path / "cdk.out", install=install))
+    log = tmp_path / "component.log"
+    log.write_text("one\nmodel is damaged\n")
+    opened._log = lambda: log
+    _put(opened, Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE: a is broken"))
     with pytest.raises(RunError) as caught:
-        new_session().run(assembly, frames=1)
-    log = tmp_path / "core" / "logs" / f"{COMPONENT}.log"
-    assert f"{COMPONENT} is broken: install ended with exit code 4" in str(caught.value)
-    assert str(log) in str(caught.value)
+        opened.await_predictions(1)
+    assert "FAILED_ROLLBACK_COMPLETE: a is broken" in str(caught.value)
     assert str(caught.value).endswith("model is damaged")
 
 
-def test_component_that_ends_early_is_an_error(
-    tmp_path: Path, new_session: Callable[[], Session]
+def test_component_that_ends_is_an_error(opened: Session) -> None:
+    _put(opened, StateChange("com.A", State.FINISHED, time.monotonic()))
+    with pytest.raises(RunError, match=r"com\.A has ended"):
+        opened.await_predictions(1)
+
+
+def test_core_that_predicts_nothing_is_an_error(
+    opened: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    merge = {"messages": 2, "sleep": 0}
-    assembly = Assembly.load(write_assembly(tmp_path / "cdk.out", merge=merge))
-    with pytest.raises(RunError, match=f"{COMPONENT} is finished"):
-        new_session().run(assembly, frames=3)
-
-
-def test_component_that_predicts_nothing_is_an_error(
-    tmp_path: Path, new_session: Callable[[], Session], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "PREDICTION_SECONDS", 0.3)
-    assembly = Assembly.load(write_assembly(tmp_path / "cdk.out", run="sleep 60"))
-    with pytest.raises(RunError, match=r"no prediction within 0\.3 s"):
-        new_session().run(assembly, frames=1)
-
-
-def test_interrupted_session_leaves_no_process(
-    tmp_path: Path, new_session: Callable[[], Session], interrupts: Interrupts
-) -> None:
-    pid_file = tmp_path / "pid"
-    assembly = Assembly.load(
-        write_assembly(tmp_path / "cdk.out", install=f"echo $$ > {pid_file}; exec sleep 60")
-    )
-
-    def interrupt() -> None:
-        eventually(lambda: pid_file.exists() and pid_file.read_text())
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    with interrupts:
-        threading.Thread(target=interrupt).start()
-        with pytest.raises(Interrupted, match="SIGTERM") as caught:
-            new_session().run(assembly, frames=1)
-    assert caught.value.exit_code == 143
-    assert not is_running(int(pid_file.read_text()))
-
-
-def test_two_cores_cannot_share_a_folder(
-    tmp_path: Path, new_session: Callable[[], Session]
-) -> None:
-    pid_file = tmp_path / "pid"
-    assembly = Assembly.load(
-        write_assembly(tmp_path / "cdk.out", install=f"echo $$ > {pid_file}; sleep 1; exit 1")
-    )
-    errors: list[Exception] = []
-
-    def first() -> None:
-        try:
-            new_session().run(assembly, frames=1)
-        except RunError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=first)
-    thread.start()
-    eventually(pid_file.exists)
-    with pytest.raises(CoreBusyError):
-        new_session().run(assembly, frames=1)
-    thread.join()
-    assert errors
+    monkeypatch.setattr(session, "PREDICTION_SECONDS", 0.2)
+    _put(opened, StateChange("com.A", State.RUNNING, time.monotonic()))
+    with pytest.raises(RunError, match=r"no prediction within 0\.2 s"):
+        opened.await_predictions(1)
 
 
 class TestCommand:
-    """``python -m local_core run`` with a synthesis that is there already."""
+    """``python -m local_core run`` up to the cloud."""
 
     @pytest.fixture
-    def invoke(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> Callable[..., tuple[Result, list[Target]]]:
+    def invoke(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Target]:
         targets: list[Target] = []
-        folder = tmp_path / "cdk.out"
+        monkeypatch.setattr(
+            run.Run, "carry_out", lambda whole, chosen, frames: targets.extend(chosen)
+        )
+        (tmp_path / "Demo").mkdir()
 
-        class Done:
-            def __init__(self, target: Target) -> None:
-                targets.append(target)
-
-            def wait(self, _: Interrupts) -> Path:
-                return folder
-
-            def __enter__(self) -> Done:
-                return self
-
-            def __exit__(self, *_: object) -> None:
-                return
-
-        def call(*arguments: str, **assembly: str) -> tuple[Result, list[Target]]:
-            write_assembly(folder, merge={"messages": 9}, **assembly)
-            monkeypatch.setattr(run, "Synthesis", Done)
-            monkeypatch.setattr(run, "STATE", tmp_path / "state")
-            model = tmp_path / "Demo"
-            model.mkdir()
-            base = ["run", "--model", str(model), "--profile", "any"]
-            monkeypatch.setattr(names, "prediction_topic", lambda _: TOPIC)
-            return CliRunner().invoke(main, [*base, *arguments]), targets
+        def call(*arguments: str) -> Target:
+            base = ["run", "--model", str(tmp_path / "Demo"), "--profile", "any"]
+            result = CliRunner().invoke(main, [*base, *arguments])
+            assert result.exit_code == 0, result.output
+            return targets[-1]
 
         return call
 
-    def test_success(self, invoke: Callable[..., tuple[Result, list[Target]]]) -> None:
-        result, (target,) = invoke("--frames", "2", "--message-format", "envelope")
-        assert result.exit_code == 0, result.output
-        assert result.output.count(CAT) == 2
-        assert "first prediction" in result.output
-        assert target.context()["coreName"] == "Demo-Demo"
-        assert target.context()["imageSource"] == "static"
-        assert target.context()["messageFormat"] == "envelope"
-
-    def test_failure(self, invoke: Callable[..., tuple[Result, list[Target]]]) -> None:
-        result, _ = invoke(install="echo no wheels; exit 1")
-        assert result.exit_code == 1
-        assert "Error: com.Demo is broken" in result.output
-        assert "no wheels" in result.output
+    def test_options_become_the_context(self, invoke: Callable[..., Target]) -> None:
+        target = invoke("--message-format", "envelope", "--greengrass-version", "1")
+        context = target.context(certificate_id="c" * 64, model_uri="s3://b/k.tar.gz")
+        assert context["coreName"] == "Demo-Demo"
+        assert context["certificateId"] == "c" * 64
+        assert context["modelS3Uri"] == "s3://b/k.tar.gz"
+        assert context["imageSource"] == "static"
+        assert context["messageFormat"] == "envelope"
+        assert context["greengrassVersion"] == "1"
 
     def test_images_are_made_absolute(
-        self, invoke: Callable[..., tuple[Result, list[Target]]], monkeypatch: pytest.MonkeyPatch
+        self, invoke: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(REPOSITORY)
-        _, (target,) = invoke("--frames", "1", "--images", "tests/*")
-        assert target.image_source == str(REPOSITORY / "tests" / "*")
+        assert invoke("--images", "tests/*").image_source == str(REPOSITORY / "tests" / "*")
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -205,12 +141,26 @@ class TestCommand:
             (["--model", "x"], "--model needs a --profile"),
             (["--model", "/nowhere", "--profile", "x"], "--model /nowhere: there is no such"),
             (["--frames", "0"], "--frames"),
+            (["--greengrass-version", "3"], "--greengrass-version"),
         ],
     )
     def test_wrong_options(self, arguments: list[str], message: str) -> None:
         result = CliRunner().invoke(main, ["run", *arguments])
         assert result.exit_code == 2
         assert message in result.output
+
+
+def test_folder_becomes_an_archive_and_an_archive_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_core.site._ARCHIVES", tmp_path)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "compiled.json").write_text("{}")
+    archive = model_archive(tmp_path / "model")
+    assert archive.name == "model.tar.gz"
+    before = archive.stat().st_mtime_ns
+    assert model_archive(tmp_path / "model").stat().st_mtime_ns == before
+    assert model_archive(archive) == archive
 
 
 def test_help_imports_no_command() -> None:
@@ -227,6 +177,12 @@ def test_help_imports_no_command() -> None:
     assert "run" in result.stdout
     assert "infer" in result.stdout
     assert time.monotonic() - began < 5
+
+
+def test_summary_has_a_line_a_model() -> None:
+    text = summary([RunTimes("a-model", 7.64, 1.0, 4, 0.6, 8)])
+    words = "a-model 7.6 s 1.0 s 4 in 0.6 s 8"
+    assert text.splitlines()[1].split() == words.split()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,59 @@
+"""Brings objects onto a core by links that are signed, as the cloud hands them out."""
+
+from __future__ import annotations
+
+import shutil
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..nucleus.artifacts import ArtifactError
+
+_SECONDS = 60.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def download(link: str, destination: Path) -> None:
+    """Write what is behind ``link`` to a file, which appears when it is whole.
+
+    Raises:
+        OSError: if it cannot be had.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f".{destination.name}.part")
+    with _OPENER.open(link, timeout=_SECONDS) as source, partial.open("wb") as sink:
+        shutil.copyfileobj(source, sink)
+    partial.replace(destination)
+
+
+class ComponentArtifacts:
+    """Fetches artifacts of component versions; ``client`` is one of greengrassv2.
+
+    https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetComponentVersionArtifact.html
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._owners: Mapping[str, str] = {}
+
+    def use(self, client: Any, owners: Mapping[str, str]) -> None:
+        """Fetch with ``client``; ``owners`` are the ARNs of component versions by artifact URI."""
+        self._client, self._owners = client, owners
+
+    def fetch(self, uri: str, destination: Path) -> bool:
+        """Make ``destination`` the content of ``uri``.
+
+        Raises:
+            ArtifactError: if it cannot be fetched.
+        """
+        owner = self._owners.get(uri)
+        if owner is None:
+            raise ArtifactError(f"{uri} belongs to no component of the deployment")
+        name = uri.partition("://")[2]
+        try:
+            reply = self._client.get_component_version_artifact(arn=owner, artifactName=name)
+            download(reply["preSignedUrl"], destination)
+        except Exception as error:  # botocore's are many, and urllib's are others
+            raise ArtifactError(f"{uri} cannot be fetched: {error}") from error
+        return True

@@ -1,0 +1,264 @@
+"""A device's connection to AWS IoT's broker: mutual TLS, kept up for as long as the device runs.
+
+By paho-mqtt, which the tests use too: it is plain Python, says for each message when the broker
+acknowledged it, and leaves the reconnecting to us, with a pause that is capped and random.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ..ipc.router import Deliver, Unsubscribe
+from ..ipc.topics import filter_matches
+from .setup import Address
+
+ACKNOWLEDGED_SECONDS = 10.0
+"""How long a publisher waits for the broker's acknowledgement."""
+
+_KEEP_ALIVE_SECONDS = 60
+_CONNECT_SECONDS = 10.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
+_log = logging.getLogger(__name__)
+
+
+def tls_context(certificate: Path, private_key: Path, root_ca: Path) -> ssl.SSLContext:
+    """Return the device's side of mutual TLS."""
+    context = ssl.create_default_context(cafile=str(root_ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, private_key)
+    return context
+
+
+class MqttConnection:
+    """A context that stays connected; subscriptions are made again after each interruption.
+
+    What cannot be sent is an error at once: whoever publishes keeps it and tries again, as
+    components of nucleus lite must.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        client_id: str,
+        tls: ssl.SSLContext,
+        *,
+        on_change: Callable[[bool], None] = lambda connected: None,
+    ) -> None:
+        self.fault: str | None = None
+        """Why the last attempt to connect failed; None while connected."""
+        self._address = address
+        self._client_id = client_id
+        self._tls = tls
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._client: paho.Client | None = None
+        self._awaited: dict[int, Future[None]] = {}
+        self._renewed: set[int] = set()
+        self._subscriptions: dict[object, tuple[str, int, Deliver]] = {}
+        self._connected = threading.Event()
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="mqtt", daemon=True)
+
+    def __enter__(self) -> MqttConnection:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stopping.set()
+        self._ended.set()
+        self._thread.join()
+
+    def wait_until_connected(self, seconds: float) -> bool:
+        """Return whether the connection is up, after waiting for it."""
+        return self._connected.wait(seconds)
+
+    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+        """Send a message; with QoS 1 return when the broker has it.
+
+        Raises:
+            ConnectionError: if it could not be sent, or was not acknowledged in time.
+        """
+        info = self._online().publish(topic, payload, qos)
+        if info.rc != paho.MQTT_ERR_SUCCESS:
+            raise ConnectionError(paho.error_string(info.rc))
+        if qos > 0:
+            self._await(info.mid)
+
+    def subscribe_to_cloud(self, topic_filter: str, qos: int, deliver: Deliver) -> Unsubscribe:
+        """Call ``deliver`` for each message that matches; return how to end that.
+
+        Raises:
+            ConnectionError: if the broker is not connected, or refuses.
+        """
+        key = object()
+        client = self._online()
+        with self._lock:
+            self._subscriptions[key] = (topic_filter, qos, deliver)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions.pop(key, None)
+                still_wanted = any(f == topic_filter for f, _, _ in self._subscriptions.values())
+                client = self._client
+            if client is not None and not still_wanted:
+                client.unsubscribe(topic_filter)
+
+        try:
+            result, mid = client.subscribe(topic_filter, qos)
+            if result != paho.MQTT_ERR_SUCCESS or mid is None:
+                raise ConnectionError(paho.error_string(result))
+            self._await(mid)
+        except ConnectionError:
+            unsubscribe()
+            raise
+        return unsubscribe
+
+    def _online(self) -> paho.Client:
+        client = self._client
+        if client is None or not self._connected.is_set():
+            raise ConnectionError(f"the broker is not connected ({self.fault})")
+        return client
+
+    def _await(self, mid: int) -> None:
+        """Return when the broker acknowledges; it may have done so already."""
+        acknowledged = self._acknowledgement(mid)
+        try:
+            acknowledged.result(ACKNOWLEDGED_SECONDS)
+        except FutureTimeoutError:
+            raise ConnectionError("the broker did not acknowledge it in time") from None
+        finally:
+            with self._lock:
+                self._awaited.pop(mid, None)
+
+    def _acknowledgement(self, mid: int) -> Future[None]:
+        """Return the future of a packet's acknowledgement, whoever asks first."""
+        with self._lock:
+            if not self._connected.is_set():
+                raise ConnectionError("the connection broke")
+            return self._awaited.setdefault(mid, Future())
+
+    def _live(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set():
+            if self._connect_once():
+                pause = _FIRST_PAUSE
+            if not self._stopping.is_set():
+                _log.warning("%s: not connected: %s", self._client_id, self.fault)
+            # Random, so that a fleet does not come back to a broker all at once.
+            self._stopping.wait(random.uniform(pause / 2, pause))
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _connect_once(self) -> bool:
+        """Connect, and stay as long as it lasts; return whether the broker took us."""
+        client = self._new_client()
+        self._ended.clear()
+        if self._stopping.is_set():
+            return False
+        try:
+            client.connect(self._address.host, self._address.port, _KEEP_ALIVE_SECONDS)
+        except OSError as error:
+            self.fault = str(error) or type(error).__name__
+            return False
+        client.loop_start()
+        try:
+            # A broker that accepts the TCP connection and then says nothing is not waited for.
+            if not self._ended.wait(_CONNECT_SECONDS) and self._connected.is_set():
+                self._ended.wait()
+            was_connected = self._connected.is_set()
+        finally:
+            self._leave(client)
+        return was_connected
+
+    def _leave(self, client: paho.Client) -> None:
+        with contextlib.suppress(OSError):
+            client.disconnect()
+        client.loop_stop()
+        with self._lock:
+            was_connected = self._connected.is_set()
+            self._connected.clear()
+            self._client = None
+            waiting, self._awaited = list(self._awaited.values()), {}
+        self._renewed.clear()
+        for acknowledged in waiting:
+            if not acknowledged.done():
+                acknowledged.set_exception(ConnectionError("the connection broke"))
+        if was_connected:
+            self._on_change(False)
+
+    def _new_client(self) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            reconnect_on_failure=False,
+        )
+        client.tls_set_context(self._tls)
+        client.connect_timeout = _CONNECT_SECONDS
+        client.on_connect = self._on_connect
+        client.on_disconnect = lambda c, u, f, reason, p: self._end(str(reason))
+        client.on_publish = lambda c, u, mid, reason, p: self._acknowledge(mid, reason.is_failure)
+        client.on_subscribe = lambda c, u, mid, reasons, p: self._acknowledge(
+            mid, any(reason.is_failure for reason in reasons)
+        )
+        client.on_message = lambda c, u, message: self._deliver(message.topic, message.payload)
+        return client
+
+    def _on_connect(
+        self, client: paho.Client, data: object, flags: object, reason: object, properties: object
+    ) -> None:
+        if getattr(reason, "is_failure", True):
+            self._end(f"the broker refused: {reason}")
+            return
+        with self._lock:
+            self.fault = None
+            self._client = client
+            wanted = _once(self._subscriptions.values())
+            self._connected.set()
+        for topic_filter, qos in wanted:
+            _, mid = client.subscribe(topic_filter, qos)
+            if mid is not None:
+                self._renewed.add(mid)
+        self._on_change(True)
+
+    def _end(self, why: str) -> None:
+        self.fault = why
+        self._ended.set()
+
+    def _acknowledge(self, mid: int, failed: bool) -> None:
+        """Note the broker's answer.
+
+        paho holds a lock of its own here, so that no call to it may be made under ours.
+        """
+        if mid in self._renewed:
+            self._renewed.discard(mid)
+            return
+        with contextlib.suppress(ConnectionError):
+            acknowledged = self._acknowledgement(mid)
+            if failed:
+                acknowledged.set_exception(ConnectionError("the broker refused it"))
+            else:
+                acknowledged.set_result(None)
+
+    def _deliver(self, topic: str, payload: bytes) -> None:
+        with self._lock:
+            wanted = [d for f, _, d in self._subscriptions.values() if filter_matches(f, topic)]
+        for deliver in wanted:
+            deliver(topic, payload)
+
+
+def _once(subscriptions: Iterable[tuple[str, int, Deliver]]) -> Iterable[tuple[str, int]]:
+    highest: dict[str, int] = {}
+    for topic_filter, qos, _ in subscriptions:
+        highest[topic_filter] = max(qos, highest.get(topic_filter, 0))
+    return highest.items()

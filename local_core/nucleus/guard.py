@@ -1,0 +1,70 @@
+"""Ends process groups whose owner was killed without the time to end them itself.
+
+A small process of its own holds the other end of a pipe. The pipe closes when the owner ends,
+however that happens, SIGKILL included; what is still noted then is killed. PR_SET_PDEATHSIG would
+reach only the first process of a group, and only if the thread that started it lives on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from typing import IO
+
+_PROGRAM = """
+import os, signal, sys
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+"""
+
+
+class GroupGuard:
+    """Kills the groups that were added and not removed when this process ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pipe: IO[str] | None = None
+
+    def add(self, group: int) -> None:
+        """Guard a process group; the guard itself is started by the first one."""
+        with self._lock:
+            if self._pipe is None:
+                self._pipe = self._start()
+            self._say(f"+{group}")
+
+    def remove(self, group: int) -> None:
+        """Forget a group that has ended."""
+        with self._lock:
+            self._say(f"-{group}")
+
+    def _say(self, line: str) -> None:
+        if self._pipe is not None:
+            with contextlib.suppress(OSError):  # somebody ended the guard: nothing to tell it
+                self._pipe.write(line + "\n")
+                self._pipe.flush()
+
+    @staticmethod
+    def _start() -> IO[str] | None:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        return process.stdin
+
+
+GUARD = GroupGuard()
+"""The one of this process: a group's number means the same to everyone in it."""

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_core.device.setup import (
+    Address,
+    SetupError,
+    read_v1_configuration,
+    read_v2_configuration,
+    write_v1_configuration,
+    write_v2_configuration,
+)
+from stacks.nucleus_configuration import NucleusConfiguration
+from stacks.v1.group_outputs import core_configuration
+from tests.device.conftest import Device
+
+
+def _v2_output() -> str:
+    made = NucleusConfiguration("Demo_Core", "Alias", "eu-west-1", "127.0.0.1:1883", "cred.aws")
+    return json.dumps({"classic": made.classic(), "lite": made.lite()})
+
+
+def _v1_output(**changes: Any) -> str:
+    thing = "arn:aws:iot:eu-west-1:123456789012:thing/Demo_Core"
+    document = core_configuration(thing_arn=thing, iot_host="data.aws", greengrass_host="gg.aws")
+    return json.dumps({**document, **changes})
+
+
+def test_v2_core_reads_what_the_stack_wrote(tmp_path: Path) -> None:
+    file = write_v2_configuration(_v2_output(), tmp_path)
+    found = read_v2_configuration(file)
+    assert file == tmp_path / "config.yaml"
+    assert found.root == tmp_path
+    assert (found.thing_name, found.role_alias, found.region) == ("Demo_Core", "Alias", "eu-west-1")
+    assert found.broker == Address("127.0.0.1", 1883)
+    assert found.credential_provider == Address("cred.aws", 443)
+    assert found.private_key == tmp_path / "private.pem.key"
+    assert found.root_ca == tmp_path / "AmazonRootCA1.pem"
+    assert "/greengrass/v2" not in file.read_text()
+
+
+def test_v1_core_reads_what_the_stack_wrote_without_placeholders(tmp_path: Path) -> None:
+    file = write_v1_configuration(_v1_output(), tmp_path)
+    found = read_v1_configuration(file)
+    assert "_HERE" not in file.read_text()
+    assert (found.thing_name, found.region, found.root) == ("Demo_Core", "eu-west-1", tmp_path)
+    assert found.broker == Address("data.aws", 443)
+    assert found.certificate == tmp_path / "device.pem.crt"
+    assert found.private_key == tmp_path / "private.pem.key"
+
+
+def test_output_of_the_other_generation_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no classic: is it of the other generation"):
+        write_v2_configuration(_v1_output(), tmp_path)
+    with pytest.raises(SetupError, match="no coreThing: is it of the other generation"):
+        write_v1_configuration(_v2_output(), tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "nonsense"])
+def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SetupError, match="GreengrassConfig is not"):
+        write_v2_configuration(text, tmp_path)
+
+
+def test_missing_parts_are_named(tmp_path: Path) -> None:
+    file = write_v1_configuration(_v1_output(crypto={}), tmp_path)
+    with pytest.raises(SetupError, match=r"config\.json has no usable principals"):
+        read_v1_configuration(file)
+    (tmp_path / "config.yaml").write_text("{}")
+    with pytest.raises(SetupError, match=r"config\.yaml has no usable system"):
+        read_v2_configuration(tmp_path / "config.yaml")
+
+
+def test_key_is_the_owners_alone(device: Device) -> None:
+    assert stat.S_IMODE(device.certificate.private_key.stat().st_mode) == 0o600
+    assert "PRIVATE KEY" in device.certificate.private_key.read_text()
+    assert device.certificate.arn.endswith(device.certificate.id)

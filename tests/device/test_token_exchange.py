@@ -1,0 +1,121 @@
+"""Credentials for the certificate, and boto3's unmodified client of the token exchange."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local_core.device.credentials import CredentialProvider, Credentials, CredentialsError
+from local_core.device.mqtt import tls_context
+from local_core.device.setup import Address
+from local_core.device.surroundings import component_surroundings
+from local_core.device.token_exchange import TokenExchange
+from tests.device.conftest import THING, Device
+
+_CALL = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
+
+
+@pytest.fixture(scope="module")
+def provider(device: Device) -> CredentialProvider:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "credentials.iot.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = device.cloud.client("iam").create_role(
+        RoleName="Demo", AssumeRolePolicyDocument=document
+    )
+    device.cloud.client("iot").create_role_alias(roleAlias="DemoAlias", roleArn=role["Role"]["Arn"])
+    return _provider(device, "DemoAlias")
+
+
+def _provider(device: Device, alias: str, **options: Any) -> CredentialProvider:
+    made = device.certificate
+    tls = tls_context(made.certificate, made.private_key, made.root_ca)
+    address = Address.parse(device.cloud.credential_endpoint, 443)
+    return CredentialProvider(address, alias, THING, tls, **options)
+
+
+def test_credentials_are_kept_until_shortly_before_their_end(
+    device: Device, provider: CredentialProvider
+) -> None:
+    now = datetime.now(UTC)
+    moment = [now]
+    careful = _provider(device, "DemoAlias", now=lambda: moment[0])
+    first = careful.get()
+    moment[0] = first.expiration - timedelta(minutes=6)
+    assert careful.get() is first
+    moment[0] = first.expiration - timedelta(minutes=4)
+    assert careful.get() is not first
+
+
+def test_role_alias_that_the_certificate_may_not_use_is_refused(device: Device) -> None:
+    with pytest.raises(CredentialsError, match="the credential provider refuses"):
+        _provider(device, "Another").get()
+
+
+def test_boto3_finds_the_credentials(device: Device, provider: CredentialProvider) -> None:
+    with TokenExchange(provider) as exchange:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            **component_surroundings(device.cloud.endpoint),
+            **exchange.environment("com.A"),
+        }
+        output = subprocess.check_output([sys.executable, "-c", _CALL], env=environment, text=True)
+    assert "assumed-role/Demo" in output
+
+
+def test_only_the_token_of_the_component_counts(provider: CredentialProvider) -> None:
+    with TokenExchange(provider) as exchange:
+        old = exchange.environment("com.A")["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+        environment = exchange.environment("com.A")
+        link = environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        token = environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+        assert _get(link, token)[0] == 200
+        assert _get(link, old)[0] == 403
+        assert _get(link, "")[0] == 403
+        assert _get(link + "x", token)[0] == 404
+
+
+def test_refused_credentials_are_an_error_to_the_component(device: Device) -> None:
+    with TokenExchange(_provider(device, "Another")) as exchange:
+        environment = exchange.environment("com.A")
+        status, body = _get(
+            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"],
+        )
+    assert status == 500
+    assert "refuses" in body["message"]
+
+
+def test_users_own_settings_and_proxy_do_not_reach_the_component() -> None:
+    found = component_surroundings("http://127.0.0.1:1", {"NO_PROXY": "pypi.example"})
+    assert found["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert found["NO_PROXY"] == "pypi.example,127.0.0.1,localhost"
+    assert found["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:1"
+
+
+def test_answer_without_credentials_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Credentials.parse({})
+
+
+def _get(link: str, token: str) -> tuple[int, Any]:
+    request = urllib.request.Request(link, headers={"Authorization": token})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=10) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)

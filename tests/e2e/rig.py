@@ -1,0 +1,181 @@
+"""One core on the whole path: certificate, model, ``cdk deploy``, set-up, and the device itself."""
+
+from __future__ import annotations
+
+import io
+import json
+import queue
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from inference import names
+from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
+from local_core.device.setup import (
+    read_v1_configuration,
+    read_v2_configuration,
+    write_v1_configuration,
+    write_v2_configuration,
+)
+from local_core.device.v1 import V1Device
+from local_core.device.v2 import V2Device
+from local_core.device.watcher import Received, Watcher
+from local_core.site import MODEL_BUCKET, Prepared, Site
+from local_core.synthesis import Target
+from models import store
+
+MODEL = "efficientnet-lite0-imagenet"
+SEED = 7
+SECONDS = 60.0
+T = TypeVar("T")
+
+
+def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
+    """Return the first true result of ``check``; fail if there is none in time."""
+    end = time.monotonic() + seconds
+    while not (result := check()):
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+    return result
+
+
+def target(generation: int) -> Target:
+    """Return a core that predicts the four photographs, two to five a second."""
+    return Target(
+        f"E2E-V{generation}", store.unpacked(MODEL), MODEL, "static", "list", 0.2, generation
+    )
+
+
+@dataclass
+class Rig:
+    """A core of one generation, and who listens to it."""
+
+    site: Site
+    watcher: Watcher
+    prepared: Prepared
+
+    def __post_init__(self) -> None:
+        self.outputs: Mapping[str, str] = {}
+        self.device: V1Device | V2Device | None = None
+        self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._earlier = len(self.watcher.on(FEEDBACK_STATUS_TOPIC))
+        """Statuses of another core, which do not say whose they are."""
+
+    @property
+    def generation(self) -> int:
+        return self.prepared.target.greengrass_version
+
+    @property
+    def thing(self) -> str:
+        return f"{self.prepared.target.core_name}_Core"
+
+    @property
+    def prediction_topic(self) -> str:
+        return names.prediction_topic(self.prepared.target.core_name)
+
+    @property
+    def context(self) -> dict[str, str]:
+        return dict(self.prepared.context)
+
+    def client(self, service: str) -> Any:
+        return self.site.cloud.client(service)
+
+    def deploy(self, **changes: str) -> None:
+        """Run ``cdk deploy`` with the user's context, and the group's command in V1."""
+        deployer = self.site.deployer()
+        deployer.deploy({**self.context, **changes})
+        self.outputs = deployer.outputs(self.prepared.stack)
+        if self.generation == 1:
+            self.site.deploy_group(self.outputs)
+
+    def start(self) -> None:
+        """Set the core up from the stack's output, and start it."""
+        config, root = self.outputs["GreengrassConfig"], self.prepared.root
+        endpoint = self.site.cloud.endpoint
+
+        def on_verdict(status: str, reason: str) -> None:
+            self.verdicts.put((status, reason))
+
+        if self.generation == 1:
+            configuration = read_v1_configuration(write_v1_configuration(config, root))
+            self.device = V1Device(
+                configuration, endpoint=endpoint, on_verdict=on_verdict, seed=SEED
+            )
+        else:
+            configuration = read_v2_configuration(write_v2_configuration(config, root))
+            self.device = V2Device(
+                configuration,
+                endpoint=endpoint,
+                on_verdict=on_verdict,
+                environment={"FEEDBACK_SEED": str(SEED)},
+                settle=2.0,
+            )
+        self.device.__enter__()
+
+    def stop(self) -> None:
+        device, self.device = self.device, None
+        if device is not None:
+            device.__exit__(None, None, None)
+
+    def verdict(self) -> tuple[str, str]:
+        """Return the next one, or fail with the core's log."""
+        try:
+            return self.verdicts.get(timeout=SECONDS)
+        except queue.Empty:
+            raise AssertionError(f"no verdict; the core's log: {self.log()}") from None
+
+    def log(self) -> str:
+        logs = [*self.prepared.root.glob("logs/*.log"), *self.prepared.root.rglob("user/**/*.log")]
+        return "\n".join(log.read_text()[-3_000:] for log in logs)
+
+    def next_predictions(self, number: int = 4) -> list[list[dict[str, Any]]]:
+        """Return those of the next frames that arrive from now on."""
+        before = len(self.watcher.on(self.prediction_topic))
+        try:
+            found = eventually(lambda: self._from(before, number), 30)
+        except AssertionError:
+            raise AssertionError(f"no predictions; the core's log: {self.log()}") from None
+        return [json.loads(message.payload) for message in found]
+
+    def is_silent(self, topic: str, seconds: float = 2.0) -> bool:
+        before = len(self.watcher.on(topic))
+        time.sleep(seconds)
+        return len(self.watcher.on(topic)) == before
+
+    def feedback(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return this core's messages of samples, and its statuses."""
+        bucket = self.outputs["FeedbackBucket"]
+        samples = [_json(message) for message in self.watcher.on(FEEDBACK_PREDICTION_TOPIC)]
+        ours = [one for one in samples if one["source-ref"].startswith(f"s3://{bucket}/")]
+        statuses = self.watcher.on(FEEDBACK_STATUS_TOPIC)[self._earlier :]
+        return ours, [_json(message) for message in statuses]
+
+    def upload_bad_model(self) -> str:
+        """Return the URI of an archive in which there is no model."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w:gz") as opened:
+            opened.addfile(tarfile.TarInfo("compiled.params"))
+        body = archive.getvalue() if self.generation == 2 else b"not an archive"
+        self.client("s3").put_object(Bucket=MODEL_BUCKET, Key="bad/model.tar.gz", Body=body)
+        return f"s3://{MODEL_BUCKET}/bad/model.tar.gz"
+
+    def _from(self, start: int, number: int) -> list[Received]:
+        found = self.watcher.on(self.prediction_topic)[start:]
+        return found[:number] if len(found) >= number else []
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return the content of every file, but for what Python caches."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def _json(message: Received) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(message.payload)
+    return content

@@ -1,0 +1,155 @@
+"""A V1 core, from ``cdk deploy`` by the real CLI to ``cdk destroy``.
+
+The tests follow on each other, each on what the one before has left.
+Every AWS::Greengrass type of the group and its definitions is served by our own handlers, every
+other type by ministack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from inference.names import FEEDBACK_STATUS_TOPIC
+from tests.e2e.expected import chosen
+from tests.e2e.rig import SEED, Rig, files_below
+
+GENERATION = 1
+
+
+def test_group_deployed_by_our_handlers_of_all_greengrass_types(rig: Rig) -> None:
+    rig.deploy()
+    rig.start()
+    lists = rig.next_predictions(8)
+    assert rig.verdict() == ("Success", "")
+    assert {one["prediction"].split()[1] for found in lists for one in found} >= {
+        "tripod",
+        "espresso",
+    }
+    assert _status(rig) == "Success"
+
+
+def test_function_that_runs_is_the_asset_of_the_template_byte_for_byte(rig: Rig) -> None:
+    assembly = rig.site.cloud.data / "cdk.out"
+    template = (assembly / f"{rig.prepared.stack}.template.json").read_text()
+    (code,) = [
+        folder
+        for folder in assembly.glob("asset.*")
+        if (folder / "lambda_function.py").exists() and folder.name[6:] in template
+    ]
+    (unpacked,) = [
+        path.parent for path in rig.prepared.root.glob("ggc/deployment/lambda/*/lambda_function.py")
+    ]
+    assert files_below(unpacked) == files_below(code)
+
+
+def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None:
+    rig.stop()
+    samples, statuses = rig.feedback()
+    frames, rest = divmod(len(statuses), 3)
+    assert rest == 0
+    assert frames - len(rig.watcher.on(rig.prediction_topic)) in (0, 1)
+    assert Counter(one["config-id"] for one in samples) == chosen(frames, Random(SEED))
+    keys = {one["source-ref"].split("/", 3)[3] for one in samples}
+    assert sorted(keys) == sorted(rig.site.samples(rig.outputs["FeedbackBucket"]))
+    told = [one["response"]["s3_response"]["key"] for one in statuses if _succeeded(one)]
+    assert sorted(told) == sorted(keys)
+
+
+def test_core_that_was_stopped_carries_on_with_its_group(rig: Rig) -> None:
+    rig.start()
+    assert rig.next_predictions()
+    assert rig.verdict()[0] == "Success"
+
+
+def test_threshold_is_changed_by_deploying_again(rig: Rig) -> None:
+    assert min(_scores(rig.next_predictions())) < 0.9
+    rig.deploy(confidenceThreshold="0.9")
+    assert rig.verdict()[0] == "Success"
+    assert min(_scores(rig.next_predictions())) >= 0.9
+
+
+def test_removed_subscription_stops_exactly_its_topic(rig: Rig) -> None:
+    _deploy_without(rig, rig.prediction_topic)
+    assert rig.verdict()[0] == "Success"
+    assert rig.is_silent(rig.prediction_topic)
+    assert not rig.is_silent(FEEDBACK_STATUS_TOPIC)
+    router = rig.prepared.root / "ggc" / "var" / "log" / "system" / "router.log"
+    assert "no subscription from DlrInference" in router.read_text()
+    assert f"on {rig.prediction_topic}: the message is dropped" in router.read_text()
+    rig.site.deploy_group(rig.outputs)
+    assert rig.verdict()[0] == "Success"
+    assert rig.next_predictions()
+
+
+def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(rig: Rig) -> None:
+    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
+    status, reason = rig.verdict()
+    assert status == "Failure"
+    assert "s3://greengrass-models/bad/model.tar.gz" in reason
+    assert min(_scores(rig.next_predictions())) >= 0.9
+    assert _status(rig) == "Failure"
+
+
+def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
+    rig.site.deployer().destroy(rig.context)
+    assert rig.verdict() == ("Success", "")
+    assert rig.is_silent(FEEDBACK_STATUS_TOPIC)
+    rig.stop()
+    with pytest.raises(ClientError, match="does not exist"):
+        rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
+    greengrass = rig.client("greengrass")
+    assert greengrass.list_groups()["Groups"] == []
+    for kind in ("core", "function", "resource", "subscription", "connector", "logger"):
+        assert getattr(greengrass, f"list_{kind}_definitions")()["Definitions"] == []
+    things = rig.client("iot").list_things()["things"]
+    assert rig.thing not in [thing["thingName"] for thing in things]
+    assert rig.site.samples(rig.outputs["FeedbackBucket"])
+
+
+def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:
+    return [float(one["confidence"]) for found in lists for one in found]
+
+
+def _succeeded(status: dict[str, Any]) -> bool:
+    return bool(status["response"]["status"] == "success")
+
+
+def _group(rig: Rig) -> dict[str, Any]:
+    group = rig.client("greengrass").get_group(GroupId=rig.outputs["GreengrassGroupID"])
+    return dict(group)
+
+
+def _status(rig: Rig) -> str:
+    client, group = rig.client("greengrass"), rig.outputs["GreengrassGroupID"]
+    latest = client.list_deployments(GroupId=group)["Deployments"][0]["DeploymentId"]
+    reply = client.get_deployment_status(GroupId=group, DeploymentId=latest)
+    return str(reply["DeploymentStatus"])
+
+
+def _deploy_without(rig: Rig, subject: str) -> None:
+    """Deploy the group's last version, less the subscription to a subject."""
+    client, group = rig.client("greengrass"), _group(rig)
+    request = json.loads(rig.outputs["CommandToDeployGroup"].split("'")[1])
+    version = client.get_group_version(
+        GroupId=group["Id"], GroupVersionId=request["GroupVersionId"]
+    )["Definition"]
+    *_, identity, _, number = version["SubscriptionDefinitionVersionArn"].split("/")
+    old = client.get_subscription_definition_version(
+        SubscriptionDefinitionId=identity, SubscriptionDefinitionVersionId=number
+    )["Definition"]["Subscriptions"]
+    kept = [one for one in old if one["Subject"] != subject]
+    assert len(kept) == len(old) - 1
+    made = client.create_subscription_definition_version(
+        SubscriptionDefinitionId=identity, Subscriptions=kept
+    )
+    changed = {**version, "SubscriptionDefinitionVersionArn": made["Arn"]}
+    number = client.create_group_version(GroupId=group["Id"], **changed)["Version"]
+    client.create_deployment(
+        GroupId=group["Id"], GroupVersionId=number, DeploymentType="NewDeployment"
+    )

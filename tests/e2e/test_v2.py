@@ -1,0 +1,206 @@
+"""A V2 core, from ``cdk deploy`` by the real CLI to ``cdk destroy``.
+
+The tests follow on each other, each on what the one before has left.
+AWS::GreengrassV2::ComponentVersion, AWS::GreengrassV2::Deployment and AWS::IoT::RoleAlias are
+served by our own handlers, every other type by ministack.
+"""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from inference.names import FEEDBACK_STATUS_TOPIC
+from local_core.device.credentials import CredentialProvider, CredentialsError
+from local_core.device.mqtt import MqttConnection, tls_context
+from local_core.device.setup import create_certificate, read_v2_configuration
+from tests.e2e.expected import chosen
+from tests.e2e.rig import SEED, Rig, files_below
+
+GENERATION = 2
+
+
+def test_deployed_by_our_handlers_of_component_version_deployment_and_role_alias(rig: Rig) -> None:
+    rig.deploy()
+    rig.start()
+    lists = rig.next_predictions(8)
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert {one["prediction"].split()[1] for found in lists for one in found} >= {
+        "tripod",
+        "espresso",
+    }
+    assert stat.S_IMODE(rig.prepared.certificate.private_key.stat().st_mode) == 0o600
+
+
+def test_core_has_reported_by_our_greengrassv2_api(rig: Rig) -> None:
+    greengrass = rig.client("greengrassv2")
+    assert greengrass.get_core_device(coreDeviceThingName=rig.thing)["status"] == "HEALTHY"
+    (deployment,) = _effective(rig)
+    assert deployment["coreDeviceExecutionStatus"] == "SUCCEEDED"
+    reply = greengrass.list_installed_components(
+        coreDeviceThingName=rig.thing, topologyFilter="ALL"
+    )
+    states = {c["componentName"]: c["lifecycleState"] for c in reply["installedComponents"]}
+    assert states == {
+        "DlrInference.E2E-V2": "RUNNING",
+        "aws.greengrass.TokenExchangeService": "RUNNING",
+    }
+
+
+def test_component_that_runs_is_the_artifact_of_the_template_byte_for_byte(rig: Rig) -> None:
+    assembly = rig.site.cloud.data / "cdk.out"
+    template = (assembly / f"{rig.prepared.stack}.template.json").read_text()
+    manifest = json.loads((assembly / f"{rig.prepared.stack}.assets.json").read_text())
+    (code,) = [
+        assembly / asset["source"]["path"]
+        for asset in manifest["files"].values()
+        if (assembly / asset["source"]["path"] / "component.py").exists()
+    ]
+    digest = code.name.removeprefix("asset.")
+    assert digest in template
+    (unpacked,) = rig.prepared.root.glob(f"packages/artifacts-unarchived/*/*/{digest}")
+    assert files_below(unpacked) == files_below(code)
+    (archive,) = rig.prepared.root.glob(f"packages/artifacts/*/*/{digest}.zip")
+    assert zipfile.ZipFile(archive).testzip() is None
+    (model,) = rig.prepared.root.glob("packages/artifacts/*/*/*.tar.gz")
+    bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
+    assert model.read_bytes() == rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+
+
+def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None:
+    rig.stop()
+    frames = len(rig.watcher.on(rig.prediction_topic))
+    samples, statuses = rig.feedback()
+    assert Counter(one["config-id"] for one in samples) == chosen(frames, Random(str(SEED)))
+    keys = {one["source-ref"].split("/", 3)[3] for one in samples}
+    assert sorted(keys) == sorted(rig.site.samples(rig.outputs["FeedbackBucket"]))
+    assert len(keys) == len(samples)
+    outcomes = Counter(one["response"]["status"] for one in statuses)
+    assert outcomes == {
+        "success": len(samples),
+        "sample_dropped_by_strategy": 3 * frames - len(samples),
+    }
+    told = {one["response"]["s3_response"]["key"] for one in statuses if _succeeded(one)}
+    assert told == keys
+
+
+def test_core_that_was_stopped_carries_on_with_its_deployment(rig: Rig) -> None:
+    rig.start()
+    assert rig.next_predictions()
+    assert rig.verdict()[0] == "SUCCEEDED"
+
+
+def test_threshold_is_changed_by_deploying_again(rig: Rig) -> None:
+    assert min(_scores(rig.next_predictions())) < 0.9
+    rig.deploy(confidenceThreshold="0.9")
+    assert rig.verdict()[0] == "SUCCEEDED"
+    assert min(_scores(rig.next_predictions())) >= 0.9
+
+
+def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
+    before = _deployments(rig)[0]["deploymentId"]
+    merge = _redeploy(rig, before, without=rig.prediction_topic)
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert rig.is_silent(rig.prediction_topic)
+    assert not rig.is_silent(FEEDBACK_STATUS_TOPIC)
+    assert "UnauthorizedError" in rig.log()
+    assert rig.prediction_topic not in json.dumps(merge)
+    _redeploy(rig, before)
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert rig.next_predictions()
+
+
+def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(rig: Rig) -> None:
+    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
+    status, reason = rig.verdict()
+    assert status == "FAILED"
+    assert reason.startswith("FAILED_ROLLBACK_COMPLETE: DlrInference.E2E-V2 is broken: install")
+    assert min(_scores(rig.next_predictions())) >= 0.9
+    latest = _effective(rig)[0]
+    assert latest["coreDeviceExecutionStatus"] == "FAILED"
+    assert latest["reason"] == reason
+
+
+def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """One of AWS IoT's own, active, but not this core's."""
+    configuration = read_v2_configuration(rig.prepared.root / "config.yaml")
+    other = create_certificate(rig.client("iot"), tmp_path, configuration.root_ca)
+    tls = tls_context(other.certificate, other.private_key, other.root_ca)
+    with MqttConnection(configuration.broker, rig.thing, tls) as connection:
+        assert not connection.wait_until_connected(2)
+        assert connection.fault
+        with pytest.raises(ConnectionError, match="not connected"):
+            connection.publish_to_cloud("", rig.prediction_topic, 1, b"[]")
+    assert configuration.credential_provider is not None
+    provider = CredentialProvider(
+        configuration.credential_provider, configuration.role_alias, rig.thing, tls
+    )
+    with pytest.raises(CredentialsError, match="Access Denied"):
+        provider.get()
+    assert rig.next_predictions()
+
+
+def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
+    rig.stop()
+    rig.site.deployer().destroy(rig.context)
+    iot, greengrass = rig.client("iot"), rig.client("greengrassv2")
+    with pytest.raises(ClientError, match="does not exist"):
+        rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
+    assert rig.thing not in [thing["thingName"] for thing in iot.list_things()["things"]]
+    assert iot.list_role_aliases()["roleAliases"] == []
+    assert iot.list_attached_policies(target=rig.prepared.certificate.arn)["policies"] == []
+    functions = rig.client("lambda").list_functions()["Functions"]
+    assert not [one for one in functions if rig.prepared.stack in one["FunctionName"]]
+    assert not [one for one in _deployments(rig) if one["deploymentStatus"] == "ACTIVE"]
+    # Devices that name a version break without it, and samples are what a user pays for.
+    assert [c["componentName"] for c in greengrass.list_components()["components"]] == [
+        "DlrInference.E2E-V2"
+    ]
+    assert rig.site.samples(rig.outputs["FeedbackBucket"])
+
+
+def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:
+    return [float(one["confidence"]) for found in lists for one in found]
+
+
+def _succeeded(status: dict[str, Any]) -> bool:
+    return bool(status["response"]["status"] == "success")
+
+
+def _effective(rig: Rig) -> list[dict[str, Any]]:
+    client = rig.client("greengrassv2")
+    reply = client.list_effective_deployments(coreDeviceThingName=rig.thing)
+    return list(reply["effectiveDeployments"])
+
+
+def _deployments(rig: Rig) -> list[dict[str, Any]]:
+    target = f"arn:aws:iot:us-east-1:000000000000:thing/{rig.thing}"
+    reply = rig.client("greengrassv2").list_deployments(targetArn=target, historyFilter="ALL")
+    return list(reply["deployments"])
+
+
+def _redeploy(rig: Rig, identity: str, *, without: str = "") -> dict[str, Any]:
+    """Deploy anew what was deployed, but for a topic that may be published on."""
+    client = rig.client("greengrassv2")
+    before = client.get_deployment(deploymentId=identity)
+    ((name, component),) = before["components"].items()
+    merge: dict[str, Any] = json.loads(component["configurationUpdate"]["merge"])
+    for policy in merge["accessControl"]["aws.greengrass.ipc.mqttproxy"].values():
+        policy["resources"] = [topic for topic in policy["resources"] if topic != without]
+    component["configurationUpdate"]["merge"] = json.dumps(merge)
+    client.create_deployment(
+        targetArn=before["targetArn"],
+        deploymentName=before["deploymentName"],
+        components={name: component},
+    )
+    return merge
