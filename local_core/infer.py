@@ -18,18 +18,22 @@ from inference.profile import load_profile
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 
+from .own_profile import profile_of
+
 _log = logging.getLogger("infer")
 
 
 @click.command()
 @click.option("--model", required=True, help="Artifact: a folder, a .tar.gz or a .zip.")
-@click.option("--profile", required=True, help="Built-in name, or path of a .json file.")
+@click.option("--profile", help="Built-in name, or a .json file; default: the artifact's own.")
 @click.option("--images", required=True, help="A folder, a file, or a quoted glob.")
 @click.option(
     "--frames", type=click.IntRange(min=1), help="Frames to try; default: each image once."
 )
 @click.option("--message-format", type=click.Choice(MESSAGE_FORMATS), default="list")
-def infer(model: str, profile: str, images: str, frames: int | None, message_format: str) -> None:
+def infer(
+    model: str, profile: str | None, images: str, frames: int | None, message_format: str
+) -> None:
     """Predict IMAGES with MODEL: one JSON payload a frame on stdout, the log on stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s"
@@ -46,9 +50,13 @@ def infer(model: str, profile: str, images: str, frames: int | None, message_for
     sys.exit(failed)
 
 
-def _load(model: Path, profile: str, cleanup: ExitStack) -> LoadedModel:
+def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
     """Load ``model``; an archive is unpacked into a folder that ``cleanup`` removes."""
-    known_profile = load_profile(profile)
+    known = profile if profile is not None else profile_of(model)
+    if known is None:
+        rule = "is required: the artifact has no profile of its own"
+        raise ConfigurationError([Fault("--profile", None, rule, "gluoncv-ssd-voc")])
+    known_profile = load_profile(known)
     work = folder = _model_path(model)
     if not folder.is_dir():
         from tempfile import TemporaryDirectory

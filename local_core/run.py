@@ -23,6 +23,7 @@ from .device.watcher import Received, Watcher
 from .interrupts import Interrupted, Interrupts
 from .look_around import look_around
 from .nucleus.core import CoreBusyError
+from .own_profile import profile_of
 from .progress import Progress, RunTimes, summary
 from .session import RunError, Session
 from .site import Prepared, Site, SiteBusyError
@@ -244,6 +245,7 @@ def _models(
 
 
 def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
+    profile = profile if profile is not None else profile_of(model)
     if profile is None:
         raise click.UsageError("--model needs a --profile that describes it")
     is_packed = (model / store.PACKED_DIGESTS).exists()

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
+
 from models.make import efficientnet, ssdlite
-from models.make.compiler import DETECTIONS, Signature, compile_model
-from models.make.packages import WORK
+from models.make.packages import TVM, WORK
 from models.make.packed import write_packed
+from tools.tvm.relay import Signature, compile_model, import_tvm
+from tools.tvm.suppression import DETECTIONS, Suppression
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Recipe:
 
     make_onnx: Callable[[Path], Path]
     signature: Signature
+    suppression: Suppression | None = None
 
 
 RECIPES = {
@@ -33,6 +37,7 @@ RECIPES = {
                 "boxes": [1, DETECTIONS, 4],
             },
         ),
+        Suppression(),
     ),
     "efficientnet-lite0-imagenet": Recipe(
         efficientnet.make_onnx,
@@ -50,7 +55,8 @@ def make(name: str, work: Path, target: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
     artifact = work / "artifacts" / name
     shutil.rmtree(artifact, ignore_errors=True)
-    compile_model(recipe.make_onnx(work), artifact, recipe.signature, work)
+    model, tvm = onnx.load(recipe.make_onnx(work)), import_tvm(TVM.folder(work))
+    compile_model(tvm, model, artifact, recipe.signature, suppression=recipe.suppression)
     write_packed(artifact, target / name)
 
 

@@ -22,10 +22,10 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-from models.make.compiler import CANDIDATES, DETECTIONS, IOU_THRESHOLD, SCORE_THRESHOLD
 from models.make.packages import WORK
 from models.make.photographs import FOLDER, PHOTOGRAPHS
 from models.packing import LARGE, rounded
+from tools.tvm.suppression import DETECTIONS, suppress
 
 TARGET = Path("tests/reference")
 RECORDED_SCORES = {"roundedWeights": 0.05, "originalWeights": 0.3}
@@ -53,36 +53,6 @@ def tensor(image: np.ndarray, scale: float, mean: Any, std: Any) -> np.ndarray:
     """Normalise a blue-green-red image into float32 [1,3,H,W], red first."""
     rgb = image[:, :, ::-1].astype(np.float64)
     return ((rgb * scale - mean) / std).astype(np.float32).transpose(2, 0, 1)[np.newaxis]
-
-
-def suppress(scores: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return class ids, scores and boxes of the detections left, best first.
-
-    Greedy, within a class, among the best candidates: the rule of GluonCV's SSD models.
-
-    Args:
-        scores: [A,C] of A anchors.
-        boxes: [A,4] as xmin, ymin, xmax, ymax.
-    """
-    ids, best = scores.argmax(axis=1), scores.max(axis=1)
-    order = np.argsort(-best, kind="stable")[:CANDIDATES]
-    order = order[best[order] > SCORE_THRESHOLD]
-    kept: list[int] = []
-    for row in order:
-        rivals = [other for other in kept if ids[other] == ids[row]]
-        if not rivals or overlaps(boxes[row], boxes[rivals]).max() < IOU_THRESHOLD:
-            kept.append(int(row))
-    kept = kept[:DETECTIONS]
-    return ids[kept], best[kept], boxes[kept]
-
-
-def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of one box with each of the others."""
-    low = np.maximum(box[:2], others[:, :2])
-    high = np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    area = np.prod(box[2:] - box[:2])
-    return shared / (area + np.prod(others[:, 2:] - others[:, :2], axis=1) - shared)
 
 
 def detections(outputs: Outputs, kind: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _TRIAL_SECONDS = 300
 _log = logging.getLogger(__name__)
 
 
-def _import_dlr() -> Any:
+def import_dlr() -> Any:
     """Import ``dlr`` with its phone-home switched off and its log of tracebacks silent.
 
     Importing ``dlr.counter`` would post device data to an outside host and write a file into
@@ -54,7 +54,7 @@ class DlrModel:
         self._artifact = artifact
         self._lock = threading.Lock()
         self._check_shape_of_graph()
-        dlr = _import_dlr()
+        dlr = import_dlr()
         try:
             self._model = dlr.DLRModel(str(artifact.folder), accelerator)
         except Exception as error:  # DLR raises bare Exception too

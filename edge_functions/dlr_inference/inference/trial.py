@@ -9,13 +9,13 @@ import sys
 
 import numpy as np
 
-from .model import _import_dlr
+from .model import import_dlr
 
 
 def main(arguments: list[str]) -> None:
     """Try the model that ``arguments`` name; failure is an exception, or the process's end."""
     folder, accelerator, name, shape, dtype = arguments
-    model = _import_dlr().DLRModel(folder, accelerator)
+    model = import_dlr().DLRModel(folder, accelerator)
     model.run({name: np.zeros([int(extent) for extent in shape.split(",")], dtype)})
 
 

@@ -1,0 +1,181 @@
+"""Writes small ONNX models with random weights, and what onnxruntime says of them.
+
+Runs in TVM's environment, which has ``onnx``: ``python onnx_models.py FOLDER``. Beside each model
+``NAME.onnx`` stands ``NAME.npz`` with an input, ``input``, and the outputs by their names.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import helper, numpy_helper
+
+SIDE, CLASSES, CELLS = 32, 5, 8
+ANCHORS = CELLS * CELLS * 4
+SUPPRESSION = ("scores_by_class", "boxes")
+
+Nodes = list[Any]
+Constants = dict[str, Any]
+
+
+def node(operation: str, inputs: str, output: str, **attributes: Any) -> Any:
+    return helper.make_node(operation, inputs.split(), [output], **attributes)
+
+
+def save(
+    folder: Path,
+    name: str,
+    nodes: Nodes,
+    outputs: list[str],
+    constants: Constants,
+    *,
+    shape: tuple[Any, ...] = (1, 3, SIDE, SIDE),
+    elem_type: int = 1,
+) -> None:
+    model = made(name, nodes, dict.fromkeys(outputs), constants, shape, elem_type)
+    generator = np.random.default_rng(3)
+    sizes = [extent if isinstance(extent, int) else 1 for extent in shape]
+    tensor: Any = generator.standard_normal(sizes, np.float32)
+    if elem_type == onnx.TensorProto.UINT8:
+        tensor = generator.integers(0, 256, sizes, np.uint8)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+    results = session.run(None, {"image": tensor})
+    extents = {o: r.shape for o, r in zip(outputs, results, strict=True)}
+    onnx.save(made(name, nodes, extents, constants, shape, elem_type), folder / f"{name}.onnx")
+    np.savez(folder / f"{name}.npz", input=tensor, **dict(zip(outputs, results, strict=True)))
+
+
+def made(
+    name: str,
+    nodes: Nodes,
+    outputs: dict[str, Any],
+    constants: Constants,
+    shape: tuple[Any, ...],
+    elem_type: int,
+) -> Any:
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("image", elem_type, shape)],
+        [helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, s) for o, s in outputs.items()],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
+    model.ir_version = 8
+    return model
+
+
+def classifier() -> tuple[Nodes, Constants]:
+    """Convolution, pooling, and a dense layer that returns logits."""
+    generator = np.random.default_rng(1)
+    nodes = [
+        node("Conv", "image w", "c", strides=[2, 2], pads=[1, 1, 1, 1], kernel_shape=[3, 3]),
+        node("Relu", "c", "r"),
+        node("GlobalAveragePool", "r", "p"),
+        node("Flatten", "p", "f"),
+        node("Gemm", "f v b", "logits"),
+    ]
+    constants = {
+        "w": generator.standard_normal((8, 3, 3, 3), np.float32),
+        "v": generator.standard_normal((8, CLASSES), np.float32),
+        "b": generator.standard_normal(CLASSES, np.float32),
+    }
+    return nodes, constants
+
+
+def detector() -> tuple[Nodes, Constants]:
+    """A head of four anchors a cell: logits with the background first, boxes as fractions."""
+    generator = np.random.default_rng(2)
+    y, x = np.mgrid[0:CELLS, 0:CELLS]
+    cells = (np.stack([x, y], -1).reshape(-1, 1, 2).repeat(4, 1).reshape(-1, 2) + 0.5) / CELLS
+    sizes = np.tile([0.12, 0.2, 0.3, 0.45], CELLS * CELLS)[:, None].repeat(2, 1)
+    nodes = [
+        node("Conv", "image w", "c", strides=[4, 4], pads=[1, 1, 1, 1], kernel_shape=[5, 5]),
+        node("Relu", "c", "r"),
+        node("Conv", "r cw", "cc", kernel_shape=[1, 1]),
+        node("Transpose", "cc", "ct", perm=[0, 2, 3, 1]),
+        node("Reshape", "ct by_class", "logits"),
+        node("Softmax", "logits", "scores", axis=2),
+        node("Conv", "r bw", "bb", kernel_shape=[1, 1]),
+        node("Transpose", "bb", "bt", perm=[0, 2, 3, 1]),
+        node("Reshape", "bt by_box", "br"),
+        node("Tanh", "br", "shift"),
+        node("Mul", "shift small", "moved"),
+        node("Add", "moved priors", "centred"),
+        node("MatMul", "centred corners", "boxes"),
+        node("MatMul", "centred turned", "boxes_yxyx"),
+    ]
+    turned = np.array([[0, 1, 0, 1], [1, 0, 1, 0], [0, -0.5, 0, 0.5], [-0.5, 0, 0.5, 0]])
+    constants = {
+        "w": generator.standard_normal((16, 3, 5, 5), np.float32) * np.float32(0.1),
+        "cw": generator.standard_normal((4 * (CLASSES + 1), 16, 1, 1), np.float32),
+        "bw": generator.standard_normal((16, 16, 1, 1), np.float32),
+        "by_class": np.array([1, -1, CLASSES + 1], np.int64),
+        "by_box": np.array([1, -1, 4], np.int64),
+        "small": np.array(0.03, np.float32),
+        "priors": np.concatenate([cells, sizes], 1)[None].astype(np.float32),
+        "corners": turned[:, [1, 0, 3, 2]].astype(np.float32),
+        "turned": turned.astype(np.float32),
+    }
+    return nodes, constants
+
+
+def suppressed(folder: Path) -> None:
+    """A detector with its own suppression behind it, as TensorFlow's exports have it."""
+    nodes, constants = detector()
+    limits = {
+        "columns": np.arange(1, CLASSES + 1, dtype=np.int64),
+        "most": np.array(20, np.int64),
+        "iou": np.array(0.5, np.float32),
+        "least": np.array(0.3, np.float32),
+    }
+    nodes += [
+        node("Gather", "scores columns", "foreground", axis=2),
+        node("Transpose", "foreground", "scores_by_class", perm=[0, 2, 1]),
+        node("NonMaxSuppression", "boxes_yxyx scores_by_class most iou least", "rows"),
+        node("Cast", "rows", "picked", to=1),
+    ]
+    save(folder, "suppressed", nodes, ["picked"], constants | limits)
+
+
+def main(folder: Path) -> None:
+    nodes, constants = classifier()
+    save(folder, "classifier", nodes, ["logits"], constants, shape=("N", 3, SIDE, SIDE))
+    softmax = [*nodes, node("Softmax", "logits", "probabilities", axis=1)]
+    save(folder, "probabilities", softmax, ["probabilities"], constants)
+    save(folder, "open_size", nodes, ["logits"], constants, shape=(1, 3, "H", "W"))
+    save(folder, "feature_map", nodes[:2], ["r"], constants)
+    pixels = [
+        node("Cast", "image", "real", to=1),
+        node("Mul", "real smaller", "scaled"),
+        node("Transpose", "scaled", "planes", perm=[0, 3, 1, 2]),
+    ]
+    renamed = [node("Conv", "planes w", "c", strides=[2, 2], kernel_shape=[3, 3]), *nodes[1:]]
+    save(
+        folder, "pixels_last", [*pixels, *renamed], ["logits"],
+        constants | {"smaller": np.array(1 / 255, np.float32)},
+        shape=(1, SIDE, SIDE, 3), elem_type=onnx.TensorProto.UINT8,
+    )  # fmt: skip
+    square = [
+        *nodes,
+        node("Det", "matrix", "det"),
+        node("Add", "logits det", "sum"),
+    ]
+    matrix = {"matrix": np.eye(3, dtype=np.float32)[None]}
+    save(folder, "unsupported", square, ["sum"], constants | matrix)
+    nodes, constants = detector()
+    save(folder, "detector", nodes, ["scores", "boxes"], constants)
+    save(folder, "raw_detector", nodes, ["boxes_yxyx", "logits"], constants)
+    save(folder, "centred", nodes, ["scores", "centred"], constants)
+    suppressed(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,147 @@
+"""``package``: everything that a device needs to become the core, in one archive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from . import keyfiles, package_layout
+from .aws import aws_options, clients
+from .core_stack import CoreName, CoreStack
+from .keyfiles import KeyFolder
+from .output import Output, ToolError, examples, reporting
+from .package_archive import archive, save
+from .package_checks import check_registered, fetch_certificate
+from .package_layout import Layout, Nucleus
+
+_EXAMPLES = examples(
+    "python -m tools package Demo",
+    "python -m tools package Demo --nucleus lite --out demo-lite.zip",
+    "python -m tools package Demo --without-key      # the key is on the device already",
+)
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("core_name", type=CoreName())
+@click.option(
+    "--nucleus",
+    type=click.Choice(["classic", "lite"]),
+    default="classic",
+    show_default=True,
+    help="What runs on the device; a V1 core has neither.",
+)
+@click.option(
+    "--folder", type=click.Path(path_type=Path), help="Key and certificate; default: certs/NAME."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("greengrass-setup.zip"),
+    show_default=True,
+    help="The archive.",
+)
+@click.option("--without-key", is_flag=True, help="Leave the private key out.")
+@click.option(
+    "--root-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar=keyfiles.ROOT_CA_VARIABLE,
+    help=f"Authority of the endpoints, if not Amazon's [{keyfiles.ROOT_CA_VARIABLE}].",
+)
+@aws_options
+@reporting
+def package(
+    output: Output,
+    core_name: str,
+    nucleus: str,
+    folder: Path | None,
+    out: Path,
+    without_key: bool,
+    root_ca: Path | None,
+    region: str | None,
+    aws_profile: str | None,
+) -> None:
+    """Write greengrass-setup.zip for the core CORE_NAME, from its stack's outputs and its key.
+
+    First it makes sure that key, certificate and thing belong together, and that the certificate is
+    active. The archive has mode 0600, the same content makes the same bytes, and one that holds
+    another key is never overwritten.
+    """
+    of = clients(region, aws_profile)
+    output.status(f"reading the stack of {core_name} …")
+    stack = CoreStack.find(of, core_name)
+    keys = KeyFolder(folder or Path("certs") / core_name)
+    layout = layout_of(stack, cast(Nucleus, nucleus))
+    output.status("asking AWS IoT for the certificate …")
+    files, identity = checked_files(of("iot"), stack, keys, layout, without_key, root_ca)
+    is_new = save(out, archive(files))
+    commands = layout.commands(out.name)
+    values = {
+        "archive": str(out),
+        "written": is_new,
+        "files": sorted(files),
+        "thingName": stack.thing_name,
+        "certificateId": identity,
+        "commands": list(commands),
+    }
+    todo = "\n".join(f"  {command}" for command in (f"scp {out} DEVICE:", *commands))
+    state = "written" if is_new else "there already, and unchanged"
+    output.result(
+        values,
+        f"{out}: {state} ({', '.join(sorted(files))}). Next, the last ones on the device:\n{todo}\n"
+        f"  python -m tools deploy {core_name}",
+    )
+
+
+def layout_of(stack: CoreStack, nucleus: Nucleus) -> Layout:
+    """Return where the files of a stack's core go."""
+    configuration = stack.configuration()
+    if stack.generation == 1:
+        layout = package_layout.v1_layout(configuration)
+    else:
+        layout = package_layout.v2_layout(configuration, nucleus)
+    package_layout.check_names(layout)
+    return layout
+
+
+def checked_files(
+    iot: Any,
+    stack: CoreStack,
+    keys: KeyFolder,
+    layout: Layout,
+    without_key: bool,
+    root_ca: Path | None,
+) -> tuple[dict[str, bytes], str]:
+    """Return the files of a core by their names, and its certificate's id, all of it checked.
+
+    Raises:
+        ToolError: if a file is missing, or does not belong to the others.
+    """
+    if not keys.certificate.exists():
+        _make_certificate_be_there(iot, stack, keys)
+    pem = keys.certificate.read_bytes()
+    key = None
+    if not without_key:
+        if not keys.private_key.exists():
+            raise ToolError(
+                f"there is no {keys.private_key}: give the folder of the key with --folder, or add "
+                "--without-key if it is on the device"
+            )
+        key = keys.private_key.read_bytes()
+        keyfiles.check_pair(pem, key, str(keys.path))
+    identity = check_registered(iot, pem, stack.thing_name)
+    root = keys.root_ca.read_bytes() if keys.root_ca.exists() else None
+    if root is None or root_ca is not None:
+        root = keyfiles.root_certificate(root_ca)
+    return layout.files(certificate=pem, private_key=key, root_ca=root), identity
+
+
+def _make_certificate_be_there(iot: Any, stack: CoreStack, keys: KeyFolder) -> None:
+    made = stack.outputs.get("CertificateId")
+    if made is None:
+        raise ToolError(
+            f"there is no {keys.certificate}: give the folder of key and certificate with --folder"
+        )
+    keys.prepare()
+    fetch_certificate(iot, keys, made)

@@ -1,0 +1,149 @@
+"""Brings a detector's or classifier's outputs into the one form that is compiled.
+
+The rule is written twice: as nodes for the graph that is compiled, and in NumPy for what
+onnxruntime returns from the untouched graph, so that a mistake in one does not verify itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from .graph import GraphError, Source
+
+BOX_ORDERS = ("xyxy", "yxyx", "cxcywh")
+_FRACTIONS_UP_TO = 8.0
+"""Anchors reach beyond the image, but not by this many of its sides."""
+_MOST_TURNED = 0.3
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a model's outputs are like, and what is to become of them."""
+
+    softmax: bool = False
+    background: bool = False
+    box_units: str = "pixels"
+    box_order: str = "xyxy"
+
+
+def box_units(boxes: Any) -> str:
+    """Tell whether boxes are in pixels or in fractions of the image."""
+    return "fractions" if float(np.abs(boxes).max()) <= _FRACTIONS_UP_TO else "pixels"
+
+
+def expected(source: Source, form: Form, outputs: Sequence[Any]) -> dict[str, Any]:
+    """Return what the compiled model must say, before suppression, by onnxruntime's ``outputs``.
+
+    Raises:
+        GraphError: if the outputs are not of the given form.
+    """
+    arrays = dict(zip([o.name for o in source.model.graph.output], outputs, strict=True))
+    scores = arrays[source.scores].astype(np.float64)
+    if not source.boxes:
+        scores = scores.reshape(1, -1)
+        return {"scores": (_softmax(scores) if form.softmax else scores).astype(np.float32)}
+    if source.classes_first:
+        scores = scores.swapaxes(1, 2)
+    if form.softmax:
+        scores = _softmax(scores)
+    elif scores.min() < -1e-3 or scores.max() > 1 + 1e-3:
+        raise GraphError(
+            f"the scores go from {scores.min():.4g} to {scores.max():.4g}, so they are no "
+            "probabilities: add --softmax"
+        )
+    if form.background:
+        scores = scores[:, :, 1:]
+    boxes = arrays[source.boxes].astype(np.float64)
+    if form.box_order == "yxyx":
+        boxes = boxes[:, :, [1, 0, 3, 2]]
+    elif form.box_order == "cxcywh":
+        centre, half = boxes[:, :, :2], boxes[:, :, 2:] / 2
+        boxes = np.concatenate([centre - half, centre + half], axis=2)
+    turned = float(((boxes[:, :, 2:] - boxes[:, :, :2]) < 0).any(axis=2).mean())
+    if turned > _MOST_TURNED:
+        raise GraphError(
+            f"{turned:.0%} of the boxes end before they begin, so their order is not "
+            f"{form.box_order}: choose another --box-order ({', '.join(BOX_ORDERS)})"
+        )
+    if form.box_units == "fractions":
+        boxes = boxes * np.array(source.size * 2)
+    return {"scores": scores.astype(np.float32), "boxes": boxes.astype(np.float32)}
+
+
+def _softmax(values: Any) -> Any:
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def canonical(source: Source, form: Form, classes: int) -> Any:
+    """Return the model with its outputs in the compiled form.
+
+    A classifier's is ``scores`` [1,K], a detector's ``scores`` [1,A,C] and ``boxes`` [1,A,4] as
+    xmin, ymin, xmax, ymax in input pixels.
+    """
+    tail = _Tail(source.model)
+    scores = source.scores
+    if not source.boxes:
+        scores = tail.node("Reshape", scores, tail.constant([1, -1], np.int64))
+    if source.classes_first:
+        scores = tail.node("Transpose", scores, perm=[0, 2, 1])
+    if form.softmax:
+        scores = tail.node("Softmax", scores, axis=2 if source.boxes else 1)
+    if form.background:
+        columns = tail.constant(list(range(1, classes + 1)), np.int64)
+        scores = tail.node("Gather", scores, columns, axis=2)
+    outputs = [scores]
+    if source.boxes:
+        matrix = _box_matrix(form, source.size)
+        boxes = source.boxes
+        if not np.array_equal(matrix, np.eye(4)):
+            boxes = tail.node("MatMul", boxes, tail.constant(matrix, np.float32))
+        outputs.append(boxes)
+    return tail.ended(outputs)
+
+
+def _box_matrix(form: Form, size: tuple[int, int]) -> Any:
+    """Return what boxes [A,4] are multiplied by: any order and unit is a linear change."""
+    order = {
+        "xyxy": np.eye(4),
+        "yxyx": np.eye(4)[[1, 0, 3, 2]],
+        "cxcywh": np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]]),
+    }[form.box_order]
+    return order * np.array(size * 2) if form.box_units == "fractions" else order
+
+
+class _Tail:
+    """Appends nodes to a copy of a model."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = onnx.ModelProto()
+        self._model.CopyFrom(model)
+        self._count = 0
+
+    def constant(self, values: Any, dtype: Any) -> str:
+        name = self._name()
+        array = numpy_helper.from_array(np.array(values, dtype), name)
+        self._model.graph.initializer.append(array)
+        return name
+
+    def node(self, operation: str, *inputs: str, **attributes: Any) -> str:
+        name = self._name()
+        made = helper.make_node(operation, list(inputs), [name], name=name, **attributes)
+        self._model.graph.node.append(made)
+        return name
+
+    def ended(self, outputs: list[str]) -> Any:
+        del self._model.graph.output[:]
+        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        self._model.graph.output.extend(made)
+        return self._model
+
+    def _name(self) -> str:
+        self._count += 1
+        return f"canonical_{self._count}"

@@ -1,0 +1,157 @@
+"""Messages as people read them, how often they come, and what came in all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from inference import names
+
+Kind = Literal["prediction", "telemetry"]
+
+_WINDOW_SECONDS = 30.0
+_SHOWN_PREDICTIONS = 3
+_PREFIXES: dict[str, Kind] = {
+    names.prediction_topic(""): "prediction",
+    names.telemetry_topic(""): "telemetry",
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message with when it came; ``payload`` is text if it was no JSON."""
+
+    received: datetime
+    topic: str
+    kind: Kind
+    core_name: str
+    payload: Any
+
+    @classmethod
+    def parse(cls, topic: str, payload: bytes, received: datetime) -> Message | None:
+        """Read a message; None if its topic is not of those that cores publish on."""
+        for prefix, kind in _PREFIXES.items():
+            if topic.startswith(prefix):
+                return cls(received, topic, kind, topic.removeprefix(prefix), _content(payload))
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a line of ``--save`` has it."""
+        return {
+            "received": self.received.isoformat(timespec="milliseconds"),
+            "topic": self.topic,
+            "kind": self.kind,
+            "core": self.core_name,
+            "payload": self.payload,
+        }
+
+
+@dataclass
+class Tally:
+    """How many messages came, by core and kind, and how often lately."""
+
+    counts: Counter[tuple[str, Kind]] = field(default_factory=Counter)
+    _first: dict[tuple[str, Kind], float] = field(default_factory=dict)
+    _lately: dict[tuple[str, Kind], deque[float]] = field(default_factory=dict)
+
+    def add(self, message: Message, now: float) -> float | None:
+        """Count a message; return how many a second there were lately, None for the first."""
+        key = (message.core_name, message.kind)
+        self.counts[key] += 1
+        self._first.setdefault(key, now)
+        times = self._lately.setdefault(key, deque())
+        times.append(now)
+        while len(times) > 2 and now - times[0] > _WINDOW_SECONDS:
+            times.popleft()
+        seconds = times[-1] - times[0]
+        return (len(times) - 1) / seconds if seconds > 0 else None
+
+    def of(self, kind: Kind) -> int:
+        """Return how many messages of one kind came."""
+        return sum(number for (_, k), number in self.counts.items() if k == kind)
+
+    def summary(self, seconds: float, interruptions: int) -> tuple[dict[str, Any], str]:
+        """Return what came in all, for scripts and for people."""
+        cores: dict[str, dict[str, int]] = {}
+        for (core, kind), number in sorted(self.counts.items()):
+            cores.setdefault(core, {"prediction": 0, "telemetry": 0})[kind] = number
+        values = {
+            "seconds": round(seconds, 3),
+            "predictions": self.of("prediction"),
+            "telemetry": self.of("telemetry"),
+            "interruptions": interruptions,
+            "cores": cores,
+        }
+        total = f"{self.of('prediction')} predictions and {self.of('telemetry')} telemetry messages"
+        where = f"of {len(cores)} cores in {seconds:.0f} s, {interruptions} interruptions"
+        lines = [f"{total} {where}"]
+        for core, numbers in cores.items():
+            lines.append(
+                f"  {core}: {numbers['prediction']} predictions{self._rate(core)}, "
+                f"{numbers['telemetry']} telemetry"
+            )
+        return values, "\n".join(lines)
+
+    def _rate(self, core: str) -> str:
+        """Return how often a core predicted, from its first prediction to its last."""
+        key: tuple[str, Kind] = (core, "prediction")
+        if self.counts[key] < 2 or (seconds := self._lately[key][-1] - self._first[key]) <= 0:
+            return ""
+        return f" ({(self.counts[key] - 1) / seconds:.2f}/s)"
+
+
+def line(message: Message, rate: float | None) -> str:
+    """Return a message in one line."""
+    shown = f"  {rate:.2f}/s" if rate is not None and message.kind == "prediction" else ""
+    text = _prediction(message) if message.kind == "prediction" else _telemetry(message)
+    return f"{message.received:%H:%M:%S} {message.core_name:12} {text}{shown}"
+
+
+def _content(payload: bytes) -> Any:
+    try:
+        return json.loads(payload)
+    except ValueError:
+        return payload.decode(errors="replace")
+
+
+def _prediction(message: Message) -> str:
+    found = message.payload
+    items = found.get("predictions") if isinstance(found, dict) else found
+    if not isinstance(items, list):
+        return f"not a prediction: {str(found)[:100]!r}"
+    shown = [_scored(item) for item in items[:_SHOWN_PREDICTIONS] if isinstance(item, dict)]
+    more = f" (+{len(items) - _SHOWN_PREDICTIONS})" if len(items) > _SHOWN_PREDICTIONS else ""
+    return ", ".join(shown) + more if shown else "nothing found"
+
+
+def _scored(item: dict[str, Any]) -> str:
+    label = item.get("prediction", item.get("label", "?"))
+    try:
+        return f"{label} {float(item.get('confidence', item.get('score', 'nan'))):.2f}"
+    except (TypeError, ValueError):
+        return f"{label} ?"
+
+
+def _telemetry(message: Message) -> str:
+    found = message.payload
+    if not isinstance(found, dict):
+        return f"not telemetry: {str(found)[:100]!r}"
+    health, frames = _object(found, "health"), _object(found, "frames")
+    parts = [f"telemetry: {health.get('status', '?')}"]
+    if health.get("faults"):
+        parts.append("; ".join(map(str, health["faults"])))
+    parts.append(f"{frames.get('predicted', '?')} frames, {frames.get('perSecond', '?')}/s")
+    model = _object(_object(found, "latencyMs"), "model")
+    if model:
+        parts.append(f"model p50 {model.get('p50', '?')} ms, p95 {model.get('p95', '?')} ms")
+    if isinstance(found.get("memoryBytes"), int):
+        parts.append(f"{found['memoryBytes'] / 2**20:.0f} MiB")
+    return " · ".join(parts)
+
+
+def _object(document: dict[str, Any], key: str) -> dict[str, Any]:
+    part = document.get(key)
+    return part if isinstance(part, dict) else {}
