@@ -119,6 +119,7 @@ class LocalCloud:
         return {
             **_clean_environment(),
             "AWS_ENDPOINT_URL": self.endpoint,
+            "MLI_ROOT_CA": str(self.ca_path),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_REGION": self.region,

@@ -72,6 +72,12 @@ def test_the_publish_policy_and_feedback_change_while_running(rig: Rig) -> None:
     assert len(rig.predictions()) <= count + 1
 
 
+def test_a_core_of_a_fleet_takes_its_name_from_its_thing(rig: Rig) -> None:
+    rig.configure(coreName="*")
+    rig.start()
+    rig.await_predictions(2)
+
+
 def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
     rig.start()
     rig.await_predictions(5)

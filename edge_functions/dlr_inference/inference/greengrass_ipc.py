@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import Any, Callable
 
 from .errors import RefusedError
 from .schema import ConfigurationError, Fault
+
+ANY_CORE = "*"
+"""The ``coreName`` of a deployment to a thing group."""
 
 _SECONDS = 20
 _FINAL = ("UnauthorizedError", "InvalidArgumentsError", "InvalidTokenError")
@@ -37,6 +41,9 @@ class Nucleus:
     def configuration(self) -> dict[str, Any]:
         """Return the component's whole configuration.
 
+        A core of a fleet, whose deployment is for all of its group, is called ``*`` there: it takes
+        its name from its thing's, which is the core's with ``_Core`` behind it.
+
         Raises:
             OSError: if the nucleus does not answer.
             ConfigurationError: if the configuration is not an object.
@@ -44,6 +51,9 @@ class Nucleus:
         values = self._call(lambda client: client.get_configuration_async(key_path=[])).value
         if not isinstance(values, dict):
             raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
+        if values.get("coreName") == ANY_CORE:
+            thing = os.environ.get("AWS_IOT_THING_NAME", "")
+            values["coreName"] = thing[: -len("_Core")] if thing.endswith("_Core") else thing
         return values
 
     def watch_configuration(self, on_change: Callable[[], None]) -> None:
