@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
@@ -58,6 +61,30 @@ def test_an_accelerator_that_is_not_there_leaves_the_old_model_at_work(rig: Rig)
     eventually(lambda: rig.faults() == ["bad configuration"], seconds=20)
     rig.await_predictions()
     assert "on gpu" in rig.broker.on(telemetry_topic(CORE))[-1]["health"]["faults"][0]
+
+
+def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
+    rig: Rig, tmp_path: Path
+) -> None:
+    candidate = Path(shutil.copytree(rig.model, tmp_path / "candidate"))
+    (candidate / "SHA256SUMS").unlink()
+    (candidate / "compiled.meta").unlink()
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(2)
+    assert rig.process is not None
+    pid, first = rig.process.pid, rig.predictions()[-1]["model"]["sha256"]
+    rig.merge(modelOverride=str(tmp_path / "none"))
+    eventually(lambda: rig.faults() == ["bad configuration"])
+    rig.await_predictions()
+    assert rig.predictions()[-1]["model"]["sha256"] == first
+    rig.merge(modelOverride=str(candidate))
+    eventually(lambda: rig.predictions()[-1]["model"]["sha256"] != first, seconds=20)
+    assert rig.process.pid == pid
+    assert rig.stop() == 0
+    assert rig.broker.on(telemetry_topic(CORE))[-1]["model"]["sha256"] != first
+    ids = [payload["frame"]["id"] for payload in rig.predictions()]
+    assert ids == list(range(1, len(ids) + 1))
 
 
 def test_the_publish_policy_and_feedback_change_while_running(rig: Rig) -> None:

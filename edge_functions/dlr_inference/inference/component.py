@@ -111,15 +111,14 @@ class Component:
             rule = "cannot change while the component runs: its topics and rights are made of it"
             raise ConfigurationError([Fault("coreName", new.core_name, rule, old.core_name)])
         loaded = self._loaded
-        if new.accelerator != old.accelerator:
-            loaded = load_model(
-                self._model, self._work, loaded.profile, new.accelerator, try_once=True
-            )
+        if (new.accelerator, new.model_override) != (old.accelerator, old.model_override):
+            model = Path(new.model_override) if new.model_override else self._model
+            loaded = load_model(model, self._work, loaded.profile, new.accelerator, try_once=True)
         replaced = self._pipeline.stages.source
         kept = replaced if new.image_source == old.image_source else None
         stages = self._stages(new, loaded, kept)
         self._limiter.limit = new.feedback_request_limit
-        self._outlet.use(new)
+        self._outlet.use(new, loaded)
         self._pipeline.change(**vars(stages))
         self._settings, self._loaded = new, loaded
         if stages.source is not replaced:

@@ -46,7 +46,7 @@ class Outlet:
         self.outbox = Outbox(send, messages_a_second=settings.publish_rate_limit)
         self.telemetry = Telemetry(
             core_name=settings.core_name,
-            model={"name": loaded.profile.name, "sha256": loaded.artifact.sha256},
+            model=_identity(loaded),
             versions={**loaded.model.versions, "component": component_version},
             report=self._report,
         )
@@ -68,9 +68,10 @@ class Outlet:
             counters=self._messages,
         )
 
-    def use(self, settings: InferenceSettings) -> None:
-        """Go on by changed settings."""
+    def use(self, settings: InferenceSettings, loaded: LoadedModel) -> None:
+        """Go on by changed settings, and perhaps with another model."""
         self._settings = settings
+        self.telemetry.model = _identity(loaded)
         self.outbox.limit_rate(settings.publish_rate_limit)
 
     def start(self, frames: Counters) -> None:
@@ -109,6 +110,10 @@ class Outlet:
             feedback=self._feedback(),
             sources=[status.to_json() for status in statuses],
         )
+
+
+def _identity(loaded: LoadedModel) -> dict[str, str]:
+    return {"name": loaded.profile.name, "sha256": loaded.artifact.sha256}
 
 
 def _source_faults(status: SourceStatus) -> list[Fault]:

@@ -87,6 +87,14 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "Most predictions a frame; left out, the profile's",
     ),
     Field("classes", words, (), "cat,dog", "Labels that are published; left out, all"),
+    Field(
+        "modelOverride",
+        text(r"/[^\x00-\x1f]{1,1023}", "must be the absolute path of an artifact on the device"),
+        None,
+        "/opt/models/candidate.tar.gz",
+        "Artifact on the device to use in place of the deployed one, by the same profile: to try a "
+        "model out; taken while running, once it is loaded and checked",
+    ),
     Field("accelerator", choice(*ACCELERATORS), "cpu", "cpu", "Device that runs the model"),
     Field(
         "messageFormat",
@@ -132,6 +140,7 @@ class InferenceSettings:
     confidence_threshold: float | None = None
     top_k: int | None = None
     classes: tuple[str, ...] = ()
+    model_override: str | None = None
     accelerator: str = "cpu"
     message_format: str = "list"
     publish_when: str = "always"
@@ -153,6 +162,7 @@ class InferenceSettings:
             confidence_threshold=parsed["confidenceThreshold"],
             top_k=parsed["topK"],
             classes=parsed["classes"],
+            model_override=parsed["modelOverride"],
             accelerator=parsed["accelerator"],
             message_format=parsed["messageFormat"],
             publish_when=parsed["publishWhen"],
@@ -186,6 +196,7 @@ class InferenceSettings:
             "confidenceThreshold": self.confidence_threshold,
             "topK": self.top_k,
             "classes": list(self.classes),
+            "modelOverride": self.model_override,
             "accelerator": self.accelerator,
             "messageFormat": self.message_format,
             "publishWhen": self.publish_when,

@@ -68,7 +68,7 @@ class Telemetry:
     ) -> None:
         """``report`` is called for each message; ``versions`` is extended by Python's."""
         self._core_name = core_name
-        self._model = dict(model)
+        self.model: Mapping[str, str] = model
         self._versions = {**versions, "python": platform.python_version()}
         self._report = report
         self._started = time.monotonic()
@@ -111,7 +111,7 @@ class Telemetry:
             "publish": dict(report.publish),
             "feedback": dict(report.feedback),
             "sources": [dict(source) for source in report.sources],
-            "model": self._model,
+            "model": dict(self.model),
             "versions": self._versions,
         }
 

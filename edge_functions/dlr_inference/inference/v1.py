@@ -56,7 +56,7 @@ def run(environment: FunctionEnvironment) -> None:
     profile = load_profile(_profile_path(environment.model_profile))
     core = Core()
     # The core unpacked the model, so there is nothing to unpack into a folder of ours.
-    model = Path(environment.model_folder)
+    model = Path(settings.model_override or environment.model_folder)
     loaded = load_model(model, model, profile, settings.accelerator)
     from .assembly import build_pipeline  # needs OpenCV, imported while the model loaded
     from .outlet import Outlet

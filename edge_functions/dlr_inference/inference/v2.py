@@ -30,7 +30,8 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     nucleus = Nucleus()
     settings = InferenceSettings.from_configuration(nucleus.configuration())
     try:
-        loaded = load_model(model, work, profile, settings.accelerator, try_once=True)
+        used = Path(settings.model_override) if settings.model_override else model
+        loaded = load_model(used, work, profile, settings.accelerator, try_once=True)
         from .component import Component  # needs OpenCV, imported while the model loaded
 
         component = Component(settings, loaded, nucleus, model=model, work=work, seed=seed)

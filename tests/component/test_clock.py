@@ -1,0 +1,44 @@
+"""A clock that jumps, as it does when a device without a battery first hears from a time server."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from inference.messages import EnvelopeEncoder
+from inference.pipeline import Pipeline, Stages
+from inference.sinks import PredictionSink
+from inference.sources import FileSource
+from inference.telemetry import Report, Telemetry
+from tests.inference.test_pipeline import pipeline
+
+
+def test_intervals_and_counters_do_not_follow_a_clock_that_jumps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wall time goes back a day and on by ten years, frame by frame; pacing stays as it was."""
+    jumps = iter([0.0, -86_400.0, 10 * 365 * 86_400.0, 0.0] * 10)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: max(0.0, real() + next(jumps, 0.0)))
+    payloads: list[bytes] = []
+    run: Pipeline = pipeline([], FileSource("static", repeat=True), interval=0.05)
+    encode = EnvelopeEncoder(core_name="c", model_name="m", model_sha256="0")
+    stages: Stages = run.stages
+    run.change(sinks=[*stages.sinks, PredictionSink(encode, payloads.append)])
+    began = time.monotonic()
+    run.run(frames=8)
+    assert 0.35 <= time.monotonic() - began < 5
+    assert (run.counters.read, run.counters.predicted) == (8, 8)
+    assert [json.loads(payload)["frame"]["id"] for payload in payloads] == list(range(1, 9))
+
+
+def test_uptime_and_rate_do_not_follow_it_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    telemetry = Telemetry(
+        core_name="c", model={}, versions={}, report=lambda: Report([], {}, {}, {})
+    )
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    message = telemetry.message()
+    assert 0 <= message["uptimeSeconds"] < 60
+    assert message["frames"]["perSecond"] == 0
