@@ -123,7 +123,8 @@ class V1Device:
         group_id, version = orders["groupId"], orders["groupVersionId"]
         if orders["deploymentType"] in ("ResetDeployment", "ForceResetDeployment"):
             self._reset()
-            self._conclude(group_id, "Success", "")
+            self._on_verdict("Success", "")  # first: a forced reset's group may be gone by now
+            self._link.report_group(group_id, str(self._orders), "Success", None)
         elif orders["status"] != "Failure":
             reason = self._go_over(group_id, version)
             self._conclude(group_id, "Failure" if reason else "Success", reason)

@@ -120,8 +120,8 @@ class Rig:
 
     def samples(self) -> list[str]:
         """Return the keys in the feedback bucket."""
-        listed = self.cloud.client("s3").list_objects_v2(Bucket=BUCKET)
-        return [entry["Key"] for entry in listed.get("Contents", [])]
+        pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def await_predictions(self, more: int = 1) -> None:
         """Wait until so many more predictions have arrived."""

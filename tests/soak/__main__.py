@@ -163,6 +163,7 @@ def report_memory(findings: Findings) -> None:
         click.echo(f"memory: too short a run to tell: {findings.memory}")
         return
     (first_at, first), (last_at, last) = warm[0], warm[-1]
+    click.echo("megabytes by time: " + " ".join(f"{size:.0f}" for _, size in findings.memory))
     slope = (last - first) / max(1.0, last_at - first_at) * 3600
     click.echo(f"memory: {first:.1f} MB after a minute, {last:.1f} MB at the end, ", nl=False)
     click.echo(f"slope {slope:+.1f} MB an hour")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import logging
 import sys
 import threading
@@ -15,6 +13,7 @@ import numpy as np
 
 from .artifact import ModelArtifact
 from .errors import ModelError
+from .memory import return_freed_memory
 from .preflight import LIBDLR_MISSING, explain_import_error
 from .profile import InputSpec
 
@@ -110,7 +109,7 @@ class DlrModel:
     def warm_up(self) -> list[Any]:
         """Run once on zeros, so that the first frame is as fast as the rest; return the outputs."""
         outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
-        _return_freed_memory()
+        return_freed_memory()
         return outputs
 
     def _check_shape_of_graph(self) -> None:
@@ -140,12 +139,6 @@ class DlrModel:
             f"model {self._artifact.folder}: {fact}, but the profile says input {spec.name} "
             f"{spec.dtype} {list(spec.shape)}; is it the profile of this model?"
         )
-
-
-def _return_freed_memory() -> None:
-    """Give back what loading needed and freed: glibc keeps it, several megabytes a model."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import threading
 import time
 from collections import deque
@@ -13,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
+from .memory import resident_bytes, return_freed_memory
 from .messages import FrameResult, compact_json
 from .names import MAX_MESSAGE_BYTES
 from .sources import Frame
@@ -157,18 +157,10 @@ class Heart:
             if names != known or time.monotonic() >= due:
                 known = names
                 due = time.monotonic() + self._interval
+                return_freed_memory()
                 self._publish(self._telemetry.payload())
             self._stopping.wait(self._look_every)
         self._publish(self._telemetry.payload())
-
-
-def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes; 0 where Linux's /proc is not."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * resource.getpagesize()
 
 
 def embedded_metrics(payload: bytes) -> str:
