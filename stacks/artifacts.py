@@ -16,7 +16,8 @@ from stacks import arns, wheels
 from stacks.model_source import S3Object
 from stacks.settings import Settings
 
-_NOT_DEPLOYED = ["__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache"]
+NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+"""What tools leave in a folder of code, and no asset contains."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Artifacts(Construct):
         bundled = wheels.bundled_wheels(settings.architecture)
         with tempfile.TemporaryDirectory(dir=wheels.CACHE) as scratch:
             folder = Path(scratch) / CODE_FOLDER.name
-            shutil.copytree(CODE_FOLDER, folder, ignore=shutil.ignore_patterns(*_NOT_DEPLOYED))
+            shutil.copytree(CODE_FOLDER, folder, ignore=shutil.ignore_patterns(*NOT_DEPLOYED))
             (folder / wheels.FOLDER).mkdir()
             for wheel in bundled:
                 wheels.link_or_copy(wheel, folder / wheels.FOLDER / wheel.name)
@@ -101,7 +102,7 @@ class Artifacts(Construct):
             self,
             "Code",
             path=str(folder),
-            exclude=_NOT_DEPLOYED,
+            exclude=list(NOT_DEPLOYED),
             ignore_mode=cdk.IgnoreMode.GIT,
         )
 

@@ -51,18 +51,40 @@ class CoreOutputs:
             "Shows the deployment, and gives it to the core once more",
         )
         self._add("GreengrassGroupID", identity.thing_arn, "Target of the deployment")
-        self._add("PredictionTopic", prediction_topic, "Where predictions arrive")
-        if feedback_bucket is not None:
-            self._add("FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
-        if identity.made_certificate is not None:
-            self._add(
-                "CertificateId",
-                identity.made_certificate.attr_id,
-                "Certificate made from the signing request",
-            )
+        add_common_outputs(
+            stack,
+            prediction_topic=prediction_topic,
+            identity=identity,
+            feedback_bucket=feedback_bucket,
+        )
 
     def _add(self, name: str, value: str, description: str) -> None:
-        cdk.CfnOutput(self._stack, name, value=value, description=description)
+        add_output(self._stack, name, value, description)
+
+
+def add_output(stack: cdk.Stack, name: str, value: str, description: str) -> None:
+    """Add an output under its own name, which scripts rely on."""
+    cdk.CfnOutput(stack, name, value=value, description=description)
+
+
+def add_common_outputs(
+    stack: cdk.Stack,
+    *,
+    prediction_topic: str,
+    identity: CoreIdentity,
+    feedback_bucket: str | None,
+) -> None:
+    """Add what both generations tell of themselves in the same words."""
+    add_output(stack, "PredictionTopic", prediction_topic, "Where predictions arrive")
+    if feedback_bucket is not None:
+        add_output(stack, "FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
+    if identity.made_certificate is not None:
+        add_output(
+            stack,
+            "CertificateId",
+            identity.made_certificate.attr_id,
+            "Certificate made from the signing request",
+        )
 
 
 def repeat_command(*, region: str, deployment_id: str) -> str:

@@ -7,6 +7,7 @@ import aws_cdk as cdk
 
 from stacks.core_identity import CoreIdentity
 from stacks.endpoints import IotEndpoints
+from stacks.outputs import add_common_outputs, add_output
 
 CERTIFICATE = "CERTIFICATE_NAME_HERE"
 PRIVATE_KEY = "PRIVATE_KEY_FILENAME_HERE"
@@ -49,18 +50,15 @@ class GroupOutputs:
             "Gives the core this version of the group; nothing runs there before",
         )
         self._add("GreengrassGroupID", group_id, "The group")
-        self._add("PredictionTopic", prediction_topic, "Where predictions arrive")
-        if feedback_bucket is not None:
-            self._add("FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
-        if identity.made_certificate is not None:
-            self._add(
-                "CertificateId",
-                identity.made_certificate.attr_id,
-                "Certificate made from the signing request",
-            )
+        add_common_outputs(
+            stack,
+            prediction_topic=prediction_topic,
+            identity=identity,
+            feedback_bucket=feedback_bucket,
+        )
 
     def _add(self, name: str, value: str, description: str) -> None:
-        cdk.CfnOutput(self._stack, name, value=value, description=description)
+        add_output(self._stack, name, value, description)
 
 
 def core_configuration(*, thing_arn: str, iot_host: str, greengrass_host: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from constructs import Construct
 
 from edge_functions import CODE_FOLDER
 from inference import profile
-from stacks.artifacts import stage_profile
+from stacks.artifacts import NOT_DEPLOYED, stage_profile
 
 HANDLER = "lambda_function.function_handler"
 
@@ -22,7 +22,6 @@ ALIAS = "core"
 
 _MANAGED_LOG_GROUP = "@aws-cdk/aws-lambda:useCdkManagedLogGroup"
 _PROFILE_FOLDER = "model_profile"
-_NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 
 
 class InferenceFunction(Construct):
@@ -56,7 +55,7 @@ class InferenceFunction(Construct):
                 handler=HANDLER,
                 role=role,
                 code=lambda_.Code.from_asset(
-                    str(path), exclude=list(_NOT_DEPLOYED), ignore_mode=cdk.IgnoreMode.GIT
+                    str(path), exclude=list(NOT_DEPLOYED), ignore_mode=cdk.IgnoreMode.GIT
                 ),
             )
         # A version is made when the content changes, so that none is made twice.
@@ -75,7 +74,7 @@ def profile_on_core(model_profile: str) -> str:
 
 def _stage(folder: Path, model_profile: str) -> None:
     """Copy the code into ``folder``, with the profile that is not built in beside it."""
-    ignored = shutil.ignore_patterns(*_NOT_DEPLOYED)
+    ignored = shutil.ignore_patterns(*NOT_DEPLOYED)
     shutil.copytree(CODE_FOLDER, folder, ignore=ignored)
     (folder / _PROFILE_FOLDER).mkdir()
     stage_profile(model_profile, folder / _PROFILE_FOLDER)
