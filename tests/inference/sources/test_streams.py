@@ -236,7 +236,7 @@ def test_a_pipeline_that_cannot_run_says_why(pipeline: str, reason: str) -> None
 def test_a_camera_that_is_not_there_is_lost_and_no_fault() -> None:
     with opened("camera:99") as source:
         until(lambda: state(source).state == "lost", 2)
-        assert "there is no /dev/video99" in state(source).reason
+        assert "/dev/video99 does not exist: is the camera plugged in" in state(source).reason
 
 
 def test_a_device_that_is_no_camera_is_said_so(tmp_path: Path) -> None:

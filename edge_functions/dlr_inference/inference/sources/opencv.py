@@ -12,6 +12,7 @@ import cv2
 
 from .. import images  # noqa: F401 (silences OpenCV, which would print addresses)
 from ..errors import FrameError
+from ..preflight import device_fault
 from .attempt import EndOfVideo, Still
 from .specification import Mode
 
@@ -93,10 +94,9 @@ def open_camera(device: str, mode: Mode) -> VideoCapture:
     Raises:
         OSError: if it is not there, may not be read, is in use, or gives no pictures.
     """
-    if not Path(device).exists():
-        raise OSError(f"there is no {device}; is the camera plugged in?")
-    if not os.access(device, os.R_OK | os.W_OK):
-        raise OSError(f"{device} may not be opened; add the component's user to the group video")
+    fault = device_fault(Path(device))
+    if fault is not None:
+        raise OSError(fault)
     capture = _open(device, cv2.CAP_V4L2, [])
     if not capture.isOpened():
         raise OSError(f"{device} cannot be opened: it is in use, or is no camera")
