@@ -84,7 +84,7 @@ def test_install_then_run_then_finished(start: Start) -> None:
     life = start("echo installed; pwd", "echo ran")
     assert life.until(State.FINISHED) == [State.NEW, State.RUNNING, State.FINISHED]
     log = life.log.read_text()
-    assert f"installed\n{life.root}/work/com.A\n" in log
+    assert f"installed\n{life.root / 'work' / 'com.A'}\n" in log
     assert "ran\n" in log
 
 
