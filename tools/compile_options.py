@@ -9,6 +9,8 @@ import click
 
 from inference.profile import COLOR_ORDERS, INTERPOLATIONS, RESIZE_RULES
 
+from .tvm.suppression import IOU_THRESHOLD, SCORE_THRESHOLD
+
 TVM, NEO = "With tvm", "With neo"
 GROUPS: dict[str, list[str]] = {TVM: [], NEO: ["region", "aws_profile"]}
 
@@ -67,14 +69,17 @@ def tvm_options(command: Callable[..., None]) -> Callable[..., None]:
         _option(TVM, "--background", is_flag=True, help="A detector's class 0 is the background."),
         _option(TVM, "--box-units", default="auto", show_default=True,
                 type=click.Choice(["auto", "pixels", "fractions"]), help="Unit of the boxes."),
-        _option(TVM, "--box-order", default="xyxy", show_default=True,
-                type=click.Choice(["xyxy", "yxyx", "cxcywh"]), help="Order of a box's numbers."),
+        _option(TVM, "--box-order", default="auto", show_default=True,
+                type=click.Choice(["auto", "xyxy", "yxyx", "cxcywh"]),
+                help="Order of a box's numbers; auto: as NonMaxSuppression has it, else xyxy."),
         _option(TVM, "--scores", metavar="TENSOR", help="Tensor of the scores, if no output."),
         _option(TVM, "--boxes", metavar="TENSOR", help="Tensor of the boxes, if no output."),
-        _option(TVM, "--score-threshold", type=fraction, default=0.01, show_default=True,
-                help="Suppression: detections below are dropped inside the model."),
-        _option(TVM, "--iou-threshold", type=fraction, default=0.45, show_default=True,
-                help="Suppression: overlap within a class from which the lesser is dropped."),
+        _option(TVM, "--score-threshold", type=fraction,
+                help="Suppression: detections below are dropped inside the model; default: that "
+                f"of the model's NonMaxSuppression, else {SCORE_THRESHOLD}."),
+        _option(TVM, "--iou-threshold", type=fraction,
+                help="Suppression: overlap within a class from which the lesser is dropped; "
+                f"default: likewise, else {IOU_THRESHOLD}."),
         _option(TVM, "--profile", metavar="FILE|NAME", help="The model's profile, instead of:"),
         _option(TVM, "--name", help="Name of the model; default: the file's."),
         _option(TVM, "--scale", type=float, help="value = (pixel * scale - mean) / std; "

@@ -12,6 +12,7 @@ from inference.profile import ModelProfile
 from .compile_artifact import Place
 from .dlr_child import DlrRun
 from .output import Output
+from .tvm.suppression import Suppression
 from .tvm.targets import Target
 
 
@@ -25,17 +26,28 @@ def predictions_of(profile: ModelProfile, run: DlrRun, image: Any) -> list[dict[
     ]
 
 
-def description(described: Mapping[str, Any], profile: ModelProfile) -> str:
-    """Return in one line what the model is, and what its pixels become."""
+def description(
+    described: Mapping[str, Any],
+    form: Mapping[str, Any],
+    rule: Suppression,
+    profile: ModelProfile,
+) -> str:
+    """Return in one line what the model is, what its pixels become, and how its boxes are read."""
     spec = described["input"]
     shape = "×".join(map(str, spec["shape"]))
     cut = ", ".join(name for name in (described["scores"], described["boxes"]) if name)
     where = f" (cut at {cut})" if described["cut"] else ""
     one = profile.input
+    boxes = ""
+    if described["boxes"]:
+        boxes = (
+            f"; boxes: {form['box_order']} in {form['box_units']}, suppressed from an overlap of "
+            f"{rule.iou_threshold:g}, scores above {rule.score_threshold:g}"
+        )
     return (
         f"{described['kind']} of {described['classes']} classes{where}, input {spec['name']} "
-        f"{spec['dtype']} {shape}; pixels: {one.color_order}, {one.resize}, scale {one.scale:.6g}, "
-        f"mean {list(one.mean)}, std {list(one.std)}"
+        f"{spec['dtype']} {shape}{boxes}; pixels: {one.color_order}, {one.resize}, "
+        f"scale {one.scale:.6g}, mean {list(one.mean)}, std {list(one.std)}"
     )
 
 

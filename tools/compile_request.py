@@ -10,7 +10,6 @@ import click
 from .compile_artifact import Place
 from .compile_profile import Preprocessing
 from .compile_tvm import TvmOptions
-from .tvm.suppression import Suppression
 
 _PREPROCESSING = (
     "mean", "std", "scale", "color_order", "resize", "resize_shorter_side", "interpolation",
@@ -22,9 +21,6 @@ def tvm_request(
     model: str,
     output_path: str,
     input_shape: str | None,
-    *,
-    score_threshold: float,
-    iou_threshold: float,
     **options: Any,
 ) -> TvmOptions:
     """Return the request of a command line.
@@ -44,7 +40,6 @@ def tvm_request(
         model=model,
         place=Place(Path(output_path)),
         input_shape=_shape(input_shape),
-        suppression=Suppression(score_threshold, iou_threshold),
         preprocessing=pixels,
         **options,
     )

@@ -39,14 +39,15 @@ class TvmOptions:
     softmax: bool = False
     background: bool = False
     box_units: str = "auto"
-    box_order: str = "xyxy"
+    box_order: str = "auto"
     scores: str | None = None
     boxes: str | None = None
     input_shape: tuple[int, ...] | None = None
     profile: str | None = None
     labels: str | None = None
     image: str | None = None
-    suppression: Suppression = field(default_factory=Suppression)
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
 
@@ -80,13 +81,14 @@ def compile_with_tvm(output: Output, options: TvmOptions) -> None:
     _check_description(options, described)
     with staged(options.place) as folder, tempfile.TemporaryDirectory(prefix="compile-") as work:
         profile = _profile(options, described, folder / PROFILE_FOLDER)
-        output.say(description(described, profile))
+        form, rule = _form(options, described), _suppression(options, described)
+        output.say(description(described, form, rule, profile))
         image, what = _image(options.image)
-        compiled = _compile(
-            output, options, target, {**question, **_form(options, described)},
-            profile, image, folder, Path(work),
-        )  # fmt: skip
-        provenance = _provenance(options, target, described, compiled, what)
+        probabilities = options.softmax or described["probabilities"]
+        name = "probabilities" if probabilities else "logits"
+        job = {**question, "form": form, "scoresName": name, "suppression": asdict(rule)}
+        compiled = _compile(output, target, job, profile, image, folder, Path(work))
+        provenance = _provenance(target, described, job, compiled, what)
         finish(folder, provenance)
         predictions = predictions_of(profile, compiled.run, image) if options.image else None
     report(output, options.place, target, profile, provenance, predictions)
@@ -118,17 +120,24 @@ def _check_description(options: TvmOptions, described: Mapping[str, Any]) -> Non
 
 
 def _form(options: TvmOptions, described: Mapping[str, Any]) -> dict[str, Any]:
-    units = options.box_units
-    if units == "auto":
-        units = described["boxUnits"] or "pixels"
-    form = {
+    units, order = options.box_units, options.box_order
+    return {
         "softmax": options.softmax,
         "background": options.background,
-        "box_units": units,
-        "box_order": options.box_order,
+        "box_units": (described["boxUnits"] or "pixels") if units == "auto" else units,
+        "box_order": (described["boxOrder"] or "xyxy") if order == "auto" else order,
     }
-    probabilities = options.softmax or described["probabilities"]
-    return {"form": form, "scoresName": "probabilities" if probabilities else "logits"}
+
+
+def _suppression(options: TvmOptions, described: Mapping[str, Any]) -> Suppression:
+    """Return the rule: as the options say, else the model's own, else GluonCV's."""
+    said = [
+        ("score_threshold", described["scoreThreshold"]),
+        ("iou_threshold", described["iouThreshold"]),
+        ("score_threshold", options.score_threshold),
+        ("iou_threshold", options.iou_threshold),
+    ]
+    return Suppression(**{name: value for name, value in said if value is not None})
 
 
 def _profile(options: TvmOptions, described: Mapping[str, Any], folder: Path) -> ModelProfile:
@@ -165,7 +174,6 @@ def _image(path: str | None) -> tuple[Any, str]:
 
 def _compile(
     output: Output,
-    options: TvmOptions,
     target: Target,
     job: Mapping[str, Any],
     profile: ModelProfile,
@@ -190,7 +198,6 @@ def _compile(
             "expected": work / "expected.npz",
             "tvm": environment.tvm_folder(),
             "targets": made,
-            "suppression": asdict(options.suppression),
         },
         output,
     )
@@ -204,23 +211,25 @@ def _compile(
             difference = compare_scores(run.outputs, expected)
         else:
             size = (profile.input.width, profile.input.height)
-            difference = compare_detections(run.outputs, expected, options.suppression, size)
+            rule = Suppression(**job["suppression"])
+            difference = compare_detections(run.outputs, expected, rule, size)
     for path in (work / "target").iterdir():
         shutil.copyfile(path, folder / path.name)
     return _Compiled(facts, run, difference, verified_on)
 
 
 def _provenance(
-    options: TvmOptions,
     target: Target,
     described: Mapping[str, Any],
+    job: Mapping[str, Any],
     compiled: _Compiled,
     image: str,
 ) -> dict[str, Any]:
-    facts = compiled.facts
+    facts, form = compiled.facts, job["form"]
+    detector = described["kind"] == "ssd"
     return {
         "source": {
-            "file": Path(options.model).name,
+            "file": Path(job["model"]).name,
             "sha256": described["sha256"],
             "producer": described["producer"],
             "opset": described["opset"],
@@ -231,11 +240,11 @@ def _provenance(
         "target": {"name": target.name, "llvm": target.llvm},
         "outputs": facts["outputs"],
         "options": {
-            "softmax": options.softmax,
-            "background": options.background,
-            "boxUnits": options.box_units,
-            "boxOrder": options.box_order,
-            "suppression": asdict(options.suppression) if described["kind"] == "ssd" else None,
+            "softmax": form["softmax"],
+            "background": form["background"],
+            "boxUnits": form["box_units"] if detector else None,
+            "boxOrder": form["box_order"] if detector else None,
+            "suppression": job["suppression"] if detector else None,
         },
         "verified": {
             "against": f"onnxruntime {facts['onnxruntime']}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ class GraphError(ValueError):
 class Source:
     """An ONNX model on its way: the graph, its one input, and the tensors that were chosen.
 
-    A classifier has no ``boxes``. ``classes_first`` says that the scores are [1,C,A].
+    A classifier has no ``boxes``. ``classes_first`` says that the scores are [1,C,A]. A graph that
+    was cut at its NonMaxSuppression node has that node's ``box_order``, and its thresholds if they
+    are constants.
     """
 
     model: Any
@@ -40,6 +42,9 @@ class Source:
     boxes: str = ""
     classes_first: bool = False
     cut: bool = False
+    box_order: str = "xyxy"
+    iou_threshold: float | None = None
+    score_threshold: float | None = None
 
     @property
     def layout(self) -> str:
@@ -108,6 +113,7 @@ def choose_outputs(source: Source, scores: str | None, boxes: str | None) -> Sou
         GraphError: if they cannot be told, or are none of what is supported.
     """
     given = [output.name for output in source.model.graph.output]
+    suppression = _suppression_node(source)
     if scores or boxes:
         chosen = [name for name in (scores, boxes) if name]
         known = {name for node in source.model.graph.node for name in node.output}
@@ -116,8 +122,11 @@ def choose_outputs(source: Source, scores: str | None, boxes: str | None) -> Sou
                 raise GraphError(
                     f"the model has no tensor {name}; its outputs are {_listed(given)}"
                 )
+    elif suppression is not None:
+        chosen = [suppression.input[1], suppression.input[0]]
+        source = _with_its_rule(source, suppression)
     else:
-        chosen = _by_suppression_node(source) or given
+        chosen = given
     cut = replace(source, model=_cut(source.model, chosen), cut=chosen != given)
     arrays = dict(zip(chosen, run(cut, noise(cut)), strict=True))
     for name, array in arrays.items():
@@ -126,9 +135,44 @@ def choose_outputs(source: Source, scores: str | None, boxes: str | None) -> Sou
     return _named(cut, arrays, scores, boxes)
 
 
-def _by_suppression_node(source: Source) -> list[str]:
+def _suppression_node(source: Source) -> Any:
     nodes = [n for n in source.model.graph.node if n.op_type == "NonMaxSuppression"]
-    return [nodes[0].input[1], nodes[0].input[0]] if len(nodes) == 1 else []
+    return nodes[0] if len(nodes) == 1 else None
+
+
+def _with_its_rule(source: Source, node: Any) -> Source:
+    """Take over what a NonMaxSuppression node says of its boxes, and its thresholds.
+
+    https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html: y before x, unless
+    ``center_point_box`` is set; a threshold that is left out is 0.
+    """
+    centred = any(one.name == "center_point_box" and one.i for one in node.attribute)
+    constants = constants_of(source.model)
+    iou, score = ((*node.input, "", "")[place] for place in (3, 4))
+    return replace(
+        source,
+        box_order="cxcywh" if centred else "yxyx",
+        iou_threshold=_number(constants, iou),
+        score_threshold=_number(constants, score),
+    )
+
+
+def constants_of(model: Any) -> dict[str, Any]:
+    """Return the constant tensors of a graph by their names."""
+    constants = {one.name: one for one in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+    return constants
+
+
+def _number(constants: Mapping[str, Any], name: str) -> float | None:
+    """Return a constant of one number, 0 where none is given, None where it is computed."""
+    if not name:
+        return 0.0
+    if name not in constants:
+        return None
+    return float(onnx.numpy_helper.to_array(constants[name]).reshape(-1)[0])
 
 
 def _named(source: Source, arrays: dict[str, Any], scores: str | None, boxes: str | None) -> Source:

@@ -20,6 +20,7 @@ import onnxruntime
 
 from .canonical import Form, box_units, canonical, expected
 from .graph import GraphError, Source, choose_outputs, first_line, noise, read_model, run
+from .lowering import lowered
 from .relay import Signature, compile_model, import_tvm
 from .suppression import Suppression
 from .targets import TARGETS
@@ -52,6 +53,9 @@ def describe(job: Mapping[str, Any]) -> dict[str, Any]:
         "classes": int(classes),
         "probabilities": _are_probabilities(source, scores),
         "boxUnits": box_units(arrays[source.boxes]) if source.boxes else None,
+        "boxOrder": source.box_order if source.boxes else None,
+        "iouThreshold": source.iou_threshold,
+        "scoreThreshold": source.score_threshold,
         "opset": next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
         "sha256": hashlib.sha256(Path(job["model"]).read_bytes()).hexdigest(),
@@ -66,7 +70,7 @@ def compile_all(job: Mapping[str, Any]) -> dict[str, Any]:
     np.savez(job["expected"], **arrays)
     classes = arrays["scores"].shape[-1]
     rule = Suppression(**job["suppression"]) if source.boxes else None
-    model = canonical(source, form, classes)
+    model = lowered(source, canonical(source, form, classes))
     outputs = {job["scoresName"]: [1, classes]}
     if rule is not None:
         rows = rule.detections

@@ -36,8 +36,9 @@ def save(
     *,
     shape: tuple[Any, ...] = (1, 3, SIDE, SIDE),
     elem_type: int = 1,
+    opset: int = 13,
 ) -> None:
-    model = made(name, nodes, dict.fromkeys(outputs), constants, shape, elem_type)
+    model = made(name, nodes, dict.fromkeys(outputs), constants, shape, elem_type, opset)
     generator = np.random.default_rng(3)
     sizes = [extent if isinstance(extent, int) else 1 for extent in shape]
     tensor: Any = generator.standard_normal(sizes, np.float32)
@@ -48,7 +49,8 @@ def save(
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     results = session.run(None, {"image": tensor})
     extents = {o: r.shape for o, r in zip(outputs, results, strict=True)}
-    onnx.save(made(name, nodes, extents, constants, shape, elem_type), folder / f"{name}.onnx")
+    model = made(name, nodes, extents, constants, shape, elem_type, opset)
+    onnx.save(model, folder / f"{name}.onnx")
     np.savez(folder / f"{name}.npz", input=tensor, **dict(zip(outputs, results, strict=True)))
 
 
@@ -59,6 +61,7 @@ def made(
     constants: Constants,
     shape: tuple[Any, ...],
     elem_type: int,
+    opset: int,
 ) -> Any:
     graph = helper.make_graph(
         nodes,
@@ -67,8 +70,8 @@ def made(
         [helper.make_tensor_value_info(o, onnx.TensorProto.FLOAT, s) for o, s in outputs.items()],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    model.ir_version = 9 if opset > 18 else 8
     return model
 
 
@@ -145,6 +148,36 @@ def suppressed(folder: Path) -> None:
     save(folder, "suppressed", nodes, ["picked"], constants | limits)
 
 
+def of_opset_20() -> tuple[Nodes, Constants]:
+    """What newer exporters write: normalised groups, channels last, axes as inputs."""
+    generator = np.random.default_rng(4)
+    split = helper.make_node("Split", ["last"], ["p0", "p1", "p2"], axis=3, num_outputs=3)
+    nodes = [
+        node("Conv", "image w", "c", strides=[4, 4], kernel_shape=[3, 3]),
+        node("GroupNormalization", "c scale bias", "normal", num_groups=4),
+        node("GridSample", "normal grid", "sampled", mode="linear"),
+        node("Transpose", "sampled", "channels_last", perm=[0, 2, 3, 1]),
+        node("MatMul", "channels_last mixing", "last"),
+        split,
+        node("Concat", "p2 p0 p1", "turned", axis=3),
+        node("ReduceMean", "turned height_width", "mean", keepdims=0),
+        node("ReduceMax", "turned height_width", "most", keepdims=0),
+        node("Add", "mean most", "both"),
+        node("Gemm", "both v", "logits"),
+    ]
+    rows, columns = np.mgrid[-0.9:0.9:6j, -0.8:0.8:7j]
+    constants = {
+        "w": generator.standard_normal((8, 3, 3, 3), np.float32),
+        "scale": generator.standard_normal(4, np.float32),
+        "bias": generator.standard_normal(4, np.float32),
+        "grid": np.stack([columns, rows], -1)[None].astype(np.float32),
+        "mixing": generator.standard_normal((8, 11), np.float32),
+        "height_width": np.array([1, 2], np.int64),
+        "v": generator.standard_normal((11, CLASSES), np.float32),
+    }
+    return nodes, constants
+
+
 def main(folder: Path) -> None:
     nodes, constants = classifier()
     save(folder, "classifier", nodes, ["logits"], constants, shape=("N", 3, SIDE, SIDE))
@@ -170,6 +203,8 @@ def main(folder: Path) -> None:
     ]
     matrix = {"matrix": np.eye(3, dtype=np.float32)[None]}
     save(folder, "unsupported", square, ["sum"], constants | matrix)
+    nodes, constants = of_opset_20()
+    save(folder, "opset_20", nodes, ["logits"], constants, opset=20)
     nodes, constants = detector()
     save(folder, "detector", nodes, ["scores", "boxes"], constants)
     save(folder, "raw_detector", nodes, ["boxes_yxyx", "logits"], constants)

@@ -15,12 +15,13 @@ import pytest
 from inference.artifact import check_artifact
 from inference.digests import check_digests, digests_of
 from tools.dlr_child import run_in_child
-from tools.tvm.suppression import suppress
+from tools.tvm.suppression import Suppression, suppress
 
 from .conftest import Run
 
 REPOSITORY = Path(__file__).parents[3]
 SIDE = 32
+GLUONCV = Suppression()
 
 
 def reference(onnx_models: Path, name: str) -> dict[str, Any]:
@@ -35,9 +36,11 @@ def compiled(run: Run, model: Path, output: Path, *options: object) -> dict[str,
     return result
 
 
-def check_detections(artifact: Path, tensor: Any, scores: Any, boxes: Any) -> None:
+def check_detections(
+    artifact: Path, tensor: Any, scores: Any, boxes: Any, rule: Suppression = GLUONCV
+) -> None:
     """Compare an artifact's rows with plain suppression of [A,C] scores and [A,4] pixel boxes."""
-    ids, best, kept = suppress(scores, boxes)
+    ids, best, kept = suppress(scores, boxes, rule)
     outputs = run_in_child(artifact, "image", tensor).outputs
     count = int((outputs[0] >= 0).sum())
     assert count == len(ids) > 5
@@ -74,9 +77,32 @@ def test_detector_that_suppresses_itself_is_cut_before_it(
     onnx_models: Path, run: Run, tmp_path: Path
 ) -> None:
     model, target = onnx_models / "suppressed.onnx", tmp_path / "cut"
-    compiled(run, model, target, "--box-order", "yxyx")
+    compiled(run, model, target)
     same = reference(onnx_models, "detector")
-    check_detections(target, same["input"], same["scores"][0][:, 1:], same["boxes"][0] * SIDE)
+    own = Suppression(score_threshold=0.3, iou_threshold=0.5)
+    scores, boxes = same["scores"][0][:, 1:], same["boxes"][0] * SIDE
+    check_detections(target, same["input"], scores, boxes, own)
+    said = json.loads((target / "profile" / "provenance.json").read_text())["options"]
+    assert (said["boxOrder"], said["boxUnits"]) == ("yxyx", "fractions")
+    assert said["suppression"]["iou_threshold"] == 0.5
+
+
+def test_own_thresholds_of_a_detector_give_way_to_options(
+    onnx_models: Path, run: Run, tmp_path: Path
+) -> None:
+    model, target = onnx_models / "suppressed.onnx", tmp_path / "cut"
+    compiled(run, model, target, "--iou-threshold", "0.2", "--score-threshold", "0.1")
+    same = reference(onnx_models, "detector")
+    given = Suppression(score_threshold=0.1, iou_threshold=0.2)
+    scores, boxes = same["scores"][0][:, 1:], same["boxes"][0] * SIDE
+    check_detections(target, same["input"], scores, boxes, given)
+
+
+def test_operators_of_newer_exporters(onnx_models: Path, run: Run, tmp_path: Path) -> None:
+    compiled(run, onnx_models / "opset_20.onnx", tmp_path / "newer")
+    known = reference(onnx_models, "opset_20")
+    outputs = run_in_child(tmp_path / "newer", "image", known["input"]).outputs
+    assert np.abs(outputs[0] - known["logits"]).max() < 1e-3
 
 
 def test_uint8_model_with_channels_last(onnx_models: Path, run: Run, tmp_path: Path) -> None:
