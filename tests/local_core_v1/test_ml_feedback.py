@@ -119,6 +119,21 @@ def test_sample_that_is_not_chosen_gives_its_status_alone(bench: Bench) -> None:
     assert connector.counters.not_used == 1
 
 
+@pytest.mark.parametrize(
+    ("strategy", "at", "beyond"),
+    [("LEAST_CONFIDENCE", 0.5, 0.4999), ("MARGIN", 0.25, 0.2499), ("ENTROPY", 1.03972, 1.03973)],
+)
+def test_documented_examples_at_their_exact_thresholds(
+    bench: Bench, strategy: str, at: float, beyond: float
+) -> None:
+    both = feedback_map(at=(strategy, at), beyond=(strategy, beyond))
+    with bench.connector(both) as connector:
+        connector.accept(request("at", 0.5, 0.25, 0.25))
+        connector.accept(request("beyond", 0.5, 0.25, 0.25))
+    [key] = bench.objects
+    assert key.startswith("at/")
+
+
 def test_random_sampling_keeps_what_its_seed_says(bench: Bench) -> None:
     asked = [request("Random", 1.0, sample=str(number).encode()) for number in range(40)]
     with bench.connector(seed=7) as connector:
