@@ -1,7 +1,7 @@
-"""What runs on devices: one folder an asset, each importable by itself as it is on the device.
+"""What runs on devices, or while a stack is deployed: one folder an asset, importable by itself.
 
-Importing this package, here and nowhere else, puts the inference code's folder on the import path
-of a program on the host, so that ``inference`` has one name everywhere.
+Importing this package, here and nowhere else, puts the assets' folders on the import path of a
+program on the host, so that ``inference`` and ``custom_resources`` have one name everywhere.
 """
 
 from __future__ import annotations
@@ -12,5 +12,9 @@ from pathlib import Path
 CODE_FOLDER = Path(__file__).resolve().parent / "dlr_inference"
 """What is deployed to a core: the entry points and the ``inference`` package."""
 
-if str(CODE_FOLDER) not in sys.path:
-    sys.path.insert(0, str(CODE_FOLDER))
+CUSTOM_RESOURCES_FOLDER = CODE_FOLDER.with_name("cloudformation")
+"""What CloudFormation runs while it deploys: the ``custom_resources`` package."""
+
+for _folder in (CODE_FOLDER, CUSTOM_RESOURCES_FOLDER):
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))

@@ -1,7 +1,6 @@
 """What a template cannot know by itself, looked up when it is deployed."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -9,9 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-import edge_functions
-
-CODE_FOLDER = Path(edge_functions.__file__).resolve().parent / "cloud_lookups"
+from edge_functions import CUSTOM_RESOURCES_FOLDER
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 _ID = "Lookups"
@@ -50,9 +47,9 @@ class CloudLookups(Construct):
             "Function",
             description="Looks up endpoints and component versions for CloudFormation",
             runtime=RUNTIME,
-            handler="handler.handler",
+            handler="custom_resources.lookups.handler",
             code=lambda_.Code.from_asset(
-                str(CODE_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
+                str(CUSTOM_RESOURCES_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
             ),
             role=self._role,
             log_group=log_group,

@@ -1,18 +1,14 @@
 """Takes a group's deployments back before it is deleted, which CloudFormation cannot."""
 
-from pathlib import Path
-
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-import edge_functions
+from edge_functions import CUSTOM_RESOURCES_FOLDER
 from stacks import arns
 from stacks.findings import accept_wildcards
-
-CODE_FOLDER = Path(edge_functions.__file__).resolve().parent / "reset_deployments"
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 TIMEOUT = cdk.Duration.minutes(5)
@@ -47,9 +43,9 @@ class DeploymentsReset(Construct):
             "Function",
             description="Resets the deployments of a Greengrass group before it is deleted",
             runtime=RUNTIME,
-            handler="handler.handler",
+            handler="custom_resources.deployments_reset.handler",
             code=lambda_.Code.from_asset(
-                str(CODE_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
+                str(CUSTOM_RESOURCES_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
             ),
             role=role,
             log_group=log_group,

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from edge_functions.cloud_lookups import handler as lookups
+from custom_resources import lookups
 
 ARN = "arn:aws:greengrass:eu-west-1:123456789012:components:DlrInference.Demo"
 

@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from edge_functions.reset_deployments import handler as reset
+from custom_resources import deployments_reset as reset
 
-HANDLER = "edge_functions.reset_deployments.handler"
+HANDLER = "custom_resources.deployments_reset"
 GROUP = "01234567-89ab-cdef-0123-456789abcdef"
 DEPLOYMENT = "fedcba98-7654-3210-fedc-ba9876543210"
 RESET = {"GroupId": GROUP, "Force": True}
@@ -115,6 +115,7 @@ def test_delete_resets_by_force_and_waits_for_the_end(
             "StackId": "stack",
             "RequestId": "request",
             "LogicalResourceId": "DeploymentsReset",
+            "Data": {},
         }
     ]
     assert cloudformation.content_types == [""]

@@ -7,17 +7,13 @@ content that was deployed before, and whose version outlives its stack, can be d
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-import urllib.request
 from typing import Any, Callable, Mapping
 
 import boto3
 from botocore.exceptions import ClientError
 
-_ANSWER_ATTEMPTS = 3
-_MAX_REASON_CHARACTERS = 1_000
+from .answer import answer
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
@@ -36,7 +32,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     except Exception as error:  # whatever it is, CloudFormation must hear of it or waits an hour
         reason = f"{event.get('ResourceType')} could not be looked up: {error}"
         _log.exception(reason)
-    answer(event, physical_id, data, reason)
+    answer(event, physical_id, data=data, reason=reason)
 
 
 def iot_endpoints(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
@@ -88,37 +84,3 @@ def _versions(arn: str) -> list[str]:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return []
         raise
-
-
-def answer(
-    event: Mapping[str, Any], physical_id: str, data: Mapping[str, str], reason: str
-) -> None:
-    """Tell CloudFormation the outcome: ``data``, or failure for ``reason``.
-
-    Raises:
-        OSError: if it cannot be told; it will time out.
-    """
-    body = json.dumps(
-        {
-            "Status": "FAILED" if reason else "SUCCESS",
-            "Reason": reason[:_MAX_REASON_CHARACTERS],
-            "PhysicalResourceId": physical_id,
-            "StackId": event["StackId"],
-            "RequestId": event["RequestId"],
-            "LogicalResourceId": event["LogicalResourceId"],
-            "Data": data,
-        }
-    ).encode()
-    # The URL is signed for exactly this header.
-    request = urllib.request.Request(
-        event["ResponseURL"], data=body, headers={"Content-Type": ""}, method="PUT"
-    )
-    for attempt in range(1, _ANSWER_ATTEMPTS + 1):
-        try:
-            with urllib.request.urlopen(request, timeout=10):
-                return
-        except OSError as error:
-            _log.warning("CloudFormation was not reached, attempt %d: %s", attempt, error)
-            if attempt == _ANSWER_ATTEMPTS:
-                raise
-            time.sleep(attempt)

@@ -6,19 +6,17 @@ https://docs.aws.amazon.com/greengrass/v1/developerguide/deployments.html#reset-
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-import urllib.request
 from typing import Any, Mapping
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from .answer import answer
+
 POLL_SECONDS = 3
 _RESERVED_SECONDS = 15
-_ANSWER_ATTEMPTS = 3
-_MAX_REASON_CHARACTERS = 1_000
 _NOTHING_TO_RESET = "has not been deployed or is already reset"
 
 _log = logging.getLogger()
@@ -47,7 +45,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     except Exception as error:
         reason = f"deployments of the Greengrass group {group_id} were not reset: {error!r}"
         _log.exception(reason)
-    answer(event, group_id, reason)
+    answer(event, group_id, reason=reason)
 
 
 def reset_deployments(client: Any, group_id: str, deadline: float) -> None:
@@ -79,37 +77,6 @@ def reset_deployments(client: Any, group_id: str, deadline: float) -> None:
         if time.monotonic() + POLL_SECONDS > deadline:
             raise ResetError(f"the reset was still {state} at the end of this function's time")
         time.sleep(POLL_SECONDS)
-
-
-def answer(event: Mapping[str, Any], physical_id: str, reason: str) -> None:
-    """Tell CloudFormation the outcome: success, or failure for ``reason``.
-
-    Raises:
-        OSError: if it cannot be told; it will time out.
-    """
-    body = json.dumps(
-        {
-            "Status": "FAILED" if reason else "SUCCESS",
-            "Reason": reason[:_MAX_REASON_CHARACTERS],
-            "PhysicalResourceId": physical_id,
-            "StackId": event["StackId"],
-            "RequestId": event["RequestId"],
-            "LogicalResourceId": event["LogicalResourceId"],
-        }
-    ).encode()
-    # The URL is signed for exactly this header.
-    request = urllib.request.Request(
-        event["ResponseURL"], data=body, headers={"Content-Type": ""}, method="PUT"
-    )
-    for attempt in range(1, _ANSWER_ATTEMPTS + 1):
-        try:
-            with urllib.request.urlopen(request, timeout=10):
-                return
-        except OSError as error:
-            _log.warning("CloudFormation was not reached, attempt %d: %s", attempt, error)
-            if attempt == _ANSWER_ATTEMPTS:
-                raise
-            time.sleep(attempt)
 
 
 def _is_as_wanted(error: ClientError) -> bool:

@@ -1,0 +1,1 @@
+"""Custom resources of CloudFormation: a handler a module, in one asset."""
