@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -10,10 +11,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lint types unit bench soak synth setup lock clean
+.PHONY: help run test lint types unit bench soak synth setup lock clean debian-packages
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## Deploy to a local cloud and run the cores (ARGS="--greengrass-version 1 --keep")
 	@python -m local_core run $(ARGS)
@@ -53,6 +54,10 @@ node_modules/.installed: package-lock.json
 	@echo "Setting up the CDK CLI in node_modules …"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+debian-packages: ## Install what tests of streams need on Debian and Ubuntu (as root or by sudo)
+	$(AS_ROOT) apt-get -o Acquire::http::Timeout=20 update
+	$(AS_ROOT) apt-get install --yes --no-install-recommends $$(grep -v '^#' tests/debian-packages.txt)
 
 lock: ## Compile the pinned requirements from their .in files (needs pip-tools)
 	$(LOCK) --output-file requirements.txt requirements.in

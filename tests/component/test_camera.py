@@ -39,6 +39,23 @@ def test_a_camera_that_goes_is_named_and_comes_back_by_itself(rig: Rig, camera: 
     assert "secret" not in told
 
 
+def test_a_wrong_password_is_told_and_corrected_without_a_restart(rig: Rig, camera: Camera) -> None:
+    camera.password = "right"
+    address = f"127.0.0.1:{camera.port}/stream.mjpg"
+    rig.configure(imageSource=f"http://user:hunter2@{address}")
+    rig.start()
+    eventually(lambda: rig.faults() == ["no camera"], seconds=15)
+    last = rig.broker.on(telemetry_topic(CORE))[-1]
+    [source] = last["sources"]
+    assert source["reason"] == "401 Unauthorized: check user and password in imageSource"
+    rig.merge(imageSource=f"http://user:right@{address}")
+    rig.await_predictions(2)
+    assert rig.stop() == 0
+    told = rig.log.read_text() + str(rig.broker.arrived)
+    assert "hunter2" not in told
+    assert "user:right" not in told
+
+
 def test_the_source_changes_while_running(rig: Rig, camera: Camera) -> None:
     rig.configure(messageFormat="envelope")
     rig.start()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -82,9 +84,34 @@ def test_memory_is_the_least_of_machine_and_control_group(tmp_path: Path) -> Non
     assert available_memory(tmp_path / "none", limit) is None
 
 
-def test_a_camera_that_is_not_there_is_told_so(tmp_path: Path) -> None:
+def test_a_camera_that_is_not_there_is_told_so_with_those_that_are(tmp_path: Path) -> None:
     told = device_fault(tmp_path / "video0")
     assert told is not None
-    assert "is the camera plugged in" in told
-    (tmp_path / "video0").touch()
-    assert device_fault(tmp_path / "video0") is None
+    assert "is the camera plugged in, and its driver loaded? There is no other video*" in told
+    (tmp_path / "video2").touch()
+    (tmp_path / "video4").touch()
+    told = device_fault(tmp_path / "video0")
+    assert told is not None
+    assert told.endswith(f"There is {tmp_path}/video2, {tmp_path}/video4")
+    assert device_fault(tmp_path / "video2") is None
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, who can be another user")
+@pytest.mark.parametrize(
+    ("group", "advice"), [(44, "usermod -aG video"), (0, "a udev rule that gives it to video")]
+)
+def test_a_camera_that_may_not_be_opened_names_the_group(group: int, advice: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        device = Path(folder) / "video0"
+        device.touch(0o660)
+        os.chown(device, 0, group)
+        code = (
+            "import grp, os, sys; from pathlib import Path; "
+            "from inference.preflight import device_fault; os.setgroups([]); "
+            "os.setuid(65534); print(device_fault(Path(sys.argv[1])))"
+        )
+        command = [sys.executable, "-c", code, str(device)]
+        ran = subprocess.run(command, cwd=CODE_FOLDER, capture_output=True, text=True, check=True)
+    assert f"{device} may not be opened by this user" in ran.stdout
+    assert advice in ran.stdout

@@ -96,12 +96,23 @@ def available_memory(
 
 def device_fault(path: Path) -> str | None:
     """Return why this process cannot open a device such as ``/dev/video0``, if so."""
-    if not path.exists():
-        return f"{path} does not exist: is the camera plugged in, and its driver loaded?"
+    if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises behind a closed folder)
+        alike = path.name.rstrip("0123456789") or path.name
+        others = sorted(str(other) for other in path.parent.glob(f"{alike}*"))
+        there = ", ".join(others[:8]) or f"no other {alike}*"
+        return (
+            f"{path} does not exist: is the camera plugged in, and its driver loaded? "
+            f"There is {there}"
+        )
     if os.access(str(path), os.R_OK | os.W_OK):
         return None
     try:
         group = path.group()
     except (KeyError, OSError):
         group = "video"
-    return f"{path} may not be opened by this user: usermod -aG {group} <the component's user>"
+    if group == "root":  # which nobody should be put into
+        return f"{path} may not be opened by this user: make a udev rule that gives it to video"
+    return (
+        f"{path} may not be opened by this user: usermod -aG {group} <the component's user>, and "
+        "start the nucleus anew"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -16,18 +17,31 @@ import numpy as np
 import pytest
 
 from inference.sources.frame import Frame, FrameSource, NoFrameError
+from inference.sources.gstreamer import is_installed
 
 # GStreamer's bindings are Debian's, and belong to its own Python.
 SYSTEM_PYTHON = "/usr/bin/python3"
 RTSP_SERVER = str(Path(__file__).with_name("rtsp_server.py"))
 
-needs_ffmpeg = pytest.mark.skipif(
-    shutil.which("ffmpeg") is None, reason="needs ffmpeg: apt-get install ffmpeg"
+PACKAGES = (Path(__file__).parents[2] / "debian-packages.txt").read_text().splitlines()
+INSTALL = "make debian-packages, or apt-get install " + " ".join(
+    package for package in PACKAGES if not package.startswith("#")
 )
-needs_gst_launch = pytest.mark.skipif(
-    shutil.which("gst-launch-1.0") is None,
-    reason="needs GStreamer: apt-get install gstreamer1.0-tools gstreamer1.0-plugins-good",
+
+needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason=f"needs ffmpeg: {INSTALL}")
+needs_gstreamer = pytest.mark.skipif(
+    not is_installed() or shutil.which("gst-launch-1.0") is None,
+    reason=f"needs GStreamer: {INSTALL}",
 )
+
+
+def has_ipv6() -> bool:
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="needs a loopback address of IPv6")
 
 
 def require_rtsp_server() -> None:
@@ -37,10 +51,7 @@ def require_rtsp_server() -> None:
         not Path(SYSTEM_PYTHON).exists()
         or subprocess.run([SYSTEM_PYTHON, "-c", code], capture_output=True, check=False).returncode
     ):
-        pytest.skip(
-            "needs GStreamer's RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi "
-            "gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
-        )
+        pytest.skip(f"needs GStreamer's RTSP server: {INSTALL}")
 
 
 def free_port() -> int:
@@ -78,7 +89,7 @@ def mjpeg_camera(port: int) -> Iterator[subprocess.Popen[bytes]]:
     command = ["ffmpeg", "-loglevel", "error", "-re", "-f", "lavfi", "-i"]
     command += ["testsrc=size=320x240:rate=20", "-f", "mpjpeg", "-listen", "1"]
     command.append(f"http://127.0.0.1:{port}/")
-    with process(command, lambda: listens(port)) as running:
+    with process(command, lambda: serves(port)) as running:
         yield running
 
 
@@ -109,6 +120,40 @@ def tcp_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
             one.close()
 
 
+def certificate(folder: Path) -> ssl.SSLContext:
+    """Return a server's side with a certificate of its own making; it is ``folder``/certificate."""
+    key, made = str(folder / "key"), str(folder / "certificate")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key]
+    command += ["-out", made, "-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context
+
+
+@contextmanager
+def tls_in_front_of(port: int, folder: Path) -> Iterator[int]:
+    """Take TLS on the port that is yielded, and pass what comes on to ``port`` and back."""
+    context = certificate(folder)
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def serve(connection: socket.socket) -> None:
+        outer = context.wrap_socket(connection, server_side=True)
+        inner = socket.create_connection(("127.0.0.1", port))
+        threading.Thread(target=pump, args=(outer, inner), daemon=True).start()
+        pump(inner, outer)
+
+    with tcp_server(serve) as outside:
+        yield outside
+
+
 def jpeg(value: int = 0) -> bytes:
     """Return a photograph-like JPEG file whose mean brightness is near ``value``."""
     image = np.full((48, 64, 3), value, np.uint8)
@@ -133,10 +178,14 @@ def accepts(port: int) -> bool:
     return False
 
 
-def listens(port: int) -> bool:
-    """Return whether somebody listens, without connecting: FFmpeg serves the first client only."""
-    wanted = f"0100007F:{port:04X} 00000000:0000 0A"
-    return wanted in Path("/proc/net/tcp").read_text()
+def serves(port: int) -> bool:
+    """Return whether somebody listens or has been called, without calling.
+
+    FFmpeg serves the first client only, and that is to be the source.
+    """
+    here = f" 0100007F:{port:04X} "
+    lines = [line for line in Path("/proc/net/tcp").read_text().splitlines() if here in line]
+    return any(line.partition(here)[2].split()[1] in ("01", "0A") for line in lines)
 
 
 def until(condition: Callable[[], object], seconds: float) -> None:

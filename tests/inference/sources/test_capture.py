@@ -14,7 +14,7 @@ import pytest
 
 from inference.backoff import Backoff
 from inference.errors import FrameError
-from inference.sources.attempt import Capture, EndOfVideo, Still
+from inference.sources.attempt import AccessRefusedError, Capture, EndOfVideo, Still
 from inference.sources.capture import CaptureSource, Limits, Manner
 from inference.sources.frame import NoFrameError
 from inference.sources.opencv import open_video
@@ -27,7 +27,7 @@ PICTURE = np.zeros((4, 6, 3), np.uint8)
 
 
 class Script:
-    """A capture that does what the test says, one item a read; after the last one it waits."""
+    """A capture that does what the test says, one item a grab; after the last one it waits."""
 
     frame_rate = 0.0
     gates: ClassVar[list[threading.Event]] = []
@@ -37,18 +37,25 @@ class Script:
         self.gate = threading.Event()
         self.gates.append(self.gate)
         self.closed = False
+        self.item: Any = None
+        self.retrieved = 0
 
-    def read(self) -> Still:
+    def grab(self) -> None:
         if not self.items:
             self.gate.wait(5)
             raise OSError("the script is over")
         item = self.items.pop(0)
         if isinstance(item, threading.Event):
             item.wait(5)
-            return self.read()
+            self.grab()
+            return
         if isinstance(item, Exception):
             raise item
-        return Still(item() if callable(item) else item, None, 1.0)
+        self.item = item() if callable(item) else item
+
+    def retrieve(self) -> Still:
+        self.retrieved += 1
+        return Still(self.item, None, 1.0)
 
     def close(self) -> None:
         self.closed = True
@@ -103,6 +110,44 @@ def test_the_newest_frame_wins_and_drops_are_counted(make: Make) -> None:
     frame = require_frame(source)
     assert (frame.id, frame.image[0, 0, 0]) == (10, 9)
     assert (status(source).dropped, status(source).state) == (9, STREAMING)
+
+
+def test_a_frame_that_nobody_is_about_to_ask_for_is_not_decoded(make: Make) -> None:
+    def tick() -> Any:
+        time.sleep(0.01)
+        return PICTURE
+
+    script = Script(*[tick] * 1000)
+    source = make(lambda: script)
+    waits = []
+    for _ in range(5):
+        started = time.monotonic()
+        require_frame(source)
+        waits.append(time.monotonic() - started)
+        time.sleep(0.5)
+    assert script.retrieved < status(source).frames / 2
+    assert status(source).frames - status(source).dropped in (5, 6)  # one may be ready
+    assert max(waits) < 0.2
+    assert status(source).state == STREAMING
+
+
+def test_the_first_frame_after_a_loss_is_decoded_though_nobody_asks(make: Make) -> None:
+    come, unplug = threading.Event(), threading.Event()
+    source = make(Openers(Script(PICTURE, come, PICTURE, unplug, OSError("gone")), Script(PICTURE)))
+    require_frame(source)
+    time.sleep(0.5)
+    come.set()
+    require_frame(source)
+    unplug.set()  # the next is not expected to be asked for within 0.4 s
+    until(lambda: (status(source).reopened, status(source).state) == (1, STREAMING), 0.3)
+
+
+def test_a_refusal_is_not_asked_about_again_at_once(make: Make) -> None:
+    opener = Openers(*[AccessRefusedError("401 Unauthorized")] * 2)
+    make(opener, limits=Limits(look_seconds=0.01, refused_seconds=0.4))
+    time.sleep(0.2)
+    assert opener.opened == 1
+    until(lambda: opener.opened == 2, 1)
 
 
 def test_no_frame_at_present_is_said_after_a_bounded_wait(make: Make) -> None:
@@ -263,6 +308,15 @@ def test_a_video_with_repeat_begins_again_without_being_lost(make: Make) -> None
     source = make(opener, manner=Manner(repeat=True), backoff=Backoff(first=9, cap=9))
     until(lambda: status(source).frames == 3, 1)
     assert status(source).reopened == 0
+
+
+@pytest.mark.parametrize("rate", [0.0, 90_000.0, float("nan")])
+def test_a_video_that_knows_no_frame_rate_plays_at_a_usual_one(make: Make, rate: float) -> None:
+    script = Script(*[PICTURE] * 1000)
+    script.frame_rate = rate
+    source = make(lambda: script, manner=Manner(paced=True, repeat=True))
+    time.sleep(0.5)
+    assert 5 < status(source).frames < 20
 
 
 def test_a_video_that_cannot_be_read_once_ends_with_the_reason(make: Make) -> None:

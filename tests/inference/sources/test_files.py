@@ -1,28 +1,22 @@
-"""Image files of every kind that users have, good and bad."""
+"""Folders, globs and files that come, go, change, or are none."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from inference.errors import FrameError
-from inference.images import decode
 from inference.schema import ConfigurationError
 from inference.sources import FileSource, Frame, NoFrameError
+from inference.sources.listing import list_files
 
-GRADIENT = np.dstack([np.tile(np.arange(64, dtype=np.uint8), (48, 1))] * 3)
-
-
-def encoded(extension: str, image: Any = GRADIENT) -> bytes:
-    ok, data = cv2.imencode(extension, image)
-    assert ok
-    return bytes(data.tobytes())
+from .pictures import GRADIENT, encoded
 
 
 def read_all(source: FileSource) -> list[Frame | str]:
@@ -37,54 +31,6 @@ def read_all(source: FileSource) -> list[Frame | str]:
             return found
         found.append(frame)
     raise AssertionError("the source does not end")
-
-
-@pytest.mark.parametrize("extension", [".jpg", ".png", ".bmp", ".tiff", ".webp", ".ppm"])
-def test_common_formats_are_read(extension: str) -> None:
-    image = decode(encoded(extension), "x")
-    assert image.shape == (48, 64, 3)
-    assert np.abs(image.astype(int) - GRADIENT).max() < 8
-
-
-def test_grey_gets_three_channels() -> None:
-    image = decode(encoded(".png", GRADIENT[:, :, 0]), "x")
-    np.testing.assert_array_equal(image, GRADIENT)
-
-
-def test_sixteen_bits_become_eight() -> None:
-    image = decode(encoded(".png", GRADIENT.astype(np.uint16) * 257), "x")
-    assert image.dtype == np.uint8
-    np.testing.assert_array_equal(image, GRADIENT)
-
-
-def test_alpha_is_dropped() -> None:
-    alpha = np.dstack([GRADIENT, np.full((48, 64), 9, np.uint8)])
-    np.testing.assert_array_equal(decode(encoded(".png", alpha), "x"), GRADIENT)
-
-
-def test_one_pixel_is_an_image() -> None:
-    assert decode(encoded(".png", GRADIENT[:1, :1]), "x").shape == (1, 1, 3)
-
-
-@pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".tiff"])
-@pytest.mark.parametrize("part", [0.1, 0.5, 0.97])
-def test_truncated_data_is_refused_by_name(extension: str, part: float) -> None:
-    image = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    data = encoded(extension, image)
-    with pytest.raises(FrameError, match=r"^camera7: is not an image, or is damaged or truncated"):
-        decode(data[: int(len(data) * part)], "camera7")
-
-
-@pytest.mark.parametrize("data", [b"", b"hello, I am a text", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n"])
-def test_what_is_no_image_is_refused(data: bytes) -> None:
-    with pytest.raises(FrameError, match=r"^x: "):
-        decode(data, "x")
-
-
-def test_an_image_that_would_fill_the_memory_is_refused() -> None:
-    header = b"P6 40000 40000 255\n" + bytes(64)
-    with pytest.raises(FrameError, match=r"^bomb: "):
-        decode(header, "bomb")
 
 
 def test_a_folder_is_read_in_order_of_names_and_once(tmp_path: Path) -> None:
@@ -186,6 +132,125 @@ def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> Non
     assert frame is not None
     assert frame.data == data
     assert source.statuses()[0].failed == 0
+
+
+def test_what_is_no_regular_file_is_left_out(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "nothing")
+    (tmp_path / "null.png").symlink_to("/dev/null")
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    (tmp_path / "b.png").symlink_to(tmp_path / "a.png")
+    for pattern in (tmp_path, tmp_path / "*.png", tmp_path / "**" / "*.png"):
+        frames = read_all(FileSource(str(pattern), repeat=False))
+        names = [Path(frame.source).name for frame in frames if isinstance(frame, Frame)]
+        assert names == ["a.png", "b.png"]
+    with pytest.raises(ConfigurationError, match="is neither a folder"):
+        FileSource(str(tmp_path / "pipe.png"), repeat=True)
+
+
+def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=False)
+    (tmp_path / "a.png").unlink()
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(FrameError, match=r"a\.png: cannot be read: it is no regular file"):
+        source.read()
+
+
+def test_folders_that_link_to_each_other_are_looked_through_once(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(encoded(".png"))
+        for loop in range(4):
+            (tmp_path / name / f"loop{loop}").symlink_to(tmp_path)
+    started = time.monotonic()
+    frames = read_all(FileSource(str(tmp_path / "**" / "*.png"), repeat=False))
+    assert len(frames) == 2
+    assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("**/*.png", {"a.png", "in/a.png", "in/deep er/a.png"}),
+        ("**/a*", {"a.png", "a.txt", "in/a.png", "in/deep er/a.png"}),
+        ("in/**/a.png", {"in/a.png", "in/deep er/a.png"}),
+        ("i?/**/d*/a.png", {"in/deep er/a.png"}),
+        ("in/*er/*.png", {"in/deep er/a.png"}),
+        ("in/.hidden/*.png", {"in/.hidden/a.png"}),
+        ("[ab].png", {"a.png"}),
+    ],
+)
+def test_globs_reach_as_deep_as_they_say(tmp_path: Path, pattern: str, expected: set[str]) -> None:
+    for name in ("a.png", "a.txt", "in/a.png", "in/deep er/a.png", "in/.hidden/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = list_files(f"{tmp_path}/{pattern}")
+    assert {str(Path(path).relative_to(tmp_path)) for path in found} == expected
+
+
+def test_names_that_look_like_globs_are_read(tmp_path: Path) -> None:
+    (tmp_path / "[1]").mkdir()
+    (tmp_path / "[1]" / "a[2].png").write_bytes(encoded(".png"))
+    assert len(read_all(FileSource(str(tmp_path / "[1]"), repeat=False))) == 1
+    assert len(read_all(FileSource(str(tmp_path / "[1]" / "a[2].png"), repeat=False))) == 1
+
+
+def test_a_relative_path_is_one_of_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(encoded(".png"))
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("in", "./in", "in/*.png", "**/*.png", "*/a.png"):
+        assert len(read_all(FileSource(pattern, repeat=False))) == 1, pattern
+
+
+def test_a_name_of_any_bytes_is_read_and_shown_in_one_line(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/a\xff\nb\xc3\xb6.png"
+    with open(path, "wb") as file:  # noqa: PTH123 (bytes)
+        file.write(encoded(".png"))
+    frame = FileSource(str(tmp_path), repeat=False).read()
+    assert frame is not None
+    assert frame.source == f"{tmp_path}/a\\xff\\nbö.png"
+
+
+def test_a_file_larger_than_any_image_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(FrameError, match="it has 1099511627776 bytes, more than 134217728"):
+        FileSource(str(tmp_path), repeat=False).read()
+
+
+def test_a_known_file_that_is_being_replaced_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=True)
+    assert name(source) == "a.png"
+    (tmp_path / "a.png").write_bytes(encoded(".png")[:100])
+    with pytest.raises(NoFrameError, match="is being written"):
+        source.poll()
+    assert source.statuses()[0].failed == 0
+    (tmp_path / "a.png").write_bytes(encoded(".png", GRADIENT[:9]))
+    frame = source.read()
+    assert frame is not None
+    assert frame.image.shape[0] == 9
+
+
+def test_a_folder_may_be_removed_and_made_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(encoded(".png"))
+    source = FileSource(str(folder), repeat=True)
+    assert name(source) == "a.png"
+    shutil.rmtree(folder)
+    with pytest.raises(NoFrameError):
+        source.read()
+    assert source.statuses()[0].state == "lost"
+    folder.mkdir()
+    (folder / "b.png").write_bytes(encoded(".png"))
+    assert name(source) == "b.png"
+    assert source.statuses()[0].state == "streaming"
 
 
 def test_a_closed_folder_yields_no_more(tmp_path: Path) -> None:

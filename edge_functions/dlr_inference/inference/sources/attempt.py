@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ..errors import FrameError
-from .redaction import redacted
+from .redaction import one_line
 
 _FAILURES_IN_A_ROW = 100
-_MAX_FRAME_RATE = 240.0
+_FRAME_RATES = (0.1, 240.0)
+_USUAL_FRAME_RATE = 25.0
 
 
 @dataclass(frozen=True)
@@ -27,20 +28,30 @@ class EndOfVideo(Exception):
     """The last frame of a source that has one was read."""
 
 
+class AccessRefusedError(OSError):
+    """The server wants other credentials: asking again soon may lock the account."""
+
+
 class Capture(Protocol):
-    """An open camera, stream or file, used by one thread only."""
+    """An open camera, stream or file, used by one thread only.
+
+    Both of its steps raise FrameError if this picture is damaged and the next may be good, and
+    OSError with the reason if the source is lost.
+    """
 
     frame_rate: float
     """Frames a second of a video file, 0 where it is unknown."""
 
-    def read(self) -> Still | None:
-        """Wait for the next picture and return it, or None if there is no new one.
+    def grab(self) -> None:
+        """Wait for the next picture.
 
         Raises:
-            EndOfVideo: after the last frame of a file.
-            FrameError: if this frame is damaged; the next may be good.
-            OSError: if the source is lost, and why.
+            EndOfVideo: after the last one of a file.
         """
+        ...
+
+    def retrieve(self) -> Still | None:
+        """Decode the picture that was grabbed, or return None if it is the one before."""
         ...
 
     def close(self) -> None:
@@ -62,15 +73,21 @@ class Attempt:
     def __init__(
         self,
         opener: Opener,
-        take: Callable[[Attempt, Still], None],
+        take: Callable[[Attempt, Still | None], None],
         fail: Callable[[], None],
         *,
         name: str,
+        is_wanted: Callable[[], bool] = lambda: True,
         paced: bool = False,
         wanted: threading.Event | None = None,
     ) -> None:
-        """``wanted``, if given, is waited for before each frame; ``paced`` keeps a file's rate."""
+        """``wanted``, if given, is waited for before each frame; ``paced`` keeps a file's rate.
+
+        After the first, a picture that comes while it is not ``is_wanted`` is not decoded: ``take``
+        is given None.
+        """
         self.reason = ""
+        self.refused = False
         self.ended = False
         self.frames = 0
         self.streaming_since: float | None = None
@@ -78,6 +95,7 @@ class Attempt:
         self._opener = opener
         self._take = take
         self._fail = fail
+        self._is_wanted = is_wanted
         self._paced = paced
         self._wanted = wanted
         self._busy: tuple[str, float] | None = None
@@ -125,9 +143,10 @@ class Attempt:
         except EndOfVideo:
             self.ended = True
         except OSError as error:
-            self.reason = redacted(error.strerror or str(error))
+            self.refused = isinstance(error, AccessRefusedError)
+            self.reason = one_line(error.strerror or str(error))
         except Exception as error:  # a driver's binding may raise anything
-            self.reason = redacted(f"{type(error).__name__}: {error}".strip())
+            self.reason = one_line(f"{type(error).__name__}: {error}")
         finally:
             self._busy = None
             self.done.set()
@@ -135,9 +154,12 @@ class Attempt:
     def _read(self, capture: Capture) -> None:
         failures = 0
         due = time.monotonic()
+        lowest, highest = _FRAME_RATES
+        # Of a file whose pictures have no even rate, FFmpeg says that of its clock.
+        rate = capture.frame_rate if lowest <= capture.frame_rate <= highest else _USUAL_FRAME_RATE
         while not self._abandoned.is_set():
-            if self._paced and 0 < capture.frame_rate <= _MAX_FRAME_RATE:
-                due = max(due + 1 / capture.frame_rate, time.monotonic() - 1)
+            if self._paced:
+                due = max(due + 1 / rate, time.monotonic() - 1)
                 self._busy = None
                 self._abandoned.wait(due - time.monotonic())
             if self._wanted is not None:
@@ -147,7 +169,9 @@ class Attempt:
                 return
             self._busy = ("reading a frame", time.monotonic())
             try:
-                still = capture.read()
+                capture.grab()
+                is_wanted = self.frames == 0 or self._is_wanted()
+                still = capture.retrieve() if is_wanted else None
                 if still is not None:
                     check_image(still.image)
             except FrameError as error:
@@ -158,8 +182,9 @@ class Attempt:
                 if failures >= _FAILURES_IN_A_ROW:
                     raise OSError(f"{failures} damaged frames in a row; the last {error}") from None
                 continue
-            failures = 0
-            if still is not None and not self._abandoned.is_set():
+            if is_wanted:
+                failures = 0
+            if (still is not None or not is_wanted) and not self._abandoned.is_set():
                 self.frames += 1
                 self.streaming_since = self.streaming_since or time.monotonic()
                 self._take(self, still)

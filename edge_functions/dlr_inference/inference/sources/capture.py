@@ -9,6 +9,7 @@ from typing import Callable
 
 from ..backoff import Backoff
 from .attempt import Attempt, Opener, Still
+from .demand import Demand
 from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
 from .status import CONNECTING, LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
 
@@ -19,13 +20,15 @@ _CLOSE_SECONDS = 1.5
 class Limits:
     """Seconds after which opening or reading counts as hanging, and how many threads may hang.
 
-    Back-off begins anew when frames came for ``steady_seconds``.
+    Back-off begins anew when frames came for ``steady_seconds``. After a refusal of the credentials
+    it is ``refused_seconds`` at least: cameras lock an account after a few wrong passwords.
     """
 
     open_seconds: float = 9.0
     read_seconds: float = 7.0
     look_seconds: float = 0.25
     steady_seconds: float = 5.0
+    refused_seconds: float = 60.0
     stuck_threads: int = 4
 
 
@@ -33,7 +36,8 @@ class Limits:
 class Manner:
     """How the frames of a source are taken.
 
-    ``live``: newest first, what is not asked for in time is dropped. Otherwise each frame is read
+    ``live``: newest first, what is not asked for in time is dropped, and what nobody is about to
+    ask for is not even decoded. Otherwise each frame is read
     when it is asked for, and none is dropped. ``paced``: at the file's own frame rate. ``repeat``:
     a video begins again after its end. ``retry``: a lost source is opened again.
     """
@@ -72,6 +76,7 @@ class CaptureSource(FrameSource):
         self._name = name
         self._wake: Callable[[], None] = lambda: None
         self._wanted = None if manner.live else threading.Event()
+        self._demand = Demand()
         self._changed = threading.Condition()
         self._attempt: Attempt | None = None
         self._waiting: Frame | None = None
@@ -111,10 +116,13 @@ class CaptureSource(FrameSource):
 
     def _next(self, seconds: float) -> Frame | None:
         with self._changed:
+            self._demand.ask()
             if self._waiting is None and self._wanted is not None:
                 self._wanted.set()
             self._changed.wait_for(self._has_news, seconds)
             frame, self._waiting = self._waiting, None
+            if frame is not None:
+                self._demand.give()
         if frame is None and not self._has_ended():
             status = self._keeper.status
             raise NoFrameError(f"{status.name}: {status.state}: {status.reason}")
@@ -125,6 +133,9 @@ class CaptureSource(FrameSource):
 
     def _has_ended(self) -> bool:
         return self._keeper.status.state == STOPPED
+
+    def _is_wanted(self) -> bool:
+        return not self._manner.live or self._waiting is not None or self._demand.is_near()
 
     def _run(self) -> None:
         again = False
@@ -139,6 +150,7 @@ class CaptureSource(FrameSource):
                 self._take,
                 lambda: self._keeper.count(failed=1),
                 name=self._name,
+                is_wanted=self._is_wanted,
                 paced=self._manner.paced,
                 wanted=self._wanted,
             )
@@ -185,7 +197,8 @@ class CaptureSource(FrameSource):
         since = attempt.streaming_since
         if since is not None and time.monotonic() - since >= self._limits.steady_seconds:
             self._backoff.reset()
-        if self._manner.retry and not self._stopping.wait(self._backoff.next()):
+        pause = max(self._backoff.next(), self._limits.refused_seconds if attempt.refused else 0)
+        if self._manner.retry and not self._stopping.wait(pause):
             self._keeper.count(reopened=1)
 
     def _too_many_stuck(self) -> bool:
@@ -201,9 +214,12 @@ class CaptureSource(FrameSource):
         self._keeper.set_stuck(len(self._stuck))
         return len(self._stuck)
 
-    def _take(self, attempt: Attempt, still: Still) -> None:
+    def _take(self, attempt: Attempt, still: Still | None) -> None:
         with self._changed:
             if attempt is not self._attempt or self._stopping.is_set():
+                return
+            if still is None:
+                self._keeper.count(frames=1, dropped=1)
                 return
             self._keeper.count(frames=1, dropped=0 if self._waiting is None else 1)
             self._waiting = Frame(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
+import os
+import stat
 import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Tuple
 
 from ..errors import FrameError
 from ..schema import ConfigurationError, Fault
 from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
+from .listing import Signature, is_folder, list_files, signature
 from .specification import IMAGE_SUFFIXES, KEY, STATIC_SOURCE
 from .status import LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
 
@@ -21,8 +23,7 @@ SAMPLE_IMAGES = Path(__file__).parent.parent.parent / "sample_images"
 _LOOK_SECONDS = 0.2
 _PAUSE_SECONDS = 0.05
 _LOOK_SHARE = 20  # a large folder on slow storage is looked through for 1/20 of the time at most
-
-_Signature = Tuple[int, int]
+_MAX_BYTES = 128 << 20
 
 
 class FileSource(FrameSource):
@@ -38,9 +39,9 @@ class FileSource(FrameSource):
         self._pattern = str(SAMPLE_IMAGES) if pattern == STATIC_SOURCE else pattern
         self._cycle = repeat and not watch
         self._watched = repeat or watch
-        self._known = self._list()
-        self._settling: dict[Path, _Signature] = {}
-        self._fresh: deque[Path] = deque()
+        self._known = list_files(self._pattern)
+        self._settling: dict[str, Signature] = {}
+        self._fresh: deque[str] = deque()
         self._round = deque(sorted(self._known))
         self._next_look = 0.0
         self._closed = threading.Event()
@@ -83,7 +84,7 @@ class FileSource(FrameSource):
         self._closed.set()
         self._keeper.enter(STOPPED)
 
-    def _next(self) -> Path | None:
+    def _next(self) -> str | None:
         if self._watched and time.monotonic() >= self._next_look:
             self._look()
         if self._fresh:
@@ -95,7 +96,7 @@ class FileSource(FrameSource):
     def _look(self) -> None:
         """Find the files that came or changed, and forget those that went."""
         started = time.monotonic()
-        found = self._list()
+        found = list_files(self._pattern)
         settling = {path: sign for path, sign in found.items() if self._known.get(path) != sign}
         settled = sorted(
             path for path, sign in settling.items() if self._settling.get(path) == sign
@@ -109,27 +110,30 @@ class FileSource(FrameSource):
         now = time.monotonic()
         self._next_look = now + max(_LOOK_SECONDS, _LOOK_SHARE * (now - started))
 
-    def _load(self, path: Path) -> Frame | None:
+    def _load(self, path: str) -> Frame | None:
         """Return the image at ``path``, or None if it went before its turn came."""
         from ..images import decode  # needs OpenCV, which reading settings must not
 
         captured_at, started = time.time(), time.perf_counter()
+        name = printable(path)
         try:
-            data = path.read_bytes()
-            image = decode(data, str(path))
+            data = _read(path)
+            image = decode(data, name)
         except FileNotFoundError:
             self._known.pop(path, None)
             return None
         except OSError as error:
             self._keeper.count(failed=1)
-            raise FrameError(f"{path}: cannot be read: {error.strerror}") from None
+            raise FrameError(f"{name}: cannot be read: {error.strerror or error}") from None
         except FrameError:
+            if self._watched and signature(path) != self._known.get(path):
+                raise NoFrameError(f"{name}: is being written") from None
             self._keeper.count(failed=1)
             raise
         self._keeper.count(frames=1)
         self._keeper.enter(STREAMING, "")
         capture_ms = (time.perf_counter() - started) * 1e3
-        return Frame(self._keeper.status.frames, str(path), image, data, captured_at, capture_ms)
+        return Frame(self._keeper.status.frames, name, image, data, captured_at, capture_ms)
 
     def _nothing(self) -> NoFrameError:
         reason = _why_empty(self._pattern)
@@ -137,27 +141,29 @@ class FileSource(FrameSource):
             self._keeper.enter(LOST, reason)
         return NoFrameError(f"{self._pattern}: {reason}")
 
-    def _list(self) -> dict[Path, _Signature]:
-        if Path(self._pattern).is_dir():
-            paths = [path for path in Path(self._pattern).iterdir() if _is_image_name(path)]
-        else:
-            paths = [Path(name) for name in glob.glob(self._pattern, recursive=True)]  # noqa: PTH207 (absolute patterns)
-        found = {}
-        for path in paths:
-            try:
-                if path.is_file():
-                    found[path] = (path.stat().st_mtime_ns, path.stat().st_size)
-            except OSError:  # it went meanwhile, or may not be looked at
-                continue
-        return found
+
+def _read(path: str) -> bytes:
+    """Return what is in a file, without waiting where a pipe has taken its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:  # noqa: PTH123
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError("it is no regular file")
+        if about.st_size > _MAX_BYTES:
+            raise OSError(f"it has {about.st_size} bytes, more than {_MAX_BYTES}")
+        return file.read(_MAX_BYTES)
 
 
-def _is_image_name(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+def printable(path: str) -> str:
+    """Return ``path`` with line breaks, and bytes that are no text, written as escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def _why_empty(pattern: str) -> str:
-    if Path(pattern).is_dir():
+    if is_folder(pattern):
+        if not os.access(pattern, os.R_OK | os.X_OK):
+            return "may not be read by this user; let the component's user read it"
         return "has no images in it (" + " ".join(IMAGE_SUFFIXES) + ")"
     if glob.has_magic(pattern):
         return "matches no file"

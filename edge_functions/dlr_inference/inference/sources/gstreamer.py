@@ -1,31 +1,31 @@
-"""GStreamer pipelines run by gst-launch-1.0, for an OpenCV without GStreamer, as PyPI's is."""
+"""GStreamer pipelines beside an OpenCV without GStreamer, as PyPI's is."""
 
 from __future__ import annotations
 
+import ctypes
 import re
 import select
-import shlex
-import shutil
 import subprocess
-import tempfile
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from . import pipeline_process
 from .attempt import Still
-from .redaction import redacted
-from .specification import CsiCamera
+from .redaction import one_line
+from .specification import MAX_PIXELS, CsiCamera
 
-LAUNCH = "gst-launch-1.0"
 FRAME_SECONDS = 5.0
 
 _SINK = (
     "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert ! "
-    "video/x-raw,format=I420 ! y4menc ! fdsink fd=1 sync=false"
+    "video/x-raw,format=I420 ! y4menc ! fdsink fd={data} sync=false"
 )
-_MAX_PIXELS = 8192 * 8192
 _NVIDIA = Path("/etc/nv_tegra_release")
 
 
@@ -46,9 +46,13 @@ def csi_pipeline(camera: CsiCamera) -> str:
     return f"libcamerasrc{_libcamera_name(camera.sensor)} ! video/x-raw{size}{rate}"
 
 
-def can_launch() -> bool:
-    """Return whether gst-launch-1.0 is installed."""
-    return shutil.which(LAUNCH) is not None
+def is_installed() -> bool:
+    """Return whether GStreamer's library is there."""
+    try:
+        ctypes.CDLL(pipeline_process.LIBRARY)
+    except OSError:
+        return False
+    return True
 
 
 class LaunchedPipeline:
@@ -66,33 +70,33 @@ class LaunchedPipeline:
             OSError: if it cannot be run, or gives no picture.
         """
         self._seconds = seconds
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-        try:
-            command = [LAUNCH, "-q", *shlex.split(f"{pipeline} ! {_SINK}")]
-        except ValueError as error:
-            raise OSError(f"the pipeline's quotes do not close: {error}") from None
+        self._planes = b""
         self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-I", pipeline_process.__file__],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.PIPE,
             bufsize=0,
         )
         try:
+            self._write(f"{pipeline} ! {_SINK}\n")
             self._width, self._height = self._size()
         except OSError:
             self.close()
             raise
 
-    def read(self) -> Still:
-        """Wait for the next frame, and time its conversion alone."""
+    def grab(self) -> None:
+        """Wait for the next frame."""
         deadline = time.monotonic() + self._seconds
         line = self._line(deadline)
         if not line.startswith(b"FRAME"):
             raise OSError("GStreamer's output is damaged")
-        planes = self._bytes(self._width * self._height * 3 // 2, deadline)
+        self._planes = self._bytes(self._width * self._height * 3 // 2, deadline)
+
+    def retrieve(self) -> Still:
+        """Convert it, and time that."""
         started = time.perf_counter()
-        packed = np.frombuffer(planes, np.uint8).reshape(self._height * 3 // 2, self._width)
+        packed = np.frombuffer(self._planes, np.uint8).reshape(self._height * 3 // 2, self._width)
         image = cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)
         return Still(image, None, (time.perf_counter() - started) * 1e3)
 
@@ -104,15 +108,20 @@ class LaunchedPipeline:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-        self._errors.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _write(self, text: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended; reading from it says why
+            self._process.stdin.write(text.encode())
 
     def _size(self) -> tuple[int, int]:
         header = self._line(time.monotonic() + self._seconds).decode("ascii", "replace")
         match = re.match(r"YUV4MPEG2 .*?\bW(\d+) H(\d+)\b", header)
         width, height = (int(match[1]), int(match[2])) if match else (0, 0)
-        if not 0 < width * height <= _MAX_PIXELS:
+        if not 0 < width * height <= MAX_PIXELS:
             raise OSError("GStreamer gives no picture")
         if width % 2 or height % 2:
             raise OSError(f"width and height must be even, and are {width}x{height}")
@@ -139,13 +148,11 @@ class LaunchedPipeline:
         return bytes(body)
 
     def _why_ended(self) -> str:
-        self._process.wait()
-        self._errors.seek(0)
-        lines = self._errors.read(16 << 10).decode("utf-8", "replace").splitlines()
-        first = next(
-            (line for line in lines if re.search("error|erroneous", line, re.I)), "it ended"
-        )
-        return redacted(f"GStreamer: {first.strip()}")
+        """Wait for the last words of a child whose output has ended."""
+        pipe: Any = self._process.stderr
+        ready, _, _ = select.select([pipe], [], [], self._seconds)
+        told = pipe.read(4096).decode("utf-8", "replace") if ready else ""
+        return one_line(f"GStreamer: {told or 'it ended'}")
 
 
 def _libcamera_name(sensor: int) -> str:

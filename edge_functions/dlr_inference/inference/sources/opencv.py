@@ -14,10 +14,12 @@ from .. import images  # noqa: F401 (silences OpenCV, which would print addresse
 from ..errors import FrameError
 from ..preflight import device_fault
 from .attempt import EndOfVideo, Still
-from .specification import Mode
+from .diagnosis import why_not_open
+from .specification import MAX_PIXELS, Mode
 
 OPEN_SECONDS = 6.0
 READ_SECONDS = 5.0
+_DIAGNOSIS_SECONDS = 1.5
 
 # FFmpeg is told through the environment when a stream is opened. RTSP over TCP: over UDP a lost
 # packet is a smeared picture. Quiet: its messages contain addresses with their passwords. Thread
@@ -40,28 +42,37 @@ class VideoCapture:
         self._frames = 0
         self.frame_rate = float(capture.get(cv2.CAP_PROP_FPS)) if ends else 0.0
 
-    def read(self) -> Still:
-        """Wait for the next frame, and time its decoding alone."""
-        grabbed = self._capture.grab()
-        if not grabbed:
+    def grab(self) -> None:
+        """Wait for the next frame; OpenCV leaves part of the decoding to :meth:`retrieve`.
+
+        That part is all of it for a camera that sends JPEG, and the conversion to blue-green-red
+        for a stream.
+        """
+        started = time.monotonic()
+        if not self._capture.grab():
             if self._ends:
                 raise EndOfVideo
-            raise OSError(self._why_lost())
+            raise OSError(self._why_lost(time.monotonic() - started))
+        self._frames += 1
+
+    def retrieve(self) -> Still:
+        """Decode it, and time that alone."""
         started = time.perf_counter()
         decoded, image = self._capture.retrieve()
         if not decoded or image is None:
             raise FrameError("cannot be decoded")
-        self._frames += 1
         return Still(image, None, (time.perf_counter() - started) * 1e3)
 
     def close(self) -> None:
         """Release it."""
         self._capture.release()
 
-    def _why_lost(self) -> str:
+    def _why_lost(self, seconds: float) -> str:
         if self._frames == 1:
             return "it ended after one frame; for a still write snapshot+ before the address"
-        return f"it ended, or no frame came for {READ_SECONDS:.0f} s"
+        if seconds < READ_SECONDS * 0.9:
+            return "it ended"
+        return f"no frame that can be decoded came for {seconds:.0f} s"
 
 
 def open_stream(url: str) -> VideoCapture:
@@ -72,7 +83,8 @@ def open_stream(url: str) -> VideoCapture:
     """
     capture = _open(url, cv2.CAP_FFMPEG, _timeouts())
     if not capture.isOpened():
-        raise OSError("nothing answers there, or its user or path are wrong, or it is no video")
+        raise why_not_open(url, _DIAGNOSIS_SECONDS)
+    _check_size(capture)
     return VideoCapture(capture)
 
 
@@ -85,6 +97,7 @@ def open_video(path: str) -> VideoCapture:
     capture = _open(path, cv2.CAP_FFMPEG, [])
     if not capture.isOpened():
         raise OSError("there is no such file" if not Path(path).is_file() else "it is no video")
+    _check_size(capture)
     return VideoCapture(capture, ends=True)
 
 
@@ -134,6 +147,15 @@ def _open(address: str, backend: int, parameters: Sequence[int]) -> Any:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     return cv2.VideoCapture(address, backend, list(parameters))
+
+
+def _check_size(capture: Any) -> None:
+    """Refuse pictures that would fill the memory before the first is decoded."""
+    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if width * height > MAX_PIXELS:
+        capture.release()
+        raise OSError(f"its pictures of {width}x{height} pixels are too large")
 
 
 def _timeouts() -> list[int]:

@@ -74,8 +74,8 @@ def _open_gstreamer(source: CsiCamera | GStreamerPipeline) -> FrameSource:
     from . import gstreamer, opencv
 
     run = opencv.open_gstreamer if opencv.has_gstreamer() else gstreamer.LaunchedPipeline
-    if run is gstreamer.LaunchedPipeline and not gstreamer.can_launch():
-        rule = "needs GStreamer: install gstreamer1.0-tools and the plugins of the pipeline"
+    if run is gstreamer.LaunchedPipeline and not gstreamer.is_installed():
+        rule = "needs GStreamer: install gstreamer1.0-plugins-good and the pipeline's own plugins"
         raise ConfigurationError([Fault(KEY, source.name, rule)])
     if isinstance(source, CsiCamera):
         return CaptureSource(source.name, lambda: run(gstreamer.csi_pipeline(source)))

@@ -7,6 +7,8 @@ import re
 HIDDEN = "***"
 """Stands where a credential stood."""
 
+_MAX_LINE = 300
+
 # Parts of the names of parameters that carry credentials.
 _SECRET_NAMES = "auth|cred|key|login|pass|psw|pwd|pw|secret|session|sig|token|user|usr"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE)
@@ -27,6 +29,13 @@ def redacted(text: str) -> str:
     among a GStreamer element's properties. In doubt it hides too much.
     """
     return _hide_values(_USER.sub(f"{HIDDEN}@", _URL.sub(_hide_user, text)))
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` redacted, without control characters, and of 300 characters at most."""
+    words = "".join(one if one.isprintable() else " " for one in redacted(text)).split()
+    line = " ".join(words)
+    return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
 
 
 def redacted_url(url: str) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 import time
 import urllib.error
-import urllib.request
 from typing import Any, Callable
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import FrameError
 from ..images import decode
-from .attempt import Still
-from .redaction import redacted, redacted_url
+from .attempt import AccessRefusedError, Still
+from .http_client import HttpClient
+from .redaction import one_line, redacted_url
 
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 16 << 20
@@ -40,11 +40,8 @@ class SnapshotCapture:
         wait: Callable[[float], Any] | None = None,
     ) -> None:
         """``timeout`` is for a whole still; two begin ``min_interval`` apart at least."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        self._url = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
         self._name = redacted_url(url)
-        self._opener = _opener(self._url, parts.username, parts.password)
+        self._client = HttpClient(url)
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._min_interval = min_interval
@@ -52,37 +49,47 @@ class SnapshotCapture:
         self._validators: dict[str, str] = {}
         self._due = 0.0
 
-    def read(self) -> Still | None:
+    def grab(self) -> None:
+        """Wait until the next still may be fetched."""
+        self._wait(max(0.0, self._due - time.monotonic()))
+        self._due = time.monotonic() + self._min_interval
+
+    def retrieve(self) -> Still | None:
         """Fetch the still, or return None if it has not changed.
 
         Raises:
             FrameError: if what came is no image, or too large.
             OSError: if nothing came, and why.
         """
-        self._wait(max(0.0, self._due - time.monotonic()))
         started = time.monotonic()
-        self._due = started + self._min_interval
-        request = urllib.request.Request(self._url, headers=self._validators)
         try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                data = self._body(response, started + self._timeout)
-                self._remember(response.headers)
+            with self._client.get(self._validators, self._timeout) as response:
+                data = self._body(response)
+                headers = response.headers
+        except AccessRefusedError:
+            raise
         except urllib.error.HTTPError as error:
-            error.close()
             if error.code == 304:
                 return None
-            raise OSError(_why_refused(error)) from None
+            raise OSError(one_line(f"the server answers {error.code} {error.reason}")) from None
         except urllib.error.URLError as error:
-            raise OSError(redacted(_text(error.reason))) from None
+            raise OSError(one_line(_text(error.reason))) from None
         except (http.client.HTTPException, OSError, ValueError) as error:
-            raise OSError(redacted(_text(error))) from None
+            raise OSError(one_line(_text(error))) from None
         image = decode(data, self._name)
+        self._remember(headers)
         return Still(image, data, (time.monotonic() - started) * 1e3)
 
     def close(self) -> None:
         """Do nothing: each still has a connection of its own."""
 
-    def _body(self, response: Any, deadline: float) -> bytes:
+    def _body(self, response: Any) -> bytes:
+        if response.headers.get_content_type() == "multipart/x-mixed-replace":
+            raise OSError("it is a stream: leave out snapshot+ before the address")
+        length = response.headers.get("Content-Length", "")
+        expected = int(length) if length.isdigit() else 0
+        if expected > self._max_bytes:
+            raise FrameError(f"{self._name}: is larger than {self._max_bytes} bytes")
         body = bytearray()
         while True:
             chunk = response.read1(_CHUNK_BYTES)
@@ -91,11 +98,8 @@ class SnapshotCapture:
             body += chunk
             if len(body) > self._max_bytes:
                 raise FrameError(f"{self._name}: is larger than {self._max_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the still did not come whole within {self._timeout:g} s")
-        length = response.headers.get("Content-Length", "")
-        if length.isdigit() and len(body) < int(length):
-            raise FrameError(f"{self._name}: ended after {len(body)} of {length} bytes")
+        if len(body) < expected:
+            raise FrameError(f"{self._name}: ended after {len(body)} of {expected} bytes")
         return bytes(body)
 
     def _remember(self, headers: Any) -> None:
@@ -104,25 +108,16 @@ class SnapshotCapture:
         self._validators = {ours: value for ours, value in found.items() if value}
 
 
-def _opener(url: str, user: str | None, password: str | None) -> urllib.request.OpenerDirector:
-    if user is None:
-        return urllib.request.build_opener()
-    passwords = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    passwords.add_password(None, url, unquote(user), unquote(password or ""))
-    return urllib.request.build_opener(
-        urllib.request.HTTPDigestAuthHandler(passwords),
-        urllib.request.HTTPBasicAuthHandler(passwords),
-    )
-
-
-def _why_refused(error: urllib.error.HTTPError) -> str:
-    advice = "; check user and password" if error.code in (401, 403) else ""
-    return f"the server answers {error.code} {redacted(str(error.reason))}{advice}"
-
-
 def _text(reason: object) -> str:
-    if isinstance(reason, TimeoutError) or str(reason) == "timed out":
-        return f"{reason}" if str(reason) != "timed out" else "the server does not answer in time"
+    if str(reason) == "timed out":
+        return "the server does not answer in time"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"the server's certificate is not trusted ({reason.verify_message}): add its issuer to "
+            "the device's certificates, or name it in SSL_CERT_FILE"
+        )
+    if isinstance(reason, TimeoutError):
+        return str(reason)
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     return f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)

@@ -32,6 +32,8 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts"
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 MAX_SOURCES = 16
 MAX_CHARACTERS = 1024
+MAX_PIXELS = 8192 * 8192
+"""Largest picture of a camera, stream or video."""
 
 _DEVICE = re.compile(r"(?P<device>[0-9]{1,3}|/dev/[\w./-]+)(?::(?P<mode>.*))?")
 _MODE = re.compile(r"(?P<width>[0-9]{2,5})x(?P<height>[0-9]{2,5})(?:@(?P<rate>[0-9]{1,3}))?")
@@ -233,6 +235,8 @@ def _address(name: str, text: str) -> Specification:
     url = text[len("snapshot+") :] if still else text
     allowed = ("http", "https") if still else STREAM_SCHEMES
     if scheme[len("snapshot+") if still else 0 :] not in allowed:
+        if scheme == "file":
+            raise _fault(name, "must be the path alone, without file://", "/data/drive.mp4")
         schemes = ", ".join(f"{one}://" for one in STREAM_SCHEMES)
         raise _fault(name, f"must be one of {schemes}, snapshot+http://, or a path")
     example = scheme + "://192.168.1.20/stream"

@@ -1,0 +1,100 @@
+"""GStreamer pipelines beside an OpenCV without GStreamer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from edge_functions import CODE_FOLDER
+from inference.sources.capture import CaptureSource
+from inference.sources.gstreamer import LaunchedPipeline
+
+from .servers import free_port, needs_gstreamer, require_frame, until
+
+
+@needs_gstreamer
+def test_a_gstreamer_pipeline_runs_beside_an_opencv_without_gstreamer() -> None:
+    pipeline = "videotestsrc pattern=white is-live=true ! video/x-raw,width=322,height=242"
+    source = CaptureSource("pipeline", partial(LaunchedPipeline, pipeline))
+    frame = require_frame(source)
+    assert frame.image.shape == (242, 322, 3)
+    assert frame.image.mean() > 250
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 2
+
+
+@needs_gstreamer
+@pytest.mark.parametrize(
+    ("pipeline", "reason"),
+    [
+        ("nosuchelement", 'no element "nosuchelement"'),
+        ("videotestsrc num-buffers=1", "it ended"),
+        ("videotestsrc foo=1", 'no property "foo"'),
+        ("v4l2src device=/dev/video99", "No such file or directory"),
+        ("videotestsrc ! video/x-raw,width=321,height=241", "must be even"),
+    ],
+)
+def test_a_pipeline_that_cannot_run_says_why(pipeline: str, reason: str) -> None:
+    def run() -> None:
+        capture = LaunchedPipeline(pipeline)
+        try:
+            for _ in range(2):
+                capture.grab()
+        finally:
+            capture.close()
+
+    with pytest.raises(OSError, match=reason):
+        run()
+
+
+@needs_gstreamer
+def test_a_password_in_a_pipeline_is_not_among_the_arguments_of_any_process() -> None:
+    def arguments() -> str:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                found.append(path.read_text("utf-8", "replace").replace("\0", " "))
+        return "\n".join(found)
+
+    secret = f"secret{free_port()}"
+    capture = LaunchedPipeline(f"videotestsrc is-live=true name={secret}")
+    try:
+        capture.grab()
+        told = arguments()
+    finally:
+        capture.close()
+    assert "pipeline_process" in told
+    assert secret not in told
+
+
+@needs_gstreamer
+def test_a_pipeline_ends_with_the_component_even_if_that_is_killed() -> None:
+    code = (
+        "import time; from inference.sources.gstreamer import LaunchedPipeline as Pipeline; "
+        "capture = Pipeline('videotestsrc is-live=true'); "
+        "print(capture._process.pid, flush=True); time.sleep(60)"
+    )
+    component = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=CODE_FOLDER, stdout=subprocess.PIPE, text=True
+    )
+    assert component.stdout is not None
+    child = Path("/proc") / component.stdout.readline().strip()
+    assert "pipeline_process" in (child / "cmdline").read_text()
+    component.kill()
+    component.wait()
+    component.stdout.close()
+
+    def has_ended() -> bool:
+        try:
+            return "Z (zombie)" in (child / "status").read_text()
+        except OSError:
+            return True
+
+    until(has_ended, 3)
