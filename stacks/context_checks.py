@@ -94,6 +94,10 @@ def _of_first_generation(
     if parsed["dependencies"] == "bundled":
         rule = "is for greengrassVersion=2: a V1 core has its packages installed beforehand"
         yield schema.Fault("dependencies", "bundled", rule, option("dependencies", "online"))
+    group = parsed["thingGroupName"]
+    if group is not None:
+        rule = "is for greengrassVersion=2: leave it out, or take that generation"
+        yield schema.Fault("thingGroupName", group, rule, option("greengrassVersion", "2"))
 
 
 def _of_simulator(own: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:

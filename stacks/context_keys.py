@@ -6,7 +6,7 @@ from typing import Any
 
 from inference import schema
 from inference import settings as device
-from stacks import context_values
+from stacks import context_values, names
 from stacks.model_source import parse_model_path, parse_s3_uri
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -64,6 +64,17 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "2",
         "2",
         "`2` is the component; `1` the group, which AWS shut down on 7 October 2026",
+    ),
+    schema.Field(
+        "thingGroupName",
+        schema.text(
+            names.THING_GROUP_PATTERN,
+            "must be the name of a thing group: letters, digits, :, _ and -, at most 128",
+        ),
+        None,
+        "shop-floor",
+        "Thing group of a [fleet](fleet.md): the stack makes it, and deploys to it what it deploys "
+        "to the core",
     ),
 )
 

@@ -8,12 +8,14 @@ from constructs import Construct
 from stacks import iot_policies, names
 from stacks.artifacts import Artifacts
 from stacks.core_identity import CoreIdentity
-from stacks.deployment import CoreDeployment
+from stacks.deployment import ComponentDeployment
 from stacks.endpoints import IotEndpoints
 from stacks.feedback_bucket import FeedbackBucket
+from stacks.fleet_configuration import for_all_cores
 from stacks.inference_component import InferenceComponent
 from stacks.outputs import CoreOutputs
 from stacks.settings import Settings
+from stacks.thing_group import FleetGroup
 from stacks.token_exchange import TokenExchange
 
 
@@ -58,16 +60,29 @@ class GreengrassCoreStack(cdk.Stack):
         inference = dataclasses.replace(
             settings.inference, feedback=feedback.configuration if feedback else None
         )
-        deployment = CoreDeployment(
+        configuration = {
+            **inference.to_configuration(),
+            "accessControl": component.access_control,
+        }
+        deployment = ComponentDeployment(
             self,
             "Deployment",
             name=stack_name,
             target_arn=identity.thing_arn,
             component=component,
-            configuration=inference.to_configuration(),
+            configuration=configuration,
         )
         # A core may act on the deployment at once: by then it must be allowed to.
         deployment.node.add_dependency(credentials.role, *identity.attachments)
+        if settings.thing_group_name is not None:
+            fleet = FleetGroup(
+                self,
+                "Fleet",
+                name=settings.thing_group_name,
+                component=component,
+                configuration=for_all_cores(configuration, core_name),
+            )
+            fleet.node.add_dependency(credentials.role)
         CoreOutputs(
             self,
             prediction_topic=topics[0],

@@ -1,4 +1,4 @@
-"""The deployment of the component to one core."""
+"""The deployment of the component: to one core, or to all cores of a thing group."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,12 @@ JOB_TIMEOUT_MINUTES = 60
 POLICY_TIMEOUT_SECONDS = 60
 
 
-class CoreDeployment(Construct):
-    """What the core shall run, and with which settings; the core itself goes back if it fails.
+class ComponentDeployment(Construct):
+    """What a target shall run, and with which settings; a core itself goes back if it fails.
 
-    It completes in CloudFormation when it is created, not when the core has carried it out.
+    ``target_arn`` is a thing's or a thing group's, ``configuration`` the whole of the component's,
+    ``accessControl`` included. It completes in CloudFormation when it is created, not when a core
+    has carried it out.
     """
 
     def __init__(
@@ -43,9 +45,7 @@ class CoreDeployment(Construct):
                     # Without the reset, a key that a core holds already would keep its old value.
                     configuration_update=kind.ComponentConfigurationUpdateProperty(
                         reset=[""],
-                        merge=cdk.Stack.of(self).to_json_string(
-                            {**configuration, "accessControl": component.access_control}
-                        ),
+                        merge=cdk.Stack.of(self).to_json_string(configuration),
                     ),
                 )
             },

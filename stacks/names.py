@@ -4,6 +4,9 @@ import hashlib
 
 from inference import names as device_names
 
+THING_GROUP_PATTERN = r"[a-zA-Z0-9:_-]{1,128}"
+"""A thing group's name, as AWS IoT takes it."""
+
 
 def thing_name(core_name: str) -> str:
     """Return the name of the core's thing."""

@@ -36,6 +36,7 @@ class Settings:
     text from which the certificate is made. ``model`` is an object in S3, or a folder or archive
     here; ``model_profile`` is a built-in name or a path. ``feedback`` None keeps no samples;
     ``feedback_request_limit`` is the connector's text, empty for no limit.
+    ``thing_group_name`` is of the fleet that follows this core, None for none.
     ``simulator_key_name`` and ``simulator_ssh_cidr`` are given both or not at all.
     """
 
@@ -44,6 +45,7 @@ class Settings:
     model: S3Object | Path
     model_profile: str
     greengrass_version: Literal[1, 2]
+    thing_group_name: str | None
     inference: device.InferenceSettings
     feedback: FeedbackSettings | None
     feedback_request_limit: str
@@ -96,6 +98,7 @@ class Settings:
             model=parsed["modelS3Uri"] or parsed["modelPath"],
             model_profile=parsed["modelProfile"],
             greengrass_version=cast(Literal[1, 2], int(parsed["greengrassVersion"])),
+            thing_group_name=parsed["thingGroupName"],
             inference=dataclasses.replace(
                 inference,
                 feedback=feedback.configuration if feedback else None,

@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import click
 
+from stacks import names
+
 from . import keyfiles
 from .aws import aws_options, clients, explain
 from .core_stack import Clients, CoreName
@@ -30,7 +32,6 @@ _EXAMPLES = examples(
     "python -m tools fleet cores.yaml --pattern Demo --group pumps --nucleus lite --out pumps",
 )
 INTERRUPTION = "interrupted"
-_GROUP = r"[a-zA-Z0-9:_-]{1,128}"
 _MOST_SHOWN = 20
 
 
@@ -88,7 +89,7 @@ def fleet(
     archive for its device in the folder --out. A journal there makes the command resumable:
     repeated, it goes on where it ended. No template grows with the fleet.
     """
-    if not re.fullmatch(_GROUP, group):
+    if not re.fullmatch(names.THING_GROUP_PATTERN, group):
         raise click.UsageError("--group must be letters, digits, :, _ and -, at most 128")
     wanted = read_list(cores)
     if any(core.name == pattern for core in wanted):
@@ -185,8 +186,9 @@ def deploy_to_group(
 ) -> tuple[str, bool]:
     """Deploy the pattern's component to the group, unless just that is deployed.
 
-    Return the deployment's id and whether it is new. The thing group's job is continuous: cores
-    that join the group later are deployed to as well.
+    So a group that the pattern's stack deploys to (``thingGroupName``) is left to it. Return the
+    deployment's id and whether it is new. The thing group's job is continuous: cores that join the
+    group later are deployed to as well.
     """
     greengrass = clients("greengrassv2")
     request = pattern.group_deployment(group_arn, name)

@@ -9,14 +9,10 @@ from typing import Any
 
 from inference import names as device_names
 from stacks import names
+from stacks.fleet_configuration import for_all_cores
 
 from .core_stack import Clients, CoreStack
 from .output import ToolError
-
-CORE_NAME_OF_THING = "*"
-"""Instead of a name in a fleet's configuration: each core takes it from its own thing's name."""
-
-_MQTT_PROXY = "aws.greengrass.ipc.mqttproxy"
 
 
 @dataclass(frozen=True)
@@ -54,18 +50,12 @@ class Pattern:
     def group_deployment(self, group_arn: str, name: str) -> dict[str, Any]:
         """Return the request that deploys the pattern's component to a thing group.
 
-        Each core finds its name in its thing's. It may publish on every core's topics as far as its
-        nucleus is concerned; its certificate's policy still allows its own alone.
+        It is what the stack deploys by itself to the group of ``thingGroupName``.
         """
         component = names.component_name(self.stack.core_name)
         components = dict(self.deployment["components"])
         update = dict(components[component].get("configurationUpdate") or {})
-        merge = json.loads(update.get("merge") or "{}")
-        merge["coreName"] = CORE_NAME_OF_THING
-        for policy in (merge.get("accessControl") or {}).get(_MQTT_PROXY, {}).values():
-            policy["resources"] = [
-                self._topic_of_all(topic) for topic in policy.get("resources", [])
-            ]
+        merge = for_all_cores(json.loads(update.get("merge") or "{}"), self.stack.core_name)
         update["merge"] = json.dumps(merge, sort_keys=True)
         components[component] = {**components[component], "configurationUpdate": update}
         kept = {
@@ -79,14 +69,6 @@ class Pattern:
             "components": components,
             **kept,
         }
-
-    def _topic_of_all(self, topic: str) -> str:
-        own = self.stack.core_name
-        if topic == device_names.prediction_topic(own):
-            return device_names.prediction_topic("*")
-        if topic == device_names.telemetry_topic(own):
-            return device_names.telemetry_topic("*")
-        return topic
 
 
 def read_pattern(clients: Clients, core_name: str) -> Pattern:

@@ -4,7 +4,7 @@ The paths are private to the local core; everything else about a core goes throu
 
 - ``GET /_core/things/<thing>`` tells what the core is to run:
   ``{"v1": null | {"groupId", "groupVersionId", "deploymentId", "deploymentType"},
-  "v2": null | <GetDeployment's reply>}``.
+  "v2": [<GetDeployment's reply>, …]}``, those of the thing and of its thing groups.
 - ``POST /_core/things/<thing>`` takes a V2 core's report: any of ``status``, ``coreVersion``,
   ``platform``, ``architecture``, ``runtime`` (GetCoreDevice), ``components``
   (ListInstalledComponents) and ``deployment`` (one entry of ListEffectiveDeployments, without
@@ -68,8 +68,7 @@ class CoreLink:
         with self._v1.api.lock:
             group = self._v1.deployment_of_thing(arn)
         with self._v2.api.lock:
-            latest = self._v2.deployments.latest(arn)
-            deployment = self._v2.describe(latest) if latest else None
+            deployments = self._v2.orders(thing_name)
         orders = group and {
             "groupId": group.group_id,
             "groupVersionId": group.group_version,
@@ -77,7 +76,7 @@ class CoreLink:
             "deploymentType": group.kind,
             "status": group.status,
         }
-        return {"v1": orders, "v2": deployment}
+        return {"v1": orders, "v2": deployments}
 
 
 def _content(body: bytes) -> Mapping[str, Any]:

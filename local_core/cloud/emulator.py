@@ -129,6 +129,12 @@ class Emulator:
         with self._scope(place.ACCOUNT, place.REGION):
             return name in (self._iot._things if kind == "thing" else self._iot._thing_groups)
 
+    def thing_groups_of(self, thing_name: str) -> list[str]:
+        """Return the ARNs of the thing groups that a thing is in itself, not by a parent."""
+        with self._scope(place.ACCOUNT, place.REGION):
+            groups = list(self._iot._thing_groups.values())
+        return [group["thingGroupArn"] for group in groups if thing_name in group.get("things", [])]
+
     def terminate_instance(self, identity: str) -> None:
         """End an EC2 instance. Done here, as a rollback may delete on the main thread."""
         from ministack.services import ec2

@@ -50,7 +50,10 @@ class Parts:
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         v2 = GreengrassV2(
-            digest=self._digest, presign=self._presign, target_exists=self._emulator.target_exists
+            digest=self._digest,
+            presign=self._presign,
+            target_exists=self._emulator.target_exists,
+            groups_of=self._emulator.thing_groups_of,
         )
         iot = IotAdditions(
             {

@@ -20,6 +20,8 @@ from .v2_deployments import Deployment, DeploymentStore, configuration_faults
 
 Presign = Callable[[str], str]
 TargetExists = Callable[[str], bool]
+GroupsOf = Callable[[str], list[str]]
+"""Returns the ARNs of the thing groups of a thing, given by its name."""
 
 _COMPLETED = {
     "SUCCEEDED": "COMPLETED",
@@ -35,16 +37,38 @@ _COMPLETED = {
 class GreengrassV2:
     """Everything that Greengrass V2 keeps, and the operations on it."""
 
-    def __init__(self, *, digest: Digest, presign: Presign, target_exists: TargetExists) -> None:
+    def __init__(
+        self,
+        *,
+        digest: Digest,
+        presign: Presign,
+        target_exists: TargetExists,
+        groups_of: GroupsOf,
+    ) -> None:
         self.components = ComponentStore(digest)
         self.deployments = DeploymentStore()
         self.devices = CoreDevices()
         self._presign = presign
         self._target_exists = target_exists
+        self._groups_of = groups_of
         self.api = RestApi("greengrassv2", self._operations(), fault_code="ValidationException")
 
+    def orders(self, thing_name: str) -> list[dict[str, Any]]:
+        """Return what a core is to carry out, as GetDeployment does, the oldest first.
+
+        It is the latest deployment to its thing and to each of its thing groups, unless that was
+        cancelled. A group's is continuous: a core that joins later has it as well.
+        """
+        targets = [place.arn("iot", f"thing/{thing_name}"), *self._groups_of(thing_name)]
+        latest = [self.deployments.latest(target) for target in targets]
+        found = [one for one in latest if one is not None and one.status != "CANCELED"]
+        return [self.describe(one) for one in sorted(found, key=lambda one: one.created)]
+
     def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
-        """Take a core's report; a final word on its own deployment ends that deployment."""
+        """Take a core's report; a final word on its own deployment ends that deployment.
+
+        A group's deployment stays active: it is for the cores that are yet to join, too.
+        """
         device = self.devices.report(thing_name, report)
         said = report.get("deployment")
         if said is not None:

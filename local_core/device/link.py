@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -27,13 +27,24 @@ class CoreLink:
         self._thing = f"/_core/things/{quote(thing_name, safe='')}"
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def orders(self, generation: str) -> Mapping[str, Any] | None:
-        """Return the deployment that the core is to carry out; ``generation`` is v1 or v2.
+    def group_deployment(self) -> Mapping[str, Any] | None:
+        """Return the deployment of its group that a V1 core is to carry out, if there is one.
 
         Raises:
             LinkError: if the cloud cannot be asked.
         """
-        found: Mapping[str, Any] | None = self._call("GET", self._thing)[generation]
+        found: Mapping[str, Any] | None = self._call("GET", self._thing)["v1"]
+        return found
+
+    def deployments(self) -> Sequence[Mapping[str, Any]]:
+        """Return what a V2 core is to carry out, the oldest first, as GetDeployment returns it.
+
+        It is the latest deployment to its thing and to each of its thing groups.
+
+        Raises:
+            LinkError: if the cloud cannot be asked.
+        """
+        found: list[Mapping[str, Any]] = self._call("GET", self._thing)["v2"]
         return found
 
     def report(self, report: Mapping[str, Any]) -> None:

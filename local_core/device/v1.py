@@ -100,7 +100,7 @@ class V1Device:
         """Carry out each new deployment; with the cloud out of reach, try again."""
         while not self._stopping.is_set():
             try:
-                self._obey(self._link.orders("v1"))
+                self._obey(self._link.group_deployment())
             except OSError as error:
                 _log.warning("%s", error)
                 self._orders = None

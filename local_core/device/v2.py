@@ -1,18 +1,18 @@
-"""A V2 core device: it carries out what the cloud deploys to its thing, as long as it runs."""
+"""A V2 core device: it carries out what the cloud deploys to its thing and its thing groups."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from ..ipc.dialect import CLASSIC, Dialect
 from ..nucleus.artifacts import ArtifactError
-from ..nucleus.core import NUCLEUS_VERSION, CoreIdentity, LocalCore
+from ..nucleus.core import CoreIdentity, LocalCore
 from ..nucleus.lifecycle import State, StateChange
 from ..nucleus.recipe import Recipe, RecipeError
 from .credentials import CredentialProvider
@@ -24,6 +24,7 @@ from .surroundings import component_surroundings
 from .token_exchange import COMPONENT as TOKEN_EXCHANGE
 from .token_exchange import TokenExchange
 from .v2_deployment import V2Deployment, read_deployment
+from .v2_report import core_report, deployment_report
 
 SETTLE_SECONDS = 5.0
 """So long all components must run for a deployment to have succeeded.
@@ -32,19 +33,21 @@ The nucleus says so as soon as ``run`` has begun; a component that fails right a
 rolled back. Ours must also survive its own start.
 """
 _POLL_SECONDS = 0.3
-_STATES = {
-    State.NEW: "NEW",
-    State.RUNNING: "RUNNING",
-    State.ERRORED: "ERRORED",
-    State.BROKEN: "BROKEN",
-    State.FINISHED: "FINISHED",
-    State.STOPPED: "INSTALLED",
-}
 _log = logging.getLogger(__name__)
 
 
 class V2Device:
-    """A context in which a core works: connected, with the latest deployment's components.
+    """A context in which a core works: connected, with the latest deployments' components.
+
+    It has a deployment of its thing and one of each of its thing groups, which it carries out one
+    after the other, by the rules of
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html:
+
+    - It runs the components of all of them. If two ask for versions of a component that cannot both
+      be had, the later deployment fails.
+    - A component's configuration is what the last deployment that names it has made of it.
+    - What a thing group brought stays when the core leaves it, until the next deployment (here also
+      the next start), which removes what no target of the core asks for any more.
 
     ``endpoint`` is the API of the cloud; ``environment`` is what components find besides, such as
     a seed. ``on_change`` and ``on_verdict`` are told what happens.
@@ -94,7 +97,10 @@ class V2Device:
         )
         self._states: dict[str, StateChange] = {}
         self._deployed: V2Deployment | None = None
-        self._orders: str | None = None
+        self._asked: dict[str, Mapping[str, str]] = {}
+        """Versions by component that each target of this core asks for, by the targets' ARNs."""
+        self._begun: dict[str, str] = {}
+        """The deployment to each target that this core has begun to carry out last, by id."""
         self._stopping = threading.Event()
         self._agent = threading.Thread(target=self._watch, name="v2-agent", daemon=True)
         self._open = ExitStack()
@@ -139,67 +145,79 @@ class V2Device:
         """Carry out each new deployment; with the cloud out of reach, try again."""
         while not self._stopping.is_set():
             try:
-                if self._has_new_orders() and self._orders is not None:
-                    self._carry_out(self._orders)
+                orders = self._link.deployments()
+                targets = {str(one["targetArn"]) for one in orders}
+                # A core that comes back to a thing group gets what is deployed there once more.
+                self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
+                for order in filter(self._is_new, orders):
+                    self._begin(order, targets)
+                    break  # what is to be done may be another by now
             except OSError as error:
                 _log.warning("%s", error)
-                self._orders = None
             self._stopping.wait(_POLL_SECONDS)
 
-    def _has_new_orders(self) -> bool:
-        """Ask what is to run; note it, and return whether that is news."""
-        orders = self._link.orders("v2")
-        identity = orders["deploymentId"] if orders else None
-        if identity == self._orders:
-            return False
-        self._orders = identity
-        return True
+    def _is_new(self, order: Mapping[str, Any]) -> bool:
+        return self._begun.get(order["targetArn"], "") != str(order["deploymentId"])
 
-    def _carry_out(self, identity: str) -> None:
-        deployment = self._read(identity)
+    def _begin(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
+        """Carry out a deployment; it is still to be begun if the cloud gets out of reach."""
+        self._begun[order["targetArn"]] = order["deploymentId"]
+        try:
+            self._carry_out(order, targets)
+        except OSError:
+            del self._begun[order["targetArn"]]
+            raise
+
+    def _carry_out(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
+        """Go over to a deployment; ``targets`` are what the core is deployed to by, as ARNs."""
+        deployment = self._read(order, targets)
         if deployment is None:
             return
-        self._tell(deployment, "IN_PROGRESS", "")
+        self._tell(order, deployment, "IN_PROGRESS", "")
         began = time.monotonic()
         try:
             started = self._core.deploy(deployment.components)
         except (RecipeError, ArtifactError, OSError) as error:
-            self._conclude(deployment, "FAILED", f"FAILED_NO_STATE_CHANGE: {error}")
+            self._conclude(order, deployment, "FAILED", f"FAILED_NO_STATE_CHANGE: {error}")
             return
-        reason = self._fault(started, began)
+        reason = self._fault(order, started, began)
         if reason and deployment.rolls_back:
-            self._conclude(deployment, "FAILED", self._roll_back(reason))
+            self._conclude(order, deployment, "FAILED", self._roll_back(order, reason))
         elif reason is not None:
             self._core.keep()
             self._deployed = deployment
+            self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
+            self._asked[deployment.target_arn] = deployment.asked
             status = "FAILED" if reason else "SUCCEEDED"
             told = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
-            self._conclude(deployment, status, told)
+            self._conclude(order, deployment, status, told)
 
-    def _read(self, identity: str) -> V2Deployment | None:
+    def _read(self, order: Mapping[str, Any], targets: Collection[str]) -> V2Deployment | None:
         """Read a deployment; None, and a verdict, if it is not one that can be."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = self._client()
+        client, identity, ours = self._client(), order["deploymentId"], order["targetArn"]
+        others = {t: asked for t, asked in self._asked.items() if t in targets and t != ours}
         try:
-            deployment = read_deployment(client, identity, self._identity.platform)
+            deployment = read_deployment(client, identity, self._identity.platform, others)
         except BotoCoreError as error:
             raise LinkError(f"the deployment cannot be read: {error}") from error
         except (ClientError, RecipeError, ValueError) as error:
             _log.error("deployment %s cannot be read: %s", identity, error)
-            self._on_verdict("FAILED", f"the deployment cannot be read: {error}")
+            reason = f"FAILED_NO_STATE_CHANGE: the deployment cannot be read: {error}"
+            self._conclude(order, self._deployed, "FAILED", reason)
             return None
         self._artifacts.use(client, deployment.artifact_owners)
         return deployment
 
-    def _roll_back(self, reason: str) -> str:
+    def _roll_back(self, order: Mapping[str, Any], reason: str) -> str:
         """Go back to what ran before; return what to tell of it."""
         began = time.monotonic()
-        if self._fault(self._core.roll_back(), began):
+        if self._fault(order, self._core.roll_back(), began):
             return f"FAILED_UNABLE_TO_ROLLBACK: {reason}"
         return f"FAILED_ROLLBACK_COMPLETE: {reason}"
 
-    def _fault(self, started: frozenset[str], began: float) -> str | None:
+    def _fault(self, order: Mapping[str, Any], started: frozenset[str], began: float) -> str | None:
         """Return why a component broke, nothing once all have settled, None if that is moot."""
         while not self._stopping.wait(_POLL_SECONDS):
             changes = [self._states.get(name) for name in started]
@@ -209,47 +227,34 @@ class V2Device:
                     return f"{change.component} is broken: {change.reason}"
             if len(current) == len(started) and all(self._settled(change) for change in current):
                 return ""
-            if self._has_new_orders():
-                self._orders = None  # so that the next round carries them out
+            if any(map(self._is_new, self._of_same_target(order))):
                 return None
         return None
+
+    def _of_same_target(self, order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        orders = self._link.deployments()
+        return [one for one in orders if one["targetArn"] == order["targetArn"]]
 
     def _settled(self, change: StateChange) -> bool:
         runs = change.state == State.RUNNING and time.monotonic() - change.at >= self._settle
         return runs or change.state == State.FINISHED
 
-    def _conclude(self, deployment: V2Deployment, status: str, reason: str) -> None:
-        self._tell(deployment, status, reason)
+    def _conclude(
+        self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
+    ) -> None:
+        self._tell(order, shown, status, reason)
         self._on_verdict(status, reason)
 
-    def _tell(self, deployment: V2Deployment, status: str, reason: str) -> None:
-        """Report the deployment, and the state of what there is."""
-        now = {name: change.state for name, change in self._states.items()}
-        shown = self._deployed or deployment
-        unhealthy = State.BROKEN in [now.get(name) for name in shown.versions]
-        self._link.report(
-            {
-                "status": "UNHEALTHY" if unhealthy else "HEALTHY",
-                "coreVersion": NUCLEUS_VERSION,
-                "platform": "linux",
-                "architecture": self._identity.platform["architecture"],
-                "runtime": self._identity.platform.get("runtime", "aws_nucleus_classic"),
-                "components": [
-                    *(
-                        _component(n, v, _STATES[now.get(n, State.NEW)])
-                        for n, v in shown.versions.items()
-                    ),
-                    *(_component(n, v, "RUNNING", root=False) for n, v in shown.built_in.items()),
-                ],
-                "deployment": {
-                    "deploymentId": deployment.id,
-                    "deploymentName": deployment.name,
-                    "targetArn": deployment.target_arn,
-                    "coreDeviceExecutionStatus": status,
-                    "reason": reason[:1_000],
-                },
-            }
-        )
+    def _tell(
+        self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
+    ) -> None:
+        """Report a deployment, and the state of what there is.
+
+        That is what was carried out last; ``shown`` stands for it as long as nothing was.
+        """
+        states = {name: change.state for name, change in self._states.items()}
+        core = core_report(self._identity, self._deployed or shown, states)
+        self._link.report({**core, "deployment": deployment_report(order, status, reason)})
 
     def _client(self) -> Any:
         """Return a client of the API with the core's own credentials."""
@@ -264,12 +269,3 @@ class V2Device:
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token,
         )
-
-
-def _component(name: str, version: str, state: str, *, root: bool = True) -> dict[str, Any]:
-    return {
-        "componentName": name,
-        "componentVersion": version,
-        "lifecycleState": state,
-        "isRoot": root,
-    }

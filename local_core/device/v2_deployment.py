@@ -19,16 +19,17 @@ _BUILT_IN = "aws.greengrass."
 
 @dataclass(frozen=True)
 class V2Deployment:
-    """One revision of a thing's deployment, with everything that it names.
+    """One revision of a target's deployment, with everything that the core is to run by then.
 
-    ``built_in`` are the versions of AWS's components by name, ``artifact_owners`` the ARNs of
-    component versions by the URIs of their artifacts.
+    ``asked`` are the versions that it names itself, by component; ``components`` are these, those
+    of the core's other targets, and what they need. ``built_in`` are the versions of AWS's
+    components by name, ``artifact_owners`` the ARNs of component versions by the URIs of their
+    artifacts.
     """
 
-    id: str
-    name: str
     target_arn: str
     rolls_back: bool
+    asked: Mapping[str, str]
     components: tuple[ComponentDeployment, ...]
     built_in: Mapping[str, str] = field(default_factory=dict)
     artifact_owners: Mapping[str, str] = field(default_factory=dict)
@@ -39,10 +40,18 @@ class V2Deployment:
         return {one.recipe.name: one.recipe.version for one in self.components}
 
 
-def read_deployment(client: Any, identity: str, platform: Mapping[str, str]) -> V2Deployment:
+def read_deployment(
+    client: Any,
+    identity: str,
+    platform: Mapping[str, str],
+    others: Mapping[str, Mapping[str, str]],
+) -> V2Deployment:
     """Read the deployment with this id; ``client`` is one of greengrassv2.
 
-    Dependencies are resolved with it, to the highest version within all requirements.
+    ``others`` are what the core's other targets have asked for: versions by component, by the
+    targets' ARNs. One version of a component must do for all; its configuration is updated by this
+    deployment alone. Dependencies are resolved with it, to the highest version within all
+    requirements.
 
     Raises:
         RecipeError: if a recipe cannot be read.
@@ -50,16 +59,15 @@ def read_deployment(client: Any, identity: str, platform: Mapping[str, str]) -> 
     """
     document = client.get_deployment(deploymentId=identity)
     asked: Mapping[str, Any] = document.get("components") or {}
-    found = _resolve(
-        client, platform, {name: {"": c["componentVersion"]} for name, c in asked.items()}
-    )
+    target = str(document["targetArn"])
+    versions = {name: str(one["componentVersion"]) for name, one in asked.items()}
+    found = _resolve(client, platform, _requirements({**others, target: versions}))
     policies = document.get("deploymentPolicies") or {}
     recipes = {name: recipe for name, (_, recipe) in found.items()}
     return V2Deployment(
-        id=identity,
-        name=document.get("deploymentName") or identity,
-        target_arn=document["targetArn"],
+        target_arn=target,
         rolls_back=policies.get("failureHandlingPolicy", "ROLLBACK") == "ROLLBACK",
+        asked=versions,
         components=tuple(
             _update(recipe, asked.get(name, {}))
             for name, recipe in recipes.items()
@@ -75,16 +83,22 @@ def read_deployment(client: Any, identity: str, platform: Mapping[str, str]) -> 
     )
 
 
+def _requirements(targets: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return who asks for which version of each component; a target as ``thinggroup/NAME``."""
+    requirements: dict[str, dict[str, str]] = {}
+    for arn, versions in targets.items():
+        for name, version in versions.items():
+            requirements.setdefault(name, {})[arn.split(":", 5)[5]] = version
+    return requirements
+
+
 def _resolve(
     client: Any, platform: Mapping[str, str], requirements: dict[str, dict[str, str]]
 ) -> dict[str, tuple[str, Recipe]]:
     """Return ARN and recipe of each component, until no dependency is missing."""
     while True:
         candidates = [
-            {
-                "componentName": name,
-                "versionRequirements": {who or "deployment": text for who, text in wanted.items()},
-            }
+            {"componentName": name, "versionRequirements": wanted}
             for name, wanted in sorted(requirements.items())
         ]
         if not candidates:

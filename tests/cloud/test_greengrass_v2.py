@@ -173,8 +173,8 @@ def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device)
         greengrass.get_core_device(coreDeviceThingName=device.thing)
     made = greengrass.create_deployment(targetArn=device.thing_arn, deploymentName="first")
     with urllib.request.urlopen(f"{cloud.endpoint}/_core/things/{device.thing}") as reply:
-        orders = json.load(reply)["v2"]
-    assert (orders["deploymentId"], orders["deploymentName"]) == (made["deploymentId"], "first")
+        [order] = json.load(reply)["v2"]
+    assert (order["deploymentId"], order["deploymentName"]) == (made["deploymentId"], "first")
 
     deployment = {
         "deploymentId": made["deploymentId"],

@@ -79,6 +79,10 @@ def test_component_version_that_exists_is_refused_with_its_state(
     ("changes", "reason"),
     [
         ({"TargetArn": "arn:aws:iot:us-east-1:000000000000:thing/nobody"}, "does not exist"),
+        (
+            {"TargetArn": "arn:aws:iot:us-east-1:000000000000:thinggroup/nobody"},
+            "thinggroup/nobody does not exist",
+        ),
         ({"TargetArn": "a-thing"}, "targetArn is 'a-thing', which does not match"),
         (
             {"Components": {"no.such": {"ComponentVersion": "1.0.0"}}},

@@ -27,6 +27,7 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
         **_MODEL,
     },
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
+    "v2-thing-group": {**_CORE, "thingGroupName": "shop-floor"},
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},

@@ -50,6 +50,7 @@ def test_a_bare_core_is_a_v2_core_with_feedback_and_no_simulator(tmp_path: Path)
     assert bare.feedback_request_limit == ""
     assert (bare.dependencies, bare.architecture) == ("online", "x86_64")
     assert not bare.simulator
+    assert bare.thing_group_name is None
 
 
 @pytest.mark.parametrize("version", ["1", 1])
@@ -208,12 +209,24 @@ def test_other_networks_are_refused(tmp_path: Path, cidr: object) -> None:
     assert "must be an IPv4 network" in rule_of(tmp_path, "simulatorSshCidr", **values)
 
 
+@pytest.mark.parametrize("name", ["shop-floor", "a:b_c", "7", "n" * 128])
+def test_thing_group_has_a_name_as_aws_iot_takes_it(tmp_path: Path, name: str) -> None:
+    assert settings(tmp_path, thingGroupName=name).thing_group_name == name
+
+
+@pytest.mark.parametrize("name", ["", "shop floor", "a/b", "größe", "n" * 129, 7, ["a"]])
+def test_other_names_of_thing_groups_are_refused(tmp_path: Path, name: object) -> None:
+    rule = rule_of(tmp_path, "thingGroupName", thingGroupName=name)
+    assert rule == "must be the name of a thing group: letters, digits, :, _ and -, at most 128"
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("modelS3Uri", "s3://my.bucket/model.tar.gz"),
         ("modelS3Uri", "s3://bucket/model.tgz"),
         ("dependencies", "bundled"),
+        ("thingGroupName", "shop-floor"),
     ],
 )
 def test_first_generation_takes_less(tmp_path: Path, key: str, value: str) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local_core.cloud import service_model
+from tests.stacks.configurations import template
+from tests.stacks.synthesis import all_of, resolved
 from tests.tools.provisioning.support import ACCOUNT
+from tools.core_stack import CoreStack
 from tools.fleet_journal import Journal
 from tools.fleet_list import read_list
-from tools.fleet_pattern import rename
+from tools.fleet_pattern import Pattern, rename
 from tools.output import ToolError
 
 
@@ -80,3 +86,31 @@ def test_policy_of_another_core_names_nothing_of_the_patterns() -> None:
         f"{ACCOUNT}:rolealias/Demo_CoreRoleAlias",
         "*",
     ]
+
+
+def test_command_would_deploy_to_a_group_just_what_the_stack_does() -> None:
+    """With both deployments of the real template, as CloudFormation would ask for them."""
+    core, of_stack = _deployments()
+    pattern = Pattern(CoreStack("Demo", "us-east-1", {}), {}, core)
+    of_command = pattern.group_deployment(of_stack["targetArn"], "shop-floor")
+    assert of_command["components"].keys() == {"DlrInference.Demo"}
+    assert _read(of_command) == _read(of_stack)
+
+
+def _deployments() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The core's and the group's, as requests of the API."""
+    shape = service_model.load("greengrassv2").operation_model("CreateDeployment").input_shape
+    found = {
+        str(properties["TargetArn"]): service_model.from_template(shape, properties)
+        for properties in resolved(
+            all_of(template("v2-thing-group"), "AWS::GreengrassV2::Deployment")
+        )
+    }
+    return found["<CoreThing.Arn>"], found["<FleetGroup.Arn>"]
+
+
+def _read(request: dict[str, Any]) -> dict[str, Any]:
+    """A request whose configurations are read, so that only their content counts."""
+    (component,) = request["components"].values()
+    merge = json.loads(component["configurationUpdate"]["merge"])
+    return {**request, "components": {**component, "configurationUpdate": {"merge": merge}}}

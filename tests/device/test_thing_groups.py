@@ -1,0 +1,268 @@
+"""A V2 core that is the target of several deployments: its thing's, and its thing groups'."""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_core.cloud import LocalCloud
+from local_core.device.setup import Address, CoreConfiguration, create_certificate
+from local_core.device.v2 import V2Device
+from tests.cloud.support import recipe, wait_for
+
+ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
+SECONDS = 20.0
+SUCCEEDED = ("SUCCEEDED", "SUCCESSFUL")
+Components = Mapping[str, tuple[str, str]]
+"""Version, and what the component is to say, by its name."""
+
+
+class Core:
+    """A thing with a core on it, and what is deployed to it."""
+
+    def __init__(self, cloud: LocalCloud, root: Path) -> None:
+        self.cloud = cloud
+        self.name = f"core-{uuid.uuid4().hex[:8]}"
+        self.arn = f"{ACCOUNT}:thing/{self.name}"
+        self.greengrass = cloud.client("greengrassv2")
+        self.iot = cloud.client("iot")
+        self.root = root
+        self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self.device = V2Device(
+            self._configuration(),
+            endpoint=cloud.endpoint,
+            on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            settle=0.2,
+        )
+
+    def _configuration(self) -> CoreConfiguration:
+        made = create_certificate(self.iot, self.root, self.cloud.ca_path)
+        self.iot.create_thing(thingName=self.name)
+        self.iot.attach_thing_principal(thingName=self.name, principal=made.arn)
+        trust = {
+            "Effect": "Allow",
+            "Principal": {"Service": "credentials.iot.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+        role = self.cloud.client("iam").create_role(
+            RoleName=self.name, AssumeRolePolicyDocument=_document(trust)
+        )
+        self.iot.create_role_alias(roleAlias=self.name, roleArn=role["Role"]["Arn"])
+        allowed = [
+            {"Effect": "Allow", "Action": action, "Resource": f"{ACCOUNT}:{resource}"}
+            for action, resource in (
+                ("iot:Connect", f"client/{self.name}"),
+                ("iot:AssumeRoleWithCertificate", f"rolealias/{self.name}"),
+            )
+        ]
+        self.iot.create_policy(policyName=self.name, policyDocument=_document(*allowed))
+        self.iot.attach_policy(policyName=self.name, target=made.arn)
+        return CoreConfiguration(
+            thing_name=self.name,
+            region=self.cloud.region,
+            root=self.root,
+            certificate=made.certificate,
+            private_key=made.private_key,
+            root_ca=made.root_ca,
+            broker=Address(self.cloud.mqtt_host, self.cloud.mqtt_port),
+            role_alias=self.name,
+            credential_provider=Address.parse(self.cloud.credential_endpoint, 443),
+        )
+
+    def group(self) -> str:
+        """Make a thing group; return its ARN."""
+        made = self.iot.create_thing_group(thingGroupName=f"group:{uuid.uuid4().hex[:8]}")
+        return str(made["thingGroupArn"])
+
+    def join(self, group: str) -> None:
+        self.iot.add_thing_to_thing_group(thingGroupArn=group, thingName=self.name)
+
+    def leave(self, group: str) -> None:
+        self.iot.remove_thing_from_thing_group(thingGroupArn=group, thingName=self.name)
+
+    def deploy(self, target: str, components: Components) -> str:
+        """Deploy to a target; return the deployment's id."""
+        made = self.greengrass.create_deployment(
+            targetArn=target,
+            components={
+                name: {
+                    "componentVersion": version,
+                    "configurationUpdate": {"merge": json.dumps({"say": text})},
+                }
+                for name, (version, text) in components.items()
+            },
+        )
+        return str(made["deploymentId"])
+
+    def verdict(self) -> tuple[str, str]:
+        return self.verdicts.get(timeout=SECONDS)
+
+    def said(self, component: str) -> list[str]:
+        """What the component has said here: one word each time that it was started."""
+        file = self.root / "work" / component / "said"
+        return file.read_text().split() if file.exists() else []
+
+    def runs(self, component: str) -> bool:
+        """Whether the process that the component was last is there."""
+        pid = (self.root / "work" / component / "pid").read_text().strip()
+        return Path(f"/proc/{pid}").exists()
+
+    @property
+    def installed(self) -> dict[str, str]:
+        """The versions of what the core has reported to run."""
+        reply = self.greengrass.list_installed_components(coreDeviceThingName=self.name)
+        return {c["componentName"]: c["componentVersion"] for c in reply["installedComponents"]}
+
+    @property
+    def effective(self) -> dict[str, dict[str, Any]]:
+        """The core's word on each deployment."""
+        reply = self.greengrass.list_effective_deployments(coreDeviceThingName=self.name)
+        return {one["deploymentId"]: one for one in reply["effectiveDeployments"]}
+
+
+@pytest.fixture
+def core(cloud: LocalCloud, tmp_path: Path) -> Iterator[Core]:
+    made = Core(cloud, tmp_path / "core")
+    with made.device:
+        yield made
+
+
+@pytest.fixture
+def component(core: Core) -> str:
+    """A component with the versions 1.0.0 and 2.0.0."""
+    return _component(core, "1.0.0", "2.0.0")
+
+
+@pytest.fixture
+def other(core: Core) -> str:
+    return _component(core, "1.0.0")
+
+
+def _component(core: Core, *versions: str) -> str:
+    name = f"test.{uuid.uuid4().hex[:8]}"
+    run = {"run": {"Script": "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"}}
+    for version in versions:
+        content = recipe(
+            name,
+            version,
+            ComponentDependencies={},
+            Manifests=[{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": run}],
+        )
+        core.greengrass.create_component_version(inlineRecipe=json.dumps(content).encode())
+    return name
+
+
+def _document(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def test_core_runs_what_its_thing_and_its_group_are_deployed(
+    core: Core, component: str, other: str
+) -> None:
+    group = core.group()
+    core.join(group)
+    own = core.deploy(core.arn, {component: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    groups = core.deploy(group, {other: ("1.0.0", "of-the-group")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0", other: "1.0.0"}
+    assert (core.said(component), core.said(other)) == (["own"], ["of-the-group"])
+    told = {
+        identity: (one["targetArn"], one["coreDeviceExecutionStatus"])
+        for identity, one in core.effective.items()
+    }
+    assert told == {own: (core.arn, "SUCCEEDED"), groups: (group, "SUCCEEDED")}
+    # A thing's deployment is done with its thing, a group's waits for the next core.
+    states = [core.greengrass.get_deployment(deploymentId=one) for one in (own, groups)]
+    assert [state["deploymentStatus"] for state in states] == ["COMPLETED", "ACTIVE"]
+
+
+def test_core_that_joins_a_group_later_is_deployed_to(
+    core: Core, component: str, other: str
+) -> None:
+    group = core.group()
+    core.deploy(group, {other: ("1.0.0", "of-the-group")})
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0"}
+    core.join(group)
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0", other: "1.0.0"}
+    assert core.said(component) == ["own"], "it has run on"
+
+
+def test_last_deployment_makes_the_configuration_of_a_component_of_two(
+    core: Core, component: str
+) -> None:
+    group = core.group()
+    core.join(group)
+    core.deploy(group, {component: ("1.0.0", "of-the-group")})
+    assert core.verdict() == SUCCEEDED
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0"}
+    assert core.said(component) == ["of-the-group", "own"]
+
+
+def test_versions_that_cannot_both_be_had_fail_the_later_deployment(
+    core: Core, component: str
+) -> None:
+    group = core.group()
+    core.join(group)
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    failed = core.deploy(group, {component: ("2.0.0", "of-the-group")})
+    status, reason = core.verdict()
+    assert status == "FAILED"
+    assert f"No applicable version found for: {component} 1.0.0 and 2.0.0" in reason
+    assert core.effective[failed]["coreDeviceExecutionStatus"] == "FAILED"
+    assert core.effective[failed]["targetArn"] == group
+    assert core.installed == {component: "1.0.0"}
+    assert core.said(component) == ["own"]
+    core.deploy(core.arn, {})  # now only the group asks for it
+    assert core.verdict() == SUCCEEDED
+    core.deploy(group, {component: ("2.0.0", "of-the-group")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "2.0.0"}
+
+
+def test_what_a_group_brought_goes_with_the_next_deployment_after_leaving_it(
+    core: Core, component: str, other: str
+) -> None:
+    group = core.group()
+    core.join(group)
+    core.deploy(group, {other: ("1.0.0", "of-the-group")})
+    assert core.verdict() == SUCCEEDED
+    core.leave(group)
+    time.sleep(1)  # the core asks several times a second
+    assert core.runs(other)
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0"}
+    assert not core.runs(other)
+    core.join(group)
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {component: "1.0.0", other: "1.0.0"}
+    wait_for(lambda: core.said(other) == ["of-the-group"] * 2)
+
+
+def test_core_that_starts_carries_out_all_that_it_is_deployed(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    core = Core(cloud, tmp_path / "core")
+    component, other = _component(core, "1.0.0"), _component(core, "1.0.0")
+    group = core.group()
+    core.join(group)
+    core.deploy(group, {component: ("1.0.0", "of-the-group"), other: ("1.0.0", "other")})
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    with core.device:
+        assert [core.verdict(), core.verdict()] == [SUCCEEDED, SUCCEEDED]
+        assert core.installed == {component: "1.0.0", other: "1.0.0"}
+        assert core.said(component) == ["of-the-group", "own"]
