@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+CORES ?= cores
+UPDATE ?=
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
@@ -11,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lint types unit bench soak synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates unit bench soak synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +21,15 @@ help: ## Show the targets
 run: setup ## Deploy to a local cloud and run the cores (ARGS="--greengrass-version 1 --keep")
 	@python -m local_core run $(ARGS)
 
-test: lint types unit ## Run every check that CI runs
+onnx: build/detector.onnx ## Write a trained model to try docs/guide.md with: build/detector.onnx
+
+build/detector.onnx: | setup
+	@python -m models.make.detector $@
+
+cloud: setup ## Start a local cloud and leave it up, for docs/guide.md
+	@python -m local_core cloud $(ARGS)
+
+test: lint types templates unit ## Run every check that CI runs
 
 lint: setup ## Check style, and that what runs on devices is Python 3.8
 	ruff check .
@@ -28,6 +38,9 @@ lint: setup ## Check style, and that what runs on devices is Python 3.8
 
 types: setup ## Check types
 	mypy
+
+templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDATE=1)
+	@python -m tools templates $(CORES) $(if $(UPDATE),--update)
 
 unit: setup ## Run the tests (ARGS="-k geometry")
 	pytest $(ARGS)

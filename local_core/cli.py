@@ -6,8 +6,12 @@ import importlib
 
 import click
 
+from .own_environment import for_a_local_cloud
+
 _COMMANDS = {
     "run": ("local_core.run", "Synthesise the app and run what its template deploys, here."),
+    "cloud": ("local_core.start_cloud", "Start a cloud on this machine, and leave it up."),
+    "core": ("local_core.start_core", "Be the device that greengrass-setup.zip was written for."),
     "infer": ("local_core.infer", "Predict on images with a model, without a core."),
 }
 
@@ -34,5 +38,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup)
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Run this project's inference on this machine, without AWS."""
+    ctx.with_resource(for_a_local_cloud())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from stacks import names
 
 from .cloud import LocalCloud
 from .device.watcher import NAME, Watcher
+from .shell_environment import write_environment
 from .site import Prepared
 
 
@@ -42,16 +42,3 @@ The cloud and the cores stay up until Ctrl-C. In another terminal, in this folde
 
   {subscribe}
 """
-
-
-def write_environment(cloud: LocalCloud, file: Path) -> Path:
-    """Write what leads AWS's tools to ``cloud``, as a shell reads it."""
-    ours = {
-        name: value
-        for name, value in sorted(cloud.environment().items())
-        if os.environ.get(name) != value and name not in ("CI", "NO_COLOR", "NO_PROXY")
-    }
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in ours.items()]
-    lines.append('export PATH="$PWD/.venv/bin:$PATH"  # the app needs its Python packages')
-    file.write_text("\n".join(lines) + "\n")
-    return file

@@ -105,7 +105,7 @@ class Site:
         self._progress.say(f"{target.core_name}: uploaded the model to {uri}")
         context = target.context(certificate_id=certificate.id, model_uri=uri)
         if target.greengrass_version == 1:
-            self._associate_service_role()
+            self.associate_service_role()
         return Prepared(target, root, certificate, context)
 
     def deployer(self, app: Path | None = None, log: Path | None = None) -> Deployer:
@@ -151,6 +151,17 @@ class Site:
         request = json.loads(words[words.index("--cli-input-json") + 1])
         self.cloud.client("greengrass").create_deployment(**request)
 
+    def associate_service_role(self) -> None:
+        """Do what a user of V1 does once an account: name the role that reads models in S3."""
+        iam, greengrass = self.cloud.client("iam"), self.cloud.client("greengrass")
+        try:
+            greengrass.get_service_role_for_account()
+        except Exception:  # not associated yet
+            arn = iam.create_role(
+                RoleName=_SERVICE_ROLE, AssumeRolePolicyDocument=_trust("greengrass.amazonaws.com")
+            )["Role"]["Arn"]
+            greengrass.associate_service_role_to_account(RoleArn=arn)
+
     def samples(self, bucket: str) -> list[str]:
         """Return the keys of a feedback bucket's objects."""
         pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
@@ -163,17 +174,6 @@ class Site:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SiteBusyError(f"another run works in {self._state}") from None
-
-    def _associate_service_role(self) -> None:
-        """Do what a user of V1 does once an account: name the role that reads models in S3."""
-        iam, greengrass = self.cloud.client("iam"), self.cloud.client("greengrass")
-        try:
-            greengrass.get_service_role_for_account()
-        except Exception:  # not associated yet
-            arn = iam.create_role(
-                RoleName=_SERVICE_ROLE, AssumeRolePolicyDocument=_trust("greengrass.amazonaws.com")
-            )["Role"]["Arn"]
-            greengrass.associate_service_role_to_account(RoleArn=arn)
 
 
 class _Background:

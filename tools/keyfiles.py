@@ -94,6 +94,10 @@ class KeyFolder:
         """Keep a certificate."""
         write_new(self.certificate, pem, _PUBLIC)
 
+    def retire_certificate(self, identity: str) -> None:
+        """Keep a certificate under a name that tells its id, so that another can take its place."""
+        self.certificate.rename(self.path / f"{CERTIFICATE}.{identity[:10]}")
+
     def write_request(self, pem: bytes) -> None:
         """Keep a certificate signing request."""
         write_new(self.request, pem, _PUBLIC)

@@ -118,8 +118,7 @@ def checked_files(
     Raises:
         ToolError: if a file is missing, or does not belong to the others.
     """
-    if not keys.certificate.exists():
-        _make_certificate_be_there(iot, stack, keys)
+    _make_certificate_be_there(iot, stack, keys)
     pem = keys.certificate.read_bytes()
     key = None
     if not without_key:
@@ -131,14 +130,39 @@ def checked_files(
         key = keys.private_key.read_bytes()
         keyfiles.check_pair(pem, key, str(keys.path))
     identity = check_registered(iot, pem, stack.thing_name)
-    root = keys.root_ca.read_bytes() if keys.root_ca.exists() else None
-    if root is None or root_ca is not None:
-        root = keyfiles.root_certificate(root_ca)
+    root = root_of_endpoints(keys, root_ca)
     return layout.files(certificate=pem, private_key=key, root_ca=root), identity
 
 
+def root_of_endpoints(keys: KeyFolder, other: Path | None) -> bytes:
+    """Return Amazon's root certificate, PEM, or the ``other`` that the user names.
+
+    Raises:
+        ToolError: if the folder has another one, which the user did not name: no core would connect
+            to AWS by a local cloud's.
+    """
+    root = keyfiles.root_certificate(other)
+    if other is None and keys.root_ca.exists():
+        found = keyfiles.certificate_id(keys.root_ca.read_bytes())
+        if found != keyfiles.certificate_id(root):
+            raise ToolError(
+                f"{keys.root_ca} is not Amazon's, but maybe a local cloud's: remove it and repeat, "
+                f"or name it with --root-ca {keys.root_ca}"
+            )
+    return root
+
+
 def _make_certificate_be_there(iot: Any, stack: CoreStack, keys: KeyFolder) -> None:
+    """Fetch the certificate that the stack made from a signing request, if it is not here.
+
+    A stack that was deleted and deployed again has made another one from the same request.
+    """
     made = stack.outputs.get("CertificateId")
+    if keys.certificate.exists():
+        here = keyfiles.certificate_id(keys.certificate.read_bytes())
+        if made in (None, here) or not keys.request.exists():
+            return
+        keys.retire_certificate(here)
     if made is None:
         raise ToolError(
             f"there is no {keys.certificate}: give the folder of key and certificate with --folder"

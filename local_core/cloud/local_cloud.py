@@ -102,6 +102,10 @@ class LocalCloud:
         if self._is_temporary:
             shutil.rmtree(self.data, ignore_errors=True)
 
+    def is_running(self) -> bool:
+        """Tell whether the process is there; :meth:`start` has seen it serve."""
+        return self._process is not None and self._process.poll() is None
+
     def stop_part(self, part: Part) -> None:
         """Let one part be down: connections are refused, or for S3 answered by 503."""
         self._control("stop", part)

@@ -121,6 +121,39 @@ def test_certificate_made_by_the_stack_comes_from_aws(
     assert (Path("certs") / core.name / "device.pem.crt").exists()
 
 
+def test_certificate_that_a_stack_made_anew_replaces_the_one_before(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.run("certificate", core.name, "--csr")
+    keys = Path("certs") / core.name
+    iot = core.cloud.client("iot")
+    made = []
+    for _ in range(2):  # as `cdk destroy` and `cdk deploy` do
+        request = (keys / "device.csr").read_text()
+        made.append(
+            iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
+        )
+        core.attach(made[-1]["certificateArn"])
+        _add_output(monkeypatch, CertificateId=made[-1]["certificateId"])
+        commands.run("package", core.name)
+        assert _unpacked()["device.pem.crt"].decode() == made[-1]["certificatePem"]
+    kept = keys / f"device.pem.crt.{made[0]['certificateId'][:10]}"
+    assert kept.read_text() == made[0]["certificatePem"]
+
+
+def test_root_certificate_of_a_local_cloud_is_not_taken_to_aws(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_certificate(commands, core)
+    monkeypatch.delenv("MLI_ROOT_CA")
+    assert "AmazonRootCA1.pem is not Amazon's" in commands.run("package", core.name, code=1)
+    root = Path("certs") / core.name / "AmazonRootCA1.pem"
+    commands.run("package", core.name, "--root-ca", str(root))
+    root.unlink()
+    commands.run("package", core.name)
+    assert _unpacked()["AmazonRootCA1.pem"] != core.cloud.ca_path.read_bytes()
+
+
 def test_key_that_is_on_the_device_can_be_left_out(commands: Commands, core: DeployedCore) -> None:
     _with_certificate(commands, core)
     (Path("certs") / core.name / "private.pem.key").unlink()
