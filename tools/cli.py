@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show a core's components, its deployments, and why one failed.",
     "watch": "Print predictions and telemetry as they come.",
     "fleet": "Provision many cores from a list, resumable after a failure.",
+    "templates": "Check the templates of many cores, and show what changed in them.",
 }
 """A command NAME is the attribute NAME of the module ``tools.NAME``; help keeps this order."""
 
