@@ -116,7 +116,7 @@ class MlFeedbackConnector:
             )
             self._refuse(work, messages.failure_status(work.id, "ValueError", text), text)
             return
-        if not self._limiter.enter():
+        if not self._limiter.enter(work.id):
             self.counters.throttled += 1
             status = messages.request_limit_status(work.id, self._limiter.limit)
             self._refuse(work, status, "the request limit has been reached")
@@ -153,7 +153,7 @@ class MlFeedbackConnector:
             except Exception as error:  # one request must not be the end of all others
                 self._log.warn(f"request {request.id}: its message is lost: {error!r}")
             finally:
-                self._limiter.leave()
+                self._limiter.leave(request.id)
 
     def _handle(self, request: _Request) -> bytes:
         """Sample, upload and publish; return the status."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,19 +39,25 @@ FEEDBACK = {
 
 
 class Broker(InMemoryCloud):
-    """IoT Core, which can be away, and what arrived there by topic."""
+    """IoT Core, which can be away or give no answer, and what arrived there by topic."""
 
     def __init__(self) -> None:
         super().__init__()
         self.away = False
+        self.answers = threading.Event()
+        self.answers.set()
         self.arrived: list[tuple[str, Any]] = []
+        self.arrived_at: list[float] = []
+        """The ``time.monotonic`` of each."""
         self._arrivals = threading.Lock()
 
     def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
         if self.away:
             raise ConnectionError("broker away")
+        self.answers.wait()
         with self._arrivals:
             self.arrived.append((topic, json.loads(payload)))
+            self.arrived_at.append(time.monotonic())
 
     def on(self, topic: str) -> list[Any]:
         """Return what arrived on ``topic`` so far."""
@@ -69,6 +76,8 @@ class Rig:
         self.log = work / "component.log"
         self.model = store.unpacked(MODEL)
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
+        """What the component finds in its environment besides."""
 
     def configure(self, **changes: object) -> None:
         """Set the configuration with which the component will start."""
@@ -89,6 +98,7 @@ class Rig:
             "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(self.bench.socket_path),
             "AWS_IOT_THING_NAME": f"{CORE}_Core",
             "FEEDBACK_SEED": "1",
+            **self.environment,
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -117,6 +127,10 @@ class Rig:
         telemetry = self.broker.on(telemetry_topic(CORE))
         newest = telemetry[-1]["health"]["faults"] if telemetry else []
         return [fault.split(":")[0] for fault in newest]
+
+    def states(self) -> list[str]:
+        """Return the states that the component reported to the nucleus."""
+        return [state for _, state in self.bench.states]
 
     def samples(self) -> list[str]:
         """Return the keys in the feedback bucket."""
@@ -151,6 +165,7 @@ def running_rig(cloud: LocalCloud, work: Path) -> Iterator[Rig]:
                 if rig.process is not None:
                     rig.process.kill()
                     rig.process.wait()
+                broker.answers.set()
 
 
 @pytest.fixture

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from inference.names import FEEDBACK_STATUS_TOPIC
-from tests.component.conftest import FEEDBACK, Rig
+from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
+from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
 
 
@@ -23,6 +24,52 @@ def small_disk(rig: Rig) -> Iterator[Path]:
         pytest.skip("mounting a file system needs root")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room that is left in ``folder``, and return the file that has it."""
+    filler = folder / "filler"
+    with filler.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(4096))
+    return filler
+
+
+def test_a_full_disk_is_named_and_is_used_again_when_it_has_room(
+    rig: Rig, small_disk: Path
+) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    rig.start()
+    rig.await_predictions(3)
+    # A sample that was on its way out may leave room: it is taken as well.
+    eventually(lambda: fill(small_disk) and rig.faults() == ["no disk"], seconds=10)
+    rig.await_predictions(3)
+    fill(small_disk).unlink()
+    eventually(lambda: rig.faults() == [], seconds=15)
+    assert rig.stop() == 0
+    statuses = [s["response"]["status"] for s in rig.broker.on(FEEDBACK_STATUS_TOPIC)]
+    assert statuses == ["success"] * len(rig.predictions())
+    assert len(set(rig.samples())) == len(statuses)
+
+
+def test_samples_that_neither_disk_nor_bucket_took_before_the_end_are_told_of(
+    rig: Rig, small_disk: Path
+) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    rig.cloud.stop_part("s3")
+    try:
+        fill(small_disk)
+        rig.start()
+        rig.await_predictions(5)
+        assert rig.stop() == 0
+    finally:
+        rig.cloud.start_part("s3")
+    count = len(rig.predictions())
+    statuses = rig.broker.on(FEEDBACK_STATUS_TOPIC)
+    assert [s["response"]["error"] for s in statuses] == ["Spool.Full"] * count
+    assert len({s["id"] for s in statuses}) == count
+    assert rig.broker.on(telemetry_topic(CORE))[-1]["feedback"]["failed"] == count
+    assert f"{count} samples in memory are lost: [Errno 28]" in rig.log.read_text()
 
 
 def test_no_sample_is_lost_while_the_disk_is_full(rig: Rig, small_disk: Path) -> None:

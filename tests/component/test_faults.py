@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
 from pathlib import Path
 
-from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
+from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
 
@@ -70,6 +71,23 @@ def test_kill_9_loses_at_most_the_frame_in_work(rig: Rig) -> None:
     assert len(rig.samples()) >= waiting
 
 
+def test_kill_9_loses_no_message_that_waits_for_the_broker(rig: Rig) -> None:
+    rig.configure(inferenceInterval=0.2, messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(1)
+    rig.broker.away = True
+    time.sleep(3)
+    rig.stop(signal.SIGKILL)
+    before = len(rig.predictions())
+    waiting = [json.loads(line) for line in (rig.work / "unsent.jsonl").read_text().splitlines()]
+    kept = [json.loads(payload) for topic, payload in waiting if topic == prediction_topic(CORE)]
+    assert len(kept) >= 5
+    rig.broker.away = False
+    rig.start()
+    rig.await_predictions(len(kept) + 1)
+    assert rig.predictions()[before : before + len(kept)] == kept
+
+
 def test_sigterm_ends_with_status_zero_and_in_time_even_with_everything_away(rig: Rig) -> None:
     rig.configure(feedbackConfiguration=FEEDBACK)
     rig.start()
@@ -93,6 +111,7 @@ def test_a_model_that_cannot_be_used_is_told_and_ends_the_process(rig: Rig, tmp_
     assert rig.process.wait(timeout=20) == 1
     rig.process = None
     assert rig.faults() == ["no model"]
+    assert rig.states() == ["ERRORED"]
     lines = [line for line in rig.log.read_text().splitlines() if line.startswith("ERROR")]
     assert len(lines) == 1
     assert "compiled.so: is truncated or changed" in lines[0]

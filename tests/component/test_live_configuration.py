@@ -87,6 +87,29 @@ def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
     assert ids == list(range(1, len(ids) + 1))
 
 
+def memory_when_told(rig: Rig) -> int:
+    """Return the resident memory that telemetry tells when a fault comes, freed memory returned."""
+    rig.merge(topK="many")
+    eventually(lambda: rig.faults() == ["bad configuration"])
+    resident = int(rig.broker.on(telemetry_topic(CORE))[-1]["memoryBytes"])
+    rig.merge(topK=5)
+    eventually(lambda: rig.faults() == [])
+    return resident
+
+
+def test_a_model_that_was_replaced_leaves_the_memory(rig: Rig, tmp_path: Path) -> None:
+    candidate = Path(shutil.copytree(rig.model, tmp_path / "candidate"))
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(5)
+    before = memory_when_told(rig)
+    rig.merge(modelOverride=str(candidate), confidenceThreshold=0.0)
+    eventually(lambda: len(rig.predictions()[-1]["predictions"]) == 5, seconds=20)
+    rig.await_predictions(3)
+    grown = memory_when_told(rig) - before
+    assert grown < (candidate / "compiled.params").stat().st_size
+
+
 def test_the_publish_policy_and_feedback_change_while_running(rig: Rig) -> None:
     rig.configure(imageSource="static", confidenceThreshold=1.0)
     rig.start()

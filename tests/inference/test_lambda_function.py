@@ -31,6 +31,7 @@ from tests.inference.v1_core import Call, V1Core
 CONNECTOR = "arn:aws:lambda:eu-west-1:aws:function:MLFeedback"
 CLASSIFIER, DETECTOR = "efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco"
 PROGRAM = "import lambda_function, time; time.sleep(60)"
+LOGGED = f"import logging; logging.basicConfig()\n{PROGRAM}"
 
 
 @contextmanager
@@ -152,6 +153,49 @@ def test_a_refusal_is_told_and_does_not_stop_the_function(
     assert "Queue.Full" in log
     assert told in log
     assert {call.arn for call in core.calls()} == {"router", CONNECTOR}
+
+
+def test_sigterm_ends_the_function_in_order(tmp_path: Path) -> None:
+    core = V1Core(tmp_path)
+    with function(core, CLASSIFIER, {"INFERENCE_INTERVAL": "0"}, program=LOGGED) as process:
+        wait_for_calls(core, process, 12)
+        began = time.monotonic()
+        process.terminate()
+        log = process.communicate(timeout=15)[0]
+    assert process.returncode == 0
+    assert time.monotonic() - began < 8
+    assert "stopping on SIGTERM" in log
+    ended = re.search(r"predicted=(\d+), failed=0.*; 0 messages were not sent", log)
+    assert ended is not None
+    assert len(predictions(core)) == int(ended[1])
+    assert len([call for call in core.calls() if call.arn == CONNECTOR]) == 3 * int(ended[1])
+
+
+def test_sigterm_while_there_is_nothing_to_stop_ends_the_process_at_once(tmp_path: Path) -> None:
+    core = V1Core(tmp_path)
+    never = "import inference.v1 as v1; v1.run = lambda *_: print('begun', flush=True) or v1.time"
+    with function(core, CLASSIFIER, program=f"{never}.sleep(60)\n{LOGGED}") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        log = process.communicate(timeout=5)[0]
+    assert process.returncode == 0
+    assert "stopping on SIGTERM" in log
+
+
+@pytest.mark.parametrize("hangs", ["router", CONNECTOR])
+def test_sigterm_ends_the_function_in_time_while_the_core_hangs(tmp_path: Path, hangs: str) -> None:
+    core = V1Core(tmp_path)
+    limits = "import inference.stopping as s; s.DRAIN_SECONDS = 1.5; s.LIMIT_SECONDS = 3.5"
+    with function(core, CLASSIFIER, {"HANGS": hangs}, program=f"{limits}\n{LOGGED}") as process:
+        wait_for_calls(core, process, 2)
+        began = time.monotonic()
+        process.terminate()
+        log = process.communicate(timeout=15)[0]
+    assert time.monotonic() - began < 5
+    assert process.returncode == (0 if hangs == "router" else 1)
+    told = "messages were not sent" if hangs == "router" else "something hangs"
+    assert told in log
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from inference import backlog as backlog_module
+from inference import outbox as outbox_module
+from inference.backlog import Backlog
 from inference.backoff import Backoff
 from inference.errors import RefusedError
 from inference.outbox import Outbox
@@ -27,9 +33,19 @@ class Broker:
         self.taken.append(payload)
 
 
-def outbox(broker: Broker, capacity: int = 1_000, messages_a_second: float = 0) -> Outbox:
-    backoff = Backoff(first=0.01, cap=0.02)
-    return Outbox(broker, capacity=capacity, messages_a_second=messages_a_second, backoff=backoff)
+def outbox(
+    broker: Broker,
+    capacity: int = 1_000,
+    messages_a_second: float = 0,
+    backlog: Backlog | None = None,
+) -> Outbox:
+    return Outbox(
+        broker,
+        capacity=capacity,
+        messages_a_second=messages_a_second,
+        backoff=Backoff(first=0.01, cap=0.02),
+        backlog=backlog,
+    )
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -123,3 +139,135 @@ def test_waits_double_up_to_the_cap_and_are_shortened_by_up_to_half() -> None:
     longest.reset()
     assert longest.next() == 1
     assert Backoff(first=1, cap=5, rng=lambda: 1.0).next() == 0.5
+
+
+def test_a_message_without_an_answer_is_a_fault_before_it_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outbox_module, "_HANGS_SECONDS", 0.1)
+    broker = Broker()
+    broker.gate.clear()
+    box = outbox(broker)
+    box.put("t", b"x")
+    until(lambda: box.fault is not None)
+    assert "no answer" in str(box.fault)
+    broker.gate.set()
+    assert box.close(5) == 0
+    assert box.fault is None
+
+
+def test_what_a_stop_leaves_unsent_is_sent_by_the_next_start(tmp_path: Path) -> None:
+    broker, path = Broker(), tmp_path / "unsent.jsonl"
+    broker.error = OSError("broker away")
+    box = outbox(broker, backlog=Backlog(path))
+    for payload in numbers(3):
+        box.put("t", payload)
+    until(lambda: box.counters.retried >= 1)
+    assert box.close(0.1) == 3
+    assert box.keep() == 3
+    broker.error = None
+    again = outbox(broker, backlog=Backlog(path))
+    assert again.close(5) == 0
+    assert broker.taken == numbers(3)
+    assert (again.counters.accepted, again.counters.sent) == (3, 3)
+    assert not path.exists()
+
+
+def test_what_waits_while_the_broker_is_away_survives_a_kill(tmp_path: Path) -> None:
+    broker, path = Broker(), tmp_path / "unsent.jsonl"
+    broker.error = OSError("broker away")
+    box = outbox(broker, backlog=Backlog(path))
+    for payload in numbers(5):
+        box.put("t", payload)
+        until(lambda: box.counters.retried >= 1)
+    # As after a kill: nothing is done with ``box`` any more before the next process reads.
+    assert Backlog(path).take() == [("t", payload) for payload in numbers(5)]
+    broker.error = None
+    until(lambda: box.counters.sent == 5)
+    until(lambda: not path.exists())
+    box.close(1)
+
+
+def test_a_kill_while_the_queue_is_worked_off_repeats_nothing(tmp_path: Path) -> None:
+    broker, path = Broker(), tmp_path / "unsent.jsonl"
+    broker.error = OSError("broker away")
+    box = outbox(broker, messages_a_second=20, backlog=Backlog(path))
+    for payload in numbers(20):
+        box.put("t", payload)
+    until(lambda: box.counters.retried >= 1)
+    broker.error = None
+    until(lambda: len(broker.taken) >= 3)
+    left = Backlog(path).take()  # as after a kill
+    taken = len(broker.taken)
+    assert [payload for _, payload in left] in (numbers(20)[taken:], numbers(20)[taken - 1 :])
+    assert len(left) < 20
+    box.limit_rate(0)
+    assert box.close(5) == 0
+
+
+def test_what_waits_behind_a_message_that_hangs_survives_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "_KEEP_SECONDS", 0.05)
+    broker, path = Broker(), tmp_path / "unsent.jsonl"
+    broker.gate.clear()
+    box = outbox(broker, backlog=Backlog(path))
+    first, second, third = numbers(3)
+    box.put("t", first)
+    box.put("t", second)
+    time.sleep(0.1)
+    box.put("t", third)
+    assert Backlog(path).take() == [("t", first), ("t", second), ("t", third)]
+    broker.gate.set()
+    assert box.close(5) == 0
+    assert not path.exists()
+
+
+def test_the_file_of_a_long_outage_stays_as_small_as_the_queue(tmp_path: Path) -> None:
+    broker, path = Broker(), tmp_path / "unsent.jsonl"
+    broker.error = OSError("broker away")
+    box = outbox(broker, capacity=10, backlog=Backlog(path))
+    for payload in numbers(100):
+        box.put("t", payload)
+        until(lambda: box.counters.retried >= 1)
+    assert len(path.read_bytes().splitlines()) <= 42
+    first, *latest = Backlog(path).take()  # the one in work is not dropped
+    assert first == ("t", numbers(1)[0])
+    assert latest == [("t", payload) for payload in numbers(100)[-10:]]
+    broker.error = None
+    box.close(5)
+
+
+def test_a_disk_that_takes_no_backlog_is_told_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog_module, "_RETRY_SECONDS", 0.0)
+    broker, folder = Broker(), tmp_path / "none"
+    broker.error = OSError("broker away")
+    box = outbox(broker, backlog=Backlog(folder / "unsent.jsonl"))
+    for payload in numbers(3):
+        box.put("t", payload)
+    until(lambda: box.counters.retried >= 5)
+    assert caplog.text.count("in memory only") == 1
+    assert box.keep() == 0
+    folder.mkdir()
+    until(lambda: len(Backlog(folder / "unsent.jsonl").take()) == 3)
+    broker.error = None
+    assert box.close(5) == 0
+    assert broker.taken == numbers(3)
+
+
+def test_a_damaged_line_of_the_backlog_is_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "unsent.jsonl"
+    path.write_bytes(b'["t", "good"]\n["t", 5]\nnot json\n["t"]\n\xff\n["t", "cut of')
+    assert Backlog(path).take() == [("t", b"good")]
+    assert caplog.text.count("a line is damaged") == 5
+    broker = Broker()
+    broker.error = OSError("broker away")
+    box = outbox(broker, backlog=Backlog(path))
+    box.put("t", b"next")
+    assert Backlog(path).take() == [("t", b"good"), ("t", b"next")]
+    broker.error = None
+    assert box.close(5) == 0

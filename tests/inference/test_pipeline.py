@@ -142,3 +142,27 @@ def test_a_component_tries_each_model_once_in_a_child(tmp_path: Path) -> None:
 def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:
     code = "import sys, inference.loading; sys.exit('cv2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)
+
+
+class Failing(FrameSource):
+    """A folder on a disk that fails now and then."""
+
+    def __init__(self, frames: FrameSource) -> None:
+        self._frames = frames
+        self._reads = 0
+
+    def read(self) -> Frame | None:
+        self._reads += 1
+        if self._reads == 2:
+            raise OSError(5, "Input/output error")
+        return self._frames.read()
+
+
+def test_a_source_whose_disk_fails_is_counted_and_asked_again() -> None:
+    published: list[bytes] = []
+    run = pipeline(published, Failing(FileSource("static", repeat=True)))
+    began = time.monotonic()
+    run.run(frames=4)
+    assert (run.counters.read, run.counters.predicted, run.counters.failed) == (4, 3, 1)
+    assert len(published) == 3
+    assert 1 <= time.monotonic() - began < 5

@@ -29,7 +29,7 @@ class FunctionArnFields:
 """,
     "greengrass_ipc_python_sdk/__init__.py": "",
     "greengrass_ipc_python_sdk/ipc_client.py": """\
-import base64, json, os
+import base64, json, os, time
 
 class IPCException(Exception):
     pass
@@ -44,6 +44,8 @@ class IPCClient:
                 "payload": base64.b64encode(payload).decode()}
         with open(os.environ["CALLS"], "a") as calls:
             calls.write(json.dumps(call) + "\\n")
+        if os.environ.get("HANGS") == arn:
+            time.sleep(3600)
         if os.environ.get("REFUSED") == arn:
             raise IPCException("Queue.Full")
         return "id"

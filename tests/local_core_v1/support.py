@@ -171,7 +171,7 @@ class World:
     """The cloud around a core: code to fetch, a bucket, and what was published."""
 
     root: Path
-    code: dict[str, str] = field(default_factory=dict)
+    code: dict[str, str | bytes] = field(default_factory=dict)
     objects: dict[tuple[str, str], tuple[bytes, str]] = field(default_factory=dict)
     models: dict[str, bytes] = field(default_factory=dict)
 
@@ -212,11 +212,19 @@ class World:
 
     @contextmanager
     def core(
-        self, documents: GroupDocuments, *, seed: int = 1, pause: float = 0.05
+        self, documents: GroupDocuments, *, seed: int = 1, pause: float = 0.05, grace: float = 1.0
     ) -> Iterator[V1Core]:
-        """Run a core with these documents and the functions in ``code``, by ARN."""
+        """Run a core with these documents and the functions in ``code``, by ARN.
+
+        A function's code is a module as text, or a zip file.
+        """
+
+        def fetch_code(arn: str) -> bytes:
+            code = self.code[arn]
+            return code if isinstance(code, bytes) else zipped(lambda_function=code)
+
         services = V1Services(
-            fetch_code=lambda arn: zipped(lambda_function=self.code[arn]),
+            fetch_code=fetch_code,
             fetch_s3=self.fetch_s3,
             put_object=self.put_object,
             publish=self.publish,
@@ -226,7 +234,7 @@ class World:
             documents,
             services,
             random=Random(seed).random,
-            pacing=Pacing(first_seconds=pause, stop_grace_seconds=1.0),
+            pacing=Pacing(first_seconds=pause, stop_grace_seconds=grace),
         )
         with core:
             yield core

@@ -2,94 +2,182 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.component.camera import Camera
+from local_core.cloud.local_cloud import Part
 from tests.component.conftest import Rig
+from tests.soak.scene import Scene
+
+_DAY, _YEAR = 86_400, 365 * 86_400
+_PARTS: tuple[Part, ...] = ("s3", "mqtt", "credentials", "http")
+_BOTH = (signal.SIGKILL, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something taken away and given back; ``name`` is None for what telemetry does not name."""
+    """Something taken away and given back.
+
+    ``names`` are what telemetry must say meanwhile, nothing for what is none of its business;
+    ``seen`` is another sign that it has come. It lasts ``seconds``. A process may be restarted in
+    it by the signals of ``restarts``: messages wait in memory, so that where they do, a ``kill -9``
+    would cost them.
+    """
 
     title: str
-    name: str | None
-    begin: Callable[[Rig], None]
-    end: Callable[[Rig], None]
+    begin: Callable[[], object]
+    end: Callable[[], object]
+    names: tuple[str, ...] = ()
+    seen: Callable[[], bool] = lambda: True
+    seconds: float = 4.0
+    restarts: tuple[int, ...] = _BOTH
+
+    @property
+    def hides_telemetry(self) -> bool:
+        """Whether its name can arrive only when it has passed."""
+        return "no broker" in self.names
 
 
-def _nothing(rig: Rig) -> None:
-    return
+def passing_faults(scene: Scene) -> tuple[Fault, ...]:
+    """Return the faults that a process lives through, as far as this machine has the means."""
+    return (
+        *_of_broker_and_bucket(scene.rig),
+        *_of_sources(scene),
+        *_of_configuration(scene),
+        *_of_disk(scene),
+        *_of_clock(scene),
+    )
 
 
-def _broker(away: bool) -> Callable[[Rig], None]:
-    def switch(rig: Rig) -> None:
+def _of_broker_and_bucket(rig: Rig) -> tuple[Fault, ...]:
+    def set_broker(away: bool) -> None:
         rig.broker.away = away
 
-    return switch
+    def stop_all() -> None:
+        rig.broker.away = True
+        for part in _PARTS:
+            rig.cloud.stop_part(part)
 
+    def start_all() -> None:
+        for part in reversed(_PARTS):
+            rig.cloud.start_part(part)
+        rig.broker.away = False
 
-def _disconnect(rig: Rig) -> None:
-    rig.bench.server.disconnect_all()
-
-
-def _bad_images(folder: Path) -> Callable[[Rig], None]:
-    def write(rig: Rig) -> None:
-        (folder / "zz_text.jpg").write_text("not an image")
-        (folder / "zz_empty.png").write_bytes(b"")
-
-    return write
-
-
-def _good_images(folder: Path) -> Callable[[Rig], None]:
-    def remove(rig: Rig) -> None:
-        for path in folder.glob("zz_*"):
-            path.unlink()
-
-    return remove
-
-
-def _restart(number: int) -> Callable[[Rig], None]:
-    def restart(rig: Rig) -> None:
-        rig.stop(number)
-        rig.start()
-
-    return restart
-
-
-def passing_faults(images: Path, camera: Camera) -> tuple[Fault, ...]:
-    """Return the faults that a process lives through; its sources are ``images`` and ``camera``."""
     return (
-        Fault("broker away", "no broker", _broker(True), _broker(False)),
+        Fault(
+            "broker away",
+            lambda: set_broker(True),
+            lambda: set_broker(False),
+            ("no broker",),
+        ),
+        Fault(
+            "broker without an answer",
+            rig.broker.answers.clear,
+            rig.broker.answers.set,
+            ("no broker",),
+            seconds=10.0,
+            restarts=(),
+        ),
         Fault(
             "bucket away",
-            "no bucket",
-            lambda rig: rig.cloud.stop_part("s3"),
-            lambda rig: rig.cloud.start_part("s3"),
+            lambda: rig.cloud.stop_part("s3"),
+            lambda: rig.cloud.start_part("s3"),
+            ("no bucket",),
         ),
         Fault(
-            "camera unplugged",
-            "no camera",
-            lambda rig: camera.unplug(),
-            lambda rig: camera.plug_in(),
+            "whole cloud away",
+            stop_all,
+            start_all,
+            ("no broker", "no bucket"),
         ),
-        Fault("corrupt images", None, _bad_images(images), _good_images(images)),
-        Fault("nucleus closes the connection", None, _disconnect, _nothing),
-        Fault(
-            "bad configuration",
-            "bad configuration",
-            lambda rig: rig.merge(topK="many"),
-            lambda rig: rig.merge(topK=5),
-        ),
+        Fault("nucleus closes the connection", rig.bench.server.disconnect_all, _nothing),
     )
 
 
-def restarts() -> tuple[Fault, ...]:
-    """Return the faults that end a process."""
+def _of_sources(scene: Scene) -> tuple[Fault, ...]:
+    images, camera = scene.images, scene.camera
+    broken = (images / "zz_text.jpg", images / "zz_empty.png")
+
+    def write_broken() -> None:
+        broken[0].write_text("not an image")
+        broken[1].write_bytes(b"")
+
+    def remove_broken() -> None:
+        for path in broken:
+            path.unlink()
+
+    faults = (
+        Fault("camera unplugged", camera.unplug, camera.plug_in, ("no camera",)),
+        Fault("camera that sends nothing", camera.freeze, camera.thaw, ("no camera",)),
+        Fault("corrupt images", write_broken, remove_broken),
+    )
+    if scene.rtsp is None:
+        return faults
+    rtsp = scene.rtsp
+    return (*faults, Fault("RTSP server stopped", rtsp.stop, rtsp.start, ("no camera",)))
+
+
+def _of_configuration(scene: Scene) -> tuple[Fault, ...]:
+    rig = scene.rig
+    deployed: list[str] = []
+
+    def model() -> str:
+        return str(rig.predictions()[-1]["model"]["sha256"])
+
+    def swap() -> None:
+        deployed[:] = [model()]
+        rig.merge(modelOverride=str(scene.good_model))
+
     return (
-        Fault("kill -9", None, _restart(signal.SIGKILL), _nothing),
-        Fault("SIGTERM", None, _restart(signal.SIGTERM), _nothing),
+        Fault(
+            "bad configuration",
+            lambda: rig.merge(topK="many"),
+            lambda: rig.merge(topK=5),
+            ("bad configuration",),
+            restarts=(),
+        ),
+        Fault(
+            "another model",
+            swap,
+            lambda: rig.merge(modelOverride=None),
+            seen=lambda: model() != deployed[0],
+        ),
+        Fault(
+            "damaged model",
+            lambda: rig.merge(modelOverride=str(scene.damaged_model)),
+            lambda: rig.merge(modelOverride=None),
+            ("bad configuration",),
+            restarts=(),
+        ),
     )
+
+
+def _of_disk(scene: Scene) -> tuple[Fault, ...]:
+    if scene.disk is None:
+        return ()
+    filler = scene.disk / "filler"
+    return (Fault("disk full", lambda: _fill(filler), filler.unlink, ("no disk",), restarts=()),)
+
+
+def _of_clock(scene: Scene) -> tuple[Fault, ...]:
+    clock = scene.clock
+    if clock is None:
+        return ()
+    back = lambda: clock.jump(0)  # noqa: E731 (shared by two)
+    return (
+        Fault("clock a day back", lambda: clock.jump(-_DAY), back),
+        Fault("clock ten years on", lambda: clock.jump(10 * _YEAR), back),
+    )
+
+
+def _fill(path: Path) -> None:
+    with path.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+        while True:
+            stream.write(bytes(4096))
+
+
+def _nothing() -> None:
+    return

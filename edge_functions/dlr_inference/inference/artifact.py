@@ -64,10 +64,15 @@ def check_artifact(folder: Path) -> ModelArtifact:
     digests = digests_of(folder)
     has_digests = check_digests(folder, digests)
     input_shapes = check_compiled(folder)
-    summary = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
     return ModelArtifact(
         folder=folder,
-        sha256=hashlib.sha256(summary.encode()).hexdigest(),
+        sha256=identity_of(digests),
         input_shapes=input_shapes,
         has_digests=has_digests,
     )
+
+
+def identity_of(digests: Mapping[str, str]) -> str:
+    """Return the one digest that stands for files with these ``digests`` by their names."""
+    summary = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(summary.encode()).hexdigest()

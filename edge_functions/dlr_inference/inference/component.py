@@ -7,19 +7,20 @@ import random
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from .assembly import check_classes, postprocessor_for
-from .errors import ModelError
+from .backlog import Backlog
 from .feedback.limiter import RequestLimiter
+from .feedback.messages import failure_status
 from .feedback.s3 import S3
 from .feedback.sampling import FeedbackSink, SamplingCounters
 from .feedback.spool import Spool
-from .feedback.uploader import Uploader
+from .feedback.uploader import BROKER, Uploader
 from .greengrass_ipc import Nucleus
 from .live_configuration import LiveConfiguration
 from .loading import LoadedModel, load_model
-from .names import telemetry_topic
+from .names import FEEDBACK_STATUS_TOPIC
 from .outlet import Outlet
 from .pipeline import Pipeline, Sink, Stages
 from .preprocess import Preprocessor
@@ -27,10 +28,7 @@ from .schema import ConfigurationError, Fault
 from .settings import InferenceSettings
 from .sources import FrameSource, open_source
 from .telemetry import Fault as HealthFault
-from .telemetry import Report, Telemetry, component_version
-
-DRAIN_SECONDS = 8.0
-"""From the signal to the end: the nucleus kills a component 10 s or more after SIGTERM."""
+from .telemetry import component_version
 
 SPOOL_BYTES = 256 << 20
 """Most disk that samples take while they cannot be uploaded."""
@@ -70,7 +68,7 @@ class Component:
             self._spool,
             S3().put_object,
             nucleus.publish_to_iot_core,
-            on_finished=lambda request: self._limiter.leave(),
+            on_finished=self._limiter.leave,
         )
         self._outlet = Outlet(
             settings,
@@ -80,27 +78,50 @@ class Component:
             sources=lambda: self._pipeline.stages.source.statuses(),
             faults=self._faults,
             feedback=self._feedback_numbers,
+            backlog=Backlog(work / "unsent.jsonl"),
         )
         self._pipeline = Pipeline(self._stages(settings, loaded, None))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)
 
-    def run(self) -> None:
+    def run(self, deadline: Callable[[], float]) -> None:
         """Predict until :meth:`stop` is called, then send what can still be sent.
+
+        ``deadline`` then returns the ``time.monotonic`` until which that may take.
 
         Raises:
             ModelError: if the model fails.
         """
         self._nucleus.watch_configuration(self._live.changed)
         self._nucleus.report_state("RUNNING")
-        self._outlet.start(self._pipeline.counters)
         try:
+            self._outlet.start(self._pipeline.counters)
             self._pipeline.run()
         finally:
-            self._close()
+            self._close(deadline())
 
     def stop(self) -> None:
-        """Let :meth:`run` end; callable from a signal handler."""
+        """Let :meth:`run` end; callable from any thread."""
         self._pipeline.stop()
+
+    def keep(self) -> None:
+        """Put on disk what would be lost with the process: samples in memory, unsent messages."""
+        self._keep_samples()
+        self._keep_messages()
+
+    def _keep_samples(self) -> None:
+        lost = self._spool.close()
+        for request in (request for sample in lost for request in sample.requests):
+            self._sampling_counters.failed += 1
+            reason = "neither the disk nor the bucket took it before the end"
+            status = failure_status(request.id, "Spool.Full", reason)
+            self._outlet.outbox.put(FEEDBACK_STATUS_TOPIC, status)
+        if lost:
+            _log.error("%d samples in memory are lost: %s", len(lost), self._spool.fault)
+
+    def _keep_messages(self) -> None:
+        kept = self._outlet.outbox.keep()
+        if kept:
+            _log.info("%d messages are kept for the next start", kept)
 
     def _apply(self, values: Mapping[str, Any]) -> None:
         """Take a new configuration: prepare everything that can fail, then change at once."""
@@ -168,37 +189,33 @@ class Component:
             **asdict(self._uploader.counters),
             "waiting": len(self._spool),
             "waitingBytes": self._spool.size,
+            "damaged": self._spool.counters.damaged,
         }
 
     def _faults(self) -> list[HealthFault]:
         faults = [
             HealthFault("no bucket", f"{bucket}: {reason}")
             for bucket, reason in sorted(self._uploader.faults.items())
-            if bucket != "messages"
+            if bucket != BROKER
         ]
+        if BROKER in self._uploader.faults and self._outlet.outbox.fault is None:
+            faults.append(HealthFault("no broker", f"samples: {self._uploader.faults[BROKER]}"))
+        if self._spool.fault is not None:
+            faults.append(HealthFault("no disk", self._spool.fault))
         if self._live.refusal is not None:
             faults.append(HealthFault("bad configuration", self._live.refusal))
         return faults
 
-    def _close(self) -> None:
+    def _close(self, deadline: float) -> None:
         """Send what can still be sent: samples first, since their messages go with them."""
         _log.info("stopping: %s", self._pipeline.counters)
-        deadline = time.monotonic() + DRAIN_SECONDS
-        self._live.close()
-        left = self._uploader.close(DRAIN_SECONDS / 2)
-        _log.info("%d samples are left for the next start: %s", left, self._uploader.counters)
-        unsent = self._outlet.close(max(0.0, deadline - time.monotonic() - 2.0))
-        _log.info("%d messages were not sent: %s", unsent, self._outlet.outbox.counters)
         self._pipeline.stages.source.close()
-
-
-def report_no_model(nucleus: Nucleus, settings: InferenceSettings, error: ModelError) -> None:
-    """Say in telemetry why there is no model, before the process ends because of it."""
-    report = Report([HealthFault("no model", str(error))], {}, {}, {})
-    telemetry = Telemetry(
-        core_name=settings.core_name, model={}, versions={}, report=lambda: report
-    )
-    try:
-        nucleus.publish_to_iot_core(telemetry_topic(settings.core_name), telemetry.payload())
-    except OSError as failure:
-        _log.warning("telemetry was not published: %s", failure)
+        self._live.close()
+        self._uploader.close(max(0.5, (deadline - time.monotonic()) / 2))
+        self._keep_samples()
+        _log.info(
+            "%d samples are left for the next start: %s", len(self._spool), self._uploader.counters
+        )
+        unsent = self._outlet.close(deadline)
+        _log.info("%d messages were not sent: %s", unsent, self._outlet.outbox.counters)
+        self._keep_messages()

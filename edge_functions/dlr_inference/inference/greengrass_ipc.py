@@ -14,6 +14,7 @@ ANY_CORE = "*"
 """The ``coreName`` of a deployment to a thing group."""
 
 _SECONDS = 20
+_CLOSE_SECONDS = 0.5
 _FINAL = ("UnauthorizedError", "InvalidArgumentsError", "InvalidTokenError")
 """Errors by which the nucleus refuses a call for good; the connection stays usable."""
 _PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
@@ -89,25 +90,30 @@ class Nucleus:
         )
 
     def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
+        """Close the connection, unless it is being made at this moment and that hangs."""
+        if not self._lock.acquire(timeout=_CLOSE_SECONDS):
+            return
+        try:
             client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
-                client.close()
+        finally:
+            self._lock.release()
+        _close(client)
 
     def _connected(self) -> Any:
         from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 
         with self._lock:
             if self._client is None:
+                client = None
                 try:
-                    self._client = GreengrassCoreIPCClientV2()
+                    client = GreengrassCoreIPCClientV2()
                     if self._on_change is not None:
-                        self._subscription(self._client).result(timeout=_SECONDS)
+                        self._subscription(client).result(timeout=_SECONDS)
                         self._on_change()
                 except Exception as error:  # the client raises whatever its runtime does
+                    _close(client)
                     raise OSError(f"the nucleus cannot be reached: {error!r}") from None
+                self._client = client
             return self._client
 
     def _subscription(self, client: Any) -> Any:
@@ -123,10 +129,9 @@ class Nucleus:
         return future
 
     def _call(self, operation: Callable[[Any], Any]) -> Any:
+        client = self._connected()
         try:
-            return operation(self._connected()).result(timeout=_SECONDS)
-        except OSError:
-            raise
+            return operation(client).result(timeout=_SECONDS)
         except Exception as error:  # the client has an exception class for each refusal
             kind = type(error).__name__
             message = f"{kind}: {getattr(error, 'message', None) or error}"
@@ -135,3 +140,9 @@ class Nucleus:
             if kind not in _PASSING:
                 self.close()
             raise OSError(f"the nucleus did not do it: {message}") from None
+
+
+def _close(client: Any) -> None:
+    if client is not None:
+        with contextlib.suppress(Exception):
+            client.close()

@@ -11,6 +11,9 @@ from .schema import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 2.0
+"""How long after a nucleus that did not answer it is asked again."""
+
 SETTLE_SECONDS = 0.3
 """The nucleus tells of one change leaf by leaf: wait for the rest of it."""
 
@@ -28,12 +31,14 @@ class LiveConfiguration:
         apply: Callable[[Mapping[str, Any]], None],
         *,
         settle: float = SETTLE_SECONDS,
+        retry: float = RETRY_SECONDS,
     ) -> None:
         """Start the thread."""
         self.refusal: str | None = None
         self._read = read
         self._apply = apply
         self._settle = settle
+        self._retry = retry
         self._told = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
@@ -56,9 +61,22 @@ class LiveConfiguration:
                 return
             self._told.clear()
             try:
-                self._apply(self._read())
+                values = self._read()
+            except OSError as error:
+                _log.warning("the configuration is not read yet: %s", error)
+                self._stopping.wait(self._retry)
+                self._told.set()
+                continue
+            except ConfigurationError as error:
+                self._refuse(error)
+                continue
+            try:
+                self._apply(values)
             except (ConfigurationError, ModelError, OSError) as error:
-                self.refusal = str(error)
-                _log.error("the new configuration is refused, the old one stays: %s", error)
+                self._refuse(error)
             else:
                 self.refusal = None
+
+    def _refuse(self, error: Exception) -> None:
+        self.refusal = str(error)
+        _log.error("the new configuration is refused, the old one stays: %s", error)

@@ -8,6 +8,7 @@ This module therefore imports neither, nor anything of ours that does.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def load_model(
     if (try_once and not mark.exists()) or not artifact.has_digests:
         try_in_child(artifact.folder, profile.input, accelerator)
         if try_once:
-            mark.touch()
+            with contextlib.suppress(OSError):  # a full disk: it is tried again at the next start
+                mark.touch()
     importing = _Beside(lambda: importlib.import_module(f"{__package__}.assembly"))
     model = DlrModel(artifact, profile.input, accelerator)
     first_outputs = model.warm_up()

@@ -15,6 +15,8 @@ from .postprocess import Postprocessor
 from .preprocess import Preprocessor
 from .sources import Frame, FrameSource, NoFrameError
 
+_AFTER_ERROR_SECONDS = 1.0
+
 _log = logging.getLogger(__name__)
 
 Sink = Callable[[Frame, FrameResult], None]
@@ -85,9 +87,11 @@ class Pipeline:
                 frame = stages.source.read()
             except NoFrameError:
                 continue  # it has waited itself; the frame stays due
-            except FrameError as error:
+            except (FrameError, OSError) as error:
                 self.counters.read += 1
                 self._fail(error)
+                if isinstance(error, OSError):  # a folder on a disk that fails, not one file
+                    self._stopping.wait(_AFTER_ERROR_SECONDS)
             else:
                 if frame is None and stages is self._stages:
                     return
@@ -106,7 +110,7 @@ class Pipeline:
             self._changed.clear()
         return due
 
-    def _fail(self, error: FrameError) -> None:
+    def _fail(self, error: Exception) -> None:
         self.counters.failed += 1
         _log.warning("frame skipped: %s", error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import threading
 import time
@@ -22,6 +23,10 @@ WINDOW_FRAMES = 512
 """Percentiles are over the last so many frames."""
 
 _MAX_FAULT_CHARACTERS = 200
+_TRIM_SECONDS = 3.0
+"""A model that was replaced, or a backlog that is gone, leaves the memory so soon."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,9 @@ class Heart:
         self._publish = publish
         self._interval = interval
         self._look_every = look_every
+        self._due = time.monotonic()
+        self._trim_due = self._due
+        self._known: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="telemetry", daemon=True)
         self._thread.start()
@@ -150,17 +158,24 @@ class Heart:
         self._thread.join(2.0)
 
     def _beat(self) -> None:
-        due = time.monotonic()
-        known: frozenset[str] = frozenset()
         while not self._stopping.is_set():
-            names = frozenset(fault.name for fault in self._telemetry.faults())
-            if names != known or time.monotonic() >= due:
-                known = names
-                due = time.monotonic() + self._interval
-                return_freed_memory()
-                self._publish(self._telemetry.payload())
+            try:
+                self._look()
+            except Exception:  # what is asked for its state has a fault; the core goes on
+                _log.exception("telemetry failed")
             self._stopping.wait(self._look_every)
         self._publish(self._telemetry.payload())
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._trim_due:
+            self._trim_due = time.monotonic() + _TRIM_SECONDS
+            return_freed_memory()
+        names = frozenset(fault.name for fault in self._telemetry.faults())
+        if names != self._known or time.monotonic() >= self._due:
+            self._known = names
+            self._due = time.monotonic() + self._interval
+            return_freed_memory()
+            self._publish(self._telemetry.payload())
 
 
 def embedded_metrics(payload: bytes) -> str:

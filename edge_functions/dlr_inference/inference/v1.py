@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Mapping
 
 from .errors import ModelError
 from .function_environment import FunctionEnvironment
+from .memory import share_one_heap
 from .preflight import explain_import_error
 from .profile import builtin_profiles, load_profile
 from .schema import ConfigurationError
+from .stopping import StopSignal
 
 if TYPE_CHECKING:
     from .pipeline import Sink
 
 CODE_FOLDER = Path(__file__).resolve().parent.parent
-
-DRAIN_SECONDS = 5.0
-"""How long messages may still go out when the source has ended."""
 
 _PAUSE_BEFORE_RESTART_SECONDS = 10
 """The core starts a function that ended again at once: wait, rather than fill its log."""
@@ -33,15 +32,18 @@ _log = logging.getLogger(__name__)
 def start(variables: Mapping[str, str]) -> threading.Thread:
     """Begin to predict on a thread of its own, by the ``variables`` of this process.
 
-    The caller is a module that the core imports, and the core waits for the import to end.
+    The caller is a module that the core imports, and the core waits for the import to end. SIGTERM
+    ends the process in order: with status 0, and with everything sent that can be sent.
     """
     logging.getLogger().setLevel(logging.INFO)
-    thread = threading.Thread(target=_serve, args=(dict(variables),), name="inference", daemon=True)
+    share_one_heap()
+    arguments = (dict(variables), StopSignal())
+    thread = threading.Thread(target=_serve, args=arguments, name="inference", daemon=True)
     thread.start()
     return thread
 
 
-def run(environment: FunctionEnvironment) -> None:
+def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     """Predict until the source ends or the core stops the function, then send what waits.
 
     Raises:
@@ -73,19 +75,23 @@ def run(environment: FunctionEnvironment) -> None:
     pipeline = build_pipeline(
         settings, loaded, source, outlet.prediction_sink(settings, loaded), sinks=sinks
     )
+    stop.call(pipeline.stop)
     outlet.start(pipeline.counters)
     try:
         pipeline.run()
     finally:
-        unsent = outlet.close(DRAIN_SECONDS)
         source.close()
+        unsent = outlet.close(stop.deadline())
         _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
 
 
-def _serve(variables: Mapping[str, str]) -> None:
-    """Run; end the process on a fault that no retry mends, so that the core starts it afresh."""
+def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
+    """Run; end the process on a fault that no retry mends, so that the core starts it afresh.
+
+    A function whose source has ended stays, since the core would only start it again.
+    """
     try:
-        run(FunctionEnvironment.from_variables(variables))
+        run(FunctionEnvironment.from_variables(variables), stop)
     except ImportError as error:
         _log.error("the function failed: %s", explain_import_error(error))
     except (ConfigurationError, ModelError, OSError) as error:
@@ -93,7 +99,9 @@ def _serve(variables: Mapping[str, str]) -> None:
     except Exception:
         _log.exception("the function failed")
     else:
+        stop.forget()
         return
+    stop.forget()
     time.sleep(_PAUSE_BEFORE_RESTART_SECONDS)
     logging.shutdown()
     os._exit(1)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from .errors import ModelError
 from .greengrass_ipc import Nucleus
 from .loading import load_model
-from .profile import load_profile
+from .memory import share_one_heap
+from .profile import ModelProfile, load_profile
+from .schema import ConfigurationError
 from .settings import InferenceSettings
+from .stopping import StopSignal
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from .component import Component
 
 
 def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None:
@@ -24,29 +26,46 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     Raises:
         ConfigurationError: if a setting or the profile is wrong.
         ModelError: if the model cannot be used.
+        ImportError: if a library is missing.
         OSError: if the nucleus cannot be reached.
     """
-    profile = load_profile(profile_name)
+    share_one_heap()
+    stop = StopSignal()
     nucleus = Nucleus()
-    settings = InferenceSettings.from_configuration(nucleus.configuration())
+    configuration: Mapping[str, Any] = {}
     try:
-        used = Path(settings.model_override) if settings.model_override else model
-        loaded = load_model(used, work, profile, settings.accelerator, try_once=True)
-        from .component import Component  # needs OpenCV, imported while the model loaded
+        configuration = nucleus.configuration()
+        component = _component(
+            InferenceSettings.from_configuration(configuration),
+            load_profile(profile_name),
+            nucleus,
+            model=model,
+            work=work,
+            seed=seed,
+        )
+        stop.call(component.stop, component.keep)
+        component.run(stop.deadline)
+    except (ConfigurationError, ModelError, ImportError) as error:
+        from .failure import report_failure
 
-        component = Component(settings, loaded, nucleus, model=model, work=work, seed=seed)
-
-        def stop(number: int, _: Any) -> None:
-            _log.info("stopping on %s", signal.Signals(number).name)
-            component.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        component.run()
-    except ModelError as error:
-        from .component import report_no_model
-
-        report_no_model(nucleus, settings, error)
+        report_failure(nucleus, configuration, error)
         raise
     finally:
         nucleus.close()
+
+
+def _component(
+    settings: InferenceSettings,
+    profile: ModelProfile,
+    nucleus: Nucleus,
+    *,
+    model: Path,
+    work: Path,
+    seed: str | None,
+) -> Component:
+    """Load the model and hand it to the component, which alone holds it: it may be replaced."""
+    used = Path(settings.model_override) if settings.model_override else model
+    loaded = load_model(used, work, profile, settings.accelerator, try_once=True)
+    from .component import Component  # needs OpenCV, imported while the model loaded
+
+    return Component(settings, loaded, nucleus, model=model, work=work, seed=seed)

@@ -25,29 +25,37 @@ def test_what_is_no_limit_is_refused(bad: object) -> None:
 
 def test_requests_on_top_of_the_limit_are_refused_and_counted() -> None:
     limiter = RequestLimiter(2)
-    assert [limiter.enter() for _ in range(4)] == [True, True, False, False]
+    assert [limiter.enter(str(number)) for number in range(4)] == [True, True, False, False]
     assert (limiter.in_work, limiter.dropped) == (2, 2)
 
 
 def test_a_request_that_ends_makes_room_for_one() -> None:
     limiter = RequestLimiter(1)
-    assert limiter.enter()
-    limiter.leave()
-    assert [limiter.enter(), limiter.enter()] == [True, False]
+    assert limiter.enter("a")
+    limiter.leave("a")
+    assert [limiter.enter("b"), limiter.enter("c")] == [True, False]
+
+
+def test_a_request_of_an_earlier_process_makes_no_room_when_it_ends() -> None:
+    limiter = RequestLimiter(1)
+    assert limiter.enter("a")
+    limiter.leave("left by an earlier process")
+    assert not limiter.enter("b")
 
 
 def test_limit_0_is_none() -> None:
     limiter = RequestLimiter(0)
-    assert all(limiter.enter() for _ in range(2000))
+    assert all(limiter.enter(str(number)) for number in range(2000))
 
 
 def test_limit_holds_between_threads() -> None:
     limiter = RequestLimiter(50)
     entered: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda: entered.extend(limiter.enter() for _ in range(100)))
-        for _ in range(8)
-    ]
+
+    def enter(thread: int) -> None:
+        entered.extend(limiter.enter(f"{thread}-{number}") for number in range(100))
+
+    threads = [threading.Thread(target=enter, args=(thread,)) for thread in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,8 +16,9 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.errors import RefusedError
-from inference.feedback.spool import SampleRequest, Spool
-from inference.feedback.uploader import Uploader
+from inference.feedback import spool as spool_module
+from inference.feedback.spool import Sample, SampleRequest, Spool
+from inference.feedback.uploader import BROKER, Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 
 MEGABYTE = 1 << 20
@@ -133,10 +134,43 @@ def test_a_broker_that_is_away_never_causes_a_second_upload(
     spool.add((request(1),), b"image")
     uploader = start(spool)
     until(lambda: uploader.counters.failed_tries >= 3)
-    assert "messages" in uploader.faults
+    assert BROKER in uploader.faults
     cloud.broker_away = False
     until(lambda: len(spool) == 0)
     assert cloud.objects == [("b", "k/1.jpg")]
+    assert cloud.ids_of_statuses() == ["id-1"]
+
+
+def test_a_status_that_fails_does_not_send_the_message_again(tmp_path: Path, cloud: Cloud) -> None:
+    failing = [True]
+
+    def send(topic: str, payload: bytes) -> None:
+        if topic == FEEDBACK_STATUS_TOPIC and failing:
+            failing.pop()
+            raise OSError("broker away")
+        cloud.send(topic, payload)
+
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    uploader = Uploader(spool, cloud.put_object, send, first_wait=0.01, longest_wait=0.05)
+    until(lambda: len(spool) == 0)
+    uploader.close(1)
+    assert [topic for topic, _ in cloud.messages] == [
+        FEEDBACK_PREDICTION_TOPIC,
+        FEEDBACK_STATUS_TOPIC,
+    ]
+
+
+def test_the_end_tries_a_bucket_once_more_however_long_it_is_to_be_left_alone(
+    tmp_path: Path, cloud: Cloud
+) -> None:
+    cloud.missing_buckets.add("b")
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    uploader = Uploader(spool, cloud.put_object, cloud.send, first_wait=60, longest_wait=60)
+    until(lambda: bool(uploader.faults))
+    cloud.missing_buckets.clear()
+    assert uploader.close(5) == 0
     assert cloud.ids_of_statuses() == ["id-1"]
 
 
@@ -182,7 +216,16 @@ def test_names_go_up_even_when_the_clock_goes_back(
     assert images == [b"first", b"second", b"third"]
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n", b"not json\nimage", b'{"bytes": 9}\nimage'])
+NO_METADATA = (
+    b'{"bytes": 5, "requests": [{"id": "a", "bucket": "b", "key": "k", "content_type": "t", '
+    b'"message": {}}]}\nimage'
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}\n", b"[]\n", b"not json\nimage", b'{"bytes": 9}\nimage', NO_METADATA],
+)
 def test_a_damaged_sample_is_counted_and_left_out(
     tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader], content: bytes
 ) -> None:
@@ -197,18 +240,150 @@ def test_a_damaged_sample_is_counted_and_left_out(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_sample_that_is_damaged_ends_its_requests(tmp_path: Path, cloud: Cloud) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1), request(2)), b"image")
+    (tmp_path / spool.names()[0]).write_bytes(b"damaged")
+    ended: list[str] = []
+    uploader = Uploader(spool, cloud.put_object, cloud.send, on_finished=ended.append)
+    until(lambda: len(spool) == 0)
+    uploader.close(1)
+    assert ended == ["id-1", "id-2"]
+    assert cloud.objects == []
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    for name in ("copy.sample", "notes.partial", "README"):
+        (tmp_path / name).write_text("mine")
+    spool = Spool(tmp_path, MEGABYTE)
+    assert spool.add((request(1),), b"image") == []
+    assert len(spool) == 1
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_file_that_cannot_be_read_now_waits_and_holds_up_no_other(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    spool.add((request(2),), b"image")
+    first = tmp_path / spool.names()[0]
+    content = first.read_bytes()
+    first.unlink()
+    first.mkdir()  # reading it is an error, though not that it is gone
+    start(spool)
+    until(lambda: cloud.ids_of_statuses() == ["id-2"])
+    first.rmdir()
+    first.write_bytes(content)
+    until(lambda: cloud.ids_of_statuses() == ["id-2", "id-1"])
+    assert spool.counters.damaged == 0
+
+
+def test_while_the_bucket_is_away_samples_are_not_read_again_and_again(
+    tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.missing_buckets.add("b")
+    spool = Spool(tmp_path, MEGABYTE)
+    for number in range(20):
+        spool.add((request(number),), b"image")
+    reads: list[str] = []
+    read = spool.read
+
+    def noted(name: str) -> Sample:
+        reads.append(name)
+        return read(name)
+
+    monkeypatch.setattr(spool, "read", noted)
+    uploader = Uploader(spool, cloud.put_object, cloud.send, first_wait=30, longest_wait=30)
+    for _ in range(5):
+        uploader.wake()
+        time.sleep(0.05)
+    uploader.close(0.1)
+    assert len(reads) <= 21  # each once, and one when it is tried a last time at the end
+
+
+def test_a_sample_that_is_being_uploaded_does_not_make_room(tmp_path: Path) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
+        begun.set()
+        gate.wait(5)
+
+    spool = Spool(tmp_path, 1_000)
+    spool.add((request(0),), bytes(200))
+    statuses: list[bytes] = []
+    uploader = Uploader(spool, put_object, lambda topic, payload: statuses.append(payload))
+    assert begun.wait(5)
+    gone = [sample for number in (1, 2, 3) for sample in spool.add((request(number),), bytes(200))]
+    assert [sample.requests[0].id for sample in gone] == ["id-1", "id-2"]
+    gate.set()
+    assert uploader.close(5) == 0
+    assert b"id-0" in b"".join(statuses)
+
+
 def test_a_folder_that_takes_nothing_leaves_samples_in_memory(
     tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("where the folder should be")
     spool = Spool(blocked, 4_000)
-    spool.add((request(1),), bytes(200))
-    with pytest.raises(OSError, match="file"):
-        spool.add((request(2),), bytes(900))
+    assert spool.add((request(1),), bytes(500)) == []
+    [too_large] = spool.add((request(2),), bytes(900))
+    [oldest] = spool.add((request(3),), bytes(500))
+    assert (too_large.requests[0].id, oldest.requests[0].id) == ("id-2", "id-1")
+    assert spool.fault is not None
     start(spool)
     until(lambda: len(spool) == 0)
-    assert cloud.ids_of_statuses() == ["id-1"]
+    assert cloud.ids_of_statuses() == ["id-3"]
+
+
+def test_what_is_in_memory_goes_to_disk_when_the_disk_takes_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool_module, "_LOOK_SECONDS", 0.0)
+    folder = tmp_path / "samples"
+    folder.write_text("in the way")
+    spool = Spool(folder, MEGABYTE)
+    spool.add((request(1),), b"image")
+    spool.settle()
+    assert spool.fault is not None
+    folder.unlink()
+    spool.settle()
+    assert spool.fault is None
+    assert [path.name for path in folder.iterdir()] == spool.names()
+    assert spool.read(spool.names()[0]).image == b"image"
+
+
+def test_a_disk_that_has_room_again_is_found_without_a_new_sample(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    folder = tmp_path / "samples"
+    folder.write_text("in the way")
+    spool = Spool(folder, MEGABYTE)
+    spool.add((request(1),), b"image")
+    start(spool)
+    until(lambda: len(spool) == 0)
+    assert spool.fault is not None
+    folder.unlink()
+    until(lambda: spool.fault is None)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_end_puts_on_disk_what_is_in_memory_and_hands_back_what_is_lost(tmp_path: Path) -> None:
+    folder = tmp_path / "samples"
+    folder.write_text("in the way")
+    spool = Spool(folder, MEGABYTE)
+    spool.add((request(1),), b"first")
+    folder.unlink()
+    assert spool.close() == []
+    assert len(Spool(folder, MEGABYTE)) == 1
+    folder = tmp_path / "others"
+    folder.write_text("in the way")
+    spool = Spool(folder, MEGABYTE)
+    spool.add((request(2),), b"second")
+    [lost] = spool.close()
+    assert lost.requests[0].id == "id-2"
+    assert spool.counters.dropped == 1
 
 
 def test_close_stops_in_time_and_says_how_many_are_left(

@@ -24,34 +24,34 @@ def parse_request_limit(value: object) -> int:
 
 
 class RequestLimiter:
-    """Counts requests from arrival to end. A limit of 0 is none, as in the connector."""
+    """Knows the requests in work, by id. A limit of 0 is none, as in the connector."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._in_work = 0
+        self._in_work: set[str] = set()
         self._dropped = 0
 
     @property
     def in_work(self) -> int:
         """How many requests wait or are worked on."""
-        return self._in_work
+        return len(self._in_work)
 
     @property
     def dropped(self) -> int:
         """How many requests were refused so far."""
         return self._dropped
 
-    def enter(self) -> bool:
+    def enter(self, request_id: str) -> bool:
         """Take a request in, or refuse it; one that was taken in must :meth:`leave`."""
         with self._lock:
-            if self.limit and self._in_work >= self.limit:
+            if self.limit and len(self._in_work) >= self.limit:
                 self._dropped += 1
                 return False
-            self._in_work += 1
+            self._in_work.add(request_id)
             return True
 
-    def leave(self) -> None:
-        """Let a request go that is done."""
+    def leave(self, request_id: str) -> None:
+        """Let a request go that is done; one that an earlier process took in is not known."""
         with self._lock:
-            self._in_work -= 1
+            self._in_work.discard(request_id)

@@ -6,7 +6,8 @@ import threading
 from typing import Any
 
 _CONNECT_SECONDS = 5
-_READ_SECONDS = 20
+_READ_SECONDS = 7
+"""Without a byte; a bucket that hangs is to be named within ten seconds."""
 
 
 class S3:

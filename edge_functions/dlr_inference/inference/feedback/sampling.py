@@ -87,7 +87,7 @@ class FeedbackSink:
             if not chooses(scores.seen_by(name)):
                 self.counters.not_used += 1
                 self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
-            elif not self._limiter.enter():
+            elif not self._limiter.enter(request_id):
                 self.counters.throttled += 1
                 status = request_limit_status(request_id, self._limiter.limit)
                 self._put(FEEDBACK_STATUS_TOPIC, status)
@@ -139,7 +139,7 @@ class FeedbackSink:
     def _fail(self, requests: tuple[SampleRequest, ...], error: str, message: str) -> None:
         for request in requests:
             self.counters.failed += 1
-            self._limiter.leave()
+            self._limiter.leave(request.id)
             self._put(FEEDBACK_STATUS_TOPIC, failure_status(request.id, error, message))
 
 

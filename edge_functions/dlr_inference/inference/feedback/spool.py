@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 _SUFFIX = ".sample"
 _PARTIAL = ".partial"
+_LOOK_SECONDS = 2.0
+"""How often a disk that took nothing is tried again."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Sample:
     image: bytes
 
 
+class DamagedSampleError(Exception):
+    """A sample's file is not what was written, or is gone."""
+
+
 @dataclass
 class SpoolCounters:
     """What became of the samples. ``dropped`` made room, ``damaged`` could not be read again."""
@@ -54,11 +60,20 @@ class SpoolCounters:
     damaged: int = 0
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A sample that waits: its size, and the ids of its requests, if this process took them in."""
+
+    size: int
+    request_ids: tuple[str, ...] = ()
+
+
 class Spool:
     """Samples in a folder, the oldest first, together at most ``capacity`` bytes.
 
-    Where the disk takes none, up to a fourth of the capacity is kept in memory instead. When the
-    room ends, the oldest sample goes, and is returned to whoever added the newest.
+    Where the disk takes none, up to a fourth of the capacity is kept in memory instead, until the
+    disk takes them. When the room ends, the oldest sample goes, and is returned to whoever added
+    the newest. One thread adds, another one reads and removes.
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
@@ -67,95 +82,199 @@ class Spool:
         A folder that cannot be made is not an error: samples are then kept in memory.
         """
         self.counters = SpoolCounters()
+        self.fault: str | None = None
+        """Why the disk takes no samples at present, if that is so."""
         self._folder = folder
         self._capacity = capacity
-        self._lock = threading.Lock()
-        self._sizes: dict[str, int] = {}
+        self._lock = threading.RLock()
+        self._entries: dict[str, _Entry] = {}
         self._memory: dict[str, Sample] = {}
+        self._held: str | None = None
         self._last_name = 0
+        self._refused_bytes = 0
+        self._next_look = 0.0
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             for path in sorted(folder.iterdir()):
-                if path.suffix == _SUFFIX:
-                    self._sizes[path.name] = path.stat().st_size
-                elif path.suffix == _PARTIAL:
-                    path.unlink()
+                self._take_over(path)
 
     def __len__(self) -> int:
         """Return how many samples wait."""
         with self._lock:
-            return len(self._sizes)
+            return len(self._entries)
 
     @property
     def size(self) -> int:
         """How many bytes the waiting samples take."""
         with self._lock:
-            return sum(self._sizes.values())
+            return sum(entry.size for entry in self._entries.values())
 
     def names(self) -> list[str]:
         """Return the names of the waiting samples, the oldest first."""
         with self._lock:
-            return sorted(self._sizes)
+            return sorted(self._entries)
 
     def add(self, requests: tuple[SampleRequest, ...], image: bytes) -> list[Sample]:
         """Keep a sample; return those that had to go to make room, the new one perhaps among them.
 
-        Raises:
-            OSError: if neither the disk nor memory has room for it.
+        It never fails: where neither disk nor memory has room, the new sample is returned.
         """
         sample = Sample(self._new_name(), requests, image)
         content = _encode(sample)
-        if len(content) > self._capacity:
-            self.counters.dropped += 1
-            return [sample]
-        gone = self._make_room(len(content))
+        gone = self._make_room(sample, len(content))
+        if sample in gone:
+            return gone
         try:
             self._write(sample.name, content)
         except OSError as error:
-            self._keep_in_memory(sample, len(content), error)
+            self._refused(error, len(content))
+            gone += self._make_room_in_memory(sample, len(content))
+            if sample in gone:
+                return gone
+            with self._lock:
+                self._memory[sample.name] = sample
+        else:
+            self._taken()
+        entry = _Entry(len(content), tuple(request.id for request in requests))
         with self._lock:
-            self._sizes[sample.name] = len(content)
+            self._entries[sample.name] = entry
         self.counters.kept += 1
         return gone
 
-    def read(self, name: str) -> Sample | None:
-        """Return a waiting sample, or None (and forget it) if it is damaged or gone."""
-        if name in self._memory:
-            return self._memory[name]
+    def read(self, name: str) -> Sample:
+        """Return a waiting sample, which is not the one to make room until another is read.
+
+        Raises:
+            DamagedSampleError: if its file is damaged or gone; it can only be removed.
+            OSError: if it cannot be read at present.
+        """
+        with self._lock:
+            self._held = name
+            if name in self._memory:
+                return self._memory[name]
         try:
             return _decode(name, (self._folder / name).read_bytes())
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _log.error("sample %s is damaged and left out: %s", name, error)
-            self.counters.damaged += 1
-            self.remove(name)
-            return None
+        except FileNotFoundError:
+            raise DamagedSampleError("its file is gone") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DamagedSampleError(str(error)) from None
 
-    def remove(self, name: str) -> None:
-        """Forget a sample, because everything was done with it or nothing can be."""
+    def remove(self, name: str) -> tuple[str, ...]:
+        """Forget a sample, because everything was done with it or nothing can be.
+
+        Return the ids of its requests, as far as this process took them in.
+        """
         with self._lock:
-            self._sizes.pop(name, None)
-            if self._memory.pop(name, None) is not None:
-                return
+            entry = self._entries.pop(name, _Entry(0))
+            in_memory = self._memory.pop(name, None) is not None
+            if self._held == name:
+                self._held = None
+        if not in_memory:
+            with contextlib.suppress(OSError):
+                (self._folder / name).unlink()
+        return entry.request_ids
+
+    def settle(self) -> None:
+        """Write to disk what is kept in memory, if the disk takes samples again."""
+        if self.fault is None or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+        self._write_memory()
+
+    def close(self) -> list[Sample]:
+        """Write to disk what is kept in memory; return the samples for which there is no room."""
+        if self._memory:
+            self._write_memory()
+        with self._lock:
+            lost = [self._memory[name] for name in sorted(self._memory)]
+        for sample in lost:
+            self.remove(sample.name)
+            self.counters.dropped += 1
+        return lost
+
+    def _take_over(self, path: Path) -> None:
+        """Note a file that an earlier process left; what is not a sample's is left alone."""
         with contextlib.suppress(OSError):
-            (self._folder / name).unlink()
+            if path.suffix == _SUFFIX and path.stem.isdecimal():
+                self._entries[path.name] = _Entry(path.stat().st_size)
+            elif path.name.endswith(_SUFFIX + _PARTIAL):
+                path.unlink()
 
     def _new_name(self) -> str:
         """Return a name that sorts behind all others, even when the clock was set back."""
         with self._lock:
-            newest = max(self._sizes, default="0").partition(".")[0]
+            newest = max(self._entries, default="0").partition(".")[0]
             self._last_name = max(time.time_ns(), self._last_name + 1, int(newest) + 1)
             return f"{self._last_name:020d}{_SUFFIX}"
 
-    def _make_room(self, size: int) -> list[Sample]:
+    def _make_room(self, sample: Sample, size: int) -> list[Sample]:
         gone: list[Sample] = []
-        while self.size + size > self._capacity:
-            oldest = self.names()[0]
-            sample = self.read(oldest)
-            if sample is not None:
-                gone.append(sample)
-                self.counters.dropped += 1
-                self.remove(oldest)
+        while size <= self._capacity and self.size + size > self._capacity:
+            with self._lock:
+                oldest = next((name for name in self.names() if name != self._held), None)
+            if oldest is None:
+                break
+            gone.append(self._drop(oldest))
+        if self.size + size > self._capacity:
+            self.counters.dropped += 1
+            gone.append(sample)
         return gone
+
+    def _make_room_in_memory(self, sample: Sample, size: int) -> list[Sample]:
+        room = self._capacity // 4
+        gone: list[Sample] = []
+        while True:
+            with self._lock:
+                held = sum(len(one.image) for one in self._memory.values())
+                names = sorted(name for name in self._memory if name != self._held)
+            if held + size <= room:
+                return gone
+            if size > room or not names:
+                self.counters.dropped += 1
+                return [*gone, sample]
+            gone.append(self._drop(names[0]))
+
+    def _drop(self, name: str) -> Sample:
+        """Forget a sample to make room; return what is still known of it."""
+        with self._lock:
+            sample = self._memory.get(name)
+        if sample is None:
+            try:
+                sample = _decode(name, (self._folder / name).read_bytes())
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                sample = None
+        ids = self.remove(name)
+        self.counters.dropped += 1
+        lost = tuple(SampleRequest(one, "", "", "", {}) for one in ids)
+        return sample or Sample(name, lost, b"")
+
+    def _write_memory(self) -> None:
+        with self._lock:
+            waiting = [self._memory[name] for name in sorted(self._memory)]
+        try:
+            for sample in waiting:
+                content = _encode(sample)
+                self._write(sample.name, content)
+                with self._lock:
+                    needless = self._memory.pop(sample.name, None) is None
+                if needless:  # it was dropped meanwhile
+                    (self._folder / sample.name).unlink()
+            if not waiting:
+                self._try_disk()
+        except OSError as error:
+            self.fault = str(error)
+        else:
+            self._taken()
+
+    def _try_disk(self) -> None:
+        """Write as much as was refused last, and remove it again."""
+        partial = self._folder / (f"trial{_SUFFIX}{_PARTIAL}")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(bytes(self._refused_bytes))
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
 
     def _write(self, name: str, content: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -168,14 +287,17 @@ class Spool:
                 partial.unlink()
             raise
 
-    def _keep_in_memory(self, sample: Sample, size: int, error: OSError) -> None:
-        held = sum(len(one.image) for one in self._memory.values())
-        if held + size > self._capacity // 4:
-            raise error
-        if not self._memory:
+    def _refused(self, error: OSError, size: int) -> None:
+        if self.fault is None:
             _log.error("samples are kept in memory, the disk takes none: %s", error)
-        with self._lock:
-            self._memory[sample.name] = sample
+        self.fault = str(error)
+        self._refused_bytes = size
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+
+    def _taken(self) -> None:
+        if self.fault is not None:
+            _log.info("the disk takes samples again")
+        self.fault = None
 
 
 def _encode(sample: Sample) -> bytes:
@@ -189,4 +311,8 @@ def _decode(name: str, content: bytes) -> Sample:
     head = json.loads(line)
     if head["bytes"] != len(image):
         raise ValueError(f"it has {len(image)} of {head['bytes']} bytes")
-    return Sample(name, tuple(SampleRequest(**fields) for fields in head["requests"]), image)
+    requests = tuple(SampleRequest(**fields) for fields in head["requests"])
+    for request in requests:
+        if not isinstance(request.message.get("metadata"), dict):
+            raise ValueError(f"its request {request.id} has no metadata")
+    return Sample(name, requests, image)

@@ -8,18 +8,21 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from ..backoff import Backoff
 from ..messages import compact_json
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outbox import Send
 from .messages import publish_timestamp, success_status
-from .spool import Sample, SampleRequest, Spool
+from .spool import DamagedSampleError, Sample, SampleRequest, Spool
 
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
+
+BROKER = "the broker"
+"""Stands among the buckets, and is no bucket's name."""
 
 PutObject = Callable[[str, str, bytes, str], None]
 """Puts bytes of a content type into bucket and key; raises ``OSError`` if it could not."""
@@ -38,7 +41,7 @@ class Uploader:
     """Works off a spool, the oldest sample first, until everything was done with each.
 
     A bucket that fails is left alone for a while, the others go on. ``faults`` says by bucket, or
-    by ``messages`` for what follows an upload, why it fails at present.
+    by ``BROKER`` for what follows an upload, why it fails at present.
     """
 
     def __init__(
@@ -47,11 +50,11 @@ class Uploader:
         put_object: PutObject,
         send: Send,
         *,
-        on_finished: Callable[[SampleRequest], None] = lambda request: None,
+        on_finished: Callable[[str], None] = lambda request_id: None,
         first_wait: float = 0.5,
         longest_wait: float = 8.0,
     ) -> None:
-        """Start the thread."""
+        """Start the thread. ``on_finished`` is called with the id of each request that is over."""
         self.counters = UploadCounters()
         self.faults: dict[str, str] = {}
         self._spool = spool
@@ -62,6 +65,7 @@ class Uploader:
         self._backoffs: dict[str, Backoff] = {}
         self._blocked_until: dict[str, float] = {}
         self._done: set[tuple[str, str]] = set()
+        self._held_up_by: dict[str, frozenset[str]] = {}
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._stopping = threading.Event()
@@ -84,8 +88,13 @@ class Uploader:
         return len(self._spool)
 
     def _run(self) -> None:
+        last_try = False
         while not self._stopping.is_set():
             self._wake.clear()
+            if self._closing.is_set() and not last_try:
+                last_try = True
+                self._blocked_until.clear()
+            self._spool.settle()
             if self._work_off() or self._stopping.is_set():
                 continue
             if self._closing.is_set() and (self.faults or not len(self._spool)):
@@ -103,36 +112,77 @@ class Uploader:
         for name in self._spool.names():
             if self._stopping.is_set():
                 return progress
-            sample = self._spool.read(name)
-            if sample is not None and self._finish(sample):
-                self._spool.remove(name)
-                self._done = {pair for pair in self._done if pair[0] != name}
-                progress = True
+            resources = self._held_up_by.get(name)
+            if resources and all(self._is_blocked(resource) for resource in resources):
+                continue  # without reading it from disk again
+            try:
+                sample = self._spool.read(name)
+            except DamagedSampleError as error:
+                _log.error("sample %s is damaged and left out: %s", name, error)
+                self._spool.counters.damaged += 1
+                for request_id in self._forget(name):
+                    self._on_finished(request_id)
+                continue
+            except OSError as error:
+                self._leave_for_later(name, error)
+                continue
+            held_up_by = self._finish(sample)
+            if held_up_by:
+                self._held_up_by[name] = held_up_by
+                continue
+            self._forget(name)
+            progress = True
         return progress
 
-    def _finish(self, sample: Sample) -> bool:
-        """Do what is still to be done for a sample; return whether that was all."""
-        complete = True
+    def _leave_for_later(self, name: str, error: OSError) -> None:
+        """Let a file that cannot be read at present hold up no other."""
+        resource = f"file {name}"
+        if resource not in self._blocked_until:
+            _log.warning("sample %s cannot be read now: %s", name, error)
+        self._blocked_until[resource] = time.monotonic() + self._waits[1]
+        self._held_up_by[name] = frozenset((resource,))
+
+    def _forget(self, name: str) -> Sequence[str]:
+        """Remove a sample; return the ids of its requests."""
+        self._done = {pair for pair in self._done if pair[0] != name}
+        self._held_up_by.pop(name, None)
+        self._blocked_until.pop(f"file {name}", None)
+        return self._spool.remove(name)
+
+    def _finish(self, sample: Sample) -> frozenset[str]:
+        """Do what is still to be done for a sample; return what hinders that, nothing if all is."""
+        hindrances = set()
         for request in sample.requests:
             if (sample.name, request.id) in self._done:
                 continue
-            upload = (sample.name, f"{request.bucket}/{request.key}")
+            resource = request.bucket
             try:
-                if upload not in self._done:
-                    self._guarded(request.bucket, partial(self._upload, request, sample.image))
-                    self._done.add(upload)
-                self._guarded("messages", partial(self._tell, request))
+                upload = f"{request.bucket}/{request.key}"
+                self._once(sample.name, upload, resource, partial(self._upload, request, sample))
+                resource = BROKER
+                told = f"{request.id} told"
+                self._once(sample.name, told, resource, partial(self._tell, request))
+                self._guarded(resource, partial(self._report, request))
             except OSError:
-                complete = False
+                hindrances.add(resource)
                 continue
             self._done.add((sample.name, request.id))
             self.counters.finished += 1
-            self._on_finished(request)
-        return complete
+            self._on_finished(request.id)
+        return frozenset(hindrances)
+
+    def _once(self, name: str, step: str, resource: str, action: Callable[[], None]) -> None:
+        """Do ``action`` as :meth:`_guarded` does, unless it succeeded for this sample before."""
+        if (name, step) not in self._done:
+            self._guarded(resource, action)
+            self._done.add((name, step))
+
+    def _is_blocked(self, resource: str) -> bool:
+        return time.monotonic() < self._blocked_until.get(resource, 0.0)
 
     def _guarded(self, resource: str, action: Callable[[], None]) -> None:
         """Do ``action`` unless ``resource`` has just failed; raise ``OSError`` if it fails."""
-        if time.monotonic() < self._blocked_until.get(resource, 0.0):
+        if self._is_blocked(resource):
             raise OSError("not tried again yet")
         first, longest = self._waits
         backoff = self._backoffs.setdefault(resource, Backoff(first=first, cap=longest))
@@ -150,15 +200,18 @@ class Uploader:
         self._blocked_until.pop(resource, None)
         backoff.reset()
 
-    def _upload(self, request: SampleRequest, image: bytes) -> None:
-        self._put_object(request.bucket, request.key, image, request.content_type)
+    def _upload(self, request: SampleRequest, sample: Sample) -> None:
+        self._put_object(request.bucket, request.key, sample.image, request.content_type)
         self.counters.uploaded += 1
 
     def _tell(self, request: SampleRequest) -> None:
-        """Publish the message of the sample, then its status, as the connector does."""
+        """Publish the message of the sample; the connector, too, does so before its status."""
         message: dict[str, Any] = dict(request.message)
         now = datetime.now(timezone.utc)
         message["metadata"] = {**message["metadata"], "publish-ts": publish_timestamp(now)}
         self._send(FEEDBACK_PREDICTION_TOPIC, compact_json(message).encode())
+
+    def _report(self, request: SampleRequest) -> None:
+        """Publish that the request succeeded."""
         status = success_status(request.id, request.bucket, request.key)
         self._send(FEEDBACK_STATUS_TOPIC, status)

@@ -1,0 +1,29 @@
+"""Files of the model that are damaged while it runs: told at once, and not first by the restart."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from inference.names import telemetry_topic
+from tests.component.conftest import CORE, Rig
+from tests.local_core.support import eventually
+
+
+def test_a_model_that_is_damaged_on_disk_is_named_while_the_one_in_memory_goes_on(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.model = Path(shutil.copytree(rig.model, tmp_path / "model"))
+    params = rig.model / "compiled.params"
+    good = params.read_bytes()
+    rig.start()
+    rig.await_predictions(2)
+    params.write_bytes(good[:1000] + b"?" + good[1001:])
+    eventually(lambda: rig.faults() == ["no model"], seconds=10)
+    [fault] = rig.broker.on(telemetry_topic(CORE))[-1]["health"]["faults"]
+    assert "compiled.params: is truncated or changed" in fault
+    rig.await_predictions(2)
+    params.write_bytes(good)
+    eventually(lambda: rig.faults() == [], seconds=15)
+    assert rig.states() == ["RUNNING"]
+    assert rig.stop() == 0

@@ -1,0 +1,102 @@
+"""The connection to a nucleus that hangs, goes and comes back, against a real IPC server."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference import greengrass_ipc
+from inference.greengrass_ipc import Nucleus
+from inference.live_configuration import LiveConfiguration
+from tests.component.conftest import COMPONENT, Broker
+from tests.local_core.support import MQTT, Bench, eventually, policy
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    made = Broker()
+    yield made
+    made.answers.set()
+
+
+@pytest.fixture
+def bench(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    made = Bench(tmp_path / "s", cloud=broker)
+    made.store.put(COMPONENT, {"coreName": "core1", "accessControl": {MQTT: policy(["*"], ["*"])}})
+    monkeypatch.setenv("SVCUID", made.server.register(COMPONENT))
+    monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(tmp_path / "s"))
+    with made.served():
+        yield made
+        broker.answers.set()
+
+
+def test_a_call_without_an_answer_fails_in_time_and_the_next_one_connects_anew(
+    bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greengrass_ipc, "_SECONDS", 0.5)
+    nucleus = Nucleus()
+    broker.answers.clear()
+    began = time.monotonic()
+    with pytest.raises(OSError, match="TimeoutError"):
+        nucleus.publish_to_iot_core("t", b"1")
+    assert time.monotonic() - began < 2
+    # The connection that hangs was given up: this call does not wait behind the first one.
+    assert nucleus.configuration()["coreName"] == "core1"
+    broker.answers.set()
+    nucleus.publish_to_iot_core("t", b"2")
+    eventually(lambda: sorted(broker.on("t")) == [1, 2])
+    nucleus.close()
+
+
+def test_a_nucleus_that_is_gone_is_told_and_its_return_is_noticed(bench: Bench) -> None:
+    nucleus = Nucleus()
+    changes: queue.SimpleQueue[str] = queue.SimpleQueue()
+    nucleus.watch_configuration(lambda: changes.put("changed"))
+    bench.server.disconnect_all()
+    with pytest.raises(OSError, match="the nucleus"):
+        nucleus.configuration()
+    assert nucleus.configuration()["coreName"] == "core1"
+    assert changes.get(timeout=5) == "changed"
+    bench.store.merge(COMPONENT, (), {"topK": 3})
+    assert changes.get(timeout=5) == "changed"
+    nucleus.close()
+
+
+def test_closing_does_not_wait_for_a_connection_that_is_being_made(bench: Bench) -> None:
+    nucleus = Nucleus()
+    begun = threading.Event()
+    free = threading.Event()
+
+    def hold() -> None:
+        with nucleus._lock:
+            begun.set()
+            free.wait(10)
+
+    threading.Thread(target=hold, daemon=True).start()
+    assert begun.wait(5)
+    began = time.monotonic()
+    nucleus.close()
+    assert time.monotonic() - began < 2
+    free.set()
+
+
+def test_a_configuration_that_cannot_be_read_now_is_read_later_and_not_refused() -> None:
+    failures = [OSError("the nucleus did not do it"), OSError("nor now")]
+    applied: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read() -> dict[str, Any]:
+        if failures:
+            raise failures.pop()
+        return {"topK": 3}
+
+    live = LiveConfiguration(read, applied.put, settle=0.01, retry=0.05)
+    live.changed()
+    assert applied.get(timeout=5) == {"topK": 3}
+    assert live.refusal is None
+    live.close()

@@ -1,0 +1,52 @@
+"""SIGTERM while something hangs or is away: in time, with status 0, and nothing is lost by it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from inference.names import FEEDBACK_STATUS_TOPIC
+from tests.component.conftest import FEEDBACK, Rig
+from tests.local_core.support import eventually
+
+
+def frame_ids(rig: Rig) -> list[int]:
+    return [payload["frame"]["id"] for payload in rig.predictions()]
+
+
+def test_messages_that_a_stop_leaves_unsent_are_sent_by_the_next_start(rig: Rig) -> None:
+    rig.configure(messageFormat="envelope", feedbackConfiguration=FEEDBACK)
+    rig.start()
+    rig.await_predictions(3)
+    rig.broker.away = True
+    time.sleep(0.5)
+    assert rig.stop() == 0
+    before = len(frame_ids(rig))
+    rig.broker.away = False
+    rig.start()
+    rig.await_predictions(before)
+    assert rig.stop() == 0
+    ids = frame_ids(rig)
+    second = ids.index(1, 1)
+    assert second > before
+    assert ids == [*range(1, second + 1), *range(1, len(ids) - second + 1)]
+    statuses = [status["id"] for status in rig.broker.on(FEEDBACK_STATUS_TOPIC)]
+    assert len(statuses) == len(set(statuses)) == len(ids) == len(rig.samples())
+
+
+def test_a_broker_that_gives_no_answer_does_not_hold_up_the_stop(rig: Rig) -> None:
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(3)
+    rig.broker.answers.clear()
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert rig.stop() == 0
+    assert time.monotonic() - began < 10
+    rig.broker.answers.set()
+    rig.start()
+    eventually(lambda: frame_ids(rig)[-1:] == [3] and frame_ids(rig).count(3) == 2, seconds=15)
+    # The message in work was sent before and after: nobody could tell whether it had arrived.
+    counts = Counter(frame_ids(rig))
+    assert [number for number in range(1, max(counts) + 1) if number not in counts] == []
+    assert sum(counts.values()) <= max(counts) + 3 + 1

@@ -1,0 +1,135 @@
+"""Everything around the component that can be taken away, and what this machine lacks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from edge_functions import CODE_FOLDER
+from local_core.cloud import LocalCloud
+from models import store
+from tests.component.camera import Camera
+from tests.component.conftest import BUCKET, FEEDBACK, MODEL, Rig, running_rig
+from tests.inference.sources.servers import free_port, require_rtsp_server, rtsp_camera
+from tests.soak.clock import Clock
+
+_DISK = "64m"
+
+
+class RtspServer:
+    """GStreamer's RTSP server as a process, always on the same port."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Serve."""
+        self._running.enter_context(rtsp_camera(self.port))
+
+    def stop(self) -> None:
+        """Kill it."""
+        self._running.close()
+
+
+@dataclass
+class Scene:
+    """The component's rig with its surroundings; what is None is missing on this machine."""
+
+    rig: Rig
+    images: Path
+    camera: Camera
+    good_model: Path
+    damaged_model: Path
+    rtsp: RtspServer | None = None
+    disk: Path | None = None
+    clock: Clock | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why something is missing, by what it is."""
+
+
+@contextmanager
+def scene(interval: float) -> Iterator[Scene]:
+    """Yield a scene whose component takes a frame each ``interval`` seconds, and every sample."""
+    with ExitStack() as opened:
+        folder = Path(opened.enter_context(_folder()))
+        cloud = opened.enter_context(LocalCloud())
+        cloud.client("s3").create_bucket(Bucket=BUCKET)
+        images = Path(shutil.copytree(CODE_FOLDER / "sample_images", folder / "images"))
+        camera = Camera((images / "coffee.jpg").read_bytes())
+        camera.plug_in()
+        opened.callback(camera.unplug)
+        rig = opened.enter_context(running_rig(cloud, folder / "work"))
+        made = Scene(rig, images, camera, *_models(folder))
+        made.rtsp = _rtsp(made, opened)
+        made.disk = _disk(made, opened)
+        made.clock = _clock(made, folder)
+        sources = [str(images), f"http://127.0.0.1:{camera.port}/stream.mjpg"]
+        if made.rtsp is not None:
+            sources.append(f"rtsp://127.0.0.1:{made.rtsp.port}/test")
+        rig.configure(
+            imageSource=json.dumps(sources),
+            inferenceInterval=interval,
+            messageFormat="envelope",
+            feedbackConfiguration=FEEDBACK,
+        )
+        yield made
+
+
+@contextmanager
+def _folder() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        (Path(folder) / "work").mkdir()
+        yield folder
+
+
+def _models(folder: Path) -> tuple[Path, Path]:
+    """Return another model, by its digest, that is good, and one that is not."""
+    good = Path(shutil.copytree(store.unpacked(MODEL), folder / "good"))
+    for name in ("SHA256SUMS", "compiled.meta"):
+        (good / name).unlink()
+    damaged = Path(shutil.copytree(store.unpacked(MODEL), folder / "damaged"))
+    (damaged / "compiled.params").write_bytes(b"damaged")
+    return good, damaged
+
+
+def _rtsp(made: Scene, opened: ExitStack) -> RtspServer | None:
+    try:
+        require_rtsp_server()
+    except pytest.skip.Exception as reason:
+        made.skipped["RTSP server"] = str(reason)
+        return None
+    server = RtspServer()
+    server.start()
+    opened.callback(server.stop)
+    return server
+
+
+def _disk(made: Scene, opened: ExitStack) -> Path | None:
+    """Mount a small file system where the component keeps its samples."""
+    folder = made.rig.work / "samples"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        made.skipped["disk"] = "mounting a file system needs root, or `unshare --map-root-user -m`"
+        return None
+    opened.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
+    return folder
+
+
+def _clock(made: Scene, folder: Path) -> Clock | None:
+    try:
+        clock = Clock(folder)
+    except OSError as reason:
+        made.skipped["clock"] = str(reason)
+        return None
+    made.rig.environment.update(clock.environment)
+    return clock
