@@ -70,10 +70,8 @@ def main(minutes: float) -> None:
             f"frames of the last process: {frames}, messages of all {len(rig.predictions())}"
         )
     report(findings, faults)
-    for what, count in accounts.counts.items():
-        click.echo(f"{what}: {count}")
     lines, grown = memory.report()
-    click.echo("\n".join(lines))
+    click.echo("\n".join([*accounts.lines(), *lines]))
     wrong = [*findings.wrong, *accounts.wrong(), *grown]
     for line in wrong:
         click.echo(f"WRONG: {line}")

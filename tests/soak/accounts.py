@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +17,25 @@ Frame = tuple[str, str]
 
 @dataclass(frozen=True)
 class Accounts:
-    """How many of each were lost or came twice, and how many of those a ``kill -9`` may cost.
+    """How many of each were lost or came twice, and what each ``kill -9`` cost.
 
-    A kill costs the frame in work, whose message or sample was not made yet; and a sample that was
-    told of and not yet forgotten is told of again.
+    A kill may cost the frame in work, the last of its process, whose message or sample was not made
+    yet; and a sample that was told of and not yet forgotten is told of again.
     """
 
     counts: Mapping[str, int]
+    by_kills: Mapping[str, int]
     kills: int
+
+    def lines(self) -> list[str]:
+        """Return all counts, a line each."""
+        lines = [f"{what}: {count}" for what, count in self.counts.items()]
+        return lines + [f"{what} by {self.kills} kills: {n}" for what, n in self.by_kills.items()]
 
     def wrong(self) -> list[str]:
         """Return what must not be."""
-        forgiven = {"messages lost", "samples lost", "samples told of twice"}
-        return [
-            f"{what}: {count}"
-            for what, count in self.counts.items()
-            if count > (self.kills if what in forgiven else 0)
-        ]
+        wrong = [f"{what}: {count}" for what, count in self.counts.items() if count]
+        return wrong + [f"{what}: {n}" for what, n in self.by_kills.items() if n > self.kills]
 
 
 def settle(rig: Rig, *, kills: int, predicted_before: int) -> Accounts:
@@ -48,23 +51,35 @@ def settle(rig: Rig, *, kills: int, predicted_before: int) -> Accounts:
     objects = rig.samples()
     last = rig.broker.on(telemetry_topic(CORE))[-1]
     frames, publish = last["frames"], last["publish"]
+    without_message = samples.keys() - messages.keys()
+    without_sample = messages.keys() - samples.keys()
+    in_work = _last_of_each_process(list(messages)) | _last_of_each_process(list(samples))
     counts = {
-        "messages lost": len(samples.keys() - messages.keys()),
+        "messages lost": len(without_message - in_work),
         "messages twice": sum((messages - Counter(messages.keys())).values()),
         "messages dropped or refused": publish["dropped"] + publish["refused"],
         "frames of the last process without a message": max(
             0, frames["predicted"] - (sum(messages.values()) - predicted_before)
         ),
         "frames unaccounted for": frames["read"] - frames["predicted"] - frames["failed"],
-        "samples lost": len(messages.keys() - samples.keys()),
-        "samples told of twice": sum((samples - Counter(samples.keys())).values()),
+        "samples lost": len(without_sample - in_work),
         "samples failed": sum(one["status"] == "fail" for one in statuses),
         "samples left on disk": len(list((rig.work / "samples").glob("*.sample"))),
-        "objects beyond one a frame": max(0, len(objects) - len(samples)),
+        "samples twice": max(0, len(objects) - len(samples)),
         "objects that nobody was told of": len(set(objects) - set(succeeded)),
         "objects that are missing": len(set(succeeded) - set(objects)),
     }
-    return Accounts(counts, kills)
+    by_kills = {
+        "frames in work cut off": len((without_message | without_sample) & in_work),
+        "samples told of twice": sum((samples - Counter(samples.keys())).values()),
+    }
+    return Accounts(counts, by_kills, kills)
+
+
+def _last_of_each_process(frames: Sequence[Frame]) -> set[Frame]:
+    """Return the frames behind which the numbering begins anew; ``frames`` are in order."""
+    pairs = itertools.pairwise(frames)
+    return {one for one, after in pairs if int(after[0]) < int(one[0])}
 
 
 def _of_message(payload: Mapping[str, Any]) -> Frame:
