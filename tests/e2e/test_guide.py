@@ -38,6 +38,7 @@ LEFT_OUT = (
     ".*_cache",
     "__pycache__",
 )
+FOREIGN = ("ARGS", "AWS_", "CDK_", "MLI_", "MAKE", "MFLAGS", "PYTEST", "VIRTUAL_ENV")
 READY = re.compile(r"^\[[ .\d]+s\] ready", re.MULTILINE)
 FAILED = re.compile(r"^make: \*\*\* |^Error: |the deployment: FAIL", re.MULTILINE)
 _STEP = re.compile(r"^## (\d)\. (.+?)\n(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
@@ -133,11 +134,7 @@ def _new_users_environment() -> dict[str, str]:
     """
     ours = str(REPOSITORY / ".venv" / "bin")
     path = [part for part in os.environ["PATH"].split(os.pathsep) if part != ours]
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "CDK_", "MLI_", "MAKE", "MFLAGS", "PYTEST", "VIRTUAL_ENV"))
-    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "PATH": os.pathsep.join(path), "AWS_PROFILE": "of-the-users-own"}
 
 
