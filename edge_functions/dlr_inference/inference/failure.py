@@ -20,6 +20,11 @@ from .telemetry import Fault, Report, Telemetry
 _log = logging.getLogger(__name__)
 
 
+def log_failure(error: Exception) -> None:
+    """Log why the run ends, in one line."""
+    _log.error("run failed: %s", _fault(error).reason)
+
+
 def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Exception) -> None:
     """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
 

@@ -24,9 +24,8 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     ``seed`` makes the random sampling strategy repeatable.
 
     Raises:
-        ConfigurationError: if a setting or the profile is wrong.
-        ModelError: if the model cannot be used.
-        ImportError: if a library is missing.
+        SystemExit: with status 1, logged and reported, if a setting or the profile is wrong, the
+            model cannot be used, or a library is missing.
         OSError: if the nucleus cannot be reached.
     """
     share_one_heap()
@@ -46,10 +45,11 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
         stop.call(component.stop, component.keep)
         component.run(stop.deadline)
     except (ConfigurationError, ModelError, ImportError) as error:
-        from .failure import report_failure
+        from .failure import log_failure, report_failure
 
+        log_failure(error)  # first, because the nucleus may kill what reports ERRORED
         report_failure(nucleus, configuration, error)
-        raise
+        raise SystemExit(1) from None
     finally:
         nucleus.close()
 
