@@ -179,10 +179,10 @@ class ComponentLifecycle:
         return self._stopping or self._reported_error
 
     def _verdict(self, script: Script, code: int | None) -> str:
+        if self._reported_error:  # whether it was stopped for that, or ended by itself before
+            return f"{script.step} reported ERRORED"
         if code is not None:
             return f"{script.step} ended with exit code {code}" if code else ""
-        if self._reported_error:
-            return f"{script.step} reported ERRORED"
         return f"{script.step} did not end within {script.timeout:g} s" if script.timeout else ""
 
     def _change(self, state: State, reason: str = "") -> None:
