@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 CORES ?= cores
 UPDATE ?=
+DEVICE := edge_functions/dlr_inference/requirements.txt
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
-LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate \
+LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -19,15 +20,15 @@ help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## Deploy to a local cloud and run the cores (ARGS="--greengrass-version 1 --keep")
-	@python -m local_core run $(ARGS)
+	@mli run $(ARGS)
 
 onnx: build/detector.onnx ## Write a trained model to try docs/guide.md with: build/detector.onnx
 
 build/detector.onnx: | setup
-	@python -m models.make.detector $@
+	@mli demo detector $@
 
 cloud: setup ## Start a local cloud and leave it up, for docs/guide.md
-	@python -m local_core cloud $(ARGS)
+	@mli cloud $(ARGS)
 
 test: lint types templates unit ## Run every check that CI runs
 
@@ -40,7 +41,7 @@ types: setup ## Check types
 	mypy
 
 templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDATE=1)
-	@python -m tools templates $(CORES) $(if $(UPDATE),--update)
+	@mli templates $(CORES) $(if $(UPDATE),--update)
 
 unit: setup ## Run the tests (ARGS="-k geometry")
 	pytest $(ARGS)
@@ -72,9 +73,15 @@ debian-packages: ## Install what tests of streams need on Debian and Ubuntu (as 
 	$(AS_ROOT) apt-get -o Acquire::http::Timeout=20 update
 	$(AS_ROOT) apt-get install --yes --no-install-recommends $$(grep -v '^#' tests/debian-packages.txt)
 
-lock: ## Compile the pinned requirements from their .in files (needs pip-tools)
-	$(LOCK) --output-file requirements.txt requirements.in
-	$(LOCK) --output-file requirements-dev.txt requirements-dev.in
+lock: setup ## Pin what pyproject.toml names: requirements.txt, -operate.txt and -dev.txt
+	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml $(DEVICE)
+	sed -i '/^mli-greengrass/d' requirements-dev.txt
+	$(LOCK) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
+	$(LOCK) --constraint requirements-dev.txt --extra operate \
+		--output-file requirements-operate.txt pyproject.toml
+	for list in requirements.txt requirements-operate.txt requirements-dev.txt; do \
+		echo '--editable .' >> $$list; \
+	done
 
 clean: ## Remove everything that was made in this clone
 	rm -rf $(VENV) node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -4,13 +4,12 @@ import sys
 
 import aws_cdk as cdk
 
-import edge_functions  # noqa: F401  (makes the device's ``inference`` package importable)
 from inference import schema
-from stacks.checks import add_checks
-from stacks.core_stack import GreengrassCoreStack
-from stacks.faults import report
-from stacks.settings import Settings
-from stacks.simulator_stack import SimulatorStack
+from stacks.context.report import report
+from stacks.context.settings import Settings
+from stacks.core.stack import GreengrassCoreStack
+from stacks.nag_checks import add_checks
+from stacks.simulator.stack import SimulatorStack
 from stacks.v1.group_stack import GreengrassGroupStack
 
 

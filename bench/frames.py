@@ -16,17 +16,17 @@ import cv2
 import numpy as np
 
 from bench.statistics import interleaved, ratio
-from inference.artifact import check_artifact
-from inference.feedback.scores import Scores
-from inference.images import decode
-from inference.messages import FrameResult, encode_list
-from inference.model import DlrModel
-from inference.pipeline import Pipeline, Stages
-from inference.postprocess import Postprocessor
-from inference.preprocess import Preprocessor
-from inference.profile import InputSpec, ModelProfile, load_profile
-from inference.sinks import PredictionSink
+from inference.model.artifact import check_artifact
+from inference.model.dlr import DlrModel
+from inference.model.profile import InputSpec, ModelProfile, load_profile
+from inference.pipeline.pipeline import Pipeline, Stages
+from inference.pipeline.results import FrameResult, encode_list
+from inference.pipeline.sinks import PredictionSink
 from inference.sources import FileSource
+from inference.vision.images import decode
+from inference.vision.postprocess import Postprocessor
+from inference.vision.preprocess import Preprocessor
+from inference.vision.scores import Scores
 from models import store
 
 NO_SCORES = Scores((), (), True)

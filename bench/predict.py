@@ -8,10 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "edge_functions" / "dlr_inference"))
-
-from inference.loading import load_model
-from inference.profile import load_profile
+from inference.component.loading import load_model
+from inference.model.profile import load_profile
 from inference.settings import InferenceSettings
 
 
@@ -20,8 +18,8 @@ def main() -> None:
     folder, profile, image, frames = sys.argv[1:]
     settings = InferenceSettings(core_name="bench", image_source=image, inference_interval=0)
     loaded = load_model(Path(folder), Path(folder), load_profile(profile), settings.accelerator)
-    from inference.assembly import build_pipeline, encoder_for
-    from inference.sinks import PredictionSink
+    from inference.component.assembly import build_pipeline, encoder_for
+    from inference.pipeline.sinks import PredictionSink
     from inference.sources import open_source
 
     source = open_source(image, repeat=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from inference.profile import load_profile
+from inference.model.profile import load_profile
 from models import store
 
 _STEADY_LINES = 60

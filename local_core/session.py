@@ -15,8 +15,8 @@ from .device.setup import (
     write_v1_configuration,
     write_v2_configuration,
 )
-from .device.v1 import V1Device
-from .device.v2 import V2Device
+from .device.v1.core import V1Device
+from .device.v2.core import V2Device
 from .device.watcher import Received
 from .interrupts import Interrupts
 from .nucleus.lifecycle import State, StateChange

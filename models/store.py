@@ -8,15 +8,13 @@ they unpack to, which goes into the artifact too.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import hashlib
 import lzma
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from models.packing import ParamsError, unpack
@@ -150,20 +148,3 @@ def _digests(listing: Path) -> dict[str, str]:
             raise DamagedModelError(f"{listing}: {line[:80]!r} is not a digest and a file's name")
         digests[name] = digest
     return digests
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Unpack the models named, or all, and print their folders, one a line."""
-    parser = argparse.ArgumentParser(prog="python -m models.store", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(demo_models()))
-    try:
-        for name in parser.parse_args(arguments).names or demo_models():
-            print(unpacked(name))
-    except (UnknownModelError, DamagedModelError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -8,14 +8,19 @@ import os
 import sys
 from pathlib import Path
 
-from inference.artifact import open_artifact
-from inference.digests import record_digests
-from inference.environment import environment_path, is_complete, make_environment, python_of
+from inference.component.environment import (
+    environment_path,
+    is_complete,
+    make_environment,
+    python_of,
+)
 from inference.errors import ModelError
+from inference.model.artifact import open_artifact
+from inference.model.digests import record_digests
+from inference.model.profile import load_profile
+from inference.model.unpacking import remove_leftovers
 from inference.preflight import explain_import_error
-from inference.profile import load_profile
 from inference.schema import ConfigurationError
-from inference.unpacking import remove_leftovers
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
@@ -59,7 +64,7 @@ def run(work: Path, model: Path, profile_name: str) -> None:
     environment = environment_path(work, REQUIREMENTS)
     if Path(sys.prefix) != environment and is_complete(environment):
         _replace_process(environment)
-    from inference import v2
+    from inference.component import main as v2
 
     v2.run(work, model, profile_name, seed=os.environ.get("FEEDBACK_SEED"))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference import v1
+from inference.v1 import function as v1
 
 v1.start(os.environ)
 

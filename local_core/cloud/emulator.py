@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from . import place
+from . import location
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -32,9 +32,9 @@ def configure(*, port: int, data: Path) -> None:
     os.environ.update(
         GATEWAY_PORT=str(port),
         MINISTACK_HOST="localhost",
-        MINISTACK_ACCOUNT_ID=place.ACCOUNT,
-        MINISTACK_REGION=place.REGION,
-        AWS_ENDPOINT_URL=f"http://{place.HOST}:{port}",
+        MINISTACK_ACCOUNT_ID=location.ACCOUNT,
+        MINISTACK_REGION=location.REGION,
+        AWS_ENDPOINT_URL=f"http://{location.HOST}:{port}",
         AUTH="false",
         IOT_MTLS_ENABLED="0",  # it would bind all interfaces: broker.py listens in its place
         SFTP_ENABLED="0",
@@ -115,23 +115,23 @@ class Emulator:
     def certificate_allows(self, certificate: str, action: str, resource: str) -> bool:
         """Return whether a certificate's policies allow ``action`` on ``resource``."""
         allows = self._iot._mqtt_policy_allows
-        return bool(allows(place.ACCOUNT, place.REGION, certificate, {}, action, resource))
+        return bool(allows(location.ACCOUNT, location.REGION, certificate, {}, action, resource))
 
     def is_attached(self, thing_name: str, certificate: str) -> bool:
         """Return whether a thing has this certificate."""
-        with self._scope(place.ACCOUNT, place.REGION):
+        with self._scope(location.ACCOUNT, location.REGION):
             thing = self._iot._things.get(thing_name) or {}
         return any(arn.endswith(f"/{certificate}") for arn in thing.get("principals", []))
 
     def target_exists(self, arn: str) -> bool:
         """Return whether there is such a thing or thing group."""
         kind, _, name = arn.split(":", 5)[5].partition("/")
-        with self._scope(place.ACCOUNT, place.REGION):
+        with self._scope(location.ACCOUNT, location.REGION):
             return name in (self._iot._things if kind == "thing" else self._iot._thing_groups)
 
     def thing_groups_of(self, thing_name: str) -> list[str]:
         """Return the ARNs of the thing groups that a thing is in itself, not by a parent."""
-        with self._scope(place.ACCOUNT, place.REGION):
+        with self._scope(location.ACCOUNT, location.REGION):
             groups = list(self._iot._thing_groups.values())
         return [group["thingGroupArn"] for group in groups if thing_name in group.get("things", [])]
 
@@ -139,7 +139,7 @@ class Emulator:
         """End an EC2 instance. Done here, as a rollback may delete on the main thread."""
         from ministack.services import ec2
 
-        with self._scope(place.ACCOUNT, place.REGION):
+        with self._scope(location.ACCOUNT, location.REGION):
             ec2._terminate_instances({"InstanceId.1": [identity]})
 
     def _enforce_policies(self) -> None:

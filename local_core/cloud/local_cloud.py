@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from . import place
+from . import location
 
 Part = Literal["http", "mqtt", "credentials", "s3"]
 
@@ -38,9 +38,9 @@ class LocalCloud:
     back: a cloud that is started begins empty. Stopping a part keeps what it holds.
     """
 
-    region = place.REGION
-    account = place.ACCOUNT
-    mqtt_host = place.HOST
+    region = location.REGION
+    account = location.ACCOUNT
+    mqtt_host = location.HOST
 
     def __init__(self, *, data: Path | None = None) -> None:
         self._is_temporary = data is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from .place import HOST
+from .location import HOST
 
 
 class ReservedPort:

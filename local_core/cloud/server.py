@@ -1,4 +1,4 @@
-"""The local cloud's process: ``python -m local_core.cloud.server DATA [temporary]``.
+"""The local cloud's process: ``mli.cloud.server DATA [temporary]``.
 
 Its parent talks to it by its standard input and output, one JSON object a line. It says
 ``{"ready": {…addresses}}`` once; then each ``{"do": "stop" | "start", "part": …}`` is answered by
@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from . import emulator as ministack
+from .assembly import Parts
 from .lifeline import Lifeline
-from .parts import Parts
 from .ports import ReservedPort
 
 

@@ -1,4 +1,4 @@
-"""The archive that ``python -m tools package`` writes, unpacked as on the device.
+"""The archive that ``mli package`` writes, unpacked as on the device.
 
 On a device it is unpacked where the nucleus looks, which only root may write to. Here another
 folder takes that one's place, also in the configuration.
@@ -14,12 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from .setup import (
-    CoreConfiguration,
-    SetupError,
-    read_v1_configuration,
-    read_v2_configuration,
-)
+from .setup import CoreConfiguration, SetupError, read_v1_configuration, read_v2_configuration
 
 _FILE_URI = "file://"
 _V1_CONFIGURATION, _V2_CONFIGURATION = "config/config.json", "config.yaml"
@@ -53,7 +48,7 @@ class SetupArchive:
         if name is None:
             raise SetupError(
                 f"{path} holds no {_V2_CONFIGURATION} and no {_V1_CONFIGURATION}: it is no archive "
-                "of `python -m tools package`"
+                "of `mli package`"
             )
         try:
             configuration = json.loads(files[name])
@@ -128,12 +123,12 @@ def _files(path: Path) -> dict[str, bytes]:
                 if ".." in parts or parts[0] == "/" or member.file_size > _MOST_BYTES:
                     raise SetupError(
                         f"{path} holds {member.filename} ({member.file_size} bytes): it is no "
-                        "archive of `python -m tools package`"
+                        "archive of `mli package`"
                     )
             return {member.filename: opened.read(member) for member in members}
     except FileNotFoundError:
         raise SetupError(
-            f"there is no {path}: `python -m tools package NAME` writes it for the core NAME"
+            f"there is no {path}: `mli package NAME` writes it for the core NAME"
         ) from None
     except (zipfile.BadZipFile, OSError) as error:
         raise SetupError(f"{path} cannot be read as a zip archive: {error}") from None

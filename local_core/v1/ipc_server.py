@@ -13,14 +13,7 @@ from pathlib import Path
 from ..ipc.server import MAX_SOCKET_PATH_BYTES
 from .arns import ROUTER
 from .router import RouterService, UnknownFunctionError
-from .runtime.greengrass_ipc_python_sdk.wire import (
-    NO_CONTENT,
-    OK,
-    Fields,
-    WireError,
-    receive,
-    send,
-)
+from .runtime.greengrass_ipc_python_sdk.wire import NO_CONTENT, OK, Fields, WireError, receive, send
 from .work import Inbox, QueueFullError, Result, Work
 
 RESULT_SECONDS = 25.0

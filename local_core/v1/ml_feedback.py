@@ -17,11 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inference.feedback import messages
-from inference.feedback.configuration import (
-    KEY,
-    FeedbackConfiguration,
-    FeedbackConfigurations,
-)
+from inference.feedback.configuration import KEY, FeedbackConfiguration, FeedbackConfigurations
 from inference.feedback.limiter import RequestLimiter, parse_request_limit
 from inference.feedback.strategies import Strategy, strategy
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inference.errors import ModelError
-from inference.unpacking import unpack
+from inference.model.unpacking import unpack
 
 from .group import ModelResource
 

@@ -7,9 +7,9 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks import wheels
-from stacks.nucleus_configuration import NUCLEUS_VERSION
-from stacks.settings import Settings
+from stacks.component import wheels
+from stacks.context.settings import Settings
+from stacks.core.nucleus_configuration import NUCLEUS_VERSION
 
 LOGICAL_ID = "Core"
 """The user-data scripts signal this name."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from stacks.arns import regional_arn
-from stacks.iot_policies import allow, document
+from stacks.core.iot_policies import allow, document
 
 
 def greengrass_policy(*, thing_name: str, group_id: str) -> dict[str, Any]:

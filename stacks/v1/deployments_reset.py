@@ -6,9 +6,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from edge_functions import CUSTOM_RESOURCES_FOLDER
 from stacks import arns
-from stacks.findings import accept_wildcards
+from stacks.custom_resources import RUNTIME_FOLDER
+from stacks.nag_acknowledgments import accept_wildcards
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 TIMEOUT = cdk.Duration.minutes(5)
@@ -45,7 +45,7 @@ class DeploymentsReset(Construct):
             runtime=RUNTIME,
             handler="custom_resources.deployments_reset.handler",
             code=lambda_.Code.from_asset(
-                str(CUSTOM_RESOURCES_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
+                str(RUNTIME_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
             ),
             role=role,
             log_group=log_group,

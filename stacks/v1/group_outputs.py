@@ -5,9 +5,9 @@ from typing import Any
 
 import aws_cdk as cdk
 
-from stacks.core_identity import CoreIdentity
-from stacks.endpoints import IotEndpoints
-from stacks.outputs import add_common_outputs, add_output
+from stacks.core.endpoints import IotEndpoints
+from stacks.core.identity import CoreIdentity
+from stacks.core.outputs import add_common_outputs, add_output
 
 CERTIFICATE = "CERTIFICATE_NAME_HERE"
 PRIVATE_KEY = "PRIVATE_KEY_FILENAME_HERE"

@@ -5,8 +5,8 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks import arns
-from stacks.feedback_bucket import FeedbackBucket
-from stacks.findings import accept_wildcards
+from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.nag_acknowledgments import accept_wildcards
 
 _SYSTEM_LOGS = "log-group:/aws/greengrass/GreengrassSystem/*"
 _FUNCTION_LOGS = "log-group:/aws/greengrass/Lambda/${AWS::Region}"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from constructs import Construct
 
-from inference.function_environment import FunctionEnvironment
+from inference.v1.environment import FunctionEnvironment
 from stacks import names
-from stacks.core_identity import CoreIdentity
-from stacks.endpoints import IotEndpoints
-from stacks.feedback_bucket import FeedbackBucket
-from stacks.iot_policies import publish_policy, v1_core_policy
-from stacks.settings import Settings
+from stacks.context.settings import Settings
+from stacks.core.endpoints import IotEndpoints
+from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.core.identity import CoreIdentity
+from stacks.core.iot_policies import publish_policy, v1_core_policy
 from stacks.v1.core_definition import CoreDefinition
 from stacks.v1.core_policy import greengrass_policy
 from stacks.v1.deployments_reset import DeploymentsReset
@@ -26,11 +26,7 @@ from stacks.v1.inference_function import InferenceFunction, profile_on_core
 from stacks.v1.limits import check_environment
 from stacks.v1.logger_definition import LoggerDefinition
 from stacks.v1.model_archive import ModelArchive
-from stacks.v1.resource_definition import (
-    DESTINATION_PATH,
-    MODEL_RESOURCE_ID,
-    ResourceDefinition,
-)
+from stacks.v1.resource_definition import DESTINATION_PATH, MODEL_RESOURCE_ID, ResourceDefinition
 from stacks.v1.subscription_definition import Subscription, SubscriptionDefinition
 
 SHUTDOWN_NOTICE = (

@@ -1,7 +1,7 @@
 """What the first generation refuses, found before any construct exists."""
 
 from inference import schema
-from inference.function_environment import FunctionEnvironment
+from inference.v1.environment import FunctionEnvironment
 
 MAX_ENVIRONMENT_BYTES = 4_096
 """Largest environment of a Lambda function, names and values together.

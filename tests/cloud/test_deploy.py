@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
-from local_core.cloud.cdk_cli import CLI
-from local_core.cloud.deploy import Deployer, DeployError
+from local_core.cloud.deployment.cdk_cli import CLI
+from local_core.cloud.deployment.deploy import Deployer, DeployError
 
 STACK = "DeployTest"
 CONTEXT = {"stackName": STACK, "threshold": "0.5"}

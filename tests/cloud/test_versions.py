@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_core.cloud.v2_versions import RangeError, satisfies
+from local_core.cloud.v2.versions import RangeError, satisfies
 
 
 @pytest.mark.parametrize(

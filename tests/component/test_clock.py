@@ -7,14 +7,14 @@ import time
 
 import pytest
 
-from inference import outlet as outlet_module
-from inference.messages import EnvelopeEncoder
-from inference.outlet import Outlet
-from inference.pipeline import Pipeline, Stages
-from inference.sinks import PredictionSink
+from inference.component import publisher as publisher_module
+from inference.component.publisher import Publisher
+from inference.outgoing.telemetry import Report, Telemetry
+from inference.pipeline.pipeline import Pipeline, Stages
+from inference.pipeline.results import EnvelopeEncoder
+from inference.pipeline.sinks import PredictionSink
 from inference.sources import FileSource
 from inference.sources.status import CONNECTING, SourceStatus
-from inference.telemetry import Report, Telemetry
 from tests.inference.test_pipeline import NAME, SETTINGS, loaded, pipeline
 
 
@@ -50,18 +50,18 @@ def test_uptime_and_rate_do_not_follow_it_either(monkeypatch: pytest.MonkeyPatch
 def test_a_camera_that_does_not_open_is_named_though_the_clock_goes_back_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outlet_module, "OPENING_SECONDS", 0.2)
+    monkeypatch.setattr(publisher_module, "OPENING_SECONDS", 0.2)
     status = SourceStatus("camera:0", CONNECTING, since=time.time() + 86_400.0)
-    outlet = Outlet(
+    publisher = Publisher(
         SETTINGS,
         loaded(NAME),
         lambda topic, payload: None,
         component_version="1.0.0",
         sources=lambda: [status],
     )
-    assert outlet.telemetry.faults() == []
+    assert publisher.telemetry.faults() == []
     time.sleep(0.3)
-    assert [str(fault) for fault in outlet.telemetry.faults()] == [
+    assert [str(fault) for fault in publisher.telemetry.faults()] == [
         "no camera: camera:0: it does not open"
     ]
-    outlet.outbox.close(1)
+    publisher.outbox.close(1)

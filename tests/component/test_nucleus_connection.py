@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from inference import greengrass_ipc
-from inference.greengrass_ipc import Nucleus
-from inference.live_configuration import LiveConfiguration
+from inference.component import nucleus as greengrass_ipc
+from inference.component.live_configuration import LiveConfiguration
+from inference.component.nucleus import Nucleus
 from tests.component.conftest import COMPONENT, Broker
 from tests.local_core.support import MQTT, Bench, eventually, policy
 

@@ -15,7 +15,7 @@ from local_core.device.setup import (
     write_v1_configuration,
     write_v2_configuration,
 )
-from stacks.nucleus_configuration import NucleusConfiguration
+from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
 from tests.device.conftest import Device
 

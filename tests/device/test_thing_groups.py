@@ -14,7 +14,7 @@ import pytest
 
 from local_core.cloud import LocalCloud
 from local_core.device.setup import Address, CoreConfiguration, create_certificate
-from local_core.device.v2 import V2Device
+from local_core.device.v2.core import V2Device
 from tests.cloud.support import recipe, wait_for
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"

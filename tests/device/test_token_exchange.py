@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from local_core.device.component_environment import component_surroundings
 from local_core.device.credentials import CredentialProvider, Credentials, CredentialsError
 from local_core.device.mqtt import tls_context
 from local_core.device.setup import Address
-from local_core.device.surroundings import component_surroundings
 from local_core.device.token_exchange import TokenExchange
 from tests.device.conftest import THING, Device
 

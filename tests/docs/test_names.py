@@ -12,7 +12,7 @@ from tests.stacks.synthesis import ROOT
 DOCS = ROOT / "docs"
 INFERENCE = ROOT / "edge_functions" / "dlr_inference" / "inference"
 PLACES = (ROOT, INFERENCE, INFERENCE.parent)
-CODE_FOLDERS = ("edge_functions", "stacks", "local_core", "tools", "tests")
+CODE_FOLDERS = ("edge_functions", "stacks", "local_core", "mli", "models", "tests")
 
 EXAMPLES = {
     *("profiles/fruit.json", "profiles/fruit.txt", "sources/color.py"),

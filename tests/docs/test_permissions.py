@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mli.sagemaker.jobs import COMPILATION, TRAINING, JobKind
 from tests.stacks.synthesis import ROOT
-from tools.sagemaker_jobs import COMPILATION, TRAINING, JobKind
 
 TEXT = (ROOT / "docs" / "permissions.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from tests.docs.messages import fits, pieces, quoted_lines, said_by, texts
 from tests.stacks.synthesis import ROOT
 
 DOCS = ROOT / "docs"
-CODE = ("edge_functions", "stacks", "local_core", "tools", "models")
+CODE = ("edge_functions", "stacks", "local_core", "mli", "models")
 COMPONENT = "edge_functions/dlr_inference"
 MOSTLY_A_REASON = 8
 """Longest word of a text such as ``model …: …``, whose reason is a text of its own."""

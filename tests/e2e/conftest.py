@@ -10,7 +10,7 @@ from local_core.device.setup import Address
 from local_core.device.watcher import Watcher
 from local_core.interrupts import Interrupts
 from local_core.progress import Progress
-from local_core.site import Site
+from local_core.shared_cloud import Site
 from local_core.synthesis import CDK
 from tests.e2e.rig import Rig, target
 

@@ -10,11 +10,11 @@ from collections import Counter
 from functools import cache
 from random import Random
 
-from inference.loading import load_model
-from inference.postprocess import Postprocessor
-from inference.preprocess import Preprocessor
-from inference.profile import load_profile
+from inference.component.loading import load_model
+from inference.model.profile import load_profile
 from inference.sources import open_source
+from inference.vision.postprocess import Postprocessor
+from inference.vision.preprocess import Preprocessor
 from models import store
 from tests.e2e.rig import MODEL
 

@@ -20,10 +20,10 @@ from local_core.device.setup import (
     write_v1_configuration,
     write_v2_configuration,
 )
-from local_core.device.v1 import V1Device
-from local_core.device.v2 import V2Device
+from local_core.device.v1.core import V1Device
+from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
-from local_core.site import MODEL_BUCKET, Prepared, Site
+from local_core.shared_cloud import MODEL_BUCKET, Prepared, Site
 from local_core.synthesis import Target
 from models import store
 

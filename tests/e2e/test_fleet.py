@@ -1,6 +1,6 @@
 """A fleet whose thing group is deployed to by the pattern's stack, and one core of it.
 
-The real CDK CLI deploys the pattern with ``thingGroupName``, ``python -m tools fleet`` makes the
+The real CDK CLI deploys the pattern with ``thingGroupName``, ``mli fleet`` makes the
 core, and a device is set up from the archive that this has written. The pattern's own core never
 runs. The tests follow on each other.
 """
@@ -22,13 +22,13 @@ from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import CoreConfiguration
 from local_core.device.setup_archive import SetupArchive
-from local_core.device.v2 import V2Device
+from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
-from local_core.site import Site
+from local_core.shared_cloud import Site
 from local_core.synthesis import REPOSITORY
+from mli.fleet.core import ARCHIVE
 from stacks.names import component_name, thing_name
 from tests.e2e.rig import Rig, eventually, target
-from tools.fleet_core import ARCHIVE
 
 PATTERN, CORE, GROUP = "E2E-Pattern", "E2E-Press", "e2e:fleet"
 GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{GROUP}"
@@ -53,16 +53,16 @@ class Fleet:
         self.pattern.deploy(thingGroupName=GROUP, **changes)
 
     def command(self) -> dict[str, Any]:
-        """Run ``python -m tools fleet``; return what it says to scripts."""
+        """Run ``mli fleet``; return what it says to scripts."""
         out = str(self.folder / "out")
         return self.tools(
             "fleet", str(self.list), "--pattern", PATTERN, "--group", GROUP, "--out", out
         )
 
     def tools(self, *words: str) -> dict[str, Any]:
-        """Run ``python -m tools`` with these words."""
+        """Run ``mli`` with these words."""
         done = subprocess.run(
-            [sys.executable, "-m", "tools", *words, "--json"],
+            [sys.executable, "-m", "mli", *words, "--json"],
             cwd=REPOSITORY,
             env=self.cloud.environment(),
             capture_output=True,

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from local_core.synthesis import CDK
+from mli.cli.output import Output
+from mli.compile.tvm import environment
 from tests.conftest import REPOSITORY
-from tools.output import Output
-from tools.tvm import environment
 
 MOST_COMMANDS = 8
 SECONDS = 200.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inference import names
 from local_core.device.watcher import Watcher
-from local_core.site import Site
+from local_core.shared_cloud import Site
 from local_core.synthesis import REPOSITORY
 from tests.e2e.rig import eventually, target
 
@@ -25,10 +25,10 @@ def test_v1_core_runs_from_its_archive(site: Site, watcher: Watcher, tmp_path: P
     environment = site.cloud.environment()
     archive = tmp_path / "greengrass-setup.zip"
     keys = ["--folder", str(prepared.root), "--out", str(archive)]
-    _done("tools", "package", core_name, *keys, environment=environment)
+    _done("package", core_name, *keys, environment=environment)
     with (tmp_path / "said").open("wb") as stream:
         process = subprocess.Popen(
-            _command("local_core", "core", str(archive), "--folder", str(tmp_path / "device")),
+            _command("core", str(archive), "--folder", str(tmp_path / "device")),
             cwd=REPOSITORY,
             env=environment,
             stdout=stream,
@@ -39,7 +39,7 @@ def test_v1_core_runs_from_its_archive(site: Site, watcher: Watcher, tmp_path: P
         return (tmp_path / "said").read_text()
 
     try:
-        _done("tools", "deploy", core_name, "--timeout", "60", environment=environment)
+        _done("redeploy", core_name, "--timeout", "60", environment=environment)
         topic = names.prediction_topic(core_name)
         eventually(lambda: process.poll() is not None or len(watcher.on(topic)) >= 4)
         assert process.poll() is None, said()
@@ -65,5 +65,5 @@ def _done(*words: str, environment: dict[str, str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _command(module: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", module, *arguments]
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mli", *arguments]

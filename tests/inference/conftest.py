@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from inference.profile import ModelProfile, load_profile
+from inference.model.profile import ModelProfile, load_profile
 from models import store
 
 PROFILE: dict[str, Any] = {

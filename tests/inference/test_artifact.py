@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.artifact import check_artifact, open_artifact
-from inference.digests import DIGESTS_FILE, record_digests
 from inference.errors import ModelError
-from inference.unpacking import remove_leftovers, unpack
+from inference.model.artifact import check_artifact, open_artifact
+from inference.model.digests import DIGESTS_FILE, record_digests
+from inference.model.unpacking import remove_leftovers, unpack
 
 
 def refused(path: Path, work: Path | None = None) -> str:

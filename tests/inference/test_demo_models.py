@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.artifact import check_artifact
-from inference.images import decode
-from inference.model import DlrModel
-from inference.preprocess import Preprocessor
-from inference.profile import load_profile
+from inference.model.artifact import check_artifact
+from inference.model.dlr import DlrModel
+from inference.model.profile import load_profile
+from inference.vision.images import decode
+from inference.vision.preprocess import Preprocessor
 from models import store
 
 REFERENCES = Path(__file__).parent.parent / "reference"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from inference import environment
-from inference.environment import is_complete, make_environment, python_of
+from inference.component import environment
+from inference.component.environment import is_complete, make_environment, python_of
 
 METADATA = "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.feedback.configuration import default_configuration
-from inference.function_environment import RESOURCE_PREFIX, FunctionEnvironment, variable_name
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
+from inference.v1.environment import RESOURCE_PREFIX, FunctionEnvironment, variable_name
 
 CONNECTOR = "arn:aws:lambda:eu-west-1:aws:function:MLFeedback"
 VARIABLES = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.geometry import Fit, fit
-from inference.preprocess import Preprocessor
-from inference.profile import InputSpec
+from inference.model.profile import InputSpec
+from inference.vision.geometry import Fit, fit
+from inference.vision.preprocess import Preprocessor
 
 RULES = ("stretch", "letterbox", "center-crop")
 

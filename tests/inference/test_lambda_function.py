@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.connector_feedback import ConnectorFeedback
 from inference.feedback.configuration import default_configuration
-from inference.feedback.scores import Scores
-from inference.function_environment import RESOURCE_PREFIX, FunctionEnvironment
-from inference.messages import FrameResult
+from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings
 from inference.sources import Frame
+from inference.v1.environment import RESOURCE_PREFIX, FunctionEnvironment
+from inference.v1.feedback import ConnectorFeedback
+from inference.vision.scores import Scores
 from models import store
 from tests.inference.v1_core import Call, V1Core
 
@@ -173,7 +173,10 @@ def test_sigterm_ends_the_function_in_order(tmp_path: Path) -> None:
 
 def test_sigterm_while_there_is_nothing_to_stop_ends_the_process_at_once(tmp_path: Path) -> None:
     core = V1Core(tmp_path)
-    never = "import inference.v1 as v1; v1.run = lambda *_: print('begun', flush=True) or v1.time"
+    never = (
+        "import inference.v1.function as v1; "
+        "v1.run = lambda *_: print('begun', flush=True) or v1.time"
+    )
     with function(core, CLASSIFIER, program=f"{never}.sleep(60)\n{LOGGED}") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
@@ -212,7 +215,7 @@ def test_wrong_set_up_ends_the_process_with_one_line(
     tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:
     core = V1Core(tmp_path)
-    program = f"import inference.v1 as v1; v1._PAUSE_BEFORE_RESTART_SECONDS = 0\n{PROGRAM}"
+    program = f"import inference.v1.function as v1; v1._PAUSE_BEFORE_RESTART_SECONDS = 0\n{PROGRAM}"
     with function(core, CLASSIFIER, variables, program=program) as process:
         log = process.communicate(timeout=30)[0]
     assert process.returncode == 1
@@ -241,7 +244,8 @@ def test_profile_that_is_not_built_in_stands_in_the_function_s_folder(tmp_path: 
 def test_import_only_starts_the_thread() -> None:
     """A core waits for the import to end: NumPy, OpenCV and DLR are imported by the thread."""
     program = (
-        "import sys, inference.v1 as v1; v1.start = lambda variables: None; import lambda_function;"
+        "import sys, inference.v1.function as v1; v1.start = lambda variables: None; "
+        "import lambda_function; "
         "print(lambda_function.function_handler({}, None),"
         " *(name for name in ('cv2', 'numpy', 'dlr', 'greengrasssdk') if name in sys.modules))"
     )

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from inference.feedback.scores import Scores
-from inference.messages import EnvelopeEncoder, FrameResult, encode_list, encoder
 from inference.names import MAX_MESSAGE_BYTES
-from inference.postprocess import Prediction
+from inference.pipeline.results import EnvelopeEncoder, FrameResult, encode_list, encoder
+from inference.vision.postprocess import Prediction
+from inference.vision.scores import Scores
 
 BOTTLE = Prediction("n03983396 pop bottle, soda bottle", float(np.float32(0.21719395)))
 CUP = Prediction("cup", 0.96, (0.1, 0.2, 0.333333333, 1.0))

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.artifact import check_artifact
-from inference.digests import DIGESTS_FILE
 from inference.errors import ModelError
-from inference.model import DlrModel, try_in_child, why_it_fails
-from inference.profile import load_profile
+from inference.model.artifact import check_artifact
+from inference.model.digests import DIGESTS_FILE
+from inference.model.dlr import DlrModel, try_in_child, why_it_fails
+from inference.model.profile import load_profile
 from models import packing, store
 
 NAME = "efficientnet-lite0-imagenet"
@@ -152,9 +152,9 @@ import sys, socket
 def refuse(*a, **k): raise SystemExit("the network was used")
 socket.socket.connect = refuse
 from pathlib import Path
-from inference.artifact import check_artifact
-from inference.model import DlrModel
-from inference.profile import load_profile
+from inference.model.artifact import check_artifact
+from inference.model.dlr import DlrModel
+from inference.model.profile import load_profile
 DlrModel(check_artifact(Path({str(store.unpacked(NAME))!r})), load_profile({NAME!r}).input)
 assert "dlr.counter.phone_home" not in sys.modules and "requests" not in sys.modules
 import dlr

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from inference import backlog as backlog_module
-from inference import outbox as outbox_module
-from inference.backlog import Backlog
 from inference.backoff import Backoff
 from inference.errors import RefusedError
-from inference.outbox import Outbox
+from inference.outgoing import backlog as backlog_module
+from inference.outgoing import outbox as outbox_module
+from inference.outgoing.backlog import Backlog
+from inference.outgoing.outbox import Outbox
 
 
 class Broker:

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.assembly import build_pipeline, encoder_for
+from inference.component.assembly import build_pipeline, encoder_for
+from inference.component.loading import LoadedModel, load_model
 from inference.errors import FrameError, ModelError
-from inference.feedback.scores import Scores
-from inference.loading import LoadedModel, load_model
-from inference.messages import FrameResult, encode_list
-from inference.pipeline import Pipeline
-from inference.profile import load_profile, profile_path
+from inference.model.profile import load_profile, profile_path
+from inference.pipeline.pipeline import Pipeline
+from inference.pipeline.results import FrameResult, encode_list
+from inference.pipeline.sinks import PredictionSink
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
-from inference.sinks import PredictionSink
 from inference.sources import FileSource, Frame, FrameSource
+from inference.vision.scores import Scores
 from models import store
 
 NAME = "efficientnet-lite0-imagenet"
@@ -140,7 +140,7 @@ def test_a_component_tries_each_model_once_in_a_child(tmp_path: Path) -> None:
 
 
 def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:
-    code = "import sys, inference.loading; sys.exit('cv2' in sys.modules)"
+    code = "import sys, inference.component.loading; sys.exit('cv2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from inference.errors import ModelError
-from inference.geometry import Fit, fit
-from inference.postprocess import Postprocessor, Prediction, softmax
+from inference.vision.geometry import Fit, fit
+from inference.vision.postprocess import Postprocessor, Prediction, softmax
 
 from .conftest import MakeProfile
 

@@ -11,12 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.preflight import (
-    available_memory,
-    device_fault,
-    explain_import_error,
-    memory_fault,
-)
+from inference.preflight import available_memory, device_fault, explain_import_error, memory_fault
 
 
 @pytest.mark.parametrize(

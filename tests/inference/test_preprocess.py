@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.preprocess import Preprocessor
-from inference.profile import InputSpec, load_profile
+from inference.model.profile import InputSpec, load_profile
+from inference.vision.preprocess import Preprocessor
 
 IMAGENET = load_profile("gluoncv-ssd-voc").input
 RNG = np.random.default_rng(7)

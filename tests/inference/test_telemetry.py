@@ -7,7 +7,7 @@ import queue
 
 import pytest
 
-from inference.telemetry import Fault, Heart, Report, Telemetry
+from inference.outgoing.telemetry import Fault, Heart, Report, Telemetry
 
 
 def test_a_part_that_fails_to_report_does_not_end_telemetry(

@@ -1,4 +1,4 @@
-"""``python -m local_core infer`` as a user runs it: a process, its two streams, its exit status."""
+"""``mli infer`` as a user runs it: a process, its two streams, its exit status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CMYK_JPEG = Path(__file__).with_name("cmyk.jpg")
 
 
 def infer(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "local_core", "infer", *(str(a) for a in arguments)]
+    command = [sys.executable, "-m", "mli", "infer", *(str(a) for a in arguments)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
@@ -158,7 +158,7 @@ def test_a_missing_label_is_named(tmp_path: Path, photographs: Path) -> None:
 
 
 def test_sigterm_ends_with_whole_lines_and_status_zero(photographs: Path) -> None:
-    command = [sys.executable, "-m", "local_core", "infer", *map(str, arguments(photographs))]
+    command = [sys.executable, "-m", "mli", "infer", *map(str, arguments(photographs))]
     with subprocess.Popen(
         [*command, "--frames", "100000"],
         cwd=REPOSITORY,

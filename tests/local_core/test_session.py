@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import run, session
-from local_core.cli import main
+from local_core import session
 from local_core.device.watcher import Received
 from local_core.interrupts import Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, RunTimes, describe, summary
 from local_core.session import RunError, Session, Verdict
-from local_core.site import model_archive
+from local_core.shared_cloud import model_archive
 from local_core.synthesis import REPOSITORY, Target
+from mli.cli.main import main
+from mli.local import run
 
 TOPIC = "mli/predictions/Demo"
 PAYLOAD = b'[{"confidence": "0.93", "prediction": "cat", "box": [0.1, 0.2, 0.3, 0.4]}]'
@@ -99,7 +100,7 @@ def test_core_that_predicts_nothing_is_an_error(
 
 
 class TestCommand:
-    """``python -m local_core run`` up to the cloud."""
+    """``mli run`` up to the cloud."""
 
     @pytest.fixture
     def invoke(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Target]:
@@ -153,7 +154,7 @@ class TestCommand:
 def test_folder_becomes_an_archive_and_an_archive_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local_core.site._ARCHIVES", tmp_path)
+    monkeypatch.setattr("local_core.shared_cloud._ARCHIVES", tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "compiled.json").write_text("{}")
     archive = model_archive(tmp_path / "model")
@@ -166,9 +167,9 @@ def test_folder_becomes_an_archive_and_an_archive_stays(
 def test_help_imports_no_command() -> None:
     code = (
         "import sys; sys.argv = ['x', '--help']\n"
-        "from local_core.cli import main\n"
+        "from mli.cli.main import main\n"
         "try: main()\n"
-        "except SystemExit: assert 'local_core.run' not in sys.modules\n"
+        "except SystemExit: assert 'mli.local.run' not in sys.modules\n"
     )
     began = time.monotonic()
     result = subprocess.run(

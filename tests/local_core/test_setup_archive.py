@@ -11,10 +11,10 @@ import pytest
 
 from local_core.device.setup import SetupError
 from local_core.device.setup_archive import SetupArchive
-from stacks.nucleus_configuration import NucleusConfiguration
+from mli.device.package_archive import archive, save
+from mli.device.package_layout import Layout, v1_layout, v2_layout
+from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
-from tools.package_archive import archive, save
-from tools.package_layout import Layout, v1_layout, v2_layout
 
 THING_ARN = "arn:aws:iot:us-east-1:000000000000:thing/Demo_Core"
 NUCLEUS = NucleusConfiguration("Demo_Core", "Alias", "us-east-1", "iot.example", "cred.example:8")
@@ -88,7 +88,7 @@ def test_archive_of_nucleus_lite_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"readme.txt": "x"}, r"no config.yaml and no config/config.json: .* `python -m tools"),
+        ({"readme.txt": "x"}, r"no config.yaml and no config/config.json: .* `mli"),
         ({"config.yaml": "system: {}"}, "config.yaml is not JSON"),
         ({"config.yaml": "[]"}, "config.yaml is not an object"),
         ({"config.yaml": "{}", "../key": "x"}, r"holds \.\./key .* is no archive of"),
@@ -116,7 +116,7 @@ def test_configuration_without_a_thing_is_refused(configuration: object, tmp_pat
 
 
 def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=r"there is no .*x.zip: `python -m tools package NAME`"):
+    with pytest.raises(SetupError, match=r"there is no .*x.zip: `mli package NAME`"):
         SetupArchive.read(tmp_path / "x.zip")
     (tmp_path / "x.zip").write_text("no archive")
     with pytest.raises(SetupError, match="cannot be read as a zip archive"):

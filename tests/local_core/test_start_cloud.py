@@ -1,4 +1,4 @@
-"""``python -m local_core cloud``: up until it is told to stop, and reached by other shells."""
+"""``mli cloud``: up until it is told to stop, and reached by other shells."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from local_core.own_environment import for_a_local_cloud
+from local_core.process_environment import for_a_local_cloud
 from local_core.synthesis import CDK, REPOSITORY
 from tests.local_core.support import eventually
 
@@ -61,7 +61,7 @@ def command(folder: Path, **variables: str) -> Iterator[Command]:
     log = folder.with_suffix(".log")
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local_core", "cloud", "--folder", str(folder)],
+            [sys.executable, "-m", "mli", "cloud", "--folder", str(folder)],
             cwd=REPOSITORY,
             env={**os.environ, **variables},
             stdout=stream,
@@ -111,7 +111,7 @@ def test_shell_that_reads_the_file_works_with_the_cloud(running: Command, tmp_pa
 def test_second_cloud_in_the_same_folder_is_refused(running: Command) -> None:
     before = running.environment.read_text()
     done = subprocess.run(
-        [sys.executable, "-m", "local_core", "cloud", "--folder", str(running.folder)],
+        [sys.executable, "-m", "mli", "cloud", "--folder", str(running.folder)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""``python -m local_core core``: the device of an archive, against a cloud on this machine."""
+"""``mli core``: the device of an archive, against a cloud on this machine."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import start_core
-from local_core.cli import main
 from local_core.cloud import LocalCloud
 from local_core.device.setup import create_certificate
 from local_core.synthesis import REPOSITORY
-from stacks.nucleus_configuration import NucleusConfiguration
+from mli.cli.main import main
+from mli.device.package_archive import archive, save
+from mli.device.package_layout import v2_layout
+from mli.local import core as start_core
+from stacks.core.nucleus_configuration import NucleusConfiguration
 from tests.local_core.support import eventually
-from tools.package_archive import archive, save
-from tools.package_layout import v2_layout
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 ALIAS = "CoreAlias"
@@ -140,7 +140,7 @@ def core(of: Packaged, *, folder: Path) -> Iterator[Core]:
 
 
 def _command(of: Packaged) -> list[str]:
-    return [sys.executable, "-m", "local_core", "core", str(of.zip)]
+    return [sys.executable, "-m", "mli", "core", str(of.zip)]
 
 
 def refused(*arguments: object, endpoint: str | None) -> str:
@@ -205,7 +205,7 @@ def test_second_core_of_a_device_is_refused(packaged: Packaged, tmp_path: Path) 
 
 def test_archive_that_is_not_there_is_told(cloud: LocalCloud, tmp_path: Path) -> None:
     said = refused(tmp_path / "x.zip", endpoint=cloud.endpoint)
-    assert f"there is no {tmp_path / 'x.zip'}: `python -m tools package NAME` writes it" in said
+    assert f"there is no {tmp_path / 'x.zip'}: `mli package NAME` writes it" in said
 
 
 def test_shell_that_names_no_cloud_is_told_how(packaged: Packaged) -> None:
@@ -223,7 +223,7 @@ def test_archive_of_a_cloud_that_is_gone_is_told(cloud: LocalCloud, tmp_path: Pa
     made = package(cloud, tmp_path, mqtt_port=1)
     said = refused(made.zip, "--folder", tmp_path / "device", endpoint=cloud.endpoint)
     assert f"is for the broker 127.0.0.1:1, and this cloud's is 127.0.0.1:{cloud.mqtt_port}" in said
-    assert f"`python -m tools package {made.thing.removesuffix('_Core')}`" in said
+    assert f"`mli package {made.thing.removesuffix('_Core')}`" in said
 
 
 def test_certificate_that_is_not_active_is_told(

@@ -12,8 +12,8 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.feedback.configuration import FeedbackConfigurations
-from inference.function_environment import FunctionEnvironment
 from inference.settings import InferenceSettings
+from inference.v1.environment import FunctionEnvironment
 from models import store
 from tests.local_core_v1.support import (
     CONNECTOR,

@@ -16,7 +16,9 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from mli.cli.main import main
 from models import store
 from models.packing import LARGE, pack, read_params, unpack, write_params
 from models.store import (
@@ -24,7 +26,6 @@ from models.store import (
     DamagedModelError,
     UnknownModelError,
     demo_models,
-    main,
     unpacked,
 )
 
@@ -224,13 +225,14 @@ def unpack_together(root: Path, barrier: Barrier, results: Queue[tuple[int, list
 
 
 def test_the_command_prints_one_folder_a_line(
-    packed: Path, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    packed: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "REPOSITORY", root)
-    assert main(["tiny"]) == 0
-    assert capsys.readouterr().out == f"{root / 'build/models/tiny'}\n"
-    assert main(["huge"]) == 1
-    assert "there are: tiny" in capsys.readouterr().err
+    done = CliRunner().invoke(main, ["demo", "unpack", "tiny"])
+    assert (done.exit_code, done.stdout) == (0, f"{root / 'build/models/tiny'}\n")
+    done = CliRunner().invoke(main, ["demo", "unpack", "huge"])
+    assert done.exit_code == 1
+    assert "there are: tiny" in done.stderr
 
 
 def test_the_committed_models_are_small_and_known() -> None:
@@ -259,9 +261,9 @@ def test_a_committed_library_tells_nothing_of_where_it_was_made(name: str) -> No
     assert not [path for path in (b"/tmp", b"/home", b"/root", b"/src") if path in code]
 
 
-def test_runs_as_a_module() -> None:
+def test_unpacks_by_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "models.store", demo_models()[0]],
+        [sys.executable, "-m", "mli", "demo", "unpack", demo_models()[0]],
         cwd=REPOSITORY, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout == f"{REPOSITORY / 'build/models' / demo_models()[0]}\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from stacks import wheels
+from stacks.component import wheels
 from tests.stacks.synthesis import CERTIFICATE_ID, templates_of
 
 REQUEST = Path(__file__).parent / "data" / "core.csr"

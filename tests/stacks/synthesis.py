@@ -9,8 +9,8 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 from app import add_stacks
-from stacks.core_stack import GreengrassCoreStack
-from stacks.settings import Settings
+from stacks.context.settings import Settings
+from stacks.core.stack import GreengrassCoreStack
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,9 +9,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from inference import schema
-from stacks.context_keys import CONTEXT_FIELDS
-from stacks.faults import report
-from stacks.settings import Settings
+from stacks.context.keys import CONTEXT_FIELDS
+from stacks.context.report import report
+from stacks.context.settings import Settings
 from tests.stacks.configurations import REQUEST
 from tests.stacks.synthesis import CERTIFICATE_ID, templates_of
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stacks.checks import add_checks
-from stacks.core_stack import GreengrassCoreStack
-from stacks.settings import Settings
+from stacks.context.settings import Settings
+from stacks.core.stack import GreengrassCoreStack
+from stacks.nag_checks import add_checks
 from tests.stacks.synthesis import ROOT, context, new_app
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app import add_stacks
-from stacks.checks import add_checks
-from stacks.iot_policies import MAX_POLICY_CHARACTERS
-from stacks.settings import Settings
+from stacks.context.settings import Settings
+from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
+from stacks.nag_checks import add_checks
 from tests.stacks import service_models
 from tests.stacks.configurations import ALL_TEMPLATES, CONFIGURATIONS, template
 from tests.stacks.synthesis import new_app, resolved

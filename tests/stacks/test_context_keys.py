@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from inference import schema
-from stacks.context_keys import CONTEXT_FIELDS
-from stacks.settings import Settings
+from stacks.context.keys import CONTEXT_FIELDS
+from stacks.context.settings import Settings
 from tests.stacks.configurations import REQUEST
 from tests.stacks.synthesis import CERTIFICATE_ID, context
 

@@ -8,7 +8,7 @@ import pytest
 
 from inference import settings as device
 from stacks import names
-from stacks.iot_policies import (
+from stacks.core.iot_policies import (
     MAX_POLICY_CHARACTERS,
     publish_policy,
     v1_core_policy,
@@ -16,14 +16,7 @@ from stacks.iot_policies import (
 )
 from tests.stacks.configurations import REQUEST
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import (
-    CERTIFICATE_ID,
-    all_of,
-    only,
-    recipe_of,
-    resolved,
-    template_of,
-)
+from tests.stacks.synthesis import CERTIFICATE_ID, all_of, only, recipe_of, resolved, template_of
 
 IOT = "arn:aws:iot:ap-southeast-2:123456789012"
 ASSETS = "arn:aws:s3:::cdk-hnb659fds-assets-123456789012-ap-southeast-2"
@@ -120,7 +113,7 @@ def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.Mo
     def arn(service: str, resource: str) -> str:
         return f"arn:aws-us-gov:{service}:us-gov-west-1:123456789012:{resource}"
 
-    monkeypatch.setattr("stacks.iot_policies.regional_arn", arn)
+    monkeypatch.setattr("stacks.core.iot_policies.regional_arn", arn)
     alias = arn("iot", f"rolealias/{names.role_alias_name(longest)}")
     for document in (
         v1_core_policy(thing_name=names.thing_name(longest)),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.model_source import PACKED_WEIGHTS, S3Object, parse_model_path, parse_s3_uri
+from stacks.component.model_source import PACKED_WEIGHTS, S3Object, parse_model_path, parse_s3_uri
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_packed_demo_model_says_how_to_unpack_it(artifact: Path) -> None:
     with pytest.raises(ValueError, match="packed demo model") as caught:
         parse_model_path(str(artifact))
     assert str(caught.value) == (
-        "is a packed demo model; unpack it with `python -m models.store artifact` "
+        "is a packed demo model; unpack it with `mli demo unpack artifact` "
         "and give the path that it prints"
     )
 

@@ -24,12 +24,12 @@ def test_outputs_are_these_and_no_other(template: dict[str, Any]) -> None:
     outputs = outputs_of(template)
     assert outputs.keys() == {
         "GreengrassConfig",
-        "CommandToDeployGroup",
-        "GreengrassGroupID",
+        "CommandToRedeploy",
+        "DeploymentTarget",
         "PredictionTopic",
         "FeedbackBucket",
     }
-    assert outputs["GreengrassGroupID"] == "<CoreThing.Arn>"
+    assert outputs["DeploymentTarget"] == "<CoreThing.Arn>"
     assert outputs["PredictionTopic"] == "mli/predictions/Demo"
     assert outputs["FeedbackBucket"] == "<FeedbackBucket>"
 
@@ -64,7 +64,7 @@ def test_configuration_of_each_nucleus_has_the_account_s_endpoints(
 def test_command_shows_the_deployment_and_repeats_what_the_service_takes(
     template: dict[str, Any],
 ) -> None:
-    command = outputs_of(template)["CommandToDeployGroup"]
+    command = outputs_of(template)["CommandToRedeploy"]
     assert "get-deployment --region ap-southeast-2 --deployment-id <Deployment.DeploymentId>" in (
         command
     )

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference import names, profile, settings
+from inference import names, settings
+from inference.model import profile
 from stacks import names as names_of_cloud
-from stacks.artifacts import stage_profile
-from stacks.context_checks import MAX_CONFIGURATION_BYTES
-from stacks.recipe import MAX_RECIPE_BYTES, access_control
+from stacks.component.artifacts import stage_profile
+from stacks.component.recipe import MAX_RECIPE_BYTES, access_control
+from stacks.context.rules import MAX_CONFIGURATION_BYTES
 from tests.stacks.synthesis import (
     only,
     recipe_of,
@@ -261,7 +262,7 @@ def test_changed_code_changes_the_version(
 ) -> None:
     copy = tmp_path / "code"
     shutil.copytree(CODE_FOLDER, copy)
-    monkeypatch.setattr("stacks.artifacts.CODE_FOLDER", copy)
+    monkeypatch.setattr("stacks.component.artifacts.CODE_FOLDER", copy)
     assert version_of(tmp_path / "1") == recipe["ComponentVersion"]
     (copy / "inference" / "names.py").open("a").write("\n")
     assert version_of(tmp_path / "2") != recipe["ComponentVersion"]
@@ -272,7 +273,7 @@ def test_traces_of_running_and_modes_change_nothing(
 ) -> None:
     copy = tmp_path / "code"
     shutil.copytree(CODE_FOLDER, copy)
-    monkeypatch.setattr("stacks.artifacts.CODE_FOLDER", copy)
+    monkeypatch.setattr("stacks.component.artifacts.CODE_FOLDER", copy)
     (copy / "inference" / "__pycache__").mkdir(exist_ok=True)
     (copy / "inference" / "__pycache__" / "names.cpython-38.pyc").write_bytes(b"\0")
     (copy / "inference" / "names.py").chmod(0o755)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from inference import schema
-from stacks.context_checks import MAX_CONFIGURATION_BYTES
-from stacks.faults import Missing, report
-from stacks.model_source import S3Object
-from stacks.settings import Settings
+from stacks.component.model_source import S3Object
+from stacks.context.report import Missing, report
+from stacks.context.rules import MAX_CONFIGURATION_BYTES
+from stacks.context.settings import Settings
 from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags, write_profile
 
 CORE_NAME_RULE = (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from inference import settings as device
-from stacks.fleet_configuration import for_all_cores
-from stacks.recipe import access_control
+from stacks.component.fleet_configuration import for_all_cores
+from stacks.component.recipe import access_control
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import all_of, only, recipe_of, resolved
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from inference import schema
-from stacks import wheels
-from stacks.context_keys import ARCHITECTURES
-from stacks.wheels import PYTHONS, bundled_wheels, requirements_of
+from stacks.component import wheels
+from stacks.component.wheels import PYTHONS, bundled_wheels, requirements_of
+from stacks.context.keys import ARCHITECTURES
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import recipe_of, template_of
 
@@ -38,7 +38,7 @@ def test_markers_are_read_for_the_device_and_not_for_this_machine() -> None:
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_each_package_of_each_python_is_pinned(architecture: str) -> None:
-    """After a change of requirements.txt: `python -m stacks.wheels`."""
+    """After a change of requirements.txt: `python -m stacks.component.wheels`."""
     for python in PYTHONS[architecture]:
         for requirement in requirements_of(architecture, python):
             assert requirement.lower() in pinned(architecture)

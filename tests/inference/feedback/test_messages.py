@@ -10,8 +10,8 @@ import pytest
 
 from inference.feedback import messages
 from inference.feedback.messages import fitting_prediction_message, object_key, prediction_message
-from inference.feedback.scores import Scores
 from inference.names import MAX_MESSAGE_BYTES
+from inference.vision.scores import Scores
 
 MOMENT = datetime(2019, 7, 11, 0, 12, 48, 816752, UTC)
 ID = "4bf5aeb0-d1e4-4362-5bb4-87c05de78ba3"

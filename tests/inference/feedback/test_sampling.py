@@ -14,11 +14,11 @@ import numpy as np
 from inference.feedback.configuration import FeedbackConfigurations, default_configuration
 from inference.feedback.limiter import RequestLimiter
 from inference.feedback.sampling import FeedbackSink
-from inference.feedback.scores import Scores
 from inference.feedback.spool import Sample, Spool
-from inference.messages import FrameResult
 from inference.names import FEEDBACK_STATUS_TOPIC
+from inference.pipeline.results import FrameResult
 from inference.sources import Frame
+from inference.vision.scores import Scores
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 RANDOM = "RandomSamplingConfiguration"

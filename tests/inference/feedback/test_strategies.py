@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.feedback.configuration import StrategyConfiguration
-from inference.feedback.scores import Scores
 from inference.feedback.strategies import confidence, entropy, margin, strategy
+from inference.vision.scores import Scores
 
 PROBABILITIES = st.lists(st.floats(0, 1), max_size=20)
 

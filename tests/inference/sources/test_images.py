@@ -13,7 +13,7 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.errors import FrameError
-from inference.images import decode
+from inference.vision.images import decode
 
 from .pictures import GRADIENT, encoded
 
@@ -115,7 +115,7 @@ def test_a_small_file_that_unpacks_into_the_memory_is_refused(tmp_path: Path) ->
     (tmp_path / "bomb.png").write_bytes(bomb)
     # In a process of its own, since OpenCV reads the limit once; by the way the component goes.
     code = (
-        "import sys, inference.preprocess; from inference.sources import FileSource; "
+        "import sys, inference.vision.preprocess; from inference.sources import FileSource; "
         "FileSource(sys.argv[1], repeat=False).read()"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_cdk.assertions import Template
 
-from stacks.settings import Settings
+from stacks.context.settings import Settings
 from stacks.v1.group_stack import GreengrassGroupStack
 from tests.stacks.synthesis import context, new_app, only, resolved
 

@@ -11,8 +11,8 @@ import pytest
 from aws_cdk.assertions import Template
 
 from inference import schema
-from inference.function_environment import RESOURCE_PREFIX, FunctionEnvironment
-from stacks.checks import add_checks
+from inference.v1.environment import RESOURCE_PREFIX, FunctionEnvironment
+from stacks.nag_checks import add_checks
 from stacks.v1.group_stack import SHUTDOWN_NOTICE, GreengrassGroupStack
 from tests.stacks.synthesis import CERTIFICATE_ID, all_of, new_app, only, resolved
 from tests.stacks.v1.groups import (

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from stacks import iot_policies, names
+from stacks import names
+from stacks.core import iot_policies
 from stacks.v1.core_policy import greengrass_policy
 from tests.stacks.synthesis import all_of, only, resolved
 from tests.stacks.v1.groups import group_template

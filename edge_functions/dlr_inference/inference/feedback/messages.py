@@ -9,9 +9,9 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Mapping, Sequence, Union
 
-from ..messages import Message
 from ..names import MAX_MESSAGE_BYTES
-from .scores import Scores
+from ..pipeline.results import Message
+from ..vision.scores import Scores
 
 ModelPrediction = Union[Sequence[float], Mapping[str, Any]]
 

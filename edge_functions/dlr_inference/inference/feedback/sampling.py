@@ -10,9 +10,10 @@ from datetime import datetime, timezone
 from typing import Callable
 
 from ..errors import FrameError
-from ..messages import FrameResult
 from ..names import FEEDBACK_STATUS_TOPIC
+from ..pipeline.results import FrameResult
 from ..sources import Frame
+from ..vision.scores import Scores
 from .configuration import FeedbackConfiguration, FeedbackConfigurations
 from .limiter import RequestLimiter
 from .messages import (
@@ -23,7 +24,6 @@ from .messages import (
     request_limit_status,
     source_ref,
 )
-from .scores import Scores
 from .spool import SampleRequest, Spool
 from .strategies import Strategy, strategy
 

@@ -11,13 +11,7 @@ from __future__ import annotations
 import math
 from typing import Callable, Sequence
 
-from .configuration import (
-    ENTROPY,
-    LEAST_CONFIDENCE,
-    MARGIN,
-    RANDOM_SAMPLING,
-    StrategyConfiguration,
-)
+from .configuration import ENTROPY, LEAST_CONFIDENCE, MARGIN, RANDOM_SAMPLING, StrategyConfiguration
 
 Strategy = Callable[[Sequence[float]], bool]
 """Tells from the scores of a prediction whether its sample is to be uploaded."""

@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, Callable, Sequence
 
 from ..backoff import Backoff
-from ..messages import compact_json
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
-from ..outbox import Send
+from ..outgoing.outbox import Send
+from ..pipeline.results import compact_json
 from .messages import publish_timestamp, success_status
 from .spool import DamagedSampleError, Sample, SampleRequest, Spool
 

@@ -112,7 +112,7 @@ class FileSource(FrameSource):
 
     def _load(self, path: str) -> Frame | None:
         """Return the image at ``path``, or None if it went before its turn came."""
-        from ..images import decode  # needs OpenCV, which reading settings must not
+        from ..vision.images import decode  # needs OpenCV, which reading settings must not
 
         captured_at, started = time.time(), time.perf_counter()
         name = printable(path)

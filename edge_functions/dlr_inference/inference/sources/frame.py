@@ -43,7 +43,7 @@ class Frame:
         """
         if self.data is not None:
             return self.data
-        from ..images import encode_jpeg  # needs OpenCV, which reading settings must not
+        from ..vision.images import encode_jpeg  # needs OpenCV, which reading settings must not
 
         return encode_jpeg(self.image, self.source)
 

@@ -10,9 +10,9 @@ from typing import Any, Sequence
 
 import cv2
 
-from .. import images  # noqa: F401 (silences OpenCV, which would print addresses)
 from ..errors import FrameError
 from ..preflight import device_fault
+from ..vision import images  # noqa: F401 (silences OpenCV, which would print addresses)
 from .attempt import EndOfVideo, Still
 from .diagnosis import why_not_open
 from .specification import MAX_PIXELS, Mode

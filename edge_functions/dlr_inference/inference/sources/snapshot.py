@@ -10,7 +10,7 @@ import urllib.error
 from typing import Any, Callable
 
 from ..errors import FrameError
-from ..images import decode
+from ..vision.images import decode
 from .attempt import AccessRefusedError, Still
 from .http_client import HttpClient
 from .redaction import one_line, redacted_url

@@ -1,0 +1,1 @@
+"""The Greengrass V2 component: its parts, its configuration, and its end."""

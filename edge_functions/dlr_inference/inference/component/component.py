@@ -1,0 +1,221 @@
+"""The second generation's component: its parts, their changes while it runs, and their end."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+from ..feedback.limiter import RequestLimiter
+from ..feedback.messages import failure_status
+from ..feedback.s3 import S3
+from ..feedback.sampling import FeedbackSink, SamplingCounters
+from ..feedback.spool import Spool
+from ..feedback.uploader import BROKER, Uploader
+from ..names import FEEDBACK_STATUS_TOPIC
+from ..outgoing.backlog import Backlog
+from ..outgoing.telemetry import Fault as HealthFault
+from ..outgoing.telemetry import component_version
+from ..pipeline.pipeline import Pipeline, Sink, Stages
+from ..schema import ConfigurationError, Fault
+from ..settings import InferenceSettings
+from ..sources import FrameSource, open_source
+from ..vision.preprocess import Preprocessor
+from .assembly import check_classes, postprocessor_for
+from .live_configuration import LiveConfiguration
+from .loading import LoadedModel, load_model
+from .nucleus import Nucleus
+from .publisher import Publisher
+
+SPOOL_BYTES = 256 << 20
+"""Most disk that samples take while they cannot be uploaded."""
+
+_log = logging.getLogger(__name__)
+
+
+class Component:
+    """A core's pipeline with its publisher and feedback, changed by the configuration."""
+
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        loaded: LoadedModel,
+        nucleus: Nucleus,
+        *,
+        model: Path,
+        work: Path,
+        seed: str | None,
+    ) -> None:
+        """Put the parts together; ``seed`` makes the random sampling strategy repeatable.
+
+        Raises:
+            ConfigurationError: if the source is nothing, or a class is not among the labels.
+            ModelError: if the model is not what its profile says.
+        """
+        self._settings = settings
+        self._loaded = loaded
+        self._nucleus = nucleus
+        self._model = model
+        self._work = work
+        self._random = random.Random(seed).random
+        self._sampling_counters = SamplingCounters()
+        self._spool = Spool(work / "samples", SPOOL_BYTES)
+        self._limiter = RequestLimiter(settings.feedback_request_limit)
+        self._uploader = Uploader(
+            self._spool,
+            S3().put_object,
+            nucleus.publish_to_iot_core,
+            on_finished=self._limiter.leave,
+        )
+        self._publisher = Publisher(
+            settings,
+            loaded,
+            nucleus.publish_to_iot_core,
+            component_version=component_version(model),
+            sources=lambda: self._pipeline.stages.source.statuses(),
+            faults=self._faults,
+            feedback=self._feedback_numbers,
+            backlog=Backlog(work / "unsent.jsonl"),
+        )
+        self._pipeline = Pipeline(self._stages(settings, loaded, None))
+        self._live = LiveConfiguration(nucleus.configuration, self._apply)
+
+    def run(self, deadline: Callable[[], float]) -> None:
+        """Predict until :meth:`stop` is called, then send what can still be sent.
+
+        ``deadline`` then returns the ``time.monotonic`` until which that may take.
+
+        Raises:
+            ModelError: if the model fails.
+        """
+        self._nucleus.watch_configuration(self._live.changed)
+        self._nucleus.report_state("RUNNING")
+        try:
+            self._publisher.start(self._pipeline.counters)
+            self._pipeline.run()
+        finally:
+            self._close(deadline())
+
+    def stop(self) -> None:
+        """Let :meth:`run` end; callable from any thread."""
+        self._pipeline.stop()
+
+    def keep(self) -> None:
+        """Put on disk what would be lost with the process: samples in memory, unsent messages."""
+        self._keep_samples()
+        self._keep_messages()
+
+    def _keep_samples(self) -> None:
+        lost = self._spool.close()
+        for request in (request for sample in lost for request in sample.requests):
+            self._sampling_counters.failed += 1
+            reason = "neither the disk nor the bucket took it before the end"
+            status = failure_status(request.id, "Spool.Full", reason)
+            self._publisher.outbox.put(FEEDBACK_STATUS_TOPIC, status)
+        if lost:
+            _log.error("%d samples in memory are lost: %s", len(lost), self._spool.fault)
+
+    def _keep_messages(self) -> None:
+        kept = self._publisher.outbox.keep()
+        if kept:
+            _log.info("%d messages are kept for the next start", kept)
+
+    def _apply(self, values: Mapping[str, Any]) -> None:
+        """Take a new configuration: prepare everything that can fail, then change at once."""
+        old, new = self._settings, InferenceSettings.from_configuration(values)
+        if new == old:
+            return
+        if new.core_name != old.core_name:
+            rule = "cannot change while the component runs: its topics and rights are made of it"
+            raise ConfigurationError([Fault("coreName", new.core_name, rule, old.core_name)])
+        loaded = self._loaded
+        if (new.accelerator, new.model_override) != (old.accelerator, old.model_override):
+            model = Path(new.model_override) if new.model_override else self._model
+            loaded = load_model(model, self._work, loaded.profile, new.accelerator, try_once=True)
+        replaced = self._pipeline.stages.source
+        kept = replaced if new.image_source == old.image_source else None
+        stages = self._stages(new, loaded, kept)
+        self._limiter.limit = new.feedback_request_limit
+        self._publisher.use(new, loaded)
+        self._pipeline.change(**vars(stages))
+        self._settings, self._loaded = new, loaded
+        if stages.source is not replaced:
+            replaced.close()
+        _log.info("the new configuration is in use: %s", new)
+
+    def _stages(
+        self, settings: InferenceSettings, loaded: LoadedModel, source: FrameSource | None
+    ) -> Stages:
+        """Prepare the stages; the source, which takes hold of a camera, is opened last."""
+        check_classes(settings, loaded.profile)
+        postprocess = postprocessor_for(settings, loaded)
+        sinks = self._sinks(settings, loaded)
+        return Stages(
+            source=open_source(settings.image_source, repeat=True) if source is None else source,
+            preprocess=Preprocessor(loaded.profile.input),
+            model=loaded.model,
+            postprocess=postprocess,
+            sinks=sinks,
+            interval=settings.inference_interval,
+        )
+
+    def _sinks(self, settings: InferenceSettings, loaded: LoadedModel) -> list[Sink]:
+        sinks: list[Sink] = [
+            self._publisher.prediction_sink(settings, loaded),
+            self._publisher.telemetry,
+        ]
+        if settings.feedback is not None:
+            settings.feedback.require_buckets()
+            sinks.append(
+                FeedbackSink(
+                    settings.core_name,
+                    settings.feedback,
+                    self._spool,
+                    put=self._publisher.outbox.put,
+                    wake=self._uploader.wake,
+                    limiter=self._limiter,
+                    random=self._random,
+                    counters=self._sampling_counters,
+                )
+            )
+        return sinks
+
+    def _feedback_numbers(self) -> Mapping[str, int]:
+        return {
+            **asdict(self._sampling_counters),
+            **asdict(self._uploader.counters),
+            "waiting": len(self._spool),
+            "waitingBytes": self._spool.size,
+            "damaged": self._spool.counters.damaged,
+        }
+
+    def _faults(self) -> list[HealthFault]:
+        faults = [
+            HealthFault("no bucket", f"{bucket}: {reason}")
+            for bucket, reason in sorted(self._uploader.faults.items())
+            if bucket != BROKER
+        ]
+        if BROKER in self._uploader.faults and self._publisher.outbox.fault is None:
+            faults.append(HealthFault("no broker", f"samples: {self._uploader.faults[BROKER]}"))
+        if self._spool.fault is not None:
+            faults.append(HealthFault("no disk", self._spool.fault))
+        if self._live.refusal is not None:
+            faults.append(HealthFault("bad configuration", self._live.refusal))
+        return faults
+
+    def _close(self, deadline: float) -> None:
+        """Send what can still be sent: samples first, since their messages go with them."""
+        _log.info("stopping: %s", self._pipeline.counters)
+        self._pipeline.stages.source.close()
+        self._live.close()
+        self._uploader.close(max(0.5, (deadline - time.monotonic()) / 2))
+        self._keep_samples()
+        _log.info(
+            "%d samples are left for the next start: %s", len(self._spool), self._uploader.counters
+        )
+        unsent = self._publisher.close(deadline)
+        _log.info("%d messages were not sent: %s", unsent, self._publisher.outbox.counters)
+        self._keep_messages()

@@ -1,0 +1,82 @@
+"""Changes of the configuration while the component runs: taken whole, or refused and told."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Callable, Mapping
+
+from ..errors import ModelError
+from ..schema import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 2.0
+"""How long after a nucleus that did not answer it is asked again."""
+
+SETTLE_SECONDS = 0.3
+"""The nucleus tells of one change leaf by leaf: wait for the rest of it."""
+
+
+class LiveConfiguration:
+    """Reads the configuration anew when it is told of a change, and has it applied.
+
+    ``apply`` raises ``ConfigurationError``, ``ModelError`` or ``OSError`` for values that cannot be
+    used, and must then have changed nothing. ``refusal`` says why, until a change is taken.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any]],
+        apply: Callable[[Mapping[str, Any]], None],
+        *,
+        settle: float = SETTLE_SECONDS,
+        retry: float = RETRY_SECONDS,
+    ) -> None:
+        """Start the thread."""
+        self.refusal: str | None = None
+        self._read = read
+        self._apply = apply
+        self._settle = settle
+        self._retry = retry
+        self._told = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
+        self._thread.start()
+
+    def changed(self) -> None:
+        """Say that something changed; returns at once."""
+        self._told.set()
+
+    def close(self) -> None:
+        """Stop; a change in work is finished first, within reason."""
+        self._stopping.set()
+        self._told.set()
+        self._thread.join(1.0)
+
+    def _run(self) -> None:
+        while True:
+            self._told.wait()
+            if self._stopping.wait(self._settle):
+                return
+            self._told.clear()
+            try:
+                values = self._read()
+            except OSError as error:
+                _log.warning("the configuration is not read yet: %s", error)
+                self._stopping.wait(self._retry)
+                self._told.set()
+                continue
+            except ConfigurationError as error:
+                self._refuse(error)
+                continue
+            try:
+                self._apply(values)
+            except (ConfigurationError, ModelError, OSError) as error:
+                self._refuse(error)
+            else:
+                self.refusal = None
+
+    def _refuse(self, error: Exception) -> None:
+        self.refusal = str(error)
+        _log.error("the new configuration is refused, the old one stays: %s", error)

@@ -1,0 +1,71 @@
+"""The second generation's way in: load what is needed first, then run the component."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Mapping
+
+from ..errors import ModelError
+from ..memory import share_one_heap
+from ..model.profile import ModelProfile, load_profile
+from ..schema import ConfigurationError
+from ..settings import InferenceSettings
+from ..stopping import StopSignal
+from .loading import load_model
+from .nucleus import Nucleus
+
+if TYPE_CHECKING:
+    from .component import Component
+
+
+def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None:
+    """Predict with the nucleus's configuration until SIGTERM or SIGINT, then drain what waits.
+
+    ``seed`` makes the random sampling strategy repeatable.
+
+    Raises:
+        SystemExit: with status 1, logged and reported, if a setting or the profile is wrong, the
+            model cannot be used, or a library is missing.
+        OSError: if the nucleus cannot be reached.
+    """
+    share_one_heap()
+    stop = StopSignal()
+    nucleus = Nucleus()
+    configuration: Mapping[str, Any] = {}
+    try:
+        configuration = nucleus.configuration()
+        component = _component(
+            InferenceSettings.from_configuration(configuration),
+            load_profile(profile_name),
+            nucleus,
+            model=model,
+            work=work,
+            seed=seed,
+        )
+        stop.call(component.stop, component.keep)
+        component.run(stop.deadline)
+    except (ConfigurationError, ModelError, ImportError) as error:
+        from .failure import log_failure, report_failure
+
+        log_failure(error)  # first, because the nucleus may kill what reports ERRORED
+        report_failure(nucleus, configuration, error)
+        raise SystemExit(1) from None
+    finally:
+        nucleus.close()
+
+
+def _component(
+    settings: InferenceSettings,
+    profile: ModelProfile,
+    nucleus: Nucleus,
+    *,
+    model: Path,
+    work: Path,
+    seed: str | None,
+) -> Component:
+    """Load the model and hand it to the component, which alone holds it: it may be replaced."""
+    used = Path(settings.model_override) if settings.model_override else model
+    loaded = load_model(used, work, profile, settings.accelerator, try_once=True)
+    from .component import Component  # needs OpenCV, imported while the model loaded
+
+    return Component(settings, loaded, nucleus, model=model, work=work, seed=seed)

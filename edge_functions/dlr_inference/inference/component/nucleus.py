@@ -1,0 +1,148 @@
+"""The nucleus as a component sees it: its configuration, and IoT Core behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import Any, Callable
+
+from ..errors import RefusedError
+from ..schema import ConfigurationError, Fault
+
+ANY_CORE = "*"
+"""The ``coreName`` of a deployment to a thing group."""
+
+_SECONDS = 20
+_CLOSE_SECONDS = 0.5
+_FINAL = ("UnauthorizedError", "InvalidArgumentsError", "InvalidTokenError")
+"""Errors by which the nucleus refuses a call for good; the connection stays usable."""
+_PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
+"""Errors of what is behind the nucleus; the connection stays usable."""
+
+
+class Nucleus:
+    """A connection to the nucleus over its IPC socket, which the client's environment names.
+
+    The client neither times out nor reconnects by itself: a call that takes too long, and any
+    error of the connection, make this class drop it and connect anew at the next call.
+    """
+
+    def __init__(self) -> None:
+        """Connect.
+
+        Raises:
+            OSError: if the nucleus cannot be reached or refuses the component.
+        """
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._on_change: Callable[[], None] | None = None
+        self._connected()
+
+    def configuration(self) -> dict[str, Any]:
+        """Return the component's whole configuration.
+
+        A core of a fleet, whose deployment is for all of its group, is called ``*`` there: it takes
+        its name from its thing's, which is the core's with ``_Core`` behind it.
+
+        Raises:
+            OSError: if the nucleus does not answer.
+            ConfigurationError: if the configuration is not an object.
+        """
+        values = self._call(lambda client: client.get_configuration_async(key_path=[])).value
+        if not isinstance(values, dict):
+            raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
+        if values.get("coreName") == ANY_CORE:
+            thing = os.environ.get("AWS_IOT_THING_NAME", "")
+            values["coreName"] = thing[: -len("_Core")] if thing.endswith("_Core") else thing
+        return values
+
+    def watch_configuration(self, on_change: Callable[[], None]) -> None:
+        """Call ``on_change`` at each change of the configuration, on a thread of the client's.
+
+        Also after a lost connection, since what changed meanwhile is not told.
+
+        Raises:
+            OSError: if the nucleus does not answer.
+        """
+        self._on_change = on_change
+        self._call(self._subscription)
+
+    def report_state(self, state: str) -> None:
+        """Tell the nucleus ``RUNNING`` or ``ERRORED``.
+
+        Raises:
+            OSError: if the nucleus does not answer.
+        """
+        self._call(lambda client: client.update_state_async(state=state))
+
+    def publish_to_iot_core(self, topic: str, payload: bytes) -> None:
+        """Publish ``payload`` with QoS 1.
+
+        Raises:
+            RefusedError: if the component may not publish there.
+            OSError: if the nucleus is offline, or does not answer.
+        """
+        self._call(
+            lambda client: client.publish_to_iot_core_async(
+                topic_name=topic, qos="1", payload=payload
+            )
+        )
+
+    def close(self) -> None:
+        """Close the connection, unless it is being made at this moment and that hangs."""
+        if not self._lock.acquire(timeout=_CLOSE_SECONDS):
+            return
+        try:
+            client, self._client = self._client, None
+        finally:
+            self._lock.release()
+        _close(client)
+
+    def _connected(self) -> Any:
+        from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+
+        with self._lock:
+            if self._client is None:
+                client = None
+                try:
+                    client = GreengrassCoreIPCClientV2()
+                    if self._on_change is not None:
+                        self._subscription(client).result(timeout=_SECONDS)
+                        self._on_change()
+                except Exception as error:  # the client raises whatever its runtime does
+                    _close(client)
+                    raise OSError(f"the nucleus cannot be reached: {error!r}") from None
+                self._client = client
+            return self._client
+
+    def _subscription(self, client: Any) -> Any:
+        """Begin to listen for changes; return the future of the nucleus's answer."""
+
+        def on_event(_: Any) -> None:
+            if self._on_change is not None:
+                self._on_change()
+
+        future, _ = client.subscribe_to_configuration_update_async(
+            key_path=[], on_stream_event=on_event
+        )
+        return future
+
+    def _call(self, operation: Callable[[Any], Any]) -> Any:
+        client = self._connected()
+        try:
+            return operation(client).result(timeout=_SECONDS)
+        except Exception as error:  # the client has an exception class for each refusal
+            kind = type(error).__name__
+            message = f"{kind}: {getattr(error, 'message', None) or error}"
+            if kind in _FINAL:
+                raise RefusedError(f"the nucleus refused: {message}") from None
+            if kind not in _PASSING:
+                self.close()
+            raise OSError(f"the nucleus did not do it: {message}") from None
+
+
+def _close(client: Any) -> None:
+    if client is not None:
+        with contextlib.suppress(Exception):
+            client.close()

@@ -1,0 +1,143 @@
+"""What a core sends of itself, in both generations: predictions by their policy, and telemetry."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import asdict
+from typing import Callable, Mapping, Sequence
+
+from ..model.watch import ModelWatch
+from ..names import prediction_topic, telemetry_topic
+from ..outgoing.backlog import Backlog
+from ..outgoing.outbox import Outbox, Send
+from ..outgoing.telemetry import Fault, Heart, Report, Telemetry, embedded_metrics
+from ..pipeline.pipeline import Counters
+from ..pipeline.sinks import PredictionSink, PublishCounters, publish_policy
+from ..settings import InferenceSettings
+from ..sources.status import CONNECTING, LOST, SourceStatus
+from .assembly import encoder_for
+from .loading import LoadedModel
+
+Faults = Callable[[], Sequence[Fault]]
+Sources = Callable[[], Sequence[SourceStatus]]
+Numbers = Callable[[], Mapping[str, int]]
+
+
+OPENING_SECONDS = 5.0
+"""How long a source may take to open before that is a fault."""
+
+
+class Publisher:
+    """The outbox with what goes through it, and the telemetry that counts it."""
+
+    def __init__(
+        self,
+        settings: InferenceSettings,
+        loaded: LoadedModel,
+        send: Send,
+        *,
+        component_version: str,
+        sources: Sources,
+        faults: Faults = tuple,
+        feedback: Numbers = dict,
+        backlog: Backlog | None = None,
+    ) -> None:
+        """``faults`` and ``feedback`` tell what the generation's own parts lack and count.
+
+        ``sources`` tells the state of each source; ``backlog`` is the outbox's.
+        """
+        rate = settings.publish_rate_limit
+        self.outbox = Outbox(send, messages_a_second=rate, backlog=backlog)
+        self.telemetry = Telemetry(
+            core_name=settings.core_name,
+            model=_identity(loaded),
+            versions={**loaded.model.versions, "component": component_version},
+            report=self._report,
+        )
+        self._settings = settings
+        self._sources = sources
+        self._faults = faults
+        self._feedback = feedback
+        self._frames = Counters()
+        self._messages = PublishCounters()
+        self._heart: Heart | None = None
+        self._model_watch = ModelWatch(loaded.artifact)
+        self._opening: dict[str, tuple[float, float]] = {}
+
+    def prediction_sink(self, settings: InferenceSettings, loaded: LoadedModel) -> PredictionSink:
+        """Return the sink that publishes predictions as ``settings`` say."""
+        topic = prediction_topic(settings.core_name)
+        return PredictionSink(
+            encoder_for(settings, loaded),
+            lambda payload: self.outbox.put(topic, payload),
+            policy=publish_policy(settings.publish_when),
+            counters=self._messages,
+        )
+
+    def use(self, settings: InferenceSettings, loaded: LoadedModel) -> None:
+        """Go on by changed settings, and perhaps with another model."""
+        self._settings = settings
+        self._model_watch = ModelWatch(loaded.artifact)
+        self.telemetry.model = _identity(loaded)
+        self.outbox.limit_rate(settings.publish_rate_limit)
+
+    def start(self, frames: Counters) -> None:
+        """Begin to publish telemetry about ``frames`` and everything else."""
+        self._frames = frames
+        self._heart = Heart(self.telemetry, self._publish)
+
+    def close(self, deadline: float) -> int:
+        """Publish telemetry a last time, and send what waits until ``time.monotonic`` is there.
+
+        Return how many messages did not get out.
+        """
+        if self._heart is not None:
+            self._heart.close()
+        return self.outbox.close(max(0.0, deadline - time.monotonic() - 1.0))
+
+    def _publish(self, payload: bytes) -> None:
+        self.outbox.put(telemetry_topic(self._settings.core_name), payload)
+        if self._settings.embedded_metrics:
+            with contextlib.suppress(OSError):  # where the log goes, the disk is full
+                print(embedded_metrics(payload), flush=True)
+
+    def _report(self) -> Report:
+        statuses = self._sources()
+        faults = [fault for status in statuses for fault in self._source_faults(status)]
+        model_fault = self._model_watch.fault()
+        if model_fault is not None:
+            faults.append(Fault("no model", model_fault))
+        broker_fault = self.outbox.fault
+        if broker_fault is not None:
+            faults.append(Fault("no broker", broker_fault))
+        return Report(
+            faults=[*faults, *self._faults()],
+            frames=asdict(self._frames),
+            publish={
+                "queued": len(self.outbox),
+                **asdict(self.outbox.counters),
+                "heldBack": self._messages.held_back,
+                "predictionsLeftOut": self._messages.predictions_left_out,
+            },
+            feedback=self._feedback(),
+            sources=[status.to_json() for status in statuses],
+        )
+
+    def _source_faults(self, status: SourceStatus) -> list[Fault]:
+        """Return the fault of a source without frames; one being opened has a moment for it."""
+        if status.state not in (CONNECTING, LOST):
+            return []
+        if status.state == CONNECTING and not status.reason:
+            # How long it has been opened is told by our own clock: ``since`` is a date.
+            date, began = self._opening.get(status.name, (None, 0.0))
+            if date != status.since:
+                began = time.monotonic()
+                self._opening[status.name] = (status.since, began)
+            if time.monotonic() - began < OPENING_SECONDS:
+                return []
+        return [Fault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
+
+
+def _identity(loaded: LoadedModel) -> dict[str, str]:
+    return {"name": loaded.profile.name, "sha256": loaded.artifact.sha256}

@@ -1,0 +1,1 @@
+"""A model: its artifact on disk, its profile, and the runtime that runs it."""

@@ -1,0 +1,135 @@
+"""The files of a compiled model, checked for their own sake and against each other.
+
+A truncated ``compiled.so`` ends the process with SIGBUS and other damage ends in a ``DLRError``
+without a message, so everything that can be told from the files is told here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import struct
+from pathlib import Path
+from typing import Any, Mapping, Tuple
+
+from ..errors import ModelError
+from .digests import content_files
+
+RUNTIME_LIBRARY = "libdlr.so"
+
+_ELF_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+_PARAMS_MAGIC = 0xF7E58D4F05049CB7
+_NDARRAY_MAGIC = 0xDD5E40F096B4A13F
+_MAX_PARAMS = 100_000
+
+Shape = Tuple[int, ...]
+
+
+def is_model_library(path: Path) -> bool:
+    """Tell whether ``path`` is a model's own library, and not DLR's or a desktop's leftover."""
+    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts[-2:])
+    return path.suffix == ".so" and path.name != RUNTIME_LIBRARY and not hidden
+
+
+def check_compiled(folder: Path) -> Mapping[str, Shape]:
+    """Check library, graph and parameters in ``folder``; return the shapes of the graph's inputs.
+
+    Raises:
+        ModelError: naming the file and what is wrong with it.
+    """
+    files = content_files(folder)
+    library = _only(folder, [path for path in files if is_model_library(path)], ".so")
+    _check_elf(library)
+    graphs = [path for path in files if path.suffix == ".json" and path.name != "version.json"]
+    params = [path for path in files if path.suffix == ".params"]
+    if not graphs and not params and any(path.suffix == ".ro" for path in files):
+        return {}  # a model for TVM's virtual machine: its graph is in code.ro
+    return _check_graph(_only(folder, graphs, ".json"), _only(folder, params, ".params"), library)
+
+
+def _only(folder: Path, found: list[Path], suffix: str) -> Path:
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise ModelError(f"model {folder}: needs exactly one {suffix} file, it has {names}")
+    return found[0]
+
+
+def _check_elf(library: Path) -> None:
+    """Compare what an ELF header says with the file: its machine, and where its last table ends."""
+    size = library.stat().st_size
+    with library.open("rb") as stream:
+        header = stream.read(64)
+    if len(header) < 64 or header[:4] != b"\x7fELF":
+        raise ModelError(f"model file {library}: is not a shared library (no ELF header)")
+    order = "<" if header[5] == 1 else ">"
+    machine = _ELF_MACHINES.get(struct.unpack_from(order + "H", header, 18)[0], "another machine")
+    here = platform.machine()
+    if machine != here and not (machine == "armv7l" and here.startswith("arm")):
+        raise ModelError(
+            f"model file {library}: is compiled for {machine}, this machine is {here}; "
+            "compile the model for this target"
+        )
+    wide = header[4] == 2
+    table = struct.unpack_from(order + ("Q" if wide else "I"), header, 40 if wide else 32)[0]
+    entry, count = struct.unpack_from(order + "HH", header, 58 if wide else 46)
+    if table + entry * count > size:
+        raise ModelError(f"model file {library}: is truncated ({size} bytes)")
+
+
+def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[str, Shape]:
+    """Check that the three files are of one model; return the shapes of what it is given."""
+    stored = _param_shapes(params_file)
+    try:
+        graph = json.loads(graph_file.read_text(encoding="utf-8"))
+        nodes: list[Any] = graph["nodes"]
+        shapes = graph["attrs"]["shape"][1]
+        entries = graph["node_row_ptr"]
+        arguments = {nodes[i]["name"]: tuple(shapes[entries[i]]) for i in graph["arg_nodes"]}
+        functions = {node["attrs"]["func_name"] for node in nodes if node["op"] == "tvm_op"}
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, OSError):
+        raise ModelError(f"model file {graph_file}: is not the graph of a compiled model") from None
+    for name, shape in stored.items():
+        if arguments.get(name) != shape:
+            raise ModelError(
+                f"model file {params_file}: does not belong to {graph_file.name} beside it "
+                f"(parameter {name} of shape {list(shape)})"
+            )
+    code = library.read_bytes()
+    for function in sorted(functions - {"__nop", "__copy"}):
+        if function.encode() not in code:
+            raise ModelError(
+                f"model file {library}: does not belong to {graph_file.name} beside it "
+                f"(it lacks {function})"
+            )
+    return {name: shape for name, shape in arguments.items() if name not in stored}
+
+
+def _param_shapes(path: Path) -> Mapping[str, Shape]:
+    """Read names and shapes from a parameter file, whose layout is that of TVM's NDArray list."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+
+        def read(layout: str) -> tuple[int, ...]:
+            return struct.unpack("<" + layout, stream.read(struct.calcsize("<" + layout)))
+
+        try:
+            magic, _, count = read("QQQ")
+            if magic != _PARAMS_MAGIC or count > _MAX_PARAMS:
+                raise ValueError
+            names = [stream.read(min(read("Q")[0], size)).decode() for _ in range(count)]
+            if read("Q")[0] != count:
+                raise ValueError
+            shapes: list[Shape] = []
+            for _ in names:
+                array_magic, _, _, _, dimensions, _, _, _ = read("QQiiiBBH")
+                if array_magic != _NDARRAY_MAGIC or not 0 <= dimensions <= 16:
+                    raise ValueError
+                shapes.append(read(f"{dimensions}q"))
+                stream.seek(read("q")[0], os.SEEK_CUR)
+            whole = stream.tell() == size
+        except (struct.error, ValueError, OverflowError, OSError):
+            whole = False
+    if not whole:
+        raise ModelError(f"model file {path}: is truncated or not a parameter file ({size} bytes)")
+    return dict(zip(names, shapes))

@@ -1,0 +1,198 @@
+"""The one place that knows ``dlr``: what it lets pass silently is checked here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..memory import return_freed_memory
+from ..preflight import LIBDLR_MISSING, explain_import_error
+from .artifact import ModelArtifact
+from .profile import InputSpec
+
+_TRIAL_SECONDS = 300
+_log = logging.getLogger(__name__)
+
+
+def import_dlr() -> Any:
+    """Import ``dlr`` with its phone-home switched off and its log of tracebacks silent.
+
+    Importing ``dlr.counter`` would post device data to an outside host and write a file into
+    site-packages, so a module whose decorator does nothing takes its place beforehand.
+    """
+    counter = types.ModuleType("dlr.counter")
+    counter.call_phone_home = lambda function: function  # type: ignore[attr-defined]
+    sys.modules.setdefault("dlr.counter", counter)
+    logging.getLogger("dlr.neologger_logger").disabled = True
+    try:
+        import dlr
+    except ImportError as error:
+        raise ModelError(
+            f"the Deep Learning Runtime cannot be used: {explain_import_error(error)}"
+        ) from None
+    return dlr
+
+
+class DlrModel:
+    """A model loaded into DLR, with one input, safe to call from several threads."""
+
+    def __init__(self, artifact: ModelArtifact, spec: InputSpec, accelerator: str = "cpu") -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: if DLR refuses it, or it has other inputs than the profile says.
+        """
+        self._spec = spec
+        self._artifact = artifact
+        self._lock = threading.Lock()
+        self._check_shape_of_graph()
+        dlr = import_dlr()
+        try:
+            self._model = dlr.DLRModel(str(artifact.folder), accelerator)
+        except Exception as error:  # DLR raises bare Exception too
+            if type(error).__name__ == "DLRLibraryNotFound":
+                raise ModelError(f"model {artifact.folder}: {LIBDLR_MISSING}") from None
+            reason = str(error).strip() or why_it_fails(artifact.folder, spec, accelerator)
+            raise ModelError(
+                f"model {artifact.folder}: DLR cannot load it on {accelerator}: "
+                + _one_line(reason)
+            ) from None
+        self.versions: dict[str, str] = {
+            "dlr": str(dlr.__version__),
+            "libdlr": str(self._model.get_version()),
+        }
+        self._check_inputs()
+        _log.info(
+            "model %s, sha256 %s, on %s, DLR %s with libdlr %s",
+            artifact.folder,
+            artifact.sha256,
+            accelerator,
+            self.versions["dlr"],
+            self.versions["libdlr"],
+        )
+
+    def run(self, tensor: Any) -> list[Any]:
+        """Run the model on ``tensor`` and return its outputs as new arrays.
+
+        Raises:
+            ValueError: if the tensor has another shape or dtype than the profile says; DLR would
+                reuse old data or convert it silently.
+            ModelError: if the run fails, or an output is not finite.
+        """
+        if tensor.shape != self._spec.shape or tensor.dtype != self._spec.dtype:
+            raise ValueError(
+                f"input {self._spec.name} is {tensor.dtype} {list(tensor.shape)}, "
+                f"the model takes {self._spec.dtype} {list(self._spec.shape)}"
+            )
+        with self._lock:
+            try:
+                outputs: list[Any] = self._model.run({self._spec.name: tensor})
+            except Exception as error:  # DLR raises bare Exception too
+                raise ModelError(
+                    f"model {self._artifact.folder}: the run failed: {_one_line(str(error))}"
+                ) from None
+        for index, output in enumerate(outputs):
+            if output.dtype.kind == "f" and not np.isfinite(output).all():
+                raise ModelError(
+                    f"model {self._artifact.folder}: output {index} holds values that are not "
+                    "finite; compile the model again, or check the profile's mean and std"
+                )
+        return outputs
+
+    def warm_up(self) -> list[Any]:
+        """Run once on zeros, so that the first frame is as fast as the rest; return the outputs."""
+        outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
+        return_freed_memory()
+        return outputs
+
+    def _check_shape_of_graph(self) -> None:
+        shapes = self._artifact.input_shapes
+        if not shapes:
+            return
+        if set(shapes) != {self._spec.name}:
+            raise self._wrong_input("has the inputs " + ", ".join(sorted(shapes)))
+        if shapes[self._spec.name] != self._spec.shape:
+            raise self._wrong_input(f"takes {list(shapes[self._spec.name])}")
+
+    def _check_inputs(self) -> None:
+        """Compare with what DLR says, which does without a graph file; ``run`` itself would not."""
+        names = list(self._model.get_input_names())
+        if names != [self._spec.name]:
+            raise self._wrong_input("has the inputs " + ", ".join(names))
+        try:
+            dtype = str(self._model.get_input_dtypes()[0])
+        except NotImplementedError:
+            return
+        if dtype != self._spec.dtype:
+            raise self._wrong_input(f"takes {dtype}")
+
+    def _wrong_input(self, fact: str) -> ModelError:
+        spec = self._spec
+        return ModelError(
+            f"model {self._artifact.folder}: {fact}, but the profile says input {spec.name} "
+            f"{spec.dtype} {list(spec.shape)}; is it the profile of this model?"
+        )
+
+
+def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:
+    """Load and run the model in a child process: damage that no check sees may end the process.
+
+    Raises:
+        ModelError: with the signal or the reason, if the child does not come through.
+    """
+    reason = why_it_fails(folder, spec, accelerator)
+    if reason:
+        raise ModelError(f"model {folder}: DLR cannot run it on {accelerator}: {reason}")
+
+
+def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
+    """Return in one line why the model fails in a child process, or nothing if it does not.
+
+    For many faults DLR's exception is empty and the reason stands on the stderr of the process.
+    """
+    import subprocess  # only a model that cannot be vouched for, or that failed, pays for it
+
+    shape = ",".join(str(extent) for extent in spec.shape)
+    command = [sys.executable, "-m", "inference.model.trial", str(folder), accelerator]
+    try:
+        child = subprocess.run(
+            [*command, spec.name, shape, spec.dtype],
+            cwd=str(Path(__file__).parents[2]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_TRIAL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no result within {_TRIAL_SECONDS} s"
+    if child.returncode == 0:
+        return ""
+    if child.returncode < 0:
+        return f"it ends the process with {_signal_name(-child.returncode)}"
+    return _one_line(child.stderr.decode(errors="replace")) or "DLR gave no reason"
+
+
+def _signal_name(number: int) -> str:
+    import signal
+
+    meaning = {
+        "SIGBUS": " (a truncated library)",
+        "SIGILL": " (an instruction that this processor lacks; compile for this target)",
+        "SIGKILL": " (probably too little memory)",
+    }
+    name = signal.Signals(number).name
+    return name + meaning.get(name, "")
+
+
+def _one_line(text: str) -> str:
+    """Return the telling line of an error: TVM prints its own source position and a stack below."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    telling = [line for line in lines if "error" in line.lower() or "check failed" in line.lower()]
+    return (telling or lines or ["no reason given"])[-1][:300]

@@ -1,0 +1,23 @@
+"""Loads a model, runs it once on zeros and says nothing: a process whose death harms nobody.
+
+Usage: ``python -m inference.model.trial FOLDER ACCELERATOR INPUT_NAME SHAPE DTYPE``.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from .dlr import import_dlr
+
+
+def main(arguments: list[str]) -> None:
+    """Try the model that ``arguments`` name; failure is an exception, or the process's end."""
+    folder, accelerator, name, shape, dtype = arguments
+    model = import_dlr().DLRModel(folder, accelerator)
+    model.run({name: np.zeros([int(extent) for extent in shape.split(",")], dtype)})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Messages to the broker, and what the core reports about itself."""

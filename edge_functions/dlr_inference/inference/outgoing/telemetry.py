@@ -1,0 +1,222 @@
+"""How a core is doing, in numbers and in words, for the people who get called about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Callable, Mapping, Sequence
+
+from ..memory import resident_bytes, return_freed_memory
+from ..names import MAX_MESSAGE_BYTES
+from ..pipeline.results import FrameResult, compact_json
+from ..sources import Frame
+
+SCHEMA_VERSION = "1.0"
+WINDOW_FRAMES = 512
+"""Percentiles are over the last so many frames."""
+
+_MAX_FAULT_CHARACTERS = 200
+_TRIM_SECONDS = 3.0
+"""A model that was replaced, or a backlog that is gone, leaves the memory so soon."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something a core lacks at present: its short name, such as ``no camera``, and the reason."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"[:_MAX_FAULT_CHARACTERS]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the parts of a core say of themselves at one moment."""
+
+    faults: Sequence[Fault]
+    frames: Mapping[str, int]
+    publish: Mapping[str, int]
+    feedback: Mapping[str, int]
+    sources: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass
+class _Window:
+    """Frame times since the last message, and latencies of the last frames by stage."""
+
+    latencies: dict[str, deque[float]] = field(default_factory=dict)
+    predicted: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+
+class Telemetry:
+    """Times every frame as a sink, and puts it together with the core's own report."""
+
+    def __init__(
+        self,
+        *,
+        core_name: str,
+        model: Mapping[str, str],
+        versions: Mapping[str, str],
+        report: Callable[[], Report],
+    ) -> None:
+        """``report`` is called for each message; ``versions`` is extended by Python's."""
+        self._core_name = core_name
+        self.model: Mapping[str, str] = model
+        self._versions = {**versions, "python": platform.python_version()}
+        self._report = report
+        self._started = time.monotonic()
+        self._lock = threading.Lock()
+        self._window = _Window()
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        """Count ``frame`` and keep its latencies."""
+        with self._lock:
+            self._window.predicted += 1
+            for stage, milliseconds in result.latency_ms.items():
+                window = self._window.latencies.setdefault(stage, deque(maxlen=WINDOW_FRAMES))
+                window.append(milliseconds)
+
+    def faults(self) -> Sequence[Fault]:
+        """Return what the core lacks at present."""
+        return self._report().faults
+
+    def message(self) -> dict[str, Any]:
+        """Return the telemetry message of this moment; frames a second begin anew with each."""
+        report = self._report()
+        with self._lock:
+            window = self._window
+            seconds = max(time.monotonic() - window.began, 1e-6)
+            rate = window.predicted / seconds
+            latencies = {stage: _percentiles(times) for stage, times in window.latencies.items()}
+            self._window = _Window(latencies=window.latencies)
+        return {
+            "schemaVersion": SCHEMA_VERSION,
+            "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "core": self._core_name,
+            "uptimeSeconds": round(time.monotonic() - self._started, 1),
+            "health": {
+                "status": "degraded" if report.faults else "ok",
+                "faults": [str(fault) for fault in report.faults],
+            },
+            "frames": {**report.frames, "perSecond": round(rate, 3)},
+            "latencyMs": latencies,
+            "memoryBytes": resident_bytes(),
+            "publish": dict(report.publish),
+            "feedback": dict(report.feedback),
+            "sources": [dict(source) for source in report.sources],
+            "model": dict(self.model),
+            "versions": self._versions,
+        }
+
+    def payload(self) -> bytes:
+        """Return :meth:`message` encoded, without the list of sources if that would be too long."""
+        message = self.message()
+        encoded = compact_json(message).encode()
+        if len(encoded) > MAX_MESSAGE_BYTES:
+            encoded = compact_json({**message, "sources": []}).encode()
+        return encoded
+
+
+class Heart:
+    """Publishes telemetry every ``interval`` seconds, and at once when a fault comes or goes."""
+
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        publish: Callable[[bytes], None],
+        *,
+        interval: float = 60.0,
+        look_every: float = 1.0,
+    ) -> None:
+        """Start the thread."""
+        self._telemetry = telemetry
+        self._publish = publish
+        self._interval = interval
+        self._look_every = look_every
+        self._due = time.monotonic()
+        self._trim_due = self._due
+        self._known: frozenset[str] = frozenset()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="telemetry", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Publish a last time and stop."""
+        self._stopping.set()
+        self._thread.join(2.0)
+
+    def _beat(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._look()
+            except Exception:  # what is asked for its state has a fault; the core goes on
+                _log.exception("telemetry failed")
+            self._stopping.wait(self._look_every)
+        self._publish(self._telemetry.payload())
+
+    def _look(self) -> None:
+        if time.monotonic() >= self._trim_due:
+            self._trim_due = time.monotonic() + _TRIM_SECONDS
+            return_freed_memory()
+        names = frozenset(fault.name for fault in self._telemetry.faults())
+        if names != self._known or time.monotonic() >= self._due:
+            self._known = names
+            self._due = time.monotonic() + self._interval
+            return_freed_memory()
+            self._publish(self._telemetry.payload())
+
+
+def embedded_metrics(payload: bytes) -> str:
+    """Return a log line in CloudWatch's embedded metric format for a telemetry message.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    message = json.loads(payload)
+    inference = message["latencyMs"].get("inference", {})
+    values = {
+        "FramesPerSecond": (message["frames"]["perSecond"], "None"),
+        "FramesPredicted": (message["frames"].get("predicted", 0), "Count"),
+        "FramesFailed": (message["frames"].get("failed", 0), "Count"),
+        "InferenceP95": (inference.get("p95", 0), "Milliseconds"),
+        "ResidentMemory": (message["memoryBytes"], "Bytes"),
+        "MessagesQueued": (message["publish"].get("queued", 0), "Count"),
+        "Faults": (len(message["health"]["faults"]), "Count"),
+    }
+    metrics = [{"Name": name, "Unit": unit} for name, (_, unit) in values.items()]
+    directive = {"Namespace": "MliGreengrass", "Dimensions": [["core"]], "Metrics": metrics}
+    record: dict[str, Any] = {
+        "_aws": {"Timestamp": int(time.time() * 1e3), "CloudWatchMetrics": [directive]},
+        "core": message["core"],
+    }
+    record.update({name: value for name, (value, _) in values.items()})
+    return compact_json(record)
+
+
+def _percentiles(times: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile in milliseconds, by the nearest-rank method."""
+    ordered = sorted(times)
+    ranks = {"p50": 0.50, "p95": 0.95}
+    last = len(ordered) - 1
+    return {
+        name: round(ordered[min(last, int(rank * len(ordered)))], 3)
+        for name, rank in ranks.items()
+        if ordered
+    }
+
+
+def component_version(model: Path) -> str:
+    """Return the component's version, after which the nucleus names the folder of its artifacts."""
+    name = model.parent.name
+    return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"

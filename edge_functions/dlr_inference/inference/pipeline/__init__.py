@@ -1,0 +1,1 @@
+"""The loop over frames, what a prediction says, and where it goes."""

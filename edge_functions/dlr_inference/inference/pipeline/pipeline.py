@@ -1,0 +1,155 @@
+"""The loop: source, preprocess, model, postprocess, sinks; one frame at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Sequence
+
+from ..errors import FrameError
+from ..model.dlr import DlrModel
+from ..sources import Frame, FrameSource, NoFrameError
+from ..vision.postprocess import Postprocessor
+from ..vision.preprocess import Preprocessor
+from .results import FrameResult
+
+_AFTER_ERROR_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+Sink = Callable[[Frame, FrameResult], None]
+"""Takes a frame and what was seen in it. A sink that can fail handles that itself."""
+
+
+@dataclass
+class Counters:
+    """What became of the frames so far: ``read`` = ``predicted`` + ``failed``.
+
+    ``sink_errors`` counts exceptions that escaped from sinks, which cost the frame nothing else.
+    """
+
+    read: int = 0
+    predicted: int = 0
+    failed: int = 0
+    sink_errors: int = 0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """What a frame goes through, and the seconds from the start of one to the start of the next."""
+
+    source: FrameSource
+    preprocess: Preprocessor
+    model: DlrModel
+    postprocess: Postprocessor
+    sinks: Sequence[Sink]
+    interval: float
+
+
+class Pipeline:
+    """Runs frames through one model and hands each result to every sink."""
+
+    def __init__(self, stages: Stages) -> None:
+        self.counters = Counters()
+        self._stages = stages
+        self._changed = threading.Event()
+        self._stopping = threading.Event()
+
+    @property
+    def stages(self) -> Stages:
+        """The stages that the next frame goes through."""
+        return self._stages
+
+    def change(self, **stages: Any) -> None:
+        """Replace some of the stages, all at once and between two frames, from any thread."""
+        self._stages = replace(self._stages, **stages)
+        self._changed.set()
+
+    def stop(self) -> None:
+        """Let :meth:`run` return after the frame in work; callable from any thread or a signal."""
+        self._stopping.set()
+        self._changed.set()
+
+    def run(self, frames: int | None = None) -> None:
+        """Predict until the source ends, :meth:`stop` is called, or ``frames`` were tried.
+
+        Frames start ``interval`` seconds apart; one that took longer delays only itself.
+
+        Raises:
+            ModelError: if the model fails, or does not fit its profile.
+        """
+        due = time.monotonic()
+        while not self._stopping.is_set() and (frames is None or self.counters.read < frames):
+            stages = self._stages
+            try:
+                frame = stages.source.read()
+            except NoFrameError:
+                continue  # it has waited itself; the frame stays due
+            except (FrameError, OSError) as error:
+                self.counters.read += 1
+                self._fail(error)
+                if isinstance(error, OSError):  # a folder on a disk that fails, not one file
+                    self._stopping.wait(_AFTER_ERROR_SECONDS)
+            else:
+                if frame is None and stages is self._stages:
+                    return
+                if frame is not None:
+                    self.counters.read += 1
+                    self._predict(frame, stages)
+            due = self._wait(due)
+
+    def _wait(self, due: float) -> float:
+        """Wait until the next frame is due, by an interval that may change meanwhile."""
+        started = due
+        while not self._stopping.is_set():
+            due = max(started + self._stages.interval, time.monotonic())
+            if not self._changed.wait(due - time.monotonic()):
+                break
+            self._changed.clear()
+        return due
+
+    def _fail(self, error: Exception) -> None:
+        self.counters.failed += 1
+        _log.warning("frame skipped: %s", error)
+
+    def _predict(self, frame: Frame, stages: Stages) -> None:
+        marks: list[float] = [time.perf_counter()]
+        try:
+            tensor, way = stages.preprocess(frame.image)
+        except FrameError as error:
+            self._fail(error)
+            return
+        marks.append(time.perf_counter())
+        outputs = stages.model.run(tensor)
+        marks.append(time.perf_counter())
+        found = stages.postprocess.decode(outputs)
+        predictions = stages.postprocess.choose(found, way)
+        marks.append(time.perf_counter())
+        names = ("preprocess", "inference", "postprocess")
+        latency = {"capture": frame.capture_ms}
+        for name, start, end in zip(names, marks, marks[1:]):
+            latency[name] = (end - start) * 1e3
+        height, width = frame.image.shape[:2]
+        self.counters.predicted += 1
+        result = FrameResult(
+            frame_id=frame.id,
+            source=frame.source,
+            origin=frame.origin,
+            width=width,
+            height=height,
+            captured_at=frame.captured_at,
+            predictions=predictions,
+            latency_ms=latency,
+            scores=lambda: stages.postprocess.scores(found),
+        )
+        for sink in stages.sinks:
+            self._hand_over(sink, frame, result)
+
+    def _hand_over(self, sink: Sink, frame: Frame, result: FrameResult) -> None:
+        try:
+            sink(frame, result)
+        except Exception:  # a sink's fault must not end the loop, whatever it is
+            self.counters.sink_errors += 1
+            _log.exception("frame %d: a sink failed", frame.id)

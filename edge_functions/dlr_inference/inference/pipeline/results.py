@@ -1,0 +1,138 @@
+"""What a core says about a frame, in the two forms of ``messageFormat``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..names import MAX_MESSAGE_BYTES
+from ..vision.postprocess import Prediction
+
+if TYPE_CHECKING:
+    from ..vision.scores import Scores
+
+SCHEMA_VERSION = "1.0"
+_BOX_DECIMALS = 5
+_MAX_SOURCE_CHARACTERS = 256
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """A frame's predictions, best first, with everything that the envelope says about them.
+
+    ``captured_at`` is in seconds since the epoch; ``latency_ms`` holds milliseconds by stage.
+    ``scores`` works out what a feedback strategy sees, for whoever needs it. ``origin`` tells the
+    sources of one core apart.
+    """
+
+    frame_id: int
+    source: str
+    width: int
+    height: int
+    captured_at: float
+    predictions: Sequence[Prediction]
+    latency_ms: Mapping[str, float]
+    scores: Callable[[], Scores]
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """An encoded message, and how many predictions were left out to keep it below the cap."""
+
+    payload: bytes
+    left_out: int = 0
+
+
+Encoder = Callable[[FrameResult], Message]
+
+
+def encode_list(result: FrameResult) -> Message:
+    """Encode predictions as a JSON list of label and score, the form of the first generation.
+
+    ``[{"confidence": "0.21719395", "prediction": "n03983396 pop bottle, soda bottle"}]``: the score
+    is a text with float32's shortest exact digits. A detection has a ``box`` as well.
+    """
+    return _capped([_list_item(prediction) for prediction in result.predictions], "[", "]")
+
+
+class EnvelopeEncoder:
+    """Encodes predictions together with who made them, from what, when and how fast."""
+
+    def __init__(self, *, core_name: str, model_name: str, model_sha256: str) -> None:
+        self._core_name = core_name
+        self._model = {"name": model_name, "sha256": model_sha256}
+
+    def __call__(self, result: FrameResult) -> Message:
+        """Return ``result`` as a JSON object whose last key is ``predictions``."""
+        head = compact_json(
+            {
+                "schemaVersion": SCHEMA_VERSION,
+                "timestamp": _timestamp(result.captured_at),
+                "core": self._core_name,
+                "frame": {
+                    "id": result.frame_id,
+                    "source": result.source[-_MAX_SOURCE_CHARACTERS:],
+                    "width": result.width,
+                    "height": result.height,
+                },
+                "model": self._model,
+                "latencyMs": {key: round(value, 3) for key, value in result.latency_ms.items()},
+            }
+        )
+        items = [_envelope_item(prediction) for prediction in result.predictions]
+        return _capped(items, head[:-1] + ', "predictions": [', "]}")
+
+
+def encoder(message_format: str, *, core_name: str, model_name: str, model_sha256: str) -> Encoder:
+    """Return the encoder for ``messageFormat``."""
+    if message_format == "envelope":
+        return EnvelopeEncoder(
+            core_name=core_name, model_name=model_name, model_sha256=model_sha256
+        )
+    return encode_list
+
+
+def _list_item(prediction: Prediction) -> dict[str, Any]:
+    score = np.format_float_positional(np.float32(prediction.score), trim="0")
+    item: dict[str, Any] = {"confidence": score, "prediction": prediction.label}
+    return _with_box(item, prediction)
+
+
+def _envelope_item(prediction: Prediction) -> dict[str, Any]:
+    item: dict[str, Any] = {"label": prediction.label, "score": round(prediction.score, 6)}
+    return _with_box(item, prediction)
+
+
+def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
+    if prediction.box is not None:
+        item["box"] = [round(value, _BOX_DECIMALS) for value in prediction.box]
+    return item
+
+
+def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
+    """Join ``items``, best first, as far as they fit; the rest is left out and counted."""
+    encoded = [compact_json(item).encode() for item in items]
+    room = MAX_MESSAGE_BYTES - len(head.encode()) - len(tail)
+    kept = 0
+    for item in encoded:
+        room -= len(item) + (2 if kept else 0)
+        if room < 0:
+            break
+        kept += 1
+    payload = head.encode() + b", ".join(encoded[:kept]) + tail.encode()
+    return Message(payload, len(items) - kept)
+
+
+def compact_json(value: object) -> str:
+    """Return ``value`` as JSON in which other scripts stand as they are, to save bytes."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _timestamp(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,88 @@
+"""Where predictions go, and which of them are worth a message."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Callable
+
+from ..sources import Frame
+from .results import Encoder, FrameResult
+
+_log = logging.getLogger(__name__)
+
+Publish = Callable[[bytes], None]
+"""Sends one payload; raises ``OSError`` or ``RuntimeError`` if it could not."""
+
+Policy = Callable[[FrameResult], bool]
+"""Tells whether a result is worth a message."""
+
+
+@dataclass
+class PublishCounters:
+    """What became of the messages: sent, not sent, held back by the policy, and cut below the cap.
+
+    ``predictions_left_out`` counts single predictions, the others count messages.
+    """
+
+    sent: int = 0
+    failed: int = 0
+    held_back: int = 0
+    predictions_left_out: int = 0
+
+
+class PredictionSink:
+    """Encodes each result and publishes it; a failure is counted and logged, never raised."""
+
+    def __init__(
+        self,
+        encode: Encoder,
+        publish: Publish,
+        *,
+        policy: Policy = lambda result: True,
+        counters: PublishCounters | None = None,
+    ) -> None:
+        """``counters`` are those of a sink that this one replaces."""
+        self.counters = counters if counters is not None else PublishCounters()
+        self._encode = encode
+        self._publish = publish
+        self._policy = policy
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        """Publish the predictions of ``frame``."""
+        if not self._policy(result):
+            self.counters.held_back += 1
+            return
+        message = self._encode(result)
+        self.counters.predictions_left_out += message.left_out
+        try:
+            self._publish(message.payload)
+        except (OSError, RuntimeError) as error:
+            self.counters.failed += 1
+            _log.error("frame %d: its predictions were not published: %s", frame.id, error)
+        else:
+            self.counters.sent += 1
+
+
+def publish_policy(name: str) -> Policy:
+    """Return the policy called ``always``, ``detections`` (something was seen) or ``changes``."""
+    if name == "detections":
+        return lambda result: bool(result.predictions)
+    return _Changes() if name == "changes" else lambda result: True
+
+
+class _Changes:
+    """Lets a result pass that has other labels, or another number of one, than its source's last.
+
+    The first result of a source passes, so that a listener knows where things stand.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, list[str]] = {}
+
+    def __call__(self, result: FrameResult) -> bool:
+        labels = sorted(prediction.label for prediction in result.predictions)
+        if self._last.get(result.origin) == labels:
+            return False
+        self._last[result.origin] = labels
+        return True

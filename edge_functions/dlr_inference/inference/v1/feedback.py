@@ -1,0 +1,59 @@
+"""Feedback of the first generation: the MLFeedback connector chooses, and it must be asked."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+from ..errors import FrameError
+from ..feedback.configuration import FeedbackConfigurations
+from ..feedback.sampling import frame_metadata
+from ..pipeline.results import FrameResult
+from ..sources import Frame
+
+_log = logging.getLogger(__name__)
+
+Request = Callable[[str, bytes, Sequence[float], Mapping[str, str]], None]
+"""Gives the connector a configuration's id, a sample, its scores, and metadata; raises ``OSError``
+if that could not be done."""
+
+
+@dataclass
+class RequestCounters:
+    """What became of the requests, of which each frame makes one a configuration."""
+
+    sent: int = 0
+    failed: int = 0
+
+
+class ConnectorFeedback:
+    """Offers each frame to every configuration of the connector, which samples and uploads."""
+
+    def __init__(
+        self, core_name: str, configurations: FeedbackConfigurations, request: Request
+    ) -> None:
+        self.counters = RequestCounters()
+        self._core_name = core_name
+        self._configurations = configurations
+        self._request = request
+
+    def __call__(self, frame: Frame, result: FrameResult) -> None:
+        """Offer ``frame`` as it came; a failure is counted and logged, never raised."""
+        try:
+            data = frame.encoded()
+        except FrameError as error:
+            self.counters.failed += len(self._configurations.all)
+            _log.error("frame %d: was not offered as a sample: %s", frame.id, error)
+            return
+        scores = result.scores()
+        metadata = frame_metadata(self._core_name, frame)
+        for one in self._configurations.all:
+            strategy = one.strategy.name if one.strategy else None
+            try:
+                self._request(one.id, data, scores.for_connector(strategy), metadata)
+            except OSError as error:
+                self.counters.failed += 1
+                _log.error("frame %d: was not offered to %s: %s", frame.id, one.id, error)
+            else:
+                self.counters.sent += 1

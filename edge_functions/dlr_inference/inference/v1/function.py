@@ -1,0 +1,113 @@
+"""The long-lived function of the first generation: its thread, and what it puts together."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Mapping
+
+from ..errors import ModelError
+from ..memory import share_one_heap
+from ..model.profile import builtin_profiles, load_profile
+from ..preflight import explain_import_error
+from ..schema import ConfigurationError
+from ..stopping import StopSignal
+from .environment import FunctionEnvironment
+
+if TYPE_CHECKING:
+    from ..pipeline.pipeline import Sink
+
+CODE_FOLDER = Path(__file__).resolve().parents[2]
+
+_PAUSE_BEFORE_RESTART_SECONDS = 10
+"""The core starts a function that ended again at once: wait, rather than fill its log."""
+
+_log = logging.getLogger(__name__)
+
+
+def start(variables: Mapping[str, str]) -> threading.Thread:
+    """Begin to predict on a thread of its own, by the ``variables`` of this process.
+
+    The caller is a module that the core imports, and the core waits for the import to end. SIGTERM
+    ends the process in order: with status 0, and with everything sent that can be sent.
+    """
+    logging.getLogger().setLevel(logging.INFO)
+    share_one_heap()
+    arguments = (dict(variables), StopSignal())
+    thread = threading.Thread(target=_serve, args=arguments, name="inference", daemon=True)
+    thread.start()
+    return thread
+
+
+def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
+    """Predict until the source ends or the core stops the function, then send what waits.
+
+    Raises:
+        ConfigurationError: if a setting or the profile is wrong.
+        ModelError: if the model cannot be used.
+        OSError: if this process is not a function of a V1 core.
+    """
+    from ..component.loading import load_model
+    from .core import Core
+
+    settings = environment.settings
+    profile = load_profile(_profile_path(environment.model_profile))
+    core = Core()
+    # The core unpacked the model, so there is nothing to unpack into a folder of ours.
+    model = Path(settings.model_override or environment.model_folder)
+    loaded = load_model(model, model, profile, settings.accelerator)
+    from ..component.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from ..component.publisher import Publisher
+    from ..sources import open_source
+
+    source = open_source(settings.image_source, repeat=True)
+    publisher = Publisher(
+        settings, loaded, core.publish, component_version="1", sources=source.statuses
+    )
+    sinks: list[Sink] = [publisher.telemetry]
+    if settings.feedback is not None and environment.connector is not None:
+        from .feedback import ConnectorFeedback
+
+        request = partial(core.request_feedback, environment.connector)
+        sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
+    pipeline = build_pipeline(
+        settings, loaded, source, publisher.prediction_sink(settings, loaded), sinks=sinks
+    )
+    stop.call(pipeline.stop)
+    publisher.start(pipeline.counters)
+    try:
+        pipeline.run()
+    finally:
+        source.close()
+        unsent = publisher.close(stop.deadline())
+        _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
+
+
+def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
+    """Run; end the process on a fault that no retry mends, so that the core starts it afresh.
+
+    A function whose source has ended stays, since the core would only start it again.
+    """
+    try:
+        run(FunctionEnvironment.from_variables(variables), stop)
+    except ImportError as error:
+        _log.error("the function failed: %s", explain_import_error(error))
+    except (ConfigurationError, ModelError, OSError) as error:
+        _log.error("the function failed: %s", error)
+    except Exception:
+        _log.exception("the function failed")
+    else:
+        stop.forget()
+        return
+    stop.forget()
+    time.sleep(_PAUSE_BEFORE_RESTART_SECONDS)
+    logging.shutdown()
+    os._exit(1)
+
+
+def _profile_path(name: str) -> str:
+    return name if name in builtin_profiles() else str(CODE_FOLDER / name)

@@ -1,0 +1,187 @@
+"""From a model's outputs to predictions, by the convention that its profile names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Sequence
+
+import numpy as np
+
+from ..errors import ModelError
+from ..model.profile import ModelProfile
+from .geometry import Box, Fit
+from .scores import Scores
+
+Outputs = Sequence[Any]
+"""The ``numpy.ndarray`` objects that a model returned, in its order."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One thing seen. ``box`` is xmin, ymin, xmax, ymax as fractions of the source image."""
+
+    label: str
+    score: float
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What a model said of a frame, before any choice: parallel arrays, best first."""
+
+    class_ids: Any
+    scores: Any
+    boxes: Any | None = None
+
+
+class Postprocessor:
+    """Decodes outputs and chooses what to publish: labels, threshold, then the best ``top_k``."""
+
+    def __init__(
+        self,
+        profile: ModelProfile,
+        *,
+        confidence_threshold: float | None = None,
+        top_k: int | None = None,
+        classes: Sequence[str] = (),
+    ) -> None:
+        self._profile = profile
+        self._decode = _DECODERS[profile.output.kind]
+        given = confidence_threshold
+        self._threshold = profile.confidence_threshold if given is None else given
+        self._top_k = profile.top_k if top_k is None else top_k
+        self._classes = frozenset(classes)
+
+    def decode(self, outputs: Outputs) -> Detections:
+        """Return everything in ``outputs``, best first, boxes in input pixels.
+
+        Raises:
+            ModelError: if the outputs are not what the profile's output kind consists of.
+        """
+        return self._decode(outputs, self._profile)
+
+    def __call__(self, outputs: Outputs, way: Fit) -> list[Prediction]:
+        """Decode and choose in one step."""
+        return self.choose(self.decode(outputs), way)
+
+    def scores(self, found: Detections) -> Scores:
+        """Return what a feedback strategy sees of a frame.
+
+        That is a classifier's whole probability vector; of a detector the best score of each class
+        that reaches the threshold, whether or not it is published.
+        """
+        if found.boxes is None:
+            return Scores.of_classifier(found.class_ids, found.scores, self._label)
+        passed = self._passed(found)
+        return Scores.of_detector(found.class_ids[:passed], found.scores[:passed], self._label)
+
+    def choose(self, found: Detections, way: Fit) -> list[Prediction]:
+        """Return the predictions to publish for a frame that went into the input by ``way``.
+
+        Raises:
+            ModelError: if a class has no label.
+        """
+        passed = self._passed(found)
+        predictions: list[Prediction] = []
+        for row in range(passed):
+            if len(predictions) == self._top_k:
+                break
+            label = self._label(int(found.class_ids[row]))
+            if self._classes and label not in self._classes:
+                continue
+            box: Box | None = None
+            if found.boxes is not None:
+                xmin, ymin, xmax, ymax = (float(value) for value in found.boxes[row])
+                box = way.to_source((xmin, ymin, xmax, ymax))
+                if box[0] >= box[2] or box[1] >= box[3]:
+                    continue  # wholly in the border that the resize added
+            predictions.append(Prediction(label, float(found.scores[row]), box))
+        return predictions
+
+    def _passed(self, found: Detections) -> int:
+        return int(np.count_nonzero(found.scores >= np.float32(self._threshold)))
+
+    def _label(self, class_id: int) -> str:
+        labels = self._profile.labels
+        if labels is None:
+            return str(class_id)
+        if class_id >= len(labels):
+            raise ModelError(
+                f"profile {self._profile.name}: the model says class {class_id}, "
+                f"its labels have entries 0 to {len(labels) - 1} only"
+            )
+        return labels[class_id]
+
+
+def _gluoncv_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
+    """Read class ids [1,N,1], scores [1,N,1], boxes [1,N,4]; unused rows have class id −1."""
+    shapes = _shapes(outputs)
+    rows = shapes[0][1] if shapes and len(shapes[0]) == 3 else 0
+    if shapes != [(1, rows, 1), (1, rows, 1), (1, rows, 4)]:
+        raise _mismatch(profile, "three outputs [1,N,1], [1,N,1] and [1,N,4]", shapes)
+    ids, scores, boxes = outputs[0][0, :, 0], outputs[1][0, :, 0], outputs[2][0]
+    return _detections(ids, scores, boxes)
+
+
+def _sagemaker_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
+    """Read one output [1,N,6] of class id, score and a box in fractions of the input."""
+    shapes = _shapes(outputs)
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][0] != 1 or shapes[0][2] != 6:
+        raise _mismatch(profile, "one output [1,N,6]", shapes)
+    rows = outputs[0][0]
+    size = (profile.input.width, profile.input.height)
+    return _detections(rows[:, 0], rows[:, 1], rows[:, 2:] * np.array(size * 2, np.float32))
+
+
+def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
+    """Read one output of K scores; logits become probabilities by softmax."""
+    shapes = _shapes(outputs)
+    size = int(np.prod(shapes[0])) if shapes else 0
+    if len(shapes) != 1 or size == 0 or max(shapes[0], default=1) != size:
+        raise _mismatch(profile, "one output [1,K]", shapes)
+    if profile.labels is not None and len(profile.labels) != size:
+        raise ModelError(
+            f"profile {profile.name}: the model has {size} classes, "
+            f"its labels have {len(profile.labels)} entries"
+        )
+    scores = outputs[0].reshape(size)
+    if profile.output.activation == "logits":
+        scores = softmax(scores)
+    elif float(scores.min()) < -1e-3 or float(scores.max()) > 1 + 1e-3:
+        raise ModelError(
+            f"profile {profile.name}: says that the model returns probabilities, but its scores "
+            f"go from {scores.min():.4g} to {scores.max():.4g}; set output.activation to logits"
+        )
+    order = np.argsort(-scores, kind="stable")
+    return Detections(order, scores[order])
+
+
+def softmax(logits: Any) -> Any:
+    """Return probabilities for a vector of logits, in float32, without overflow."""
+    powers = np.exp(logits.astype(np.float64) - float(logits.max()))
+    return (powers / powers.sum()).astype(np.float32)
+
+
+def _detections(ids: Any, scores: Any, boxes: Any) -> Detections:
+    used = np.flatnonzero(ids >= 0)
+    order = used[np.argsort(-scores[used], kind="stable")]
+    return Detections(ids[order].astype(np.int64), scores[order], boxes[order])
+
+
+def _shapes(outputs: Outputs) -> list[tuple[int, ...]]:
+    return [tuple(int(extent) for extent in output.shape) for output in outputs]
+
+
+def _mismatch(profile: ModelProfile, wanted: str, shapes: list[tuple[int, ...]]) -> ModelError:
+    got = ", ".join(str(list(shape)) for shape in shapes) or "none"
+    return ModelError(
+        f"profile {profile.name}: output kind {profile.output.kind} needs {wanted}, "
+        f"the model returned {got}; is it the profile of this model?"
+    )
+
+
+_DECODERS: dict[str, Callable[[Outputs, ModelProfile], Detections]] = {
+    "gluoncv-ssd": _gluoncv_ssd,
+    "sagemaker-ssd": _sagemaker_ssd,
+    "classification": _classification,
+}

@@ -1,0 +1,1 @@
+"""HTTP APIs, served from the service models that AWS publishes."""

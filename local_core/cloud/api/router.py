@@ -1,0 +1,118 @@
+"""One endpoint: our own APIs and ministack's behind the same address."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..emulator import Emulator, Receive, Send
+from ..iot.core_link import PREFIX, CoreLink
+from .errors import ServiceError
+from .rest_api import HttpReply, RestApi
+
+_SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
+_S3_DOWN = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ServiceUnavailable</Code>'
+    b"<Message>Please reduce your request rate.</Message></Error>"
+)
+
+
+class Router:
+    """The ASGI application of the endpoint. A request is known by the service it is signed for."""
+
+    def __init__(
+        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_link: CoreLink
+    ) -> None:
+        self._emulator = emulator
+        self._apis = apis
+        self._core_link = core_link
+        self.serves_s3 = True
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request, or one of the listener's lifespans, which are not ministack's."""
+        if scope["type"] == "lifespan":
+            await _outlive(receive, send)
+            return
+        if scope["type"] != "http":
+            await self._emulator.application(scope, receive, send)
+            return
+        headers = {key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        signed = _SIGNED_FOR.search(headers.get("authorization", ""))
+        service = signed[1] if signed else ""
+        path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
+        if path.startswith(PREFIX):
+            body = await _body(receive)
+            reply = await asyncio.to_thread(self._core_link.serve, scope["method"], path, body)
+            await _send(reply, send)
+            return
+        if service in self._apis:
+            body = await _body(receive)
+            serve = self._serve(service, scope, path, headers, body)
+            found = await asyncio.to_thread(serve)
+            if found is not None:
+                await _send(found, send)
+                return
+            receive = _replay(body)
+        elif not self.serves_s3 and _is_for_s3(service, scope):
+            down = HttpReply(503, _S3_DOWN, (("content-type", "application/xml"),))
+            await _send(down, send)
+            return
+        await self._emulator.application(scope, receive, send)
+
+    def _serve(
+        self, service: str, scope: dict[str, Any], path: str, headers: dict[str, str], body: bytes
+    ) -> Callable[[], HttpReply | None]:
+        query = scope.get("query_string", b"").decode()
+
+        def serve() -> HttpReply | None:
+            for api in self._apis[service]:
+                reply = api.serve(scope["method"], path, query, headers, body)
+                if reply is not None:
+                    return reply
+            if service != "greengrass":
+                return None
+            reason = f"the local cloud does not serve {scope['method']} {path}"
+            return HttpReply.of_error(ServiceError("UnknownOperationException", reason, 404))
+
+        return serve
+
+
+def _is_for_s3(service: str, scope: dict[str, Any]) -> bool:
+    """Return whether S3 is meant, by signature or, with none in the header, by a signed link."""
+    if service:
+        return service == "s3"
+    return b"X-Amz-Signature=" in scope.get("query_string", b"")
+
+
+async def _outlive(receive: Receive, send: Send) -> None:
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        event = await receive()
+        body += event.get("body", b"")
+        if not event.get("more_body"):
+            return bytes(body)
+
+
+def _replay(body: bytes) -> Receive:
+    """Return a receiver that gives a body that was read already."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+async def _send(reply: HttpReply, send: Send) -> None:
+    headers = [(key.encode(), value.encode()) for key, value in reply.headers]
+    headers.append((b"content-length", str(len(reply.body)).encode()))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

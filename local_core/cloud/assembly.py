@@ -1,0 +1,146 @@
+"""The parts of the local cloud, put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import boto3
+import botocore.config
+import botocore.exceptions
+
+from . import location
+from .api.gateway import Gateway
+from .api.router import Router
+from .deployment.ec2_instance import instance_type
+from .deployment.resource_types import resource_types
+from .emulator import Emulator
+from .iot.broker import Broker
+from .iot.core_link import CoreLink
+from .iot.credential_provider import CredentialProvider
+from .iot.mutual_tls import MutualTls
+from .iot.registry import IotAdditions
+from .v1.api import GreengrassV1
+from .v2.api import GreengrassV2
+
+_LINK_SECONDS = 900
+_CHUNK = 1 << 20
+
+
+class _Part(Protocol):
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Parts:
+    """Everything that listens, by name, and what it needs; ``ports`` has one for each listener."""
+
+    def __init__(self, *, data: Path, ports: Mapping[str, int]) -> None:
+        self._endpoint = f"http://{location.HOST}:{ports['http']}"
+        credentials = f"{location.HOST}:{ports['credentials']}"
+        self._emulator = Emulator()
+        self.addresses: dict[str, str | int] = {
+            "endpoint": self._endpoint,
+            "mqtt_port": ports["mqtt"],
+            "credential_endpoint": credentials,
+        }
+        (data / "ca.pem").write_text(self._emulator.ca_certificate())
+        v1 = GreengrassV1()
+        v2 = GreengrassV2(
+            digest=self._digest,
+            presign=self._presign,
+            target_exists=self._emulator.target_exists,
+            groups_of=self._emulator.thing_groups_of,
+        )
+        iot = IotAdditions(
+            {
+                "iot:Data-ATS": f"{location.HOST}:{ports['mqtt']}",
+                "iot:CredentialProvider": credentials,
+            }
+        )
+        self._emulator.add_resource_types(
+            {
+                **resource_types(v1=v1.api, v2=v2.api, iot=iot.api),
+                **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
+            }
+        )
+        router = Router(
+            emulator=self._emulator,
+            apis={"greengrass": [v2.api, v1.api], "iot": [iot.api]},
+            core_link=CoreLink(v1, v2),
+        )
+        tls = MutualTls(self._emulator)
+        self._listeners: dict[str, _Part] = {
+            "http": Gateway(application=router, port=ports["http"]),
+            "mqtt": Broker(emulator=self._emulator, tls=tls, port=ports["mqtt"]),
+            "credentials": CredentialProvider(
+                emulator=self._emulator,
+                tls=tls,
+                iot=iot,
+                client=self._client,
+                port=ports["credentials"],
+            ),
+            "s3": _S3Switch(router),
+        }
+
+    async def start_all(self) -> None:
+        """Start everything."""
+        await self._emulator.start()
+        for part in self._listeners.values():
+            await part.start()
+
+    async def stop_all(self) -> None:
+        """Stop everything that listens."""
+        for part in self._listeners.values():
+            await part.stop()
+
+    async def control(self, verb: str, name: str) -> None:
+        """Stop or start one part; what it keeps stays."""
+        part = self._listeners[name]
+        await {"start": part.start, "stop": part.stop}[verb]()
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self._endpoint,
+            region_name=location.REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=botocore.config.Config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}
+            ),
+        )
+
+    def _digest(self, uri: str) -> bytes | None:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        try:
+            body = self._client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+            digest = hashlib.sha256()
+            for chunk in body.iter_chunks(_CHUNK):
+                digest.update(chunk)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            return None
+        return digest.digest()
+
+    def _presign(self, uri: str) -> str:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        link: str = self._client("s3").generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=_LINK_SECONDS
+        )
+        return link
+
+
+class _S3Switch:
+    """S3 as a part of its own: stopped, it answers 503 while the rest of the endpoint serves."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def start(self) -> None:
+        self._router.serves_s3 = True
+
+    async def stop(self) -> None:
+        self._router.serves_s3 = False

@@ -1,0 +1,1 @@
+"""CloudFormation: the real CDK CLI, and resource types that ministack lacks."""

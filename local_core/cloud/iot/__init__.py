@@ -1,0 +1,1 @@
+"""AWS IoT: the broker, the registry, and what devices exchange with it."""

@@ -1,0 +1,1 @@
+"""The Greengrass V1 API."""

@@ -1,0 +1,71 @@
+"""What Greengrass V1 refuses in a group: definitions that do not fit together.
+
+AWS finds some of this only when the group is deployed, and then the deployment fails; here the
+group version is refused, where CloudFormation can show the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .rules import NO_CONTAINER, isolation_mode
+
+Content = Mapping[str, Any]
+Find = Callable[[str, str], Content | None]
+"""Finds a definition version's content by its kind and ARN."""
+
+_CLOUD_ENDS = ("cloud", "GGShadowService")
+
+
+def group_faults(group: Content, find: Find) -> Iterator[str]:
+    """Yield what is wrong with a group version, given the definition versions it names."""
+    found: dict[str, Content] = {}
+    for member, arn in group.items():
+        kind = member.removesuffix("DefinitionVersionArn")
+        if kind == member or not arn:
+            continue
+        content = find(kind, arn)
+        if content is None:
+            yield f"{member} {arn} does not exist"
+        else:
+            found[kind] = content
+    yield from _resource_faults(found)
+    yield from _subscription_faults(found)
+
+
+def _resource_faults(found: Mapping[str, Content]) -> Iterator[str]:
+    version = found.get("Function", {})
+    resources = {r["Id"]: r for r in found.get("Resource", {}).get("Resources") or []}
+    for function in version.get("Functions") or []:
+        environment = (function.get("FunctionConfiguration") or {}).get("Environment") or {}
+        for policy in environment.get("ResourceAccessPolicies") or []:
+            resource = resources.get(policy["ResourceId"])
+            if resource is None:
+                yield f"{function['Id']}: the group has no resource {policy['ResourceId']}"
+            elif isolation_mode(function, version) == NO_CONTAINER and not _has_owner(resource):
+                yield (
+                    f"{function['Id']}: the resource {resource['Id']} must have an OwnerSetting, "
+                    "because the function runs in IsolationMode=NoContainer"
+                )
+
+
+def _has_owner(resource: Content) -> bool:
+    containers = (resource.get("ResourceDataContainer") or {}).values()
+    return any((data or {}).get("OwnerSetting") for data in containers)
+
+
+def _subscription_faults(found: Mapping[str, Content]) -> Iterator[str]:
+    ends = {
+        *_CLOUD_ENDS,
+        *(f.get("FunctionArn") for f in found.get("Function", {}).get("Functions") or []),
+        *(c.get("ConnectorArn") for c in found.get("Connector", {}).get("Connectors") or []),
+        *(d.get("ThingArn") for d in found.get("Device", {}).get("Devices") or []),
+    }
+    for subscription in found.get("Subscription", {}).get("Subscriptions") or []:
+        for end in ("Source", "Target"):
+            if subscription.get(end) not in ends:
+                yield (
+                    f"{subscription['Id']}: {end} {subscription.get(end)} is not in the group, "
+                    f"nor one of {', '.join(_CLOUD_ENDS)}"
+                )

@@ -1,0 +1,124 @@
+"""The deployments of Greengrass V2: one a target, a new one takes the place of another.
+
+https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..api.errors import ServiceError
+
+ENDED = ("CANCELED", "FAILED", "INACTIVE")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What one target is to run. ``status`` is the service's, not that of a core."""
+
+    id: str
+    revision: str
+    job_id: str
+    target_arn: str
+    request: Mapping[str, Any]
+    created: float
+    status: str = "ACTIVE"
+
+
+class DeploymentStore:
+    """Every deployment, in the order of creation."""
+
+    def __init__(self) -> None:
+        self._deployments: dict[str, Deployment] = {}
+        self._revisions: dict[str, int] = {}
+
+    def create(self, request: Mapping[str, Any]) -> Deployment:
+        """Deploy to a target; what was deployed to it before becomes inactive."""
+        target = request["targetArn"]
+        previous = self.latest(target)
+        if previous is not None:
+            self.set_status(previous.id, "INACTIVE")
+        self._revisions[target] = self._revisions.get(target, 0) + 1
+        deployment = Deployment(
+            id=str(uuid.uuid4()),
+            revision=str(self._revisions[target]),
+            job_id=str(uuid.uuid4()),
+            target_arn=target,
+            request=request,
+            created=time.time(),
+        )
+        self._deployments[deployment.id] = deployment
+        return deployment
+
+    def set_status(self, identity: str, status: str) -> None:
+        """Note how far a deployment is; one that has ended stays as it ended."""
+        deployment = self.get(identity)
+        if deployment.status not in ENDED:
+            self._deployments[identity] = replace(deployment, status=status)
+
+    def cancel(self, identity: str) -> None:
+        """Take a deployment back from the cores that have not begun it.
+
+        Raises:
+            ServiceError: if there is none, or it has ended.
+        """
+        deployment = self.get(identity)
+        if deployment.status in ENDED:
+            reason = f"Deployment {identity} has the status {deployment.status}"
+            raise ServiceError("ConflictException", reason, 409)
+        self.set_status(identity, "CANCELED")
+
+    def delete(self, identity: str) -> None:
+        """Forget a deployment; cores keep running what they run.
+
+        Raises:
+            ServiceError: if there is none, or it is active.
+        """
+        if self.get(identity).status == "ACTIVE":
+            reason = f"Deployment {identity} is active: cancel it first"
+            raise ServiceError("ConflictException", reason, 409)
+        del self._deployments[identity]
+
+    def get(self, identity: str) -> Deployment:
+        """Return a deployment.
+
+        Raises:
+            ServiceError: if there is none of this id.
+        """
+        try:
+            return self._deployments[identity]
+        except KeyError:
+            reason = f"Deployment {identity} does not exist"
+            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+
+    def latest(self, target: str) -> Deployment | None:
+        """Return the newest deployment to a target, if there is one."""
+        return next((d for d in self.all() if d.target_arn == target), None)
+
+    def all(self) -> list[Deployment]:
+        """Return every deployment, the newest first."""
+        return list(reversed(self._deployments.values()))
+
+
+def configuration_faults(request: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the configuration updates in a request for a deployment.
+
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/update-component-configurations.html
+    """
+    for name, component in (request.get("components") or {}).items():
+        update = component.get("configurationUpdate") or {}
+        try:
+            merge = json.loads(update.get("merge") or "{}")
+        except ValueError as error:
+            yield f"{name}: the merge configuration is not JSON: {error}"
+        else:
+            if not isinstance(merge, dict):
+                yield f"{name}: the merge configuration is not a JSON object"
+        for pointer in update.get("reset") or []:
+            if pointer and not pointer.startswith("/"):
+                yield f"{name}: the reset path {pointer!r} is not a JSON pointer"

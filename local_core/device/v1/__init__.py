@@ -1,0 +1,1 @@
+"""A V1 core device."""

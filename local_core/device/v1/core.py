@@ -1,0 +1,230 @@
+"""A V1 core device: it runs the group that is deployed to it, as long as it runs."""
+
+from __future__ import annotations
+
+import logging
+import random as random_module
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.schema import ConfigurationError
+
+from ...ipc.router import Unsubscribe
+from ...nucleus.artifacts import ArtifactError
+from ...v1.core import V1Core, V1Identity, V1Services
+from ...v1.group import GroupDocuments, GroupError
+from ...v1.resources import ResourceError
+from ..downloads import download
+from ..link import CoreLink, LinkError
+from ..mqtt import MqttConnection, tls_context
+from ..setup import CoreConfiguration
+from .group import download_link, group_role, read_group
+
+_POLL_SECONDS = 0.3
+_CONNECT_SECONDS = 15.0
+_UNUSABLE = (GroupError, ConfigurationError, ResourceError, ArtifactError, OSError)
+"""Why a group cannot be run on this core; whatever ran before then goes on."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Group:
+    id: str
+    documents: GroupDocuments
+    services: V1Services
+
+
+class V1Device:
+    """A context in which a core works: connected, with the latest group deployed to it.
+
+    ``endpoint`` is the API of the cloud; ``seed`` makes the connector's random sampling
+    repeatable. ``on_verdict`` is told how each deployment went.
+    """
+
+    def __init__(
+        self,
+        configuration: CoreConfiguration,
+        *,
+        endpoint: str,
+        on_verdict: Callable[[str, str], None] = lambda status, reason: None,
+        seed: int | None = None,
+    ) -> None:
+        tls = tls_context(
+            configuration.certificate, configuration.private_key, configuration.root_ca
+        )
+        self.core: V1Core | None = None
+        self.broker = MqttConnection(configuration.broker, configuration.thing_name, tls)
+        self._configuration = configuration
+        self._endpoint = endpoint
+        self._on_verdict = on_verdict
+        self._random = random_module.Random(seed)
+        self._link = CoreLink(endpoint, configuration.thing_name)
+        self._group: _Group | None = None
+        self._orders: str | None = None
+        self._running = ExitStack()
+        self._stopping = threading.Event()
+        self._agent = threading.Thread(target=self._watch, name="v1-agent", daemon=True)
+        self._open = ExitStack()
+
+    def __enter__(self) -> V1Device:
+        with ExitStack() as opened:
+            opened.enter_context(self.broker)
+            opened.callback(lambda: self._running.close())
+            self._agent.start()
+            opened.callback(self._stop_agent)
+            self._open = opened.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def log_of(self, arn: str) -> Path | None:
+        """Return the file that takes what a function or a connector says, once there is a group."""
+        return self.core.log_of(arn) if self.core is not None else None
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The ARNs of the group's functions."""
+        return tuple(one.arn for one in self._group.documents.functions) if self._group else ()
+
+    def _stop_agent(self) -> None:
+        self._stopping.set()
+        self._agent.join()
+
+    def _watch(self) -> None:
+        """Carry out each new deployment; with the cloud out of reach, try again."""
+        while not self._stopping.is_set():
+            try:
+                self._obey(self._link.group_deployment())
+            except OSError as error:
+                _log.warning("%s", error)
+                self._orders = None
+            self._stopping.wait(_POLL_SECONDS)
+
+    def _obey(self, orders: Mapping[str, Any] | None) -> None:
+        if orders is None:
+            if self._group is not None:  # a forced reset, after which the group was deleted
+                self._reset()
+                self._on_verdict("Success", "")
+        elif orders["deploymentId"] != self._orders:
+            self._orders = orders["deploymentId"]
+            self._carry_out(orders)
+
+    def _reset(self) -> None:
+        self._running.close()
+        self._group = None
+
+    def _carry_out(self, orders: Mapping[str, Any]) -> None:
+        group_id, version = orders["groupId"], orders["groupVersionId"]
+        if orders["deploymentType"] in ("ResetDeployment", "ForceResetDeployment"):
+            self._reset()
+            self._on_verdict("Success", "")  # first: a forced reset's group may be gone by now
+            self._link.report_group(group_id, str(self._orders), "Success", None)
+        elif orders["status"] != "Failure":
+            reason = self._go_over(group_id, version)
+            self._conclude(group_id, "Failure" if reason else "Success", reason)
+
+    def _conclude(self, group_id: str, status: str, reason: str) -> None:
+        self._link.report_group(group_id, str(self._orders), status, reason or None)
+        self._on_verdict(status, reason)
+
+    def _go_over(self, group_id: str, version: str) -> str:
+        """Run this version instead of what runs; return why not, if it cannot be."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client("greengrass")
+            documents = read_group(client, group_id, version)
+            group = _Group(group_id, documents, self._services(group_role(client, group_id)))
+        except BotoCoreError as error:
+            raise LinkError(f"the group cannot be read: {error}") from error
+        except (ClientError, GroupError) as error:
+            return str(error)
+        self._running.close()
+        try:
+            self._run(group)
+        except LinkError:
+            raise
+        except _UNUSABLE as error:
+            if self._group is not None:
+                self._run(self._group)
+            return str(error)
+        self._group = group
+        return ""
+
+    def _run(self, group: _Group) -> None:
+        if not self.broker.wait_until_connected(_CONNECT_SECONDS):
+            raise LinkError(f"the broker is not connected ({self.broker.fault})")
+        identity = V1Identity(
+            self._configuration.thing_name,
+            group.id,
+            self._configuration.root,
+            self._configuration.region,
+        )
+        core = V1Core(identity, group.documents, group.services, random=self._random.random)
+        with ExitStack() as opened:
+            opened.enter_context(core)
+            for topic_filter in core.router.cloud_filters:
+                opened.callback(self._subscribe(topic_filter, core))
+            self.core = core
+            self._running = opened.pop_all()
+
+    def _subscribe(self, topic_filter: str, core: V1Core) -> Unsubscribe:
+        return self.broker.subscribe_to_cloud(topic_filter, 1, core.from_cloud)
+
+    def _services(self, role_arn: str) -> V1Services:
+        """Return what a group's core needs of the cloud; samples go up by the group's role."""
+        functions, models = self._client("lambda"), self._client("s3")
+        given = self._client("sts").assume_role(
+            RoleArn=role_arn, RoleSessionName=self._configuration.thing_name
+        )["Credentials"]
+        samples = self._client(
+            "s3", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
+        )
+
+        def fetch_code(arn: str) -> bytes:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "code.zip"
+                try:
+                    download(download_link(functions, arn), file)
+                except Exception as error:  # botocore's are many
+                    raise OSError(f"the code of {arn}: {error}") from error
+                return file.read_bytes()
+
+        def fetch_s3(uri: str, destination: Path) -> None:
+            bucket, _, key = uri.removeprefix("s3://").partition("/")
+            try:
+                models.download_file(bucket, key, str(destination))
+            except Exception as error:  # botocore's are many
+                raise OSError(str(error)) from error
+
+        def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
+            samples.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+        def publish(topic: str, payload: bytes, qos: int) -> None:
+            self.broker.publish_to_cloud("", topic, qos, payload)
+
+        return V1Services(fetch_code, fetch_s3, put_object, publish)
+
+    def _client(
+        self, service: str, key_id: str = "local", secret: str = "local", token: str | None = None
+    ) -> Any:
+        """Return a client of the cloud's API.
+
+        A V1 core shows its certificate to AWS; a local cloud takes any signature instead.
+        """
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self._endpoint,
+            region_name=self._configuration.region,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+        )

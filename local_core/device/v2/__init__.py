@@ -1,0 +1,1 @@
+"""A V2 core device."""

@@ -1,0 +1,1 @@
+"""``mli``: every step from a trained model to a running core is one of its commands."""

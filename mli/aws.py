@@ -1,0 +1,125 @@
+"""AWS clients for the commands, and what their errors mean in one line."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import botocore.config
+import botocore.exceptions as faults
+import click
+
+from .cli.output import ToolError, one_line
+
+RETRIES = botocore.config.Config(
+    retries={"mode": "standard", "max_attempts": 8}, connect_timeout=10, read_timeout=60
+)
+"""Throttling and passing network faults are tried again, with back-off and jitter."""
+
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
+_UNKNOWN_KEY = (
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+_DENIED = ("AccessDenied", "AccessDeniedException", "AuthorizationError", "ForbiddenException",
+           "UnauthorizedException", "UnauthorizedOperation")  # fmt: skip
+_THROTTLED = (
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+)
+_OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+                 "PermanentRedirect")  # fmt: skip
+
+
+def session(region: str | None = None, profile: str | None = None) -> boto3.Session:
+    """Return a session with a Region, which every client of ours needs.
+
+    Raises:
+        ToolError: if no Region is set anywhere.
+    """
+    made = boto3.Session(region_name=region, profile_name=profile)
+    if not made.region_name:
+        raise ToolError("no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION")
+    return made
+
+
+def client(service: str, region: str | None = None, profile: str | None = None) -> Any:
+    """Return a client of ``service`` that tries again when it is throttled."""
+    return session(region, profile).client(service, config=RETRIES)
+
+
+def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
+    """Return a function that gives the client of a service, the same one each time."""
+    made = functools.cache(lambda: session(region, profile))
+    return functools.cache(lambda service: made().client(service, config=RETRIES))
+
+
+def aws_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``region`` and ``aws_profile``."""
+
+    @click.option("--region", help="AWS Region; default: the one of your AWS configuration.")
+    @click.option("--aws-profile", help="Profile of your AWS configuration to use.")
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        command(*arguments, **options)
+
+    return run
+
+
+def explain(error: Exception) -> str:
+    """Return in one line what an exception of boto3 means, and what to do about it."""
+    if isinstance(error, faults.ClientError):
+        return _explain_answer(error)
+    if isinstance(error, (faults.NoCredentialsError, faults.PartialCredentialsError)):
+        return "there are no AWS credentials: run `aws configure`, or set AWS_PROFILE"
+    if isinstance(error, (faults.TokenRetrievalError, faults.UnauthorizedSSOTokenError,
+                          faults.SSOTokenLoadError)):  # fmt: skip
+        return "the AWS session has expired: run `aws sso login`, then repeat the command"
+    if isinstance(error, faults.ProfileNotFound):
+        return f"{error}: `aws configure list-profiles` shows those that there are"
+    if isinstance(error, faults.NoRegionError):
+        return "no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION"
+    if isinstance(error, faults.EndpointConnectionError):
+        return (
+            f"{one_line(str(error))} Is there a network, and does the service exist in this Region?"
+        )
+    if isinstance(error, (faults.ConnectTimeoutError, faults.ReadTimeoutError, faults.SSLError,
+                          faults.ConnectionClosedError, faults.ProxyConnectionError)):  # fmt: skip
+        return f"AWS cannot be reached: {one_line(str(error))}; is the network up? Then repeat"
+    if isinstance(error, faults.ParamValidationError):
+        return f"the request is not valid: {one_line(str(error.kwargs.get('report', error)))}"
+    if type(error).__name__ == "S3UploadFailedError" and error.__context__ is not None:
+        cause = error.__context__
+        if isinstance(cause, faults.BotoCoreError | faults.ClientError):
+            return f"the upload failed: {explain(cause)}"
+    return one_line(str(error)) or type(error).__name__
+
+
+def _explain_answer(error: faults.ClientError) -> str:
+    answer = error.response.get("Error", {})
+    code, message = answer.get("Code", ""), one_line(answer.get("Message", ""))
+    operation = error.operation_name
+    said = f"{operation}: {message or code}"
+    if code in _EXPIRED:
+        return "the AWS session has expired: sign in again (`aws sso login`, or new credentials)"
+    if code in _UNKNOWN_KEY:
+        return f"AWS does not know these credentials ({said}): run `aws configure`"
+    if code in _DENIED or code == "403":
+        return f"not permitted: {said}; see docs/permissions.md for what the commands need"
+    if code in _THROTTLED:
+        return f"AWS is throttling ({said}), also after retries; wait a minute and repeat"
+    if code in _OTHER_REGION or code == "301":
+        return f"this is in another Region ({said}); give its Region with --region"
+    if code in ("NoSuchBucket", "NoSuchKey", "404"):
+        return f"not found: {said}"
+    return f"{said} ({code})" if message else said

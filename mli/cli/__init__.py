@@ -1,0 +1,1 @@
+"""The command line itself: the group of commands, and how they report."""

@@ -1,0 +1,44 @@
+"""A group of commands whose help needs none of their imports."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import click
+
+
+class LazyCommand(NamedTuple):
+    """Where a command is, and the line that the group's help shows for it."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called; its help comes from the table."""
+
+    def __init__(self, *arguments: Any, table: Mapping[str, LazyCommand], **options: Any) -> None:
+        """``table`` maps each command's name to where it is; help keeps this order."""
+        super().__init__(*arguments, **options)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command ``cmd_name``."""
+        if cmd_name not in self._table:
+            return None
+        found = self._table[cmd_name]
+        command = getattr(importlib.import_module(found.module), found.attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, found.summary) for name, found in self._table.items()])

@@ -1,0 +1,62 @@
+"""``mli``: the one command for everything that is not ``cdk``."""
+
+from __future__ import annotations
+
+import click
+
+from .lazy_group import LazyCommand, LazyGroup
+
+COMMANDS = {
+    "run": LazyCommand(
+        "mli.local.run", "run", "Deploy the app to a local cloud, and run its cores."
+    ),
+    "cloud": LazyCommand(
+        "mli.local.cloud", "cloud", "Start a cloud on this machine, until Ctrl-C."
+    ),
+    "core": LazyCommand(
+        "mli.local.core", "core", "Run the core that a set-up archive was written for."
+    ),
+    "infer": LazyCommand("mli.infer", "infer", "Predict images with a model, without a core."),
+    "train": LazyCommand(
+        "mli.sagemaker.train", "train", "Train a detector or a classifier on Amazon SageMaker."
+    ),
+    "compile": LazyCommand(
+        "mli.compile.command", "compile", "Compile a model for DLR, here or with SageMaker Neo."
+    ),
+    "profile": LazyCommand(
+        "mli.profile.command", "profile", "Inspect an artifact, propose its profile, and try it."
+    ),
+    "certificate": LazyCommand(
+        "mli.device.certificate", "certificate", "Create a core's key and certificate or request."
+    ),
+    "package": LazyCommand(
+        "mli.device.package", "package", "Write greengrass-setup.zip, which sets a device up."
+    ),
+    "redeploy": LazyCommand(
+        "mli.device.redeploy", "redeploy", "Repeat a core's deployment, and wait for its result."
+    ),
+    "status": LazyCommand(
+        "mli.device.status", "status", "Show a core's components, deployments and last failure."
+    ),
+    "watch": LazyCommand("mli.watch.command", "watch", "Print predictions and telemetry, live."),
+    "fleet": LazyCommand(
+        "mli.fleet.command", "fleet", "Provision many cores from a list; can be resumed."
+    ),
+    "templates": LazyCommand(
+        "mli.templates.command", "templates", "Check the templates of many cores for changes."
+    ),
+    "demo": LazyCommand("mli.demo.commands", "demo", "Unpack the demo models, or rebuild them."),
+}
+"""Each command by its name, in the order in which a user meets them."""
+
+
+@click.group(
+    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
+def main() -> None:
+    """Run image inference on this machine, and take a trained model to cores on AWS.
+
+    Each command checks its input first, reports progress on stderr, can be repeated, and prints the
+    next step. `mli COMMAND --help` has examples. Exit status: 0 done, 1 failed, 2 wrong usage,
+    130 interrupted.
+    """

@@ -1,0 +1,138 @@
+"""What every command says: progress on stderr, its result on stdout, an error in one line.
+
+A command is made with three decorators, and gets an ``Output`` as its first argument::
+
+    @click.command(epilog=examples("mli greet World"))
+    @click.argument("name")
+    @reporting
+    def greet(output: Output, name: str) -> None:
+        output.say("thinking …")
+        output.result({"greeting": f"Hello {name}"}, f"Hello {name}")
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+import click
+
+from inference.errors import ModelError
+from inference.schema import ConfigurationError
+
+FAILED = 1
+INTERRUPTED = 130
+
+_SECONDS_BETWEEN_LINES = 15
+_WIDTH = 100
+
+
+class ToolError(RuntimeError):
+    """A command cannot do what it was asked to: one line that says why, and what would help."""
+
+
+def examples(*lines: str) -> str:
+    """Return a command's epilog with examples, each on a line of its own."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def one_line(text: str) -> str:
+    """Return ``text`` without line breaks or runs of blanks."""
+    return " ".join(text.split())
+
+
+class Output:
+    """A command's two streams."""
+
+    def __init__(self, *, as_json: bool, stderr: TextIO | None = None) -> None:
+        self._as_json = as_json
+        self._stderr = sys.stderr if stderr is None else stderr
+        self._shown = ""
+        self._shown_at = 0.0
+
+    def say(self, text: str) -> None:
+        """Write a line of progress that stays."""
+        self._clear()
+        print(text, file=self._stderr, flush=True)
+
+    def status(self, text: str) -> None:
+        """Show where a long step is: in place on a terminal, elsewhere a line now and then."""
+        if self._stderr.isatty():
+            self._clear()
+            self._shown = one_line(text)[:_WIDTH]
+            print(self._shown, end="\r", file=self._stderr, flush=True)
+        elif text != self._shown and time.monotonic() - self._shown_at >= _SECONDS_BETWEEN_LINES:
+            self._shown, self._shown_at = text, time.monotonic()
+            print(text, file=self._stderr, flush=True)
+
+    def result(self, values: Mapping[str, Any], text: str) -> None:
+        """Write the result to stdout: ``text`` for people, ``values`` with ``--json``."""
+        self._clear()
+        print(json.dumps(values, ensure_ascii=False) if self._as_json else text, flush=True)
+
+    def event(self, values: Mapping[str, Any], text: str) -> None:
+        """Write one of many results, such as a prediction as it comes: one line each."""
+        self.result(values, text)
+
+    def _clear(self) -> None:
+        if self._shown and self._stderr.isatty():
+            print(" " * len(self._shown), end="\r", file=self._stderr)
+            self._shown = ""
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--json`` and an ``Output``, and let it fail in one line.
+
+    A fault is ``NAME: what is wrong`` on stderr with exit status 1; with ``--json`` stdout also
+    has ``{"error": …}``. Expected are ``ToolError``, ``ModelError``, ``ConfigurationError``,
+    ``OSError`` and what boto3 raises; anything else is a mistake in this project, and shows its
+    traceback.
+    """
+
+    @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON, for scripts.")
+    @functools.wraps(command)
+    def run(*arguments: Any, as_json: bool, **options: Any) -> None:
+        output = Output(as_json=as_json)
+        try:
+            command(output, *arguments, **options)
+        except (KeyboardInterrupt, click.Abort):
+            output.say(f"{_name()}: interrupted; repeat the command to go on")
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(FAILED)
+        except click.ClickException:
+            raise
+        except Exception as error:
+            reason = _reason(error)
+            if reason is None:
+                raise
+            output.say(f"{_name()}: {reason}")
+            if as_json:
+                output.result({"error": reason}, "")
+            sys.exit(FAILED)
+
+    return run
+
+
+def _name() -> str:
+    context = click.get_current_context(silent=True)
+    return context.info_name or "mli" if context else "mli"
+
+
+def _reason(error: Exception) -> str | None:
+    """Return in one line what went wrong, or None if the exception is none of the expected."""
+    if isinstance(error, (ToolError, ModelError, ConfigurationError)):
+        return one_line(str(error))
+    if type(error).__module__.split(".")[0] in ("botocore", "boto3", "s3transfer"):
+        from ..aws import explain  # loads botocore, which raised this
+
+        return explain(error)
+    if isinstance(error, OSError):
+        named = f"{error.filename}: " if error.filename else ""
+        return one_line(named + (error.strerror or str(error)))
+    return None

@@ -1,0 +1,1 @@
+"""``mli compile``: from a trained model to a DLR artifact."""

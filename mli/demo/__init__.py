@@ -1,0 +1,1 @@
+"""``mli demo``: the demo models, their reference results, labels and photographs."""

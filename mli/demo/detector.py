@@ -1,0 +1,52 @@
+"""``mli demo detector``: the demo detector as ONNX, before it is compiled.
+
+TVM's environment has what the conversion needs, so it runs ``python -m mli.demo.detector FILE``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compile.tvm.packages import WORK
+
+if TYPE_CHECKING:
+    from ..cli.output import Output
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def write(file: Path, output: Output) -> None:
+    """Convert the detector into ``file``, in TVM's environment.
+
+    Raises:
+        ToolError: if the environment, or the detector's package, cannot be had.
+    """
+    from ..cli.output import ToolError
+    from ..compile.tvm import environment
+
+    python = environment.prepared(output)
+    command = [str(python), "-m", "mli.demo.detector", str(file.absolute())]
+    done = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
+        raise ToolError(f"{file} cannot be made: {reason}")
+
+
+def write_here(file: Path) -> None:
+    """Convert the detector into ``file``, which appears whole or not at all."""
+    from . import ssdlite
+
+    work = WORK.absolute()
+    work.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    ssdlite.make_onnx(work).replace(file)
+
+
+if __name__ == "__main__":
+    try:
+        write_here(Path(sys.argv[1]))
+    except RuntimeError as error:
+        sys.exit(f"{error}")

@@ -1,0 +1,1 @@
+"""One core: its certificate, its set-up archive, its deployment and its state."""

@@ -1,0 +1,173 @@
+"""``certificate``: a key, and a certificate or the request for one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..aws import aws_options, clients
+from ..cli.output import Output, ToolError, examples, reporting
+from . import keyfiles
+from .core_stack import CoreName
+from .keyfiles import KeyFolder
+
+_EXAMPLES = examples(
+    "mli certificate Demo",
+    "mli certificate Demo --csr --key-type rsa    # no AWS account needed yet",
+    "mli certificate desk --watch                 # for `watch --certificate`",
+)
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("name", type=CoreName())
+@click.option("--csr", is_flag=True, help="Make the key here, and a signing request for the stack.")
+@click.option(
+    "--key-type",
+    type=click.Choice(list(keyfiles.KEY_KINDS)),
+    default="ec",
+    show_default=True,
+    help="With --csr: EC P-256, or RSA 2048. AWS's own keys are RSA 2048.",
+)
+@click.option(
+    "--watch", is_flag=True, help="For a listener: attach a policy that lets it subscribe."
+)
+@click.option("--folder", type=click.Path(path_type=Path), help="Default: certs/NAME.")
+@click.option(
+    "--root-ca",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    envvar=keyfiles.ROOT_CA_VARIABLE,
+    help=f"Authority of the endpoints, if not Amazon's [{keyfiles.ROOT_CA_VARIABLE}].",
+)
+@aws_options
+@reporting
+def certificate(
+    output: Output,
+    name: str,
+    csr: bool,
+    key_type: str,
+    watch: bool,
+    folder: Path | None,
+    root_ca: Path | None,
+    region: str | None,
+    aws_profile: str | None,
+) -> None:
+    """Make the key and the certificate of the core NAME, and say what to deploy it with.
+
+    By default AWS IoT makes both, and the certificate is active. With --csr the key is made here
+    and never leaves this machine; the stack makes the certificate from the request. Nothing is
+    ever overwritten: repeated, the command only says once more what to deploy with.
+    """
+    if csr and watch:
+        raise click.UsageError("--watch needs a certificate: leave --csr out")
+    keys = KeyFolder(folder or Path("certs") / name)
+    keys.prepare()
+    if csr:
+        made = request_certificate(keys, name, key_type)
+        keys.write_root_ca(root_ca)
+        option = f"certificateSigningRequest={keys.request}"
+        values: dict[str, Any] = {"request": str(keys.request)}
+    else:
+        iot = clients(region, aws_profile)("iot")
+        made = create_certificate(iot, keys)
+        keys.write_root_ca(root_ca)
+        identity = keyfiles.certificate_id(keys.certificate.read_bytes())
+        if watch:
+            allow_watching(iot, name, identity)
+        option = f"certificateId={identity}"
+        values = {"certificateId": identity, "certificate": str(keys.certificate)}
+    context = f"-c coreName={name} -c {option}"
+    values |= {"privateKey": str(keys.private_key), "made": made, "context": context}
+    begun = "made" if made else "there already, and unchanged"
+    if watch:
+        todo = f"  mli watch --all --certificate {keys.path}"
+    else:
+        todo = f"  npx cdk deploy {context} -c modelS3Uri=s3://…"
+    output.result(values, f"{keys.path}: {begun}. Next:\n{todo}")
+
+
+def create_certificate(iot: Any, keys: KeyFolder) -> bool:
+    """Have AWS IoT make a key and an active certificate; return False if they are there already.
+
+    Raises:
+        ToolError: if the folder holds one of both only, or two that do not belong together.
+    """
+    if keys.private_key.exists() and keys.certificate.exists():
+        keyfiles.check_pair(
+            keys.certificate.read_bytes(), keys.private_key.read_bytes(), str(keys.path)
+        )
+        return False
+    for file in (keys.private_key, keys.certificate, keys.request):
+        if file.exists():
+            raise ToolError(
+                f"{file} is there already, and is not overwritten: move it away, give another "
+                "--folder, or add --csr if it belongs to a signing request"
+            )
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    try:
+        keys.write_key(made["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(made["certificatePem"].encode())
+    except OSError as error:
+        raise ToolError(
+            f"{error}; the certificate {made['certificateId']} was made and its key is lost: "
+            f"`aws iot update-certificate --certificate-id {made['certificateId']} "
+            "--new-status REVOKED`"
+        ) from error
+    return True
+
+
+def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
+    """Make a key and a signing request; return False if both are there already.
+
+    A key alone, left by an interruption, is used.
+
+    Raises:
+        ToolError: if the request that is there is not for the key.
+    """
+    from cryptography.hazmat.primitives import serialization
+
+    if keys.private_key.exists():
+        pem = keys.private_key.read_bytes()
+        key: Any = serialization.load_pem_private_key(pem, None)
+    else:
+        if keys.request.exists():
+            raise ToolError(f"{keys.request} is there without its key {keys.private_key.name}")
+        key = keyfiles.new_key(kind)
+        keys.write_key(keyfiles.key_pem(key))
+    if keys.request.exists():
+        found = keyfiles.load_request(keys.request.read_bytes(), str(keys.request))
+        if found.public_key() != key.public_key():
+            raise ToolError(f"{keys.request} is not for {keys.private_key}: move both away")
+        return False
+    keys.write_request(keyfiles.signing_request(key, name))
+    return True
+
+
+def allow_watching(iot: Any, name: str, identity: str) -> None:
+    """Let a certificate connect as NAME and hear predictions and telemetry, and nothing else."""
+    arn = iot.describe_certificate(certificateId=identity)["certificateDescription"][
+        "certificateArn"
+    ]
+    base = arn.rpartition(":")[0]
+    wanted = {
+        "iot:Connect": [f"{base}:client/{name}*"],
+        "iot:Subscribe": [f"{base}:topicfilter/mli/*"],
+        "iot:Receive": [f"{base}:topic/mli/*"],
+    }
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": action, "Resource": resources}
+            for action, resources in wanted.items()
+        ],
+    }
+    policy = f"{name}_Watch"
+    try:
+        iot.create_policy(policyName=policy, policyDocument=json.dumps(document))
+    except iot.exceptions.ResourceAlreadyExistsException:
+        found = json.loads(iot.get_policy(policyName=policy)["policyDocument"])
+        if found != document:
+            raise ToolError(f"there is another policy {policy}: choose another NAME") from None
+    iot.attach_policy(policyName=policy, target=arn)

@@ -1,0 +1,76 @@
+"""The archive that a device unpacks: the same bytes from the same content, and never over a key."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..cli.output import ToolError
+from .keyfiles import PRIVATE_KEY
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_UNIX = 3
+_REGULAR_FILE = 0o100000
+_PRIVATE, _PUBLIC = 0o600, 0o644
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip of ``files`` by their names; one named as a private key is its owner's alone.
+
+    They are stored, not deflated: another zlib would write other bytes.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as opened:
+        for name in sorted(files):
+            mode = _PRIVATE if name.endswith(PRIVATE_KEY) else _PUBLIC
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system = _UNIX
+            entry.external_attr = (_REGULAR_FILE | mode) << 16
+            opened.writestr(entry, files[name])
+    return buffer.getvalue()
+
+
+def save(file: Path, content: bytes) -> bool:
+    """Write an archive with mode 0600; return False if it is there already, byte by byte.
+
+    An older archive with the same key is replaced, at once and whole.
+
+    Raises:
+        ToolError: if the file is something else, or holds another key, which would be lost.
+    """
+    if file.exists():
+        old = file.read_bytes()
+        if old == content:
+            file.chmod(_PRIVATE)
+            return False
+        if (kept := _private_key(old)) is None or kept not in (b"", _private_key(content)):
+            what = "is no archive of this command" if kept is None else "holds another private key"
+            raise ToolError(
+                f"{file} {what}, and is not overwritten: move it away, or give another --out"
+            )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _private_key(content: bytes) -> bytes | None:
+    """Return the private key in an archive, nothing if it has none, None if it is no archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as opened:
+            names = [name for name in opened.namelist() if name.endswith(PRIVATE_KEY)]
+            return opened.read(names[0]) if names else b""
+    except zipfile.BadZipFile:
+        return None

@@ -1,0 +1,1 @@
+"""``mli fleet``: many cores at once."""

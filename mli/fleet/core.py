@@ -1,0 +1,183 @@
+"""Makes one core of a fleet, step by step; a step that is done is not done again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+
+from stacks import names
+
+from ..cli.output import ToolError
+from ..device import keyfiles
+from ..device.keyfiles import KeyFolder
+from ..device.package_archive import archive, save
+from ..device.package_layout import Nucleus, for_thing, v2_layout
+from .core_list import FleetCore
+from .journal import DONE, Journal
+from .pattern import Pattern
+
+ARCHIVE = "greengrass-setup.zip"
+
+_POLICY_VERSIONS = 5
+"""AWS IoT keeps no more of a policy."""
+
+EXPECTED = (
+    ToolError,
+    OSError,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+)
+"""What may go wrong with a core; anything else is a mistake of this project's."""
+
+
+class CoreMaker:
+    """Makes things, certificates, policies, memberships and archives, all by a pattern.
+
+    Clients of boto3 may be shared by threads, and so may this.
+    """
+
+    def __init__(
+        self,
+        iot: Any,
+        pattern: Pattern,
+        journal: Journal,
+        *,
+        group: str,
+        folder: Path,
+        nucleus: Nucleus,
+        root_ca: Path | None,
+    ) -> None:
+        self._iot = iot
+        self._pattern = pattern
+        self._journal = journal
+        self._group = group
+        self._folder = folder
+        self._nucleus: Nucleus = nucleus
+        self._root_ca = root_ca
+        self._configuration = pattern.stack.configuration()
+
+    def make(self, core: FleetCore) -> str:
+        """Make a core, or what of it is missing; return its certificate's id.
+
+        Each call of the API may be repeated: AWS IoT answers the second time as the first. Only a
+        certificate would be made twice, so it is noted at once, and active only when its key is
+        safe.
+
+        Raises:
+            ToolError: if something else of this name is there.
+            botocore.exceptions.ClientError: if AWS refuses.
+        """
+        thing = names.thing_name(core.name)
+        certificate = self._certificate(core)
+        identity = str(certificate["id"])
+        policies = self._pattern.policies_of(core.name)
+        done = json.dumps(policies, sort_keys=True)
+        if self._journal.get(core.name, DONE) == done:
+            return identity
+        self._create_thing(thing, core)
+        self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
+        self._iot.attach_thing_principal(thingName=thing, principal=certificate["arn"])
+        for name, document in policies.items():
+            self._put_policy(name, document, is_ours=self._journal.get(core.name, name) is not None)
+            self._journal.note(core.name, name)
+            self._iot.attach_policy(policyName=name, target=certificate["arn"])
+        self._write_archive(core, thing)
+        # Last: once in the group a core is deployed to, and must then be allowed to act.
+        self._iot.add_thing_to_thing_group(thingGroupName=self._group, thingName=thing)
+        self._journal.note(core.name, DONE, done)
+        return identity
+
+    def _create_thing(self, thing: str, core: FleetCore) -> None:
+        try:
+            self._iot.create_thing(
+                thingName=thing, attributePayload={"attributes": dict(core.attributes)}
+            )
+        except self._iot.exceptions.ResourceAlreadyExistsException:
+            raise ToolError(
+                f"there is a thing {thing} with other attributes: choose another coreName, or "
+                f"`aws iot update-thing --thing-name {thing}` if it is this core's"
+            ) from None
+
+    def _certificate(self, core: FleetCore) -> dict[str, str]:
+        """Return id and ARN of the core's certificate, made inactive unless it is noted."""
+        noted = self._journal.get(core.name, "certificate")
+        keys = KeyFolder(self._folder / core.name)
+        if isinstance(noted, dict):
+            if not keys.certificate.exists():
+                raise ToolError(f"{keys.certificate} is gone, and its certificate is noted as made")
+            return noted
+        keys.prepare()
+        noted = self._unnoted(core, keys) or self._new_certificate(core, keys)
+        self._journal.note(core.name, "certificate", noted)
+        return noted
+
+    def _new_certificate(self, core: FleetCore, keys: KeyFolder) -> dict[str, str]:
+        if core.request is not None:
+            made = self._iot.create_certificate_from_csr(
+                certificateSigningRequest=core.request.read_text(), setAsActive=False
+            )
+        else:
+            made = self._iot.create_keys_and_certificate(setAsActive=False)
+            keys.write_key(made["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(made["certificatePem"].encode())
+        return {"id": made["certificateId"], "arn": made["certificateArn"]}
+
+    def _unnoted(self, core: FleetCore, keys: KeyFolder) -> dict[str, str] | None:
+        """Return the certificate whose files were written just before the journal was to be.
+
+        Raises:
+            ToolError: if there is only a key, or one that is not the certificate's.
+        """
+        if not keys.certificate.exists():
+            if keys.private_key.exists():
+                raise ToolError(f"{keys.private_key} has no certificate: move it away")
+            return None
+        pem = keys.certificate.read_bytes()
+        if core.request is None:
+            keyfiles.check_pair(pem, keys.private_key.read_bytes(), str(keys.path))
+        found = self._iot.describe_certificate(certificateId=keyfiles.certificate_id(pem))
+        about = found["certificateDescription"]
+        return {"id": about["certificateId"], "arn": about["certificateArn"]}
+
+    def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
+        """Make a policy, or let one of ours be as the pattern's has become."""
+        try:
+            self._iot.create_policy(policyName=name, policyDocument=document)
+            return
+        except self._iot.exceptions.ResourceAlreadyExistsException:
+            found = self._iot.get_policy(policyName=name)["policyDocument"]
+        if json.loads(found) == json.loads(document):
+            return
+        if not is_ours:
+            raise ToolError(f"there is another policy {name}: choose another coreName")
+        versions = self._iot.list_policy_versions(policyName=name)["policyVersions"]
+        if len(versions) >= _POLICY_VERSIONS:
+            oldest = min(
+                (v for v in versions if not v["isDefaultVersion"]),
+                key=lambda v: int(v["versionId"]),
+            )
+            self._iot.delete_policy_version(policyName=name, policyVersionId=oldest["versionId"])
+        self._iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
+
+    def _write_archive(self, core: FleetCore, thing: str) -> None:
+        keys = KeyFolder(self._folder / core.name)
+        keys.write_root_ca(self._root_ca)
+        pem = keys.certificate.read_bytes()
+        key = None
+        if core.request is None:
+            key = keys.private_key.read_bytes()
+            keyfiles.check_pair(pem, key, str(keys.path))
+        layout = v2_layout(for_thing(self._configuration, thing), self._nucleus)
+        files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
+        save(keys.path / ARCHIVE, archive(files))
+
+
+def ends_everything(error: Exception) -> bool:
+    """Return whether a fault of one core would be all others' too: credentials, leave, disk."""
+    if isinstance(error, botocore.exceptions.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        return code not in ("InvalidRequestException", "CertificateValidationException")
+    return not isinstance(error, ToolError)

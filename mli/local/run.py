@@ -1,0 +1,294 @@
+"""``mli run``: the whole system on this machine, deployed as to AWS."""
+
+from __future__ import annotations
+
+import glob
+import re
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from inference import settings
+from inference.schema import ConfigurationError
+from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
+from local_core.artifact_profile import profile_of
+from local_core.cloud import LocalCloudError
+from local_core.cloud.deployment.deploy import DeployError
+from local_core.device.setup import Address, SetupError
+from local_core.device.watcher import Received, Watcher
+from local_core.instructions import look_around
+from local_core.interrupts import Interrupted, Interrupts
+from local_core.nucleus.core import CoreBusyError
+from local_core.process_environment import for_a_local_cloud
+from local_core.progress import Progress, RunTimes, summary
+from local_core.session import RunError, Session
+from local_core.shared_cloud import Prepared, Site, SiteBusyError
+from local_core.synthesis import REPOSITORY, Synthesis, SynthesisError, Target
+from models import store
+
+from ..cli.output import examples
+
+STATE = REPOSITORY / "build" / "local-core"
+SAMPLE_PHOTOGRAPHS = 4
+"""So many photographs are behind ``imageSource=static``: by default each is predicted once."""
+INTERVAL_SECONDS = 0.2
+_SHOWN_SAMPLES = 6
+_FOLLOW_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+
+_FAILURES = (
+    CoreBusyError,
+    DeployError,
+    LocalCloudError,
+    OSError,
+    RunError,
+    SetupError,
+    SiteBusyError,
+    SynthesisError,
+    store.DamagedModelError,
+)
+
+
+@click.command(
+    epilog=examples(
+        "mli run",
+        "mli run --greengrass-version 1",
+        "mli run --keep",
+        "mli run --model model.tar.gz --profile model.json --images 'photos/*.jpg'",
+    )
+)
+@click.option(
+    "--greengrass-version", type=click.Choice(["1", "2"]), default="2", help="The generation."
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=SAMPLE_PHOTOGRAPHS,
+    show_default=True,
+    help="Predictions to wait for, of each model.",
+)
+@click.option("--images", help="A folder, a file, or a quoted glob; default: the photographs.")
+@click.option("--model", help="An artifact's folder or archive; default: the demo models.")
+@click.option("--profile", help="The model's profile: a built-in name, or a .json file.")
+@click.option(
+    "--message-format", type=click.Choice(settings.MESSAGE_FORMATS), default="list", help="Form."
+)
+@click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
+def run(
+    greengrass_version: str,
+    frames: int,
+    images: str | None,
+    model: str | None,
+    profile: str | None,
+    message_format: str,
+    keep: bool,
+) -> None:
+    """Deploy the app to a cloud on this machine, and run a core that carries it out.
+
+    Each model gets a core of its own, whose folder below build/local-core outlives the run.
+    """
+    image_source = STATIC_SOURCE if images is None else _absolute_images(images)
+    progress = Progress()
+    try:
+        with for_a_local_cloud(), Interrupts() as interrupts:
+            targets = [
+                _target(name, folder, known, image_source, message_format, int(greengrass_version))
+                for name, folder, known in _models(model, profile, progress)
+            ]
+            try:
+                with Run(progress, interrupts, keep=keep) as whole:
+                    whole.carry_out(targets, frames)
+            except _FAILURES:
+                interrupts.check()  # what was stopped in the middle says so in words of its own
+                raise
+    except Interrupted as interruption:
+        progress.say(str(interruption))
+        raise click.exceptions.Exit(interruption.exit_code) from None
+    except _FAILURES as failure:
+        raise click.ClickException(str(failure)) from failure
+
+
+class Run:
+    """One core after the other is deployed and run; the next one's template is made meanwhile."""
+
+    def __init__(self, progress: Progress, interrupts: Interrupts, *, keep: bool) -> None:
+        self._progress = progress
+        self._interrupts = interrupts
+        self._keep = keep
+        self._sessions: list[Session] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._open.close()
+
+    def carry_out(self, targets: list[Target], frames: int) -> None:
+        """Run every target, and tell how long it all took.
+
+        Raises:
+            RunError, DeployError, SynthesisError: if something does not work.
+            Interrupted: if the user asked to stop.
+        """
+        began = time.monotonic()
+        site = self._open.enter_context(Site(STATE, self._progress, self._interrupts))
+        all_prepared = []
+        coming = None
+        for target in targets:
+            all_prepared.append(site.prepare(target))
+            coming = coming or self._synthesise(all_prepared[0])
+        site.bootstrap()
+        watcher = self._watch(site)
+        times = []
+        for number, prepared in enumerate(all_prepared, start=1):
+            assert coming is not None, "each synthesis begins while the one before is used"
+            assembly = coming.wait(self._interrupts)
+            if number < len(all_prepared):
+                coming = self._synthesise(all_prepared[number])
+            times.append(self._run_one(site, prepared, assembly, frames, began))
+            began = time.monotonic()
+        click.echo("\n" + summary(times))
+        if self._keep:
+            click.echo(look_around(site.cloud, all_prepared, watcher, STATE))
+            self._follow()
+        self._progress.say("stopping the local cloud")
+
+    def _follow(self) -> None:
+        """Show what the cores say, every other second, until the user asks to stop."""
+        while True:
+            for session in self._sessions:
+                session.follow()
+            end = time.monotonic() + _FOLLOW_SECONDS
+            while time.monotonic() < end:
+                self._interrupts.check()
+                time.sleep(_POLL_SECONDS)
+
+    def _synthesise(self, prepared: Prepared) -> Synthesis:
+        options = " ".join(f"-c {key}={value}" for key, value in prepared.context.items())
+        self._progress.say(f"cdk deploy {prepared.stack} {options}")
+        name = prepared.target.core_name
+        return self._open.enter_context(Synthesis(name, prepared.context))
+
+    def _watch(self, site: Site) -> Watcher:
+        """Listen with a certificate and a connection of its own, so that only the broker tells."""
+        cloud = site.cloud
+        watcher = Watcher(
+            cloud.client("iot"),
+            broker=Address(cloud.mqtt_host, cloud.mqtt_port),
+            root_ca=cloud.ca_path,
+            folder=STATE / "watcher",
+            on_message=self._spread,
+        )
+        return self._open.enter_context(watcher)
+
+    def _spread(self, message: Received) -> None:
+        for session in self._sessions:
+            session.receive(message)
+
+    def _run_one(
+        self, site: Site, prepared: Prepared, assembly: Path, frames: int, began: float
+    ) -> RunTimes:
+        target = prepared.target
+        outputs = site.deploy(prepared, assembly)
+        self._progress.say(f"{target.core_name}: the stack {prepared.stack} is complete")
+        if target.greengrass_version == 1:
+            site.deploy_group(outputs)
+        deployed = time.monotonic()
+        with ExitStack() as opened:
+            session = Session(
+                root=prepared.root,
+                generation=target.greengrass_version,
+                outputs=outputs,
+                endpoint=site.cloud.endpoint,
+                progress=self._progress,
+                interrupts=self._interrupts,
+            )
+            self._sessions.append(session)
+            opened.enter_context(session)
+            session.await_predictions(frames)
+            if self._keep:
+                self._open.push(opened.pop_all())
+            else:
+                self._progress.say("stopping the core")
+        session.show_waiting()
+        first, last = session.predictions[0], session.predictions[-1]
+        return RunTimes(
+            model=target.profile,
+            deploy=deployed - began,
+            first_prediction=first - deployed,
+            frames=len(session.predictions),
+            all_frames=last - first,
+            samples=self._show_samples(site, outputs),
+        )
+
+    def _show_samples(self, site: Site, outputs: Mapping[str, str]) -> int:
+        """List the feedback samples that are in S3 now; return how many there are."""
+        self._progress.say_counts()
+        bucket = outputs.get("FeedbackBucket")
+        keys = [] if bucket is None else site.samples(bucket)
+        self._progress.say(f"s3://{bucket}: {len(keys)} feedback samples")
+        for key in keys[:_SHOWN_SAMPLES]:
+            self._progress.detail(key)
+        if len(keys) > _SHOWN_SAMPLES:
+            self._progress.detail(f"… and {len(keys) - _SHOWN_SAMPLES} more")
+        return len(keys)
+
+
+def _models(
+    model: str | None, profile: str | None, progress: Progress
+) -> list[tuple[str, Path, str]]:
+    """Return name, file and profile of each model to run."""
+    if model is not None:
+        return [_chosen_model(Path(model), profile)]
+    if profile is not None:
+        raise click.UsageError("--profile describes a --model: give both, or neither")
+    found = []
+    for name in store.demo_models():
+        progress.say(f"{name}: unpacking the model")
+        found.append((name, store.unpacked(name), name))
+    return found
+
+
+def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
+    profile = profile if profile is not None else profile_of(model)
+    if profile is None:
+        raise click.UsageError("--model needs a --profile that describes it")
+    is_packed = (model / store.PACKED_DIGESTS).exists()
+    if is_packed or (model.name in store.demo_models() and not model.exists()):
+        model = store.unpacked(model.name)
+    if not model.exists():
+        raise click.UsageError(f"--model {model}: there is no such file or folder")
+    file = Path(profile)
+    known = str(file.resolve()) if file.is_file() else profile
+    return model.name.split(".")[0], model.resolve(), known
+
+
+def _target(
+    name: str, model: Path, profile: str, image_source: str, message_format: str, generation: int
+) -> Target:
+    core_name = "Demo-" + re.sub(r"[^a-zA-Z0-9_-]", "-", name)[:40]
+    return Target(
+        core_name, model, profile, image_source, message_format, INTERVAL_SECONDS, generation
+    )
+
+
+def _absolute_images(images: str) -> str:
+    """Return ``images`` as the component will need it, which runs in a folder of its own.
+
+    A camera, a stream or another source that is not a path is left as it is.
+    """
+    if glob.glob(images):  # noqa: PTH207 - absolute patterns, as on the device
+        return str(Path(images).absolute())
+    try:
+        [specification] = parse_sources(images)
+    except ConfigurationError as error:
+        raise click.UsageError(f"--images: {error}") from None
+    except ValueError:
+        return images  # several sources
+    if isinstance(specification, Files):
+        raise click.UsageError(f"--images {images}: there is no such file or folder")
+    return images

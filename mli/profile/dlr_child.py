@@ -1,0 +1,101 @@
+"""Runs a model with DLR once, in a process of its own: a damaged model may end that process.
+
+The child is ``python -m mli.profile.dlr_child FOLDER INPUT_NAME INPUT.npy OUTPUTS.npz``.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from inference.model.dlr import import_dlr
+
+from ..cli.output import ToolError, one_line
+
+_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class DlrRun:
+    """What one run showed: names, types and versions by DLR, and the outputs in its order."""
+
+    inputs: dict[str, str]
+    output_names: list[str]
+    outputs: list[Any]
+    versions: dict[str, str]
+
+
+def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
+    """Run the model in ``folder`` on ``tensor`` as its input ``name``.
+
+    Raises:
+        ToolError: in one line, if the child does not come through.
+    """
+    with tempfile.TemporaryDirectory(prefix="dlr-") as work:
+        given, made = Path(work) / "input.npy", Path(work) / "outputs.npz"
+        np.save(given, tensor)
+        command = [sys.executable, "-m", "mli.profile.dlr_child"]
+        command += [str(folder.resolve()), name, str(given), str(made)]
+        try:
+            child = subprocess.run(
+                command,
+                cwd=Path(__file__).parents[2],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ToolError(f"model {folder}: DLR gave no result within {_SECONDS} s") from None
+        if child.returncode or not made.is_file():
+            raise ToolError(f"model {folder}: DLR cannot run it: {_reason(child)}")
+        said = json.loads(child.stdout.splitlines()[-1])
+        with np.load(made) as arrays:
+            outputs = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
+    return DlrRun(said["inputs"], said["outputs"], outputs, said["versions"])
+
+
+def _reason(child: subprocess.CompletedProcess[str]) -> str:
+    if child.returncode < 0:
+        return f"it ends the process with {signal.Signals(-child.returncode).name}"
+    lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if "rror: " in line or "heck failed" in line]
+    return one_line((telling or lines or ["DLR gave no reason"])[-1])[:300]
+
+
+def main(folder: str, name: str, given: str, made: str) -> None:
+    """Run the model and describe it; what it returns goes into the file ``made``."""
+    dlr = import_dlr()
+    model = dlr.DLRModel(folder, "cpu")
+    outputs = [np.array(array) for array in model.run({name: np.load(given)})]
+    names = list(model.get_input_names())
+    dtypes = _asked(model.get_input_dtypes) or ["unknown"] * len(names)
+    described = {
+        "inputs": dict(zip(names, map(str, dtypes), strict=False)),
+        "outputs": [str(name) for name in _asked(model.get_output_names) or []],
+        "versions": {"dlr": str(dlr.__version__), "libdlr": str(model.get_version())},
+    }
+    np.savez(made, *outputs)
+    print(json.dumps(described))
+
+
+def _asked(question: Callable[[], Any]) -> list[Any] | None:
+    """Return DLR's answer, or None where the model lacks the metadata for one."""
+    try:
+        return list(question())
+    except Exception:  # DLR raises bare Exception too
+        return None
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,163 @@
+"""What an artifact's files say: target, inputs, outputs, where it came from."""
+
+from __future__ import annotations
+
+import json
+import platform
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.model.artifact import check_artifact
+from inference.model.compiled import RUNTIME_LIBRARY, is_model_library
+from inference.model.digests import check_digests, content_files, digests_of
+from models.packing import ParamsError, read_params
+
+from ..cli.output import ToolError
+from ..compile.artifact import PROFILE_FILE, PROVENANCE_FILE
+
+_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output as the graph declares it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} {list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """An artifact whose files are sound. Without a graph file its tensors are not known here."""
+
+    folder: Path
+    files: Mapping[str, int]
+    machine: str
+    has_digests: bool
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    meta: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    has_runtime: bool
+
+    @property
+    def runs_here(self) -> bool:
+        """Tell whether it is compiled for this machine's architecture."""
+        return self.machine == platform.machine()
+
+    @property
+    def own_profile(self) -> Path | None:
+        """The profile that the artifact brings along, if it does."""
+        path = self.folder / PROFILE_FILE
+        return path if path.is_file() else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        return {
+            "folder": str(self.folder),
+            "machine": self.machine,
+            "targetDevice": self.meta.get("Requirements", {}).get("TargetDevice"),
+            "files": dict(self.files),
+            "digests": self.has_digests,
+            "bringsLibdlr": self.has_runtime,
+            "inputs": [vars(one) for one in self.inputs],
+            "outputs": [vars(one) for one in self.outputs],
+            "provenance": dict(self.provenance) or None,
+        }
+
+
+def inspect(folder: Path) -> Inspection:
+    """Read the artifact in ``folder``; one for this machine is checked as a core would check it.
+
+    Raises:
+        ModelError: naming a file that is damaged.
+        ToolError: if there is no library.
+    """
+    files = content_files(folder)
+    libraries = [path for path in files if is_model_library(path)]
+    if len(libraries) != 1:
+        raise ToolError(f"model {folder}: needs exactly one .so file, it has {len(libraries)}")
+    machine = _machine(libraries[0])
+    if machine == platform.machine():
+        has_digests = check_artifact(folder).has_digests
+    else:
+        has_digests = check_digests(folder, digests_of(folder))
+    graphs = [path for path in files if path.suffix == ".json" and path.name != "version.json"]
+    meta = _read(folder / "compiled.meta")
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    if len(graphs) == 1:
+        inputs, outputs = _tensors(_read(graphs[0]), _names_of_outputs(meta), _parameters(files))
+    return Inspection(
+        folder=folder,
+        files={path.name: path.stat().st_size for path in files},
+        machine=machine,
+        has_digests=has_digests,
+        inputs=inputs,
+        outputs=outputs,
+        meta=meta,
+        provenance=_read(folder / PROVENANCE_FILE),
+        has_runtime=(folder / RUNTIME_LIBRARY).is_file(),
+    )
+
+
+def _machine(library: Path) -> str:
+    with library.open("rb") as stream:
+        header = stream.read(20)
+    if len(header) < 20 or header[:4] != b"\x7fELF":
+        raise ToolError(f"model file {library}: is not a shared library (no ELF header)")
+    number = struct.unpack_from("<H" if header[5] == 1 else ">H", header, 18)[0]
+    return _MACHINES.get(number, f"ELF machine {number}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _parameters(files: list[Path]) -> set[str]:
+    for path in files:
+        if path.suffix == ".params":
+            try:
+                return set(read_params(path.read_bytes()))
+            except ParamsError as error:
+                raise ToolError(f"model file {path}: {error}") from None
+    return set()
+
+
+def _names_of_outputs(meta: Mapping[str, Any]) -> list[str]:
+    tensors = meta.get("Model", {}).get("Outputs", [])
+    return [str(one.get("name", "")) for one in tensors if isinstance(one, dict)]
+
+
+def _tensors(
+    graph: Mapping[str, Any], names: list[str], parameters: set[str]
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Return inputs and outputs of a graph, without those inputs that are its parameters."""
+    try:
+        nodes, heads = graph["nodes"], graph["heads"]
+        shapes, dtypes = graph["attrs"]["shape"][1], graph["attrs"]["dltype"][1]
+        rows = graph["node_row_ptr"]
+
+        def tensor(name: str, row: int) -> Tensor:
+            return Tensor(name, str(dtypes[row]), tuple(shapes[row]))
+
+        arguments = [tensor(nodes[i]["name"], rows[i]) for i in graph["arg_nodes"]]
+        outputs = [
+            tensor(names[i] if i < len(names) else nodes[head[0]]["name"], rows[head[0]] + head[1])
+            for i, head in enumerate(heads)
+        ]
+    except (KeyError, IndexError, TypeError):
+        return (), ()
+    inputs = [one for one in arguments if one.name not in parameters]
+    return tuple(inputs), tuple(outputs)

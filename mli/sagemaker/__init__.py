@@ -1,0 +1,1 @@
+"""Training and compilation jobs on Amazon SageMaker."""

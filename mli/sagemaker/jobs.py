@@ -1,0 +1,238 @@
+"""What compilation and training jobs have in common: requests, uploads, starting, waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import botocore.session
+from botocore.validate import ParamValidator
+
+from inference.model.digests import sha256_of
+
+from ..cli.output import Output, ToolError
+
+POLL_SECONDS = 10.0
+_MOST_ATTEMPTS = 9
+_NAME_LENGTH = 63
+
+
+@dataclass(frozen=True)
+class S3Place:
+    """A bucket and a key, or a key's beginning."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str, option: str) -> S3Place:
+        """Read ``s3://bucket/key``.
+
+        Raises:
+            ToolError: if it is none; ``option`` says where it stood.
+        """
+        found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
+        if found is None:
+            raise ToolError(f"{option} {uri}: must be an S3 URI such as s3://my-bucket/models/")
+        return cls(found[1], found[2] or "")
+
+    def below(self, name: str) -> S3Place:
+        """Return the place ``name`` under this prefix."""
+        prefix = self.key.rstrip("/")
+        return S3Place(self.bucket, f"{prefix}/{name}" if prefix else name)
+
+    @property
+    def uri(self) -> str:
+        """The place as ``s3://bucket/key``."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """The words in which SageMaker speaks of one kind of job."""
+
+    what: str
+    create: str
+    describe: str
+    name_key: str
+    status_key: str
+    done: str
+    failed: Sequence[str]
+
+
+COMPILATION = JobKind(
+    "compilation job", "create_compilation_job", "describe_compilation_job",
+    "CompilationJobName", "CompilationJobStatus", "COMPLETED", ("FAILED", "STOPPED"),
+)  # fmt: skip
+TRAINING = JobKind(
+    "training job", "create_training_job", "describe_training_job",
+    "TrainingJobName", "TrainingJobStatus", "Completed", ("Failed", "Stopped", "Deleting"),
+)  # fmt: skip
+
+
+def job_name(given: str | None, stem: str, request: Mapping[str, Any]) -> str:
+    """Return the name given, or the one that the same request always gets."""
+    if given:
+        return given
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:10]
+    plain = re.sub(r"[^a-zA-Z0-9]+", "-", stem).strip("-")[: _NAME_LENGTH - 14].strip("-")
+    return f"{plain or 'model'}-{digest}"
+
+
+def check_request(operation: str, request: Mapping[str, Any]) -> None:
+    """Check a request against botocore's model of SageMaker, with its patterns and choices.
+
+    Raises:
+        ToolError: naming what is not as SageMaker wants it.
+    """
+    shape = _service_model().operation_model(operation).input_shape
+    report = ParamValidator().validate(request, shape)
+    faults = [report.generate_report()] if report.has_errors() else [*_faults(shape, request, "")]
+    if faults:
+        raise ToolError(f"{operation}: {'; '.join(fault.strip() for fault in faults)}")
+
+
+@functools.cache
+def _service_model() -> Any:
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
+    """Yield what botocore's own validation leaves out: choices, and patterns of texts."""
+    if shape.type_name == "structure":
+        for name, part in value.items():
+            yield from _faults(shape.members[name], part, f"{where}.{name}" if where else name)
+    elif shape.type_name == "list":
+        for part in value:
+            yield from _faults(shape.member, part, where)
+    elif shape.type_name == "map":
+        for name, part in value.items():
+            yield from _faults(shape.value, part, f"{where}.{name}")
+    elif shape.type_name == "string":
+        choices, pattern = shape.enum, shape.metadata.get("pattern")
+        if choices and value not in choices:
+            yield f"{where} {value!r} must be one of {', '.join(choices)}"
+        elif pattern and re.fullmatch(pattern, value) is None:
+            yield f"{where} {value!r} must match {pattern}"
+
+
+def check_places(s3: Any, places: Mapping[str, S3Place], region: str) -> None:
+    """Check that each bucket is there, and in the job's Region, as SageMaker demands.
+
+    A bucket or object that this user may not look at passes: the job's role may.
+
+    Raises:
+        ToolError: naming the option and the bucket.
+    """
+    for option, place in places.items():
+        try:
+            answer = s3.head_bucket(Bucket=place.bucket)
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            code = ""
+        except botocore.exceptions.ClientError as error:
+            code = str(error.response["Error"].get("Code"))
+            answer, headers = {}, error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            if code in ("404", "NoSuchBucket"):
+                raise ToolError(f"{option} {place.uri}: there is no such bucket") from None
+            if code not in ("301", "400", "403"):
+                raise
+        found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or region
+        if found != region:
+            raise ToolError(
+                f"{option} {place.uri}: is in the Region {found}, the job would run in {region}; "
+                f"add --region {found}"
+            )
+        if code == "400":
+            raise ToolError(f"{option} {place.uri}: S3 refuses the request; is the session valid?")
+
+
+def check_object(s3: Any, place: S3Place, what: str) -> None:
+    """Raise ``ToolError`` if an object is certainly not there."""
+    try:
+        s3.head_object(Bucket=place.bucket, Key=place.key)
+    except botocore.exceptions.ClientError as error:
+        if str(error.response["Error"].get("Code")) in ("404", "NoSuchKey"):
+            raise ToolError(f"{what} {place.uri}: there is no such object") from None
+        if str(error.response["Error"].get("Code")) != "403":
+            raise
+
+
+def uploaded(s3: Any, file: Path, prefix: S3Place, output: Output) -> S3Place:
+    """Upload ``file`` under ``prefix`` and its digest, unless it is there; return where it is."""
+    place, size = prefix.below(f"{sha256_of(file)[:12]}/{file.name}"), file.stat().st_size
+    with contextlib.suppress(botocore.exceptions.ClientError):
+        if s3.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"] == size:
+            output.say(f"{place.uri} is there already")
+            return place
+    sent = 0
+
+    def progress(count: int) -> None:
+        nonlocal sent
+        sent += count
+        output.status(f"uploading {file.name}: {sent / 1e6:.1f} of {size / 1e6:.1f} MB")
+
+    s3.upload_file(str(file), place.bucket, place.key, Callback=progress)
+    output.say(f"uploaded {place.uri} ({size / 1e6:.1f} MB)")
+    return place
+
+
+def start_or_join(client: Any, kind: JobKind, request: Mapping[str, Any], output: Output) -> str:
+    """Start a job, or find the one of that name that runs or is done; return its name.
+
+    Raises:
+        ToolError: if job after job of that name has failed.
+    """
+    first = str(request[kind.name_key])
+    for attempt in range(1, _MOST_ATTEMPTS + 1):
+        name = first if attempt == 1 else f"{first[: _NAME_LENGTH - 2]}-{attempt}"
+        try:
+            getattr(client, kind.create)(**{**request, kind.name_key: name})
+        except botocore.exceptions.ClientError as error:
+            if error.response["Error"].get("Code") != "ResourceInUse":
+                raise
+        else:
+            output.say(f"started {kind.what} {name}")
+            return name
+        found = getattr(client, kind.describe)(**{kind.name_key: name})
+        if found[kind.status_key] not in kind.failed:
+            output.say(f"{kind.what} {name} is there already: {found[kind.status_key]}")
+            return name
+    raise ToolError(
+        f"{kind.what} {first}: has failed {_MOST_ATTEMPTS} times; use another --job-name"
+    )
+
+
+def wait_for(client: Any, kind: JobKind, name: str, output: Output) -> Mapping[str, Any]:
+    """Wait until a job is done, showing where it is; return its description.
+
+    Raises:
+        ToolError: if it fails, with SageMaker's reason.
+    """
+    begun = time.monotonic()
+    while True:
+        found: Mapping[str, Any] = getattr(client, kind.describe)(**{kind.name_key: name})
+        status = str(found[kind.status_key])
+        if status == kind.done:
+            return found
+        if status in kind.failed:
+            reason = str(found.get("FailureReason") or "no reason given")
+            raise ToolError(f"{kind.what} {name} {status.lower()}: {reason}")
+        minutes, seconds = divmod(int(time.monotonic() - begun), 60)
+        output.status(f"{kind.what} {name}: {_detail(found, status)}, {minutes} min {seconds:02} s")
+        time.sleep(POLL_SECONDS)
+
+
+def _detail(found: Mapping[str, Any], status: str) -> str:
+    steps = found.get("SecondaryStatusTransitions") or []
+    metrics = [f"{m['MetricName']} {m['Value']:.4g}" for m in found.get("FinalMetricDataList", [])]
+    said = f"{steps[-1]['Status']}: {steps[-1].get('StatusMessage', '')}" if steps else status
+    return ", ".join([said.strip(": "), *metrics])

@@ -1,0 +1,128 @@
+"""A training job as data: its hyperparameters, checked, and its request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from inference.schema import ConfigurationError, Fault, parse_fields
+
+from ..cli.output import Output, ToolError
+from .algorithms import Algorithm
+from .jobs import S3Place, job_name
+
+_RECORDS = "application/x-recordio"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training as the command line describes it."""
+
+    algorithm: Algorithm
+    channels: Mapping[str, S3Place]
+    output: S3Place
+    script: Path | None
+    request: dict[str, Any]
+    job_name: str | None
+
+    def full_request(self, source: S3Place | None, region: str) -> dict[str, Any]:
+        """Return the request with its name, and for a script with where that is."""
+        parameters = dict(self.request["HyperParameters"])
+        if self.script is not None and source is not None:
+            # What the training toolkit in SageMaker's framework images reads, each as JSON.
+            parameters["sagemaker_program"] = json.dumps(self.script.name)
+            parameters["sagemaker_submit_directory"] = json.dumps(source.uri)
+            parameters["sagemaker_region"] = json.dumps(region)
+            parameters["sagemaker_container_log_level"] = "20"
+        request = {**self.request, "HyperParameters": parameters}
+        return {"TrainingJobName": job_name(self.job_name, self.algorithm.name, request), **request}
+
+
+def read_hyperparameters(path: Path, algorithm: Algorithm, output: Output) -> dict[str, Any]:
+    """Read and check a file of hyperparameters, JSON or YAML.
+
+    Raises:
+        ToolError: if it is neither, or no mapping.
+        ConfigurationError: with every fault in it.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ToolError(f"--hyperparameters {path}: is neither JSON nor YAML: {error}") from None
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise ToolError(f"--hyperparameters {path}: must hold names and values")
+    known = [field.key for field in algorithm.fields]
+    strange = [key for key in values if key not in known]
+    if algorithm.is_script and strange:
+        output.say(f"not checked, passed to the script as they are: {', '.join(strange)}")
+        checked = {key: value for key, value in values.items() if key in known}
+    else:
+        checked = values
+    _, faults = parse_fields(algorithm.fields, checked)
+    for field in algorithm.fields:
+        if field.key in algorithm.required and values.get(field.key) is None:
+            faults.append(Fault(field.key, None, "is required", field.example))
+    if faults:
+        raise ConfigurationError(faults)
+    return values
+
+
+def training_of(
+    algorithm: Algorithm,
+    values: Mapping[str, Any],
+    image_uri: str,
+    *,
+    train_data: str,
+    validation: str | None,
+    script: str | None,
+    role: str,
+    output_path: str,
+    instance_type: str,
+    volume_gb: int,
+    max_hours: float,
+    job_name: str | None,
+) -> Training:
+    """Return the training of a command line.
+
+    Raises:
+        ToolError: if a place is no S3 URI.
+    """
+    places = {"train": S3Place.parse(train_data, "--train")}
+    if validation:
+        places["validation"] = S3Place.parse(validation, "--validation")
+    place = S3Place.parse(output_path, "--output")
+    write = json.dumps if algorithm.is_script else str
+    request = {
+        "HyperParameters": {key: write(value) for key, value in values.items()},
+        "AlgorithmSpecification": {"TrainingImage": image_uri, "TrainingInputMode": "File"},
+        "RoleArn": role,
+        "InputDataConfig": [_channel(name, channel) for name, channel in places.items()],
+        "OutputDataConfig": {"S3OutputPath": place.uri},
+        "ResourceConfig": {
+            "InstanceType": instance_type,
+            "InstanceCount": 1,
+            "VolumeSizeInGB": volume_gb,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": int(max_hours * 3600)},
+    }
+    channels = {f"--{name}": channel for name, channel in places.items()}
+    return Training(algorithm, channels, place, Path(script) if script else None, request, job_name)
+
+
+def _channel(name: str, place: S3Place) -> dict[str, Any]:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": place.uri,
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {
+        "ChannelName": name,
+        "ContentType": _RECORDS,
+        "CompressionType": "None",
+        "DataSource": {"S3DataSource": source},
+    }

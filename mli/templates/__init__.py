@@ -1,0 +1,1 @@
+"""``mli templates``: the templates of many cores, checked and compared."""

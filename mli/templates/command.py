@@ -1,0 +1,135 @@
+"""``templates``: synthesise every core of a folder, check the templates, and show what changed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import click
+
+from ..cli.output import FAILED, Output, ToolError, examples, reporting
+from .snapshots import Comparison, compare, left_over
+from .synthesis import REPOSITORY, CoreFile, Synthesised, lint, synthesise
+
+_EXAMPLES = examples(
+    "mli templates",
+    "mli templates --update       # accept the templates as they are",
+    "mli templates cores/Demo.json",
+    "npx cdk deploy --all --app build/templates/Demo      # deploy what was checked",
+)
+_SNAPSHOTS = "snapshots"
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("cores", type=click.Path(path_type=Path), default=Path("cores"))
+@click.option("--update", is_flag=True, help="Write the templates down as the accepted ones.")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=REPOSITORY / "build" / "templates",
+    help="Where the assemblies go, one folder a core; default: build/templates.",
+)
+@reporting
+def templates(output: Output, cores: Path, update: bool, folder: Path) -> None:
+    """Check the template of each core in the folder CORES, or of one file.
+
+    A core is a JSON file of context keys. Its template must pass CloudFormation's rules, cdk-nag
+    and cfn-lint, and be as it was when it was last accepted; CORES/snapshots holds it in a form to
+    read, without digests of files. No AWS account is asked. The exit status is 1 if any fails.
+    """
+    files = core_files(cores)
+    made = _synthesise_all(output, files, folder)
+    faults = [f"{core.file}: {core.fault}" for core in made if core.fault]
+    sound = [core for core in made if not core.fault]
+    faults += _same_stack(sound)
+    if sound:
+        output.say("cfn-lint")
+        faults += lint([template for core in sound for template in core.templates])
+    if faults:
+        count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}; no template was compared"
+        output.result({"faults": faults}, "\n".join([*faults, count]))
+        sys.exit(FAILED)
+    snapshots = (cores if cores.is_dir() else cores.parent) / _SNAPSHOTS
+    found = [compare(core, template, snapshots) for core in sound for template in core.templates]
+    gone = left_over(snapshots, [one.snapshot for one in found]) if cores.is_dir() else []
+    if update:
+        for one in found:
+            one.accept()
+        for path in gone:
+            path.unlink()
+    _report(output, found, gone, update)
+
+
+def core_files(cores: Path) -> list[CoreFile]:
+    """Return the cores of a folder, or the one of a file.
+
+    Raises:
+        ToolError: if there are none, or naming each that is no JSON object.
+    """
+    paths = sorted(cores.glob("*.json")) if cores.is_dir() else [cores]
+    if not paths:
+        raise ToolError(f"{cores}: holds no core, a .json file of context keys (docs/ci.md)")
+    files, faults = [], []
+    for path in paths:
+        try:
+            files.append(CoreFile.read(path))
+        except ToolError as error:
+            faults.append(str(error))
+    if faults:
+        raise ToolError("; ".join(faults))
+    return files
+
+
+def _synthesise_all(output: Output, files: Sequence[CoreFile], folder: Path) -> list[Synthesised]:
+    """Synthesise each core by a process of its own, as many at once as there are processors."""
+    made = []
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for one in pool.map(lambda file: synthesise(file, folder / file.path.stem), files):
+            output.say(f"{one.file}: {'failed' if one.fault else 'synthesised'}")
+            made.append(one)
+    return made
+
+
+def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
+    """Return a fault for each file whose stack another file makes as well."""
+    first: dict[str, Path] = {}
+    faults = []
+    for core in cores:
+        for template in core.templates:
+            other = first.setdefault(template.name, core.file)
+            if other != core.file:
+                stack = template.name.partition(".")[0]
+                faults.append(
+                    f"{core.file}: makes the stack {stack}, as {other} does: give it its own "
+                    "coreName"
+                )
+    return faults
+
+
+def _report(
+    output: Output, found: Sequence[Comparison], gone: Sequence[Path], updated: bool
+) -> None:
+    changed = [one for one in found if one.differs]
+    text = [line for one in changed for line in one.diff]
+    text += [f"{path}: belongs to no core any more" for path in gone]
+    count = len(changed) + len(gone)
+    total = f"{len(found)} template{'s' if len(found) != 1 else ''} checked"
+    if not count:
+        text.append(f"{total}; all are as accepted")
+    elif updated:
+        text.append(f"{total}; accepted what is shown above")
+    else:
+        text.append(f"{total}; {count} not as accepted: review this, then repeat with --update")
+    values = {
+        "templates": [str(one.template) for one in found],
+        "changed": [str(one.snapshot) for one in changed],
+        "leftOver": [str(path) for path in gone],
+        "updated": updated,
+    }
+    output.result(values, "\n".join(text))
+    if count and not updated:
+        sys.exit(FAILED)

@@ -1,0 +1,1 @@
+"""``mli watch``: messages of cores, live."""

@@ -1,0 +1,146 @@
+"""The two ways to the broker: a certificate, or AWS credentials."""
+
+from __future__ import annotations
+
+import ssl
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ..cli.output import ToolError
+from ..device.keyfiles import KeyFolder, check_pair
+from .signing import signed_path
+
+_MQTT_PORT, _HTTPS_PORT = 8883, 443
+_ALPN = "x-amzn-mqtt-ca"
+"""How MQTT with a certificate is told from HTTPS where a firewall lets only port 443 pass."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """A host and a port."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, endpoint: str, default_port: int) -> Address:
+        """Read ``host`` or ``host:port``.
+
+        Raises:
+            ToolError: if the port is no number.
+        """
+        host, _, port = endpoint.partition(":")
+        if not host or (port and not port.isdigit()):
+            raise ToolError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
+        return cls(host, int(port) if port else default_port)
+
+
+class Road(ABC):
+    """Makes a client of the broker for each attempt to connect."""
+
+    address: Address
+    client_id: str
+
+    @abstractmethod
+    def client(self) -> paho.Client:
+        """Return a client that has yet to connect."""
+
+    @property
+    @abstractmethod
+    def leave(self) -> str:
+        """What the broker's refusal means, and what would mend it."""
+
+
+class CertificateRoad(Road):
+    """Mutual TLS with the certificate in a folder."""
+
+    def __init__(self, keys: KeyFolder, endpoint: str, client_id: str) -> None:
+        """Read the folder.
+
+        Raises:
+            ToolError: if a file is missing, or key and certificate do not belong together.
+        """
+        for file in (keys.certificate, keys.private_key):
+            if not file.exists():
+                raise ToolError(f"there is no {file}: `mli certificate NAME --watch` makes one")
+        check_pair(keys.certificate.read_bytes(), keys.private_key.read_bytes(), str(keys.path))
+        self.address = Address.parse(endpoint, _MQTT_PORT)
+        self.client_id = client_id
+        root = str(keys.root_ca) if keys.root_ca.exists() else None
+        self._tls = ssl.create_default_context(cafile=root)
+        self._tls.load_cert_chain(keys.certificate, keys.private_key)
+        if self.address.port == _HTTPS_PORT:
+            self._tls.set_alpn_protocols([_ALPN])
+
+    def client(self) -> paho.Client:
+        """Return a client that shows the certificate."""
+        made = _new_client(self.client_id, "tcp")
+        made.tls_set_context(self._tls)
+        return made
+
+    @property
+    def leave(self) -> str:
+        """What a certificate needs."""
+        return (
+            f"is the certificate active, and does a policy of it allow iot:Connect as "
+            f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/*? "
+            "`mli certificate NAME --watch` makes one that does"
+        )
+
+
+class CredentialsRoad(Road):
+    """WebSocket, each connection signed anew with the AWS credentials of that moment.
+
+    ``plain`` is the address of a local cloud, which speaks no TLS there.
+    """
+
+    def __init__(
+        self,
+        credentials: Callable[[], Any],
+        *,
+        region: str,
+        endpoint: str,
+        client_id: str,
+        plain: Address | None = None,
+    ) -> None:
+        self._credentials = credentials
+        self._region = region
+        self._is_local = plain is not None
+        self.address = plain or Address.parse(endpoint, _HTTPS_PORT)
+        self.client_id = client_id
+
+    def client(self) -> paho.Client:
+        """Return a client whose WebSocket is signed."""
+        host = self.address.host
+        if self._is_local:
+            host = f"data-ats.iot.{self._region}.localhost"
+        path = signed_path(self._credentials(), host=host, region=self._region)
+        made = _new_client(self.client_id, "websockets")
+        made.ws_set_options(path=path, headers={"Host": host})
+        if not self._is_local:
+            made.tls_set_context(ssl.create_default_context())
+        return made
+
+    @property
+    def leave(self) -> str:
+        """What credentials need."""
+        return (
+            "the credentials must allow iot:Connect, and iot:Subscribe and iot:Receive on mli/* "
+            "(docs/permissions.md); have they expired? Sign in again"
+        )
+
+
+def _new_client(client_id: str, transport: Any) -> paho.Client:
+    made = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        transport=transport,
+        reconnect_on_failure=False,
+    )
+    made.connect_timeout = 10.0
+    return made

@@ -1,0 +1,181 @@
+"""Listens to topics for as long as it is wanted, through interruptions of the network."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import ssl
+import time
+from collections.abc import Callable, Sequence
+
+import paho.mqtt.client as paho
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ..cli.output import ToolError
+from .connections import Road
+
+Handle = Callable[[str, bytes], None]
+
+FIRST_SECONDS = 30.0
+"""So long the first connection is tried for; later ones as long as it takes."""
+
+_KEEP_ALIVE_SECONDS = 60
+_ACKNOWLEDGED_SECONDS = 10.0
+_LOOP_SECONDS = 0.2
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
+_REFUSED = ("Not authorized", "Bad user name or password", "Client identifier not valid")
+
+
+class RefusedError(ToolError):
+    """The broker knows us and says no."""
+
+
+class Listener:
+    """Hands each message to ``handle``, in the thread that runs it.
+
+    ``is_done`` is asked several times a second; ``notice`` is told of interruptions.
+    """
+
+    def __init__(
+        self,
+        road: Road,
+        topics: Sequence[str],
+        *,
+        handle: Handle,
+        is_done: Callable[[], bool],
+        notice: Callable[[str], None],
+    ) -> None:
+        self.interruptions = 0
+        self._road = road
+        self._topics = topics
+        self._handle = handle
+        self._is_done = is_done
+        self._notice = notice
+        self._was_connected = False
+
+    def run(self) -> None:
+        """Listen until it is done.
+
+        Raises:
+            ToolError: if the first connection is refused, or does not come about in time.
+        """
+        pause, began = _FIRST_PAUSE, time.monotonic()
+        while not self._is_done():
+            session = _Session(self._road, self._topics, self._handle, self._is_done)
+            try:
+                session.run(self._on_subscribed)
+            except (OSError, RefusedError) as error:
+                if not self._was_connected:
+                    self._give_up_if(error, began)
+                if session.is_subscribed:
+                    pause = _FIRST_PAUSE
+                    self.interruptions += 1
+                    self._notice(f"the connection broke ({error}); connecting again …")
+            if not self._is_done():
+                self._sleep(random.uniform(pause / 2, pause))
+                pause = min(_LONGEST_PAUSE, pause * 2)
+
+    def _on_subscribed(self) -> None:
+        address = self._road.address
+        again = "again " if self._was_connected else ""
+        self._was_connected = True
+        self._notice(
+            f"connected {again}to {address.host}:{address.port}; listening to "
+            + ", ".join(self._topics)
+        )
+
+    def _give_up_if(self, error: Exception, began: float) -> None:
+        """Raise what is wrong, unless it may pass."""
+        address = self._road.address
+        where = f"{address.host}:{address.port}"
+        if isinstance(error, RefusedError):
+            raise ToolError(f"{where} refuses: {error}; {self._road.leave}") from error
+        if isinstance(error, ssl.SSLError):
+            raise ToolError(
+                f"{where}: TLS failed: {error}; is it the endpoint of `aws iot describe-endpoint "
+                "--endpoint-type iot:Data-ATS`, and is the certificate of this account and Region?"
+            ) from error
+        if time.monotonic() - began >= FIRST_SECONDS:
+            raise ToolError(
+                f"{where} cannot be reached: {error}; is there a network, and is the port open?"
+            ) from error
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._is_done() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(_LOOP_SECONDS, left))
+
+
+class _Session:
+    """One connection, from its beginning to its end."""
+
+    def __init__(
+        self, road: Road, topics: Sequence[str], handle: Handle, is_done: Callable[[], bool]
+    ) -> None:
+        self.is_subscribed = False
+        self._road = road
+        self._topics = topics
+        self._is_done = is_done
+        self._fault: Exception | None = None
+        self._is_connected = False
+        self._awaited: int | None = None
+        self._client = road.client()
+        self._client.on_connect = lambda c, u, f, reason, p: self._on_connect(reason)
+        self._client.on_subscribe = lambda c, u, m, reasons, p: self._on_subscribe(reasons)
+        self._client.on_message = lambda c, u, m: None if is_done() else handle(m.topic, m.payload)
+
+    def run(self, on_subscribed: Callable[[], None]) -> None:
+        """Connect, subscribe and stay.
+
+        Raises:
+            OSError: if there is no connection, or no longer.
+            RefusedError: if the broker says no.
+        """
+        address = self._road.address
+        try:
+            self._client.connect(address.host, address.port, _KEEP_ALIVE_SECONDS)
+        except paho.WebsocketConnectionError as error:
+            raise RefusedError(str(error)) from error
+        try:
+            self._until(lambda: self._is_connected, "the connection")
+            self._client.subscribe([(topic, 1) for topic in self._topics])
+            self._until(lambda: self.is_subscribed, "the subscription")
+            if not self._is_done():
+                on_subscribed()
+            while not self._is_done():
+                self._loop()
+        finally:
+            with contextlib.suppress(OSError):
+                self._client.disconnect()
+                self._client.loop(_LOOP_SECONDS)
+
+    def _until(self, happened: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _ACKNOWLEDGED_SECONDS
+        while not happened() and not self._is_done():
+            if time.monotonic() >= deadline:
+                raise ConnectionError(f"the broker did not acknowledge {what} in time")
+            self._loop()
+
+    def _loop(self) -> None:
+        result = self._client.loop(_LOOP_SECONDS)
+        if self._fault is not None:
+            raise self._fault
+        if result != paho.MQTT_ERR_SUCCESS:
+            if not self._is_connected:
+                # AWS IoT closes a connection whose client may not connect, without a word.
+                raise RefusedError("the broker closed the connection before it was made")
+            raise ConnectionError(paho.error_string(result))
+
+    def _on_connect(self, reason: ReasonCode) -> None:
+        if not reason.is_failure:
+            self._is_connected = True
+        elif str(reason) in _REFUSED:
+            self._fault = RefusedError(str(reason))
+        else:
+            self._fault = ConnectionError(str(reason))
+
+    def _on_subscribe(self, reasons: Sequence[ReasonCode]) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._fault = RefusedError("the subscription is not allowed")
+        else:
+            self.is_subscribed = True

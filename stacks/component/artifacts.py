@@ -1,0 +1,132 @@
+"""The files that a core downloads: our code, the model, and a profile that is not built in."""
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import aws_s3_assets as s3_assets
+from constructs import Construct
+
+from edge_functions import CODE_FOLDER
+from inference.model import profile
+from stacks import arns
+from stacks.component import wheels
+from stacks.component.model_source import S3Object
+from stacks.context.settings import Settings
+
+NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
+"""What tools leave in a folder of code, and no asset contains."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An object in S3 as a recipe names it. A zip that is unpacked becomes a folder.
+
+    ``identity`` stands for the content wherever account and Region must not show.
+    """
+
+    uri: str
+    file_name: str
+    identity: str
+    bucket_arn: str
+    object_arn: str
+    unpacked: bool
+
+    @property
+    def path(self) -> str:
+        """Where the core keeps it, by a recipe variable: the unpacked folder, or the file."""
+        if self.unpacked:
+            return f"{{artifacts:decompressedPath}}/{self.file_name.removesuffix('.zip')}"
+        return f"{{artifacts:path}}/{self.file_name}"
+
+    @classmethod
+    def of_asset(cls, asset: s3_assets.Asset, *, unpacked: bool) -> "Artifact":
+        """Return the artifact that an asset is once it is published."""
+        return cls(
+            uri=asset.s3_object_url,
+            file_name=asset.s3_object_key.rsplit("/", 1)[-1],
+            identity=f"asset:{asset.asset_hash}",
+            bucket_arn=asset.bucket.bucket_arn,
+            object_arn=asset.bucket.arn_for_objects(asset.s3_object_key),
+            unpacked=unpacked,
+        )
+
+    @classmethod
+    def of_object(cls, source: S3Object) -> "Artifact":
+        """Return the artifact that an object in S3 is already."""
+        uri = f"s3://{source.bucket}/{source.key}"
+        return cls(
+            uri=uri,
+            file_name=source.name,
+            identity=uri,
+            bucket_arn=arns.bucket_arn(source.bucket),
+            object_arn=arns.object_arn(source.bucket, source.key),
+            unpacked=False,
+        )
+
+
+class Artifacts(Construct):
+    """Code, model and profile of one core, published where they are not in S3 yet.
+
+    The model stays packed: Greengrass unpacks zip files only, and Neo makes ``tar.gz``.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self.code = self._code(settings)
+        self.model = self._model(settings.model)
+        self.all: tuple[Artifact, ...] = (self.code, self.model)
+        self.profile = settings.model_profile
+        """The profile as the component is told it: a built-in name, or a path on the core."""
+        if self.profile not in profile.builtin_profiles():
+            bundle = self._profile(settings.model_profile)
+            self.all += (bundle,)
+            self.profile = f"{bundle.path}/profile.json"
+
+    def _code(self, settings: Settings) -> Artifact:
+        if settings.dependencies == "online":
+            return Artifact.of_asset(self._code_asset(CODE_FOLDER), unpacked=True)
+        bundled = wheels.bundled_wheels(settings.architecture)
+        with tempfile.TemporaryDirectory(dir=wheels.CACHE) as scratch:
+            folder = Path(scratch) / CODE_FOLDER.name
+            shutil.copytree(CODE_FOLDER, folder, ignore=shutil.ignore_patterns(*NOT_DEPLOYED))
+            (folder / wheels.FOLDER).mkdir()
+            for wheel in bundled:
+                wheels.link_or_copy(wheel, folder / wheels.FOLDER / wheel.name)
+            return Artifact.of_asset(self._code_asset(folder), unpacked=True)
+
+    def _code_asset(self, folder: Path) -> s3_assets.Asset:
+        return s3_assets.Asset(
+            self,
+            "Code",
+            path=str(folder),
+            exclude=list(NOT_DEPLOYED),
+            ignore_mode=cdk.IgnoreMode.GIT,
+        )
+
+    def _model(self, source: S3Object | Path) -> Artifact:
+        if isinstance(source, S3Object):
+            return Artifact.of_object(source)
+        return Artifact.of_asset(
+            s3_assets.Asset(self, "Model", path=str(source)),
+            unpacked=False,
+        )
+
+    def _profile(self, path: str) -> Artifact:
+        with tempfile.TemporaryDirectory() as folder:
+            stage_profile(path, Path(folder))
+            return Artifact.of_asset(s3_assets.Asset(self, "Profile", path=folder), unpacked=True)
+
+
+def stage_profile(path: str, folder: Path) -> None:
+    """Write a profile and its labels into ``folder``, the same bytes from wherever they lie."""
+    values = json.loads(profile.profile_path(path).read_text(encoding="utf-8"))
+    labels = profile.labels_path(path)
+    if labels is not None:
+        (folder / "labels.txt").write_bytes(labels.read_bytes())
+        values["labels"] = "labels.txt"
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    (folder / "profile.json").write_text(text, encoding="utf-8")

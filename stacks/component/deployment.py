@@ -1,0 +1,69 @@
+"""The deployment of the component: to one core, or to all cores of a thing group."""
+
+from collections.abc import Mapping
+
+import aws_cdk as cdk
+from aws_cdk import aws_greengrassv2 as greengrassv2
+from constructs import Construct
+
+from stacks.component.inference_component import InferenceComponent
+
+JOB_TIMEOUT_MINUTES = 60
+"""A core that is on line must finish within this: the install script alone may take 30 minutes."""
+
+POLICY_TIMEOUT_SECONDS = 60
+
+
+class ComponentDeployment(Construct):
+    """What a target shall run, and with which settings; a core itself goes back if it fails.
+
+    ``target_arn`` is a thing's or a thing group's, ``configuration`` the whole of the component's,
+    ``accessControl`` included. It completes in CloudFormation when it is created, not when a core
+    has carried it out.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        target_arn: str,
+        component: InferenceComponent,
+        configuration: Mapping[str, object],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        kind = greengrassv2.CfnDeployment
+        deployment = kind(
+            self,
+            "Resource",
+            deployment_name=name,
+            target_arn=target_arn,
+            components={
+                component.content.name: kind.ComponentDeploymentSpecificationProperty(
+                    component_version=component.version,
+                    # Without the reset, a key that a core holds already would keep its old value.
+                    configuration_update=kind.ComponentConfigurationUpdateProperty(
+                        reset=[""],
+                        merge=cdk.Stack.of(self).to_json_string(configuration),
+                    ),
+                )
+            },
+            deployment_policies=kind.DeploymentPoliciesProperty(
+                failure_handling_policy="ROLLBACK",
+                component_update_policy=kind.DeploymentComponentUpdatePolicyProperty(
+                    action="NOTIFY_COMPONENTS", timeout_in_seconds=POLICY_TIMEOUT_SECONDS
+                ),
+                configuration_validation_policy=(
+                    kind.DeploymentConfigurationValidationPolicyProperty(
+                        timeout_in_seconds=POLICY_TIMEOUT_SECONDS
+                    )
+                ),
+            ),
+            iot_job_configuration=kind.DeploymentIoTJobConfigurationProperty(
+                timeout_config=kind.IoTJobTimeoutConfigProperty(
+                    in_progress_timeout_in_minutes=JOB_TIMEOUT_MINUTES
+                )
+            ),
+        )
+        self.deployment_id = deployment.attr_deployment_id

@@ -1,0 +1,53 @@
+"""The component that runs inference on a core."""
+
+from collections.abc import Sequence
+
+import aws_cdk as cdk
+from aws_cdk import aws_greengrassv2 as greengrassv2
+from constructs import Construct
+
+from stacks import names
+from stacks.component.artifacts import Artifacts
+from stacks.component.recipe import ComponentContent, access_control
+from stacks.component.revision import ComponentRevision
+
+
+class InferenceComponent(Construct):
+    """One version of the component, named and numbered by its content.
+
+    A version outlives its stack, because devices that name it break when it goes. Only one that a
+    failed operation has just made is deleted, so that the next attempt can make it again.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        core_name: str,
+        topics: Sequence[str],
+        artifacts: Artifacts,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        name = names.component_name(core_name)
+        self.access_control = access_control(name, topics)
+        self.content = ComponentContent(
+            name=name,
+            code=artifacts.code,
+            model=artifacts.model,
+            artifacts=artifacts.all,
+            profile=artifacts.profile,
+            # What a deployment without settings of its own needs to say what is missing.
+            configuration={"coreName": core_name, "accessControl": self.access_control},
+        )
+        revision = ComponentRevision(
+            self, "Revision", component_name=name, content_version=self.content.version
+        )
+        version = greengrassv2.CfnComponentVersion(
+            self,
+            "Version",
+            inline_recipe=cdk.Stack.of(self).to_json_string(self.content.recipe(revision.number)),
+        )
+        version.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        self.name = version.attr_component_name
+        self.version = version.attr_component_version

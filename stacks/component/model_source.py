@@ -1,0 +1,124 @@
+"""Where a model comes from: an S3 object that exists already, or something on this machine."""
+
+import re
+import tarfile
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
+
+PACKED_WEIGHTS = "compiled.params.f16.xz"
+"""Marks a demo model as the repository keeps it: halved weights, which no device can load."""
+
+_RUNTIME_LIBRARY = "libdlr.so"
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_ENDPOINT = r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
+_KEY = re.compile(r"(?:[A-Za-z0-9_.=+@,-]+/)*[A-Za-z0-9_.=+@,-]{1,100}")
+_MAX_KEY_LENGTH = 1024
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object in S3, in the account and Region of the core, as Greengrass requires."""
+
+    bucket: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the key, which is the file's name on the device."""
+        return self.key.rsplit("/", 1)[-1]
+
+
+def parse_s3_uri(value: object) -> S3Object:
+    """Read ``s3://bucket/key``, or an https URL of S3 with the bucket in its host or its path.
+
+    The key's characters are limited to those that stay themselves in a shell script, a recipe and
+    an IAM resource.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+    """
+    bucket, key = _bucket_and_key(value)
+    if not re.fullmatch(_BUCKET, bucket):
+        raise ValueError("must name a bucket of 3 to 63 lowercase letters, digits, dots or hyphens")
+    if not key.endswith(ARCHIVE_SUFFIXES):
+        raise ValueError("must end in " + ", ".join(ARCHIVE_SUFFIXES))
+    if not _KEY.fullmatch(key) or len(key) > _MAX_KEY_LENGTH:
+        raise ValueError(
+            "must have a key of letters, digits and _ . = + @ , - / only, "
+            "with no empty part and a file name of at most 100 characters"
+        )
+    return S3Object(bucket, key)
+
+
+def _bucket_and_key(value: object) -> tuple[str, str]:
+    rule = "must be s3://bucket/key or an https URL of S3, without a query"
+    if not isinstance(value, str):
+        raise ValueError(rule)
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        raise ValueError(rule) from None
+    if url.query or url.fragment:
+        raise ValueError(rule)
+    if url.scheme == "s3":
+        return url.netloc, url.path[1:]
+    if url.scheme != "https":
+        raise ValueError(rule)
+    path = unquote(url.path[1:])
+    if re.fullmatch(_ENDPOINT, url.netloc):
+        bucket, _, key = path.partition("/")
+        return bucket, key
+    host = re.fullmatch(rf"({_BUCKET})\.{_ENDPOINT}", url.netloc)
+    if host is None:
+        raise ValueError(rule)
+    return host[1], path
+
+
+def parse_model_path(value: object) -> Path:
+    """Read the path of a DLR artifact: a folder, or an archive of one.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+    """
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("must be the path of a folder or an archive")
+    try:
+        path = Path(value).expanduser()
+        names = _names_at(path)
+    except (OSError, RuntimeError, UnicodeError) as error:
+        raise ValueError(f"cannot be read ({type(error).__name__})") from None
+    if not any(name.endswith(".so") and Path(name).name != _RUNTIME_LIBRARY for name in names):
+        raise ValueError("holds no compiled model (a .so file beside the runtime's libdlr.so)")
+    return path
+
+
+def _names_at(path: Path) -> list[str]:
+    if path.is_dir():
+        names = [child.name for child in path.iterdir()]
+        if PACKED_WEIGHTS in names:
+            raise ValueError(
+                "is a packed demo model; unpack it with "
+                f"`mli demo unpack {path.resolve().name}` and give the path that it prints"
+            )
+        return names
+    if not path.is_file():
+        raise ValueError("does not exist")
+    if not path.name.endswith(ARCHIVE_SUFFIXES):
+        raise ValueError("must be a folder, or a file that ends in .tar.gz, .tgz or .zip")
+    return _names_in_archive(path)
+
+
+def _names_in_archive(path: Path) -> list[str]:
+    try:
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                return archive.namelist()
+        with tarfile.open(path, "r:gz") as tar:
+            return tar.getnames()
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"cannot be read as an archive ({error})") from None

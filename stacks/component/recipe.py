@@ -1,0 +1,116 @@
+"""The component's recipe, within the rules that the classic nucleus and nucleus lite share.
+
+Nucleus lite cuts a script off at a brace that is not a recipe variable, takes ``Uri``, ``install``
+and ``run`` in exactly this case, and picks a manifest only by ``os`` and ``runtime`` together.
+https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stacks.component.artifacts import Artifact
+
+MAX_RECIPE_BYTES = 8_196
+"""Largest recipe that nucleus lite reads."""
+
+INSTALL_TIMEOUT_SECONDS = 1_800
+"""Time to install Python packages on a small board; the default, 120 seconds, is too short."""
+
+_VERSION_PART = 1_000_000
+
+
+@dataclass(frozen=True)
+class ComponentContent:
+    """Everything that makes one version of a component differ from another.
+
+    Settings are none of it: they come with the deployment, and take effect without a new version.
+    """
+
+    name: str
+    code: Artifact
+    model: Artifact
+    artifacts: Sequence[Artifact]
+    profile: str
+    configuration: Mapping[str, object]
+
+    @property
+    def version(self) -> str:
+        """Two numbers of at most six digits, derived from the content and from nothing else.
+
+        A version is immutable, so other content must have another one, and suffixes are refused.
+        """
+        text = json.dumps(self._recipe("", [part.identity for part in self.artifacts]))
+        digest = hashlib.sha256(text.encode()).digest()
+        words = (int.from_bytes(digest[start : start + 8]) for start in (0, 8))
+        return ".".join(str(word % _VERSION_PART) for word in words)
+
+    def recipe(self, revision: str) -> Mapping[str, Any]:
+        """Return the recipe of version ``<version>.<revision>``; ``revision`` may be a token.
+
+        A version outlives its stack, so that the same content, deployed again later, needs a number
+        of its own: :mod:`stacks.component.revision` has the first that is free.
+        """
+        uris = [part.uri for part in self.artifacts]
+        return self._recipe(f"{self.version}.{revision}", uris)
+
+    def _recipe(self, version: str, uris: Sequence[str]) -> Mapping[str, Any]:
+        return {
+            "RecipeFormatVersion": "2020-01-25",
+            "ComponentName": self.name,
+            "ComponentVersion": version,
+            "ComponentType": "aws.greengrass.generic",
+            "ComponentDescription": "Image inference with the Deep Learning Runtime (DLR)",
+            "ComponentPublisher": "mli-greengrass",
+            "ComponentConfiguration": {"DefaultConfiguration": self.configuration},
+            "ComponentDependencies": {
+                "aws.greengrass.TokenExchangeService": {
+                    "VersionRequirement": ">=2.0.0 <3.0.0",
+                    "DependencyType": "HARD",
+                }
+            },
+            "Manifests": [
+                {
+                    "Platform": {"os": "linux", "runtime": "*"},
+                    "Lifecycle": {
+                        "install": {
+                            "Script": self._script("install"),
+                            "Timeout": INSTALL_TIMEOUT_SECONDS,
+                        },
+                        "run": {"Script": self._script("run")},
+                    },
+                    "Artifacts": [
+                        {
+                            "Uri": uri,
+                            "Unarchive": "ZIP" if part.unpacked else "NONE",
+                            "Permission": {"Read": "OWNER", "Execute": "NONE"},
+                        }
+                        for part, uri in zip(self.artifacts, uris, strict=True)
+                    ],
+                }
+            ],
+        }
+
+    def _script(self, phase: str) -> str:
+        return (
+            f"python3 {self.code.path}/component.py {phase} --work {{work:path}}"
+            f" --model {self.model.path} --profile {self.profile}"
+        )
+
+
+def access_control(component_name: str, topics: Sequence[str]) -> Mapping[str, Any]:
+    """Return the leave to publish on exactly these ``topics`` of AWS IoT Core.
+
+    Topics stand there literally: nucleus lite v2.6.0 does not fill in ``{iot:thingName}``.
+    """
+    return {
+        "aws.greengrass.ipc.mqttproxy": {
+            f"{component_name}:mqttproxy:1": {
+                "policyDescription": "Publish on the topics of this core",
+                "operations": ["aws.greengrass#PublishToIoTCore"],
+                "resources": list(topics),
+            }
+        }
+    }

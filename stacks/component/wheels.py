@@ -1,0 +1,157 @@
+"""Python packages for devices without the Internet, gathered where ``cdk synth`` runs.
+
+The same wheels for everyone: versions are pinned in the device's requirements.txt, and each file's
+digest in wheels.sha256, which ``python -m stacks.component.wheels`` writes anew.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from edge_functions import CODE_FOLDER
+from inference import schema
+from stacks.context.keys import ARCHITECTURES
+from stacks.context.report import option
+
+_PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+PYTHONS = {"x86_64": ("3.8", *_PYTHONS), "aarch64": _PYTHONS}
+"""CPython versions of the devices, from Ubuntu 20.04 to 26.04. Packages that we need have no wheel
+for 3.8 on aarch64 any more: awscrt since 0.34."""
+
+FOLDER = "wheels"
+"""Name of the wheels' folder, beside requirements.txt, where the device looks for it."""
+
+REQUIREMENTS = CODE_FOLDER / "requirements.txt"
+DIGESTS = Path(__file__).with_name("wheels.sha256")
+CACHE = Path(__file__).resolve().parents[2] / "build" / "wheels"
+
+_PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+_FURTHER_PLATFORMS: Mapping[str, tuple[str, ...]] = {
+    "x86_64": ("manylinux1_x86_64", "manylinux2010_x86_64"),
+    "aarch64": (),
+}
+"""Wheels of old packages, such as dlr 1.6.0, have an older tag."""
+
+
+def bundled_wheels(architecture: str, *, cache: Path = CACHE) -> tuple[Path, ...]:
+    """Return the wheels for devices of this architecture, downloaded unless they are there.
+
+    Raises:
+        ConfigurationError: if pip cannot get them, or they are not those that were pinned.
+    """
+    key = hashlib.sha256(repr(sorted(_pins(architecture).items())).encode()).hexdigest()[:16]
+    folder = cache / architecture / key
+    if not folder.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            _download(architecture, Path(scratch))
+            # Those of earlier pins are of no more use.
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            shutil.copytree(scratch, folder, copy_function=link_or_copy)
+    wheels = tuple(sorted(folder.glob("*.whl")))
+    _check(wheels)
+    return wheels
+
+
+def link_or_copy(source: str | Path, destination: str | Path) -> None:
+    """Give a file a second name, or a copy where the file system has no links."""
+    try:
+        os.link(source, destination)
+    except OSError:
+        shutil.copyfile(source, destination)
+
+
+def requirements_of(architecture: str, python: str) -> list[str]:
+    """Return what requirements.txt asks for on such a device, as ``name==version``.
+
+    pip itself reads the markers for the machine on which it runs.
+    """
+    environment = {
+        "platform_machine": architecture,
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "os_name": "posix",
+        "extra": "",
+    }
+    found = []
+    for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            found.append(f"{requirement.name}{requirement.specifier}")
+    return sorted(found)
+
+
+def _pins(architecture: str) -> Mapping[str, list[str]]:
+    return {python: requirements_of(architecture, python) for python in PYTHONS[architecture]}
+
+
+def _download(architecture: str, folder: Path) -> None:
+    platforms = [f"{name}_{architecture}" for name in _PLATFORMS]
+    for python, pins in _pins(architecture).items():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
+        command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
+        command += ["--implementation", "cp", "--python-version", python]
+        for abi in (f"cp{python.replace('.', '')}", "abi3", "none"):
+            command += ["--abi", abi]
+        for platform in (*platforms, *_FURTHER_PLATFORMS[architecture]):
+            command += ["--platform", platform]
+        finished = subprocess.run([*command, *pins], capture_output=True, text=True, check=False)
+        if finished.returncode != 0:
+            errors = [line for line in finished.stderr.splitlines() if line.startswith("ERROR")]
+            reason = (errors or finished.stderr.strip().splitlines() or ["no output"])[-1]
+            raise _fault(
+                f"needs wheels for Python {python} on {architecture}, and pip cannot get them "
+                f"({reason[:200]}); give pip an index that it reaches (PIP_INDEX_URL), or let the "
+                "device install them itself"
+            )
+
+
+def _check(wheels: Iterable[Path]) -> None:
+    pinned = _read_digests()
+    for wheel in wheels:
+        if pinned.get(wheel.name) != hashlib.sha256(wheel.read_bytes()).hexdigest():
+            raise _fault(
+                f"needs the pinned wheels, and {wheel.name} is none of {DIGESTS.name}; remove "
+                f"{wheel.parent} and, after a change of requirements.txt, run "
+                "`python -m stacks.component.wheels`"
+            )
+
+
+def _fault(rule: str) -> schema.ConfigurationError:
+    mended = option("dependencies", "online")
+    return schema.ConfigurationError([schema.Fault("dependencies", "bundled", rule, mended)])
+
+
+def _read_digests() -> Mapping[str, str]:
+    lines = DIGESTS.read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
+def pin() -> None:
+    """Download the wheels of every architecture and write their digests."""
+    found: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for architecture in ARCHITECTURES:
+            _download(architecture, Path(scratch))
+        for wheel in sorted(Path(scratch).glob("*.whl")):
+            found[wheel.name] = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    lines = [f"{digest}  {name}\n" for name, digest in found.items()]
+    DIGESTS.write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    pin()

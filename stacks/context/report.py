@@ -1,0 +1,59 @@
+"""Faults of a context as the user reads them: each with the ``-c`` that mends it."""
+
+import dataclasses
+import difflib
+import json
+import shlex
+
+from inference import schema
+from stacks.context.keys import EXAMPLES
+
+
+class Missing(schema.Fault):
+    """A key that must be given and was not: counted apart from the values that are wrong."""
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.rule}, for example {self.example}"
+
+
+def missing(key: str, unless: str = "") -> Missing:
+    """Return the fault of a key that was left out; ``unless`` is the key that would do instead."""
+    rule = "is required" + (f", unless {unless} is given" if unless else "")
+    return Missing(key, None, rule, option(key, EXAMPLES[key]))
+
+
+def report(error: schema.ConfigurationError) -> str:
+    """Return what the user reads instead of a template: a header, then one line a fault."""
+    wrong = [fault for fault in error.faults if not isinstance(fault, Missing)]
+    left_out = [fault for fault in error.faults if isinstance(fault, Missing)]
+    counts = []
+    if wrong:
+        counts.append(f"{len(wrong)} fault{'s' if len(wrong) > 1 else ''} in the context")
+    if left_out:
+        keys = f"{len(left_out)} key{'s' if len(left_out) > 1 else ''}"
+        counts.append(f"{keys} missing" if wrong else f"{keys} missing in the context")
+    header = f"{' and '.join(counts)}; nothing was synthesised:"
+    return "\n  ".join([header, *(str(fault) for fault in [*wrong, *left_out])])
+
+
+def option(key: str, value: object) -> str:
+    """Return the option of the ``cdk`` command that gives ``key`` this value."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"-c {key}={shlex.quote(text)}"
+
+
+def mended_by_option(fault: schema.Fault) -> schema.Fault:
+    """Return ``fault`` with the option that mends it; an unknown key is mended to the nearest.
+
+    A fault within a JSON value names the part and the option that the JSON belongs to.
+    """
+    root, _, part = fault.key.partition(".")
+    if part and root in EXAMPLES:
+        name = part.rsplit(".", 1)[-1]
+        example = f'"{name}": {fault.example} in -c {root}=…' if fault.example else ""
+    elif fault.key in EXAMPLES:
+        example = option(fault.key, EXAMPLES[fault.key])
+    else:
+        near = difflib.get_close_matches(fault.key, list(EXAMPLES), n=1, cutoff=0.5)
+        example = option(near[0], fault.value) if near else ""
+    return dataclasses.replace(fault, example=example)

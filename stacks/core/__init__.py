@@ -1,0 +1,1 @@
+"""One Greengrass V2 core with everything that it needs in AWS."""

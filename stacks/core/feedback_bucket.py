@@ -1,0 +1,82 @@
+"""Where samples for retraining go, and the leave to write them there."""
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from stacks import arns
+from stacks.context.settings import FeedbackSettings
+
+_DAYS_OF_OVERWRITTEN_SAMPLES = 30
+_DAYS_OF_UNFINISHED_UPLOADS = 7
+
+
+class FeedbackBucket(Construct):
+    """The samples' bucket: the one that the settings name, or one that is made and outlives us.
+
+    None is made if every configuration names a bucket of its own.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, feedback: FeedbackSettings) -> None:
+        super().__init__(scope, construct_id)
+        self._made: s3.Bucket | None = None
+        self.bucket_name: str | None = feedback.bucket_name
+        """The bucket of the configurations that name none; None if there are no such."""
+        self.configuration = feedback.configuration
+        """The configurations, each with its bucket, whose name may be a token."""
+        if all(one.bucket for one in feedback.configuration.all):
+            self.bucket_name = None
+        elif self.bucket_name is None:
+            self._made = self._make()
+            self.bucket_name = self._made.bucket_name
+        if self.bucket_name is not None:
+            self.configuration = feedback.configuration.with_bucket(self.bucket_name)
+
+    def write_statement(self) -> iam.PolicyStatement:
+        """Return leave to write below the configurations' prefixes and nowhere else."""
+        return iam.PolicyStatement(
+            sid="WriteSamples", actions=["s3:PutObject"], resources=self.object_arns()
+        )
+
+    def object_arns(self) -> list[str]:
+        """Return the ARN pattern of each configuration's objects, each once."""
+        patterns = (self._object_arn(one.bucket, one.key_pattern) for one in self.configuration.all)
+        return list(dict.fromkeys(patterns))
+
+    def _object_arn(self, bucket: str | None, pattern: str) -> str:
+        if self._made is not None and bucket == self.bucket_name:
+            return self._made.arn_for_objects(pattern)
+        return arns.object_arn(str(bucket), pattern)
+
+    def _make(self) -> s3.Bucket:
+        bucket = s3.Bucket(
+            self,
+            "Bucket",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="ExpireOverwrittenSamples",
+                    noncurrent_version_expiration=cdk.Duration.days(_DAYS_OF_OVERWRITTEN_SAMPLES),
+                    abort_incomplete_multipart_upload_after=cdk.Duration.days(
+                        _DAYS_OF_UNFINISHED_UPLOADS
+                    ),
+                )
+            ],
+            # Samples are what a user pays a fleet for: deleting a core must not delete them.
+            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+        cdk.Validations.of(bucket).acknowledge(
+            cdk.Acknowledgment(
+                id="AwsSolutions-S1",
+                reason="One writer, the core, puts objects here, and it reports each with its key "
+                "over MQTT. An access log would need a second bucket for every core, which nothing "
+                "reads or empties; CloudTrail data events record the same where they are wanted.",
+            )
+        )
+        return bucket

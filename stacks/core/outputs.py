@@ -1,0 +1,98 @@
+"""What a user reads from a deployed V2 core, and feeds to the tools that set it up."""
+
+import aws_cdk as cdk
+
+from stacks.core.endpoints import IotEndpoints
+from stacks.core.identity import CoreIdentity
+from stacks.core.nucleus_configuration import NucleusConfiguration
+
+_DEPLOYMENT_PARTS = (
+    "targetArn",
+    "deploymentName",
+    "components",
+    "deploymentPolicies",
+    "iotJobConfiguration",
+)
+"""What of a deployment can be given to another; the rest is the service's own."""
+
+
+class CoreOutputs:
+    """The outputs of a core's stack."""
+
+    def __init__(
+        self,
+        stack: cdk.Stack,
+        *,
+        prediction_topic: str,
+        identity: CoreIdentity,
+        role_alias: str,
+        deployment_id: str,
+        endpoints: IotEndpoints,
+        feedback_bucket: str | None,
+    ) -> None:
+        configuration = NucleusConfiguration(
+            thing_name=identity.thing_name,
+            role_alias=role_alias,
+            region=stack.region,
+            data_endpoint=endpoints.data,
+            credentials_endpoint=endpoints.credentials,
+        )
+        self._stack = stack
+        self._add(
+            "GreengrassConfig",
+            stack.to_json_string(
+                {"classic": configuration.classic(), "lite": configuration.lite()}
+            ),
+            "config.yaml of the core (JSON is YAML): `classic` or `lite`, by its nucleus",
+        )
+        self._add(
+            "CommandToRedeploy",
+            repeat_command(region=stack.region, deployment_id=deployment_id),
+            "Shows the deployment, and creates it again",
+        )
+        self._add("DeploymentTarget", identity.thing_arn, "Target of the deployment")
+        add_common_outputs(
+            stack,
+            prediction_topic=prediction_topic,
+            identity=identity,
+            feedback_bucket=feedback_bucket,
+        )
+
+    def _add(self, name: str, value: str, description: str) -> None:
+        add_output(self._stack, name, value, description)
+
+
+def add_output(stack: cdk.Stack, name: str, value: str, description: str) -> None:
+    """Add an output under its own name, which scripts rely on."""
+    cdk.CfnOutput(stack, name, value=value, description=description)
+
+
+def add_common_outputs(
+    stack: cdk.Stack,
+    *,
+    prediction_topic: str,
+    identity: CoreIdentity,
+    feedback_bucket: str | None,
+) -> None:
+    """Add what both generations tell of themselves in the same words."""
+    add_output(stack, "PredictionTopic", prediction_topic, "Where predictions arrive")
+    if feedback_bucket is not None:
+        add_output(stack, "FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
+    if identity.made_certificate is not None:
+        add_output(
+            stack,
+            "CertificateId",
+            identity.made_certificate.attr_id,
+            "Certificate made from the signing request",
+        )
+
+
+def repeat_command(*, region: str, deployment_id: str) -> str:
+    """Return the command that prints a deployment, keeps it in a file, and creates it anew."""
+    parts = ", ".join(f"{part}: {part}" for part in _DEPLOYMENT_PARTS)
+    return (
+        f"aws greengrassv2 get-deployment --region {region} --deployment-id {deployment_id}"
+        f" --output json --query '{{{parts}}}' | tee deployment.json"
+        f" && aws greengrassv2 create-deployment --region {region}"
+        " --cli-input-json file://deployment.json"
+    )

@@ -1,0 +1,83 @@
+"""The AWS credentials that a core gets for its certificate."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from constructs import Construct
+
+from stacks import arns, names
+from stacks.component.artifacts import Artifact
+from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.nag_acknowledgments import accept_wildcards
+
+_LOG_GROUPS = "log-group:/aws/greengrass/*"
+
+
+class TokenExchange(Construct):
+    """The token exchange role and its alias: logs, this core's artifacts, this core's samples.
+
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/device-service-role.html
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        core_name: str,
+        artifacts: Sequence[Artifact],
+        feedback: FeedbackBucket | None,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        log_groups = arns.regional_arn("logs", _LOG_GROUPS)
+        statements = [
+            iam.PolicyStatement(
+                sid="WriteLogs",
+                actions=[
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
+                resources=[log_groups],
+            ),
+            iam.PolicyStatement(
+                sid="FindArtifacts",
+                actions=["s3:GetBucketLocation"],
+                resources=[artifact.bucket_arn for artifact in artifacts],
+            ),
+            iam.PolicyStatement(
+                sid="ReadArtifacts",
+                actions=["s3:GetObject"],
+                resources=[artifact.object_arn for artifact in artifacts],
+            ),
+        ]
+        if feedback is not None:
+            statements.append(feedback.write_statement())
+        role = iam.Role(
+            self,
+            "Role",
+            description=f"What the Greengrass core {names.thing_name(core_name)} may do in AWS",
+            assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"),
+            inline_policies={"Core": iam.PolicyDocument(statements=statements)},
+        )
+        alias = iot.CfnRoleAlias(
+            self, "Alias", role_alias=names.role_alias_name(core_name), role_arn=role.role_arn
+        )
+        accept_wildcards(
+            role,
+            [log_groups],
+            "A core names a log group after each component that it runs, the nucleus's own "
+            "included, and a log stream after the day; all lie under /aws/greengrass.",
+        )
+        if feedback is not None:
+            accept_wildcards(
+                role,
+                feedback.object_arns(),
+                "A sample's key ends in a UUID of its own; all lie under its configuration's "
+                "prefix.",
+            )
+        self.role = role
+        self.alias_name = alias.ref
+        self.alias_arn = alias.attr_role_alias_arn

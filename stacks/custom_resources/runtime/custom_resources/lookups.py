@@ -1,0 +1,87 @@
+"""Custom resources that only read: what a template needs to know and cannot know by itself.
+
+``Custom::IotEndpoints`` gives the account's own endpoints, which no CloudFormation resource has as
+an attribute. ``Custom::ComponentRevision`` gives the last number of a component's version, so that
+content that was deployed before, and whose version outlives its stack, can be deployed again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+from .answer import answer
+
+_log = logging.getLogger()
+_log.setLevel(logging.INFO)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> None:
+    """Answer CloudFormation with what the resource's type asks for; a deletion needs nothing."""
+    physical_id = event.get("PhysicalResourceId", event["LogicalResourceId"])
+    data: Mapping[str, str] = {}
+    reason = ""
+    try:
+        if event["RequestType"] != "Delete":
+            look_up = LOOKUPS[event["ResourceType"]]
+            physical_id, data = look_up(event["ResourceProperties"])
+            _log.info("%s: %s", physical_id, data)
+    except Exception as error:  # whatever it is, CloudFormation must hear of it or waits an hour
+        reason = f"{event.get('ResourceType')} could not be looked up: {error}"
+        _log.exception(reason)
+    answer(event, physical_id, data=data, reason=reason)
+
+
+def iot_endpoints(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the endpoints of this account and Region: of the broker and of the credentials.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_DescribeEndpoint.html
+    """
+    iot = boto3.client("iot")
+    types = {"Data": "iot:Data-ATS", "Credentials": "iot:CredentialProvider"}
+    found = {
+        name: iot.describe_endpoint(endpointType=kind)["endpointAddress"]
+        for name, kind in types.items()
+    }
+    return "iot-endpoints", found
+
+
+def component_revision(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the first number that is free after ``ContentVersion``, such as ``2`` if 1 is taken.
+
+    The physical id changes with the content, so that a rollback goes back to the old resource and
+    its old number.
+    https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ListComponentVersions.html
+    """
+    arn, content = properties["ComponentArn"], properties["ContentVersion"]
+    taken = [
+        int(version[len(content) + 1 :])
+        for version in _versions(arn)
+        if version.startswith(content + ".")
+    ]
+    return f"{arn}:{content}", {"Revision": str(max(taken, default=-1) + 1)}
+
+
+LOOKUPS: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, Mapping[str, str]]]] = {
+    "Custom::IotEndpoints": iot_endpoints,
+    "Custom::ComponentRevision": component_revision,
+}
+
+
+def _versions(arn: str) -> list[str]:
+    """Return every version of a component; none of one that does not exist yet."""
+    pages = boto3.client("greengrassv2").get_paginator("list_component_versions")
+    try:
+        return [
+            version["componentVersion"]
+            for page in pages.paginate(arn=arn)
+            for version in page["componentVersions"]
+        ]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return []
+        raise

@@ -1,0 +1,60 @@
+"""The models that the tests compile, written once in TVM's environment."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from mli.cli.main import main
+from mli.cli.output import Output
+from mli.compile.tvm import environment
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture(scope="session")
+def onnx_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small ONNX models; the first test that asks may have to install TVM."""
+    folder = tmp_path_factory.mktemp("onnx")
+    python = environment.prepared(Output(as_json=False))
+    script = Path(__file__).with_name("onnx_models.py")
+    subprocess.run([str(python), str(script), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Return a function that runs ``mli`` with arguments, in this process."""
+
+    def call(*arguments: object) -> click.testing.Result:
+        runner = click.testing.CliRunner()
+        return runner.invoke(main, [str(argument) for argument in arguments])
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def detector(onnx_models: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The detector, compiled, with a background class and boxes in fractions."""
+    folder = tmp_path_factory.mktemp("artifacts") / "detector"
+    labels = folder.with_name("labels.txt")
+    labels.write_text("background\na\nb\nc\nd\ne\n")
+    done = run(
+        "compile", "--with", "tvm", onnx_models / "detector.onnx", "--background",
+        "--labels", labels, "--output", folder,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier(onnx_models: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The classifier, compiled into a folder."""
+    folder = tmp_path_factory.mktemp("artifacts") / "classifier"
+    done = run("compile", "--with", "tvm", onnx_models / "classifier.onnx", "--output", folder)
+    assert done.exit_code == 0, done.stderr
+    return folder

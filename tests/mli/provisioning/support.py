@@ -1,0 +1,259 @@
+"""What the tests of the provisioning commands share."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.awsrequest import AWSResponse
+from click.testing import CliRunner, Result
+
+from local_core.cloud import LocalCloud
+from mli.cli.main import main
+from stacks import names
+from stacks.core.nucleus_configuration import NucleusConfiguration
+from tests.cloud.support import Stacks, recipe
+
+ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
+
+
+@dataclass(frozen=True)
+class Commands:
+    """``mli`` in a folder."""
+
+    folder: Path
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run a command that ends with ``code``; return all that it says."""
+        return self.result(*arguments, code=code).output
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Run a command with --json; return its result."""
+        result = self.result(*arguments, "--json", code=code)
+        found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+        return found
+
+    def result(self, *arguments: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, arguments)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+
+@dataclass(frozen=True)
+class DeployedCore:
+    """A stack with the outputs, thing, policies and deployment that a core's stack has."""
+
+    cloud: LocalCloud
+    name: str
+    group_id: str = ""
+
+    @classmethod
+    def deployed(cls, cloud: LocalCloud, *, generation: int) -> DeployedCore:
+        name = f"T{uuid.uuid4().hex[:8]}"
+        thing = names.thing_name(name)
+        group_id = _group(cloud, name) if generation == 1 else ""
+        core = cls(cloud, name, group_id)
+        outputs = core._v1_outputs() if generation == 1 else core._v2_outputs()
+        Stacks(cloud).deploy(
+            names.stack_name(name),
+            {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": thing}}},
+            outputs,
+        )
+        if generation == 2:
+            core._add_policies()
+            core._add_deployment()
+        return core
+
+    @property
+    def thing(self) -> str:
+        return names.thing_name(self.name)
+
+    @property
+    def thing_arn(self) -> str:
+        return f"{ACCOUNT}:thing/{self.thing}"
+
+    @property
+    def component(self) -> str:
+        return names.component_name(self.name)
+
+    def attach(self, certificate_arn: str) -> None:
+        iot = self.cloud.client("iot")
+        iot.attach_thing_principal(thingName=self.thing, principal=certificate_arn)
+
+    def attach_id(self, certificate_id: str) -> None:
+        self.attach(f"{ACCOUNT}:cert/{certificate_id}")
+
+    def latest_deployment(self) -> str:
+        greengrass = self.cloud.client("greengrassv2")
+        [found] = greengrass.list_deployments(targetArn=self.thing_arn)["deployments"]
+        return str(found["deploymentId"])
+
+    def report(self, status: str, reason: str = "", *, state: str = "RUNNING") -> None:
+        """Say what the core would of its latest deployment, and of its component."""
+        report_as(
+            self.cloud,
+            self.thing,
+            {
+                "status": "HEALTHY" if state == "RUNNING" else "UNHEALTHY",
+                "coreVersion": "2.18.1",
+                "components": [
+                    {
+                        "componentName": self.component,
+                        "componentVersion": "1.0.0",
+                        "lifecycleState": state,
+                    }
+                ],
+                "deployment": {
+                    "deploymentId": self.latest_deployment(),
+                    "deploymentName": "d",
+                    "targetArn": self.thing_arn,
+                    "coreDeviceExecutionStatus": status,
+                    "reason": reason,
+                },
+            },
+        )
+
+    def report_group(self, status: str, error: str | None = None) -> None:
+        """Say what the core would of its group's latest deployment."""
+        greengrass = self.cloud.client("greengrass")
+        latest = greengrass.list_deployments(GroupId=self.group_id)["Deployments"]
+        identity = max(latest, key=lambda item: item["CreatedAt"])["DeploymentId"]
+        path = f"/_core/groups/{self.group_id}/deployments/{identity}"
+        _post(f"{self.cloud.endpoint}{path}", {"status": status, "error": error})
+
+    def _v2_outputs(self) -> dict[str, str]:
+        configuration = NucleusConfiguration(
+            thing_name=self.thing,
+            role_alias=names.role_alias_name(self.name),
+            region="us-east-1",
+            data_endpoint=f"127.0.0.1:{self.cloud.mqtt_port}",
+            credentials_endpoint=self.cloud.credential_endpoint,
+        )
+        both = {"classic": configuration.classic(), "lite": configuration.lite()}
+        return {"GreengrassConfig": json.dumps(both), "DeploymentTarget": self.thing_arn}
+
+    def _v1_outputs(self) -> dict[str, str]:
+        from stacks.v1.group_outputs import core_configuration
+
+        configuration = core_configuration(
+            thing_arn=self.thing_arn, iot_host="iot.example", greengrass_host="gg.example"
+        )
+        return {"GreengrassConfig": json.dumps(configuration), "GreengrassGroupID": self.group_id}
+
+    def _add_policies(self) -> None:
+        iot = self.cloud.client("iot")
+        alias = f"{ACCOUNT}:rolealias/{names.role_alias_name(self.name)}"
+        things = f"$aws/things/{self.thing}*"
+        documents = {
+            "CorePolicy": [
+                ("iot:Connect", [f"{ACCOUNT}:client/{self.thing}*"]),
+                ("iot:Publish", [f"{ACCOUNT}:topic/{things}/jobs/*"]),
+                ("iot:Subscribe", [f"{ACCOUNT}:topicfilter/{things}/jobs/*"]),
+                ("iot:AssumeRoleWithCertificate", [alias]),
+                ("greengrass:ResolveComponentCandidates", ["*"]),
+            ],
+            "PublishPolicy": [
+                ("iot:Publish", [f"{ACCOUNT}:topic/{t}" for t in names.published_topics(self.name)])
+            ],
+        }
+        for kind, statements in documents.items():
+            content = {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Action": [action], "Resource": resources}
+                    for action, resources in statements
+                ],
+            }
+            iot.create_policy(policyName=f"{self.name}_{kind}", policyDocument=json.dumps(content))
+
+    def _add_deployment(self) -> None:
+        greengrass = self.cloud.client("greengrassv2")
+        text = json.dumps(recipe(self.component, "1.0.0")).encode()
+        greengrass.create_component_version(inlineRecipe=text)
+        control = {
+            "aws.greengrass.ipc.mqttproxy": {
+                f"{self.component}:mqttproxy:1": {
+                    "operations": ["aws.greengrass#PublishToIoTCore"],
+                    "resources": list(names.published_topics(self.name)),
+                }
+            }
+        }
+        merge = {"coreName": self.name, "topK": 5, "accessControl": control}
+        greengrass.create_deployment(
+            targetArn=self.thing_arn,
+            deploymentName=names.stack_name(self.name),
+            components={
+                self.component: {
+                    "componentVersion": "1.0.0",
+                    "configurationUpdate": {"reset": [""], "merge": json.dumps(merge)},
+                }
+            },
+            deploymentPolicies={"failureHandlingPolicy": "ROLLBACK"},
+        )
+
+
+def report_as(cloud: LocalCloud, thing: str, content: Mapping[str, Any]) -> None:
+    """Say something as the core of this thing."""
+    _post(f"{cloud.endpoint}/_core/things/{thing}", content)
+
+
+def refusal(code: str, message: str, status: int = 400) -> Callable[..., AWSResponse]:
+    """Return a handler of botocore's ``before-send`` by which AWS refuses a request.
+
+    CloudFormation answers in XML, in which the codes have no "Exception" at their ends.
+    """
+
+    def answer(request: Any, **options: Any) -> AWSResponse:
+        if b"urlencoded" in _bytes(request.headers.get("Content-Type", "")):
+            error = f"<Code>{code.removesuffix('Exception')}</Code><Message>{message}</Message>"
+            text = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+            return AWSResponse(request.url, status, {}, _Raw(text))
+        headers = {"x-amzn-errortype": code, "content-type": "application/json"}
+        text = json.dumps({"message": message, "Message": message})
+        return AWSResponse(request.url, status, headers, _Raw(text))
+
+    return answer
+
+
+class _Raw:
+    """A body as urllib3 has it."""
+
+    def __init__(self, text: str) -> None:
+        self._content = text.encode()
+
+    def stream(self, **options: Any) -> Iterator[bytes]:
+        yield self._content
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
+
+
+def _group(cloud: LocalCloud, name: str) -> str:
+    greengrass = cloud.client("greengrass")
+    thing = f"{ACCOUNT}:thing/{names.thing_name(name)}"
+    cores = [
+        {
+            "Id": "core",
+            "ThingArn": thing,
+            "CertificateArn": f"{ACCOUNT}:cert/{'0' * 64}",
+            "SyncShadow": False,
+        }
+    ]
+    definition = greengrass.create_core_definition(Name="c", InitialVersion={"Cores": cores})
+    arn = definition["LatestVersionArn"]
+    group = greengrass.create_group(Name=name, InitialVersion={"CoreDefinitionVersionArn": arn})
+    greengrass.associate_service_role_to_account(RoleArn="arn:aws:iam::000000000000:role/r")
+    return str(group["Id"])
+
+
+def _post(url: str, content: Mapping[str, Any]) -> None:
+    request = urllib.request.Request(url, data=json.dumps(content).encode(), method="POST")
+    urllib.request.urlopen(request).close()

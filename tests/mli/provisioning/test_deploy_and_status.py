@@ -1,0 +1,167 @@
+"""``deploy`` and ``status``: what a core was told, what it says, and why it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mli.device import redeploy as deploy
+from mli.device.status_log import telling_line
+from tests.mli.provisioning.support import Commands, DeployedCore
+
+
+@pytest.fixture
+def once_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Let something happen as soon as ``deploy`` waits for the core."""
+
+    def arrange(happen: Callable[[], object]) -> None:
+        left = [happen]
+
+        def sleep(seconds: float) -> None:
+            if left:
+                left.pop()()
+
+        clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
+        monkeypatch.setattr(deploy, "time", clock)
+
+    return arrange
+
+
+def test_deployment_that_the_core_has_not_done_is_waited_for(
+    commands: Commands, core: DeployedCore, once_waiting: Callable[[Callable[[], object]], None]
+) -> None:
+    first = core.latest_deployment()
+    once_waiting(lambda: core.report("SUCCEEDED"))
+    said = commands.json("redeploy", core.name, "--timeout", "20")
+    assert (said["deploymentId"], said["made"], said["status"]) == (first, False, "SUCCEEDED")
+
+
+def test_deployment_that_is_done_is_repeated_with_its_content(
+    commands: Commands, core: DeployedCore
+) -> None:
+    first = core.latest_deployment()
+    core.report("SUCCEEDED")
+    said = commands.json("redeploy", core.name, "--no-wait")
+    assert said["made"] is True
+    greengrass = core.cloud.client("greengrassv2")
+    old, new = (greengrass.get_deployment(deploymentId=i) for i in (first, said["deploymentId"]))
+    for key in ("targetArn", "deploymentName", "components", "deploymentPolicies"):
+        assert new[key] == old[key]
+    assert core.latest_deployment() == said["deploymentId"] != first
+
+
+def test_deployment_can_be_repeated_before_the_core_has_done_it(
+    commands: Commands, core: DeployedCore
+) -> None:
+    first = core.latest_deployment()
+    assert commands.json("redeploy", core.name, "--no-wait", "--again")["deploymentId"] != first
+
+
+def test_failure_is_told_in_the_cores_words(
+    commands: Commands, core: DeployedCore, once_waiting: Callable[[Callable[[], object]], None]
+) -> None:
+    once_waiting(lambda: core.report("FAILED", "FAILED_ROLLBACK_COMPLETE: it is broken"))
+    said = commands.run("redeploy", core.name, "--timeout", "20", code=1)
+    assert "FAILED_ROLLBACK_COMPLETE: it is broken" in said
+    assert f"status {core.name}" in said
+
+
+def test_core_that_never_connects_ends_the_wait(commands: Commands, core: DeployedCore) -> None:
+    said = commands.run("redeploy", core.name, "--timeout", "1", code=1)
+    assert f"not done after 1 s: {core.name} has never connected" in said
+    assert f"package {core.name}" in said
+
+
+def test_deployment_that_another_replaced_is_not_waited_for(
+    commands: Commands, core: DeployedCore, once_waiting: Callable[[Callable[[], object]], None]
+) -> None:
+    greengrass = core.cloud.client("greengrassv2")
+    once_waiting(lambda: greengrass.create_deployment(targetArn=core.thing_arn))
+    assert "took its place" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
+
+
+def test_group_is_deployed_in_its_latest_version(
+    commands: Commands,
+    group_core: DeployedCore,
+    once_waiting: Callable[[Callable[[], object]], None],
+) -> None:
+    said = commands.json("redeploy", group_core.name, "--no-wait")
+    assert said["made"] is True
+    again = commands.json("redeploy", group_core.name, "--no-wait")
+    assert (again["deploymentId"], again["made"]) == (said["deploymentId"], False)
+    once_waiting(lambda: group_core.report_group("Success"))
+    assert commands.json("redeploy", group_core.name, "--timeout", "20")["status"] == "Success"
+
+
+def test_group_that_fails_says_why(commands: Commands, group_core: DeployedCore) -> None:
+    commands.run("redeploy", group_core.name, "--no-wait")
+    group_core.report_group("Failure", "the artifact cannot be fetched")
+    said = commands.run("status", group_core.name, code=1)
+    assert "Failure: the artifact cannot be fetched" in said
+
+
+def test_status_of_a_good_core_leads_to_watch(commands: Commands, core: DeployedCore) -> None:
+    core.report("SUCCEEDED")
+    said = commands.run("status", core.name)
+    assert f"{core.thing}: HEALTHY, nucleus 2.18.1" in said
+    assert f"{core.component} 1.0.0     RUNNING" in said
+    assert f"watch {core.name}" in said
+    assert commands.json("status", core.name)["good"] is True
+
+
+def test_status_of_a_core_that_never_connected(commands: Commands, core: DeployedCore) -> None:
+    said = commands.run("status", core.name, code=1)
+    assert "has never connected" in said
+    assert f"package {core.name}" in said
+
+
+def test_status_of_a_failed_core_shows_the_line_of_its_log(
+    commands: Commands, core: DeployedCore
+) -> None:
+    core.report("FAILED", "FAILED_NO_STATE_CHANGE: it broke", state="BROKEN")
+    Path("logs").mkdir()
+    Path(f"logs/{core.component}.log").write_text(
+        "2026-11-22T10:00:00Z [INFO] (Copier) x: stdout. starting. {scriptName=services.x}\n"
+        "2026-11-22T10:00:01Z [WARN] (Copier) x: stderr. topK=0: must be a whole number from 1 to "
+        "100. {scriptName=services.x.run, serviceName=x}\n"
+        "2026-11-22T10:00:02Z [INFO] (pool-1) x: shell-runner-start.\n"
+    )
+    said = commands.json("status", core.name, "--logs", "logs", code=1)
+    line = said["logLines"][core.component]
+    assert line.endswith("stderr. topK=0: must be a whole number from 1 to 100")
+    said_to_people = commands.run("status", core.name, "--logs", "logs", code=1)
+    assert "BROKEN" in said_to_people
+    assert "topK=0" in said_to_people
+
+
+def test_status_of_a_failed_core_asks_cloudwatch(commands: Commands, core: DeployedCore) -> None:
+    core.report("FAILED", "it broke", state="BROKEN")
+    logs = core.cloud.client("logs")
+    group = f"/aws/greengrass/UserComponent/us-east-1/{core.component}"
+    stream = f"/2026/11/22/thing/{core.thing}"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    now = int(time.time() * 1_000)
+    messages = ["INFO hello", "ModelError: the model has no input data", "INFO bye"]
+    events = [{"timestamp": now + n, "message": text} for n, text in enumerate(messages)]
+    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+    said = commands.json("status", core.name, code=1)
+    assert said["logLines"] == {core.component: "ModelError: the model has no input data"}
+
+
+def test_log_without_a_fault_has_no_telling_line() -> None:
+    assert telling_line(["INFO all is well", "", "INFO still"]) is None
+
+
+def test_traceback_is_told_by_its_last_line() -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1',
+        "OSError: no camera",
+        "",
+    ]
+    assert telling_line(lines) == "OSError: no camera"

@@ -1,0 +1,116 @@
+"""The parts of ``fleet``: the list, the journal, the pattern's policies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_core.cloud.api import service_model
+from mli.cli.output import ToolError
+from mli.device.core_stack import CoreStack
+from mli.fleet.core_list import read_list
+from mli.fleet.journal import Journal
+from mli.fleet.pattern import Pattern, rename
+from tests.mli.provisioning.support import ACCOUNT
+from tests.stacks.configurations import template
+from tests.stacks.synthesis import all_of, resolved
+
+
+def test_journal_of_another_fleet_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "journal.jsonl"
+    with Journal(file, {"group": "a", "place": "us-east-1:1"}):
+        pass
+    with pytest.raises(ToolError, match="place was us-east-1:1, now eu-west-1:1"):
+        Journal(file, {"group": "a", "place": "eu-west-1:1"})
+
+
+def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
+    file = tmp_path / "cores.csv"
+    file.write_text("coreName,certificateSigningRequest\nok,\n../x,\nOK,\nb,missing.csr\n")
+    with pytest.raises(ToolError) as refused:
+        read_list(file)
+    said = str(refused.value)
+    assert "line 3: coreName='../x' must be" in said
+    assert "line 4: coreName='OK' stands in line 2 already" in said
+    assert "line 5: certificateSigningRequest='missing.csr': No such file" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("c.csv", "core\na\n", "unknown key; did you mean coreName?"),
+        ("c.csv", "coreName\n", "no cores"),
+        ("c.csv", "coreName\na,b\n", "more values than line 1"),
+        ("c.csv", "coreName,attribute.x\na,ä ö\n", "only letters"),
+        ("c.yaml", "cores: 3\n", "not a list of cores"),
+        ("c.yaml", "- [a]\n", "neither a name nor an object"),
+        ("c.yaml", "{", "is not YAML"),
+    ],
+)
+def test_list_that_cannot_be_read(tmp_path: Path, name: str, text: str, fault: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ToolError, match=fault):
+        read_list(tmp_path / name)
+
+
+def test_yaml_may_be_names_alone(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("- a\n- coreName: b\n  attributes: {hall: 7}\n")
+    first, second = read_list(tmp_path / "c.yaml")
+    assert (first.name, second.name, second.attributes) == ("a", "b", {"hall": "7"})
+
+
+def test_policy_of_another_core_names_nothing_of_the_patterns() -> None:
+    """With the documents of the real stack, as its snapshot has them."""
+    resources = [
+        f"{ACCOUNT}:client/Demo_Core*",
+        f"{ACCOUNT}:topic/$aws/things/Demo_Core*/jobs/*",
+        f"{ACCOUNT}:topicfilter/$aws/things/Demo_Core*/shadow/*",
+        f"{ACCOUNT}:topic/mli/predictions/Demo",
+        f"{ACCOUNT}:topic/mli/telemetry/Demo",
+        f"{ACCOUNT}:topic/feedback/message/status",
+        f"{ACCOUNT}:rolealias/Demo_CoreRoleAlias",
+        "*",
+    ]
+    document = {"Version": "2012-10-17", "Statement": [{"Action": ["x"], "Resource": resources}]}
+    [statement] = rename(document, "Demo", "X-1")["Statement"]
+    assert statement["Resource"] == [
+        f"{ACCOUNT}:client/X-1_Core*",
+        f"{ACCOUNT}:topic/$aws/things/X-1_Core*/jobs/*",
+        f"{ACCOUNT}:topicfilter/$aws/things/X-1_Core*/shadow/*",
+        f"{ACCOUNT}:topic/mli/predictions/X-1",
+        f"{ACCOUNT}:topic/mli/telemetry/X-1",
+        f"{ACCOUNT}:topic/feedback/message/status",
+        f"{ACCOUNT}:rolealias/Demo_CoreRoleAlias",
+        "*",
+    ]
+
+
+def test_command_would_deploy_to_a_group_just_what_the_stack_does() -> None:
+    """With both deployments of the real template, as CloudFormation would ask for them."""
+    core, of_stack = _deployments()
+    pattern = Pattern(CoreStack("Demo", "us-east-1", {}), {}, core)
+    of_command = pattern.group_deployment(of_stack["targetArn"], "shop-floor")
+    assert of_command["components"].keys() == {"DlrInference.Demo"}
+    assert _read(of_command) == _read(of_stack)
+
+
+def _deployments() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The core's and the group's, as requests of the API."""
+    shape = service_model.load("greengrassv2").operation_model("CreateDeployment").input_shape
+    found = {
+        str(properties["TargetArn"]): service_model.from_template(shape, properties)
+        for properties in resolved(
+            all_of(template("v2-thing-group"), "AWS::GreengrassV2::Deployment")
+        )
+    }
+    return found["<CoreThing.Arn>"], found["<FleetGroup.Arn>"]
+
+
+def _read(request: dict[str, Any]) -> dict[str, Any]:
+    """A request whose configurations are read, so that only their content counts."""
+    (component,) = request["components"].values()
+    merge = json.loads(component["configurationUpdate"]["merge"])
+    return {**request, "components": {**component, "configurationUpdate": {"merge": merge}}}

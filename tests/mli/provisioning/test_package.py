@@ -1,0 +1,208 @@
+"""``package``: a device's archive, only from what belongs together."""
+
+from __future__ import annotations
+
+import json
+import stat
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_core.device.setup import read_v1_configuration, read_v2_configuration
+from mli.device.package_archive import archive
+from tests.mli.provisioning.support import Commands, DeployedCore
+
+
+def _with_certificate(commands: Commands, core: DeployedCore) -> str:
+    identity: str = commands.json("certificate", core.name)["certificateId"]
+    core.attach_id(identity)
+    return identity
+
+
+def _unpacked(file: str = "greengrass-setup.zip") -> dict[str, bytes]:
+    with zipfile.ZipFile(file) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_archive_of_a_classic_core_is_private_and_complete(
+    commands: Commands, core: DeployedCore
+) -> None:
+    _with_certificate(commands, core)
+    said = commands.json("package", core.name)
+    file = Path("greengrass-setup.zip")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    files = _unpacked()
+    keys = Path("certs") / core.name
+    assert files["private.pem.key"] == (keys / "private.pem.key").read_bytes()
+    assert files["device.pem.crt"] == (keys / "device.pem.crt").read_bytes()
+    Path("config.yaml").write_bytes(files["config.yaml"])
+    found = read_v2_configuration(Path("config.yaml"))
+    assert found.thing_name == core.thing
+    assert found.private_key == Path("/greengrass/v2/private.pem.key")
+    assert said["commands"][0] == "sudo unzip -o greengrass-setup.zip -d /greengrass/v2"
+    with zipfile.ZipFile(file) as opened:
+        mode = opened.getinfo("private.pem.key").external_attr >> 16
+    assert stat.S_IMODE(mode) == 0o600
+
+
+def test_archive_of_nucleus_lite_has_its_own_paths(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    commands.run("package", core.name, "--nucleus", "lite")
+    files = _unpacked()
+    assert sorted(files) == [
+        "certs/AmazonRootCA1.pem",
+        "certs/device.pem.crt",
+        "certs/private.pem.key",
+        "config.yaml",
+    ]
+    system = json.loads(files["config.yaml"])["system"]
+    assert system["privateKeyPath"] == "/etc/greengrass/certs/private.pem.key"
+
+
+def test_archive_of_a_v1_core_is_the_guides(commands: Commands, group_core: DeployedCore) -> None:
+    _with_certificate(commands, group_core)
+    commands.run("package", group_core.name)
+    files = _unpacked()
+    assert sorted(files) == [
+        "certs/AmazonRootCA1.pem",
+        "certs/device.pem.crt",
+        "certs/private.pem.key",
+        "config/config.json",
+    ]
+    assert b"_HERE" not in files["config/config.json"]
+    Path("config.json").write_bytes(files["config/config.json"])
+    found = read_v1_configuration(Path("config.json"))
+    assert found.thing_name == group_core.thing
+    assert found.certificate == Path("/greengrass/certs/device.pem.crt")
+
+
+def test_repeated_command_writes_the_same_bytes(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    commands.run("package", core.name)
+    first = Path("greengrass-setup.zip").read_bytes()
+    assert commands.json("package", core.name)["written"] is False
+    commands.run("package", core.name, "--out", "other.zip")
+    assert Path("greengrass-setup.zip").read_bytes() == first == Path("other.zip").read_bytes()
+    commands.run("package", core.name, "--nucleus", "lite")  # the same key: nothing is lost
+    assert Path("greengrass-setup.zip").read_bytes() != first
+
+
+def test_archive_with_another_key_is_not_overwritten(
+    commands: Commands, core: DeployedCore
+) -> None:
+    _with_certificate(commands, core)
+    other = archive({"private.pem.key": b"of another core"})
+    Path("greengrass-setup.zip").write_bytes(other)
+    assert "holds another private key" in commands.run("package", core.name, code=1)
+    assert Path("greengrass-setup.zip").read_bytes() == other
+
+
+def test_file_that_is_no_archive_is_not_overwritten(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    Path("notes").write_text("mine")
+    assert "no archive" in commands.run("package", core.name, "--out", "notes", code=1)
+    assert Path("notes").read_text() == "mine"
+
+
+def test_certificate_made_by_the_stack_comes_from_aws(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.run("certificate", core.name, "--csr")
+    request = (Path("certs") / core.name / "device.csr").read_text()
+    made = core.cloud.client("iot").create_certificate_from_csr(
+        certificateSigningRequest=request, setAsActive=True
+    )
+    core.attach(made["certificateArn"])
+    _add_output(monkeypatch, CertificateId=made["certificateId"])
+    commands.run("package", core.name)
+    assert _unpacked()["device.pem.crt"].decode() == made["certificatePem"]
+    assert (Path("certs") / core.name / "device.pem.crt").exists()
+
+
+def test_certificate_that_a_stack_made_anew_replaces_the_one_before(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands.run("certificate", core.name, "--csr")
+    keys = Path("certs") / core.name
+    iot = core.cloud.client("iot")
+    made = []
+    for _ in range(2):  # as `cdk destroy` and `cdk deploy` do
+        request = (keys / "device.csr").read_text()
+        made.append(
+            iot.create_certificate_from_csr(certificateSigningRequest=request, setAsActive=True)
+        )
+        core.attach(made[-1]["certificateArn"])
+        _add_output(monkeypatch, CertificateId=made[-1]["certificateId"])
+        commands.run("package", core.name)
+        assert _unpacked()["device.pem.crt"].decode() == made[-1]["certificatePem"]
+    kept = keys / f"device.pem.crt.{made[0]['certificateId'][:10]}"
+    assert kept.read_text() == made[0]["certificatePem"]
+
+
+def test_root_certificate_of_a_local_cloud_is_not_taken_to_aws(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _with_certificate(commands, core)
+    monkeypatch.delenv("MLI_ROOT_CA")
+    assert "AmazonRootCA1.pem is not Amazon's" in commands.run("package", core.name, code=1)
+    root = Path("certs") / core.name / "AmazonRootCA1.pem"
+    commands.run("package", core.name, "--root-ca", str(root))
+    root.unlink()
+    commands.run("package", core.name)
+    assert _unpacked()["AmazonRootCA1.pem"] != core.cloud.ca_path.read_bytes()
+
+
+def test_key_that_is_on_the_device_can_be_left_out(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    (Path("certs") / core.name / "private.pem.key").unlink()
+    assert "--without-key" in commands.run("package", core.name, code=1)
+    commands.run("package", core.name, "--without-key")
+    assert "private.pem.key" not in _unpacked()
+
+
+def test_key_of_another_certificate_is_refused(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    commands.run("certificate", "Other")
+    keys = Path("certs") / core.name
+    (keys / "private.pem.key").write_bytes(Path("certs/Other/private.pem.key").read_bytes())
+    assert "do not belong together" in commands.run("package", core.name, code=1)
+    assert not Path("greengrass-setup.zip").exists()
+
+
+def test_certificate_that_is_not_attached_is_refused(
+    commands: Commands, core: DeployedCore
+) -> None:
+    identity = commands.json("certificate", core.name)["certificateId"]
+    said = commands.run("package", core.name, code=1)
+    assert f"not attached to {core.thing} (attached: none)" in said
+    assert f"-c certificateId={identity}" in said
+
+
+def test_certificate_that_is_not_active_is_refused(commands: Commands, core: DeployedCore) -> None:
+    identity = _with_certificate(commands, core)
+    iot = core.cloud.client("iot")
+    iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+    said = commands.run("package", core.name, code=1)
+    assert "is INACTIVE" in said
+    assert f"--certificate-id {identity} --new-status ACTIVE" in said
+
+
+def test_core_without_a_stack_names_the_region(commands: Commands) -> None:
+    said = commands.run("package", "Nobody", code=1)
+    assert "there is no stack DlrInference-Nobody in us-east-1" in said
+    assert "--region" in said
+
+
+def _add_output(monkeypatch: pytest.MonkeyPatch, **outputs: str) -> None:
+    """Let stacks have further outputs, as those have that make the certificate."""
+    from mli.device import core_stack
+
+    inner = core_stack.CoreStack.find.__func__  # type: ignore[attr-defined]
+
+    def find(cls: type, clients: Any, core_name: str) -> Any:
+        found = inner(cls, clients, core_name)
+        return cls(found.core_name, found.region, {**found.outputs, **outputs})
+
+    monkeypatch.setattr(core_stack.CoreStack, "find", classmethod(find))

@@ -1,0 +1,106 @@
+"""What all commands have in common: help without imports, errors in one line, JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import botocore.exceptions as faults
+import click.testing
+import pytest
+
+from mli.aws import explain
+from mli.cli.main import COMMANDS, main
+from mli.cli.output import Output, ToolError, reporting
+
+REPOSITORY = Path(__file__).parents[2]
+WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
+"""These run until they are stopped, print JSON in any case, or are groups."""
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_each_command_has_help_with_examples(name: str) -> None:
+    done = click.testing.CliRunner().invoke(main, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert done.output == click.testing.CliRunner().invoke(main, [name, "-h"]).output
+    assert f"mli {name}" in done.output
+    assert "--json" in done.output or name in WITHOUT_RESULT
+
+
+def test_help_loads_no_command() -> None:
+    code = (
+        "import sys; from mli.cli.main import main; main(['--help'], standalone_mode=False); "
+        "sys.exit(any(name in sys.modules for name in ('boto3', 'numpy', 'mli.compile.command')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+def invoke(error: Exception, *arguments: str) -> click.testing.Result:
+    @click.command("greet")
+    @reporting
+    def greet(output: Output) -> None:
+        raise error
+
+    return click.testing.CliRunner().invoke(greet, list(arguments))
+
+
+def test_expected_fault_is_one_line_and_status_1() -> None:
+    done = invoke(ToolError("too\n  cold"))
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", "greet: too cold\n")
+    assert json.loads(invoke(ToolError("cold"), "--json").stdout) == {"error": "cold"}
+
+
+def test_fault_of_a_file_names_it() -> None:
+    error = FileNotFoundError(2, "No such file or directory", "/nowhere")
+    assert invoke(error).stderr == "greet: /nowhere: No such file or directory\n"
+
+
+def test_mistake_of_ours_keeps_its_traceback() -> None:
+    assert isinstance(invoke(ZeroDivisionError()).exception, ZeroDivisionError)
+
+
+def test_interruption_is_status_130() -> None:
+    @click.command("greet")
+    @reporting
+    def greet(output: Output) -> None:
+        raise KeyboardInterrupt
+
+    assert click.testing.CliRunner().invoke(greet).exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("ExpiredToken", "session has expired"),
+        ("InvalidClientTokenId", "does not know these credentials"),
+        ("AccessDenied", "not permitted"),
+        ("SlowDown", "throttling"),
+        ("PermanentRedirect", "another Region"),
+        ("NoSuchBucket", "not found"),
+        ("Strange", "GetObject: why (Strange)"),
+    ],
+)
+def test_answers_of_aws_in_one_line(code: str, said: str) -> None:
+    error = faults.ClientError({"Error": {"Code": code, "Message": "why"}}, "GetObject")
+    assert said in explain(error)
+    assert "\n" not in explain(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (faults.NoCredentialsError(), "no AWS credentials"),
+        (faults.NoRegionError(), "no AWS Region is set"),
+        (faults.EndpointConnectionError(endpoint_url="https://x"), "Is there a network"),
+        (faults.ReadTimeoutError(endpoint_url="https://x"), "cannot be reached"),
+        (faults.ProfileNotFound(profile="me"), "list-profiles"),
+    ],
+)
+def test_faults_before_aws_answers(error: Exception, said: str) -> None:
+    assert said in explain(error)
