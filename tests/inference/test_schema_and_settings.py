@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -9,8 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.schema import ConfigurationError, boolean, choice, integer, number, shown, words
-from inference.settings import INFERENCE_FIELDS, InferenceSettings
+from inference.schema import (
+    ConfigurationError,
+    Field,
+    attributes,
+    boolean,
+    choice,
+    integer,
+    number,
+    shown,
+    words,
+    write_fields,
+)
+from inference.settings import INFERENCE_FIELDS, SETTINGS_FIELDS, InferenceSettings
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -26,6 +38,37 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert settings == InferenceSettings(core_name="Toradex2")
     assert settings.inference_interval == 5.0
     assert settings.message_format == "list"
+
+
+def test_fields_and_attributes_agree_one_to_one_in_name_order_and_default() -> None:
+    declared = [(field.attribute, field.default) for field in SETTINGS_FIELDS]
+    typed = [(one.name, one.default) for one in dataclasses.fields(InferenceSettings)]
+    assert declared[0][0] == typed[0][0] == "core_name"
+    assert declared[1:] == typed[1:]
+    assert len({field.key for field in SETTINGS_FIELDS}) == len(SETTINGS_FIELDS)
+
+
+@pytest.mark.parametrize("field", SETTINGS_FIELDS, ids=lambda field: str(field.key))
+def test_every_example_is_valid_and_is_read_back_as_it_was_written(field: Field[object]) -> None:
+    value = field.parse(field.example)
+    assert field.parse(json.loads(json.dumps(field.write(value)))) == value
+
+
+def test_fields_of_one_attribute_are_alternatives() -> None:
+    url = Field("url", str, None, "https://a", attribute="source")
+    path = Field("filePath", str, None, "a", attribute="source")
+    for parsed in ({"url": "u", "filePath": None}, {"url": None, "filePath": "u"}):
+        assert attributes((url, path), parsed) == {"source": "u"}
+
+
+def test_attribute_is_the_key_in_snake_case_and_none_is_not_written() -> None:
+    fields = (Field("topK", integer(1, 9), None, "3"), Field("classes", words, (), "a", write=list))
+    assert attributes(fields, {"topK": None, "classes": ("a",)}) == {
+        "top_k": None,
+        "classes": ("a",),
+    }
+    settings = InferenceSettings(core_name="c", classes=("a",))
+    assert write_fields(fields, settings) == {"classes": ["a"]}
 
 
 def test_settings_survive_the_way_to_the_device_and_back() -> None:

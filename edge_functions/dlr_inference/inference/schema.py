@@ -1,7 +1,8 @@
-"""Declared fields, parsed all at once: the one way in which configuration enters the program.
+"""Declared fields, parsed all at once: the only way in which configuration enters the program.
 
 The same declarations serve the device, where values come from a component's configuration, and
-``cdk synth``, where they come from context; so a bad threshold fails at the desk and not on a pole.
+``cdk synth``, where they come from context. So an invalid threshold is reported before anything is
+deployed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _SHOWN_CHARACTERS = 80
 
 
 def shown(value: object) -> str:
-    """Return ``value`` as a message shows it: quoted, on one line, and not longer than it helps."""
+    """Return ``value`` as a message shows it: quoted, on one line, and at most 80 characters."""
     text = repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One wrong value: which key, what stood there, what it must be, and a value that would do."""
+    """One invalid value: its key, the value, the rule that it breaks, and a valid example."""
 
     key: str
     value: object
@@ -40,19 +41,31 @@ class Fault:
 
 
 class ConfigurationError(ValueError):
-    """Configuration that cannot be used; carries every fault found, not only the first."""
+    """Configuration that cannot be used. It carries every fault found, not only the first."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)
         super().__init__("; ".join(str(fault) for fault in self.faults))
 
 
+def snake_case(key: str) -> str:
+    """Return a key in snake case: ``topK`` is ``top_k``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+
+
+def unchanged(value: object) -> object:
+    """Return ``value``: the writer of fields whose values are JSON already."""
+    return value
+
+
 @dataclass(frozen=True)
 class Field(Generic[T]):
-    """One key of a configuration: how it is read, what it means, and its value when left out.
+    """One key of a configuration: how it is read and written, what it means, and its default.
 
     ``parse`` raises ``ValueError`` with the rule that the value breaks, or ``ConfigurationError``
-    where a value has parts of its own.
+    where a value has parts of its own. ``attribute`` names the attribute of the settings that holds
+    the value; by default it is the key in snake case. ``write`` returns the JSON that ``parse``
+    reads back.
     """
 
     key: str
@@ -60,14 +73,20 @@ class Field(Generic[T]):
     default: Any
     example: str
     meaning: str = ""
+    attribute: str = ""
+    write: Callable[[T], object] = unchanged
+
+    def __post_init__(self) -> None:
+        if not self.attribute:
+            object.__setattr__(self, "attribute", snake_case(self.key))
 
 
 def parse_fields(
     fields: Sequence[Field[Any]], values: Mapping[str, object]
 ) -> tuple[dict[str, Any], list[Fault]]:
-    """Read ``values`` by ``fields``; return what was read by key, and every fault.
+    """Read ``values`` by ``fields``; return the parsed values by key, and every fault.
 
-    An unknown key is a fault. A key that is left out, or is null, takes its default. A faulty one
+    An unknown key is a fault. A key that is left out, or is null, takes its default. An invalid one
     takes its default too, so that checks between fields can still run.
     """
     parsed: dict[str, Any] = {}
@@ -86,8 +105,26 @@ def parse_fields(
     return parsed, faults
 
 
+def attributes(fields: Sequence[Field[Any]], parsed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ``parsed`` values of ``fields`` by the attributes that hold them.
+
+    Fields that share an attribute are alternatives: the first value that is not None counts.
+    """
+    values: dict[str, Any] = {}
+    for field in fields:
+        if values.get(field.attribute) is None:
+            values[field.attribute] = parsed[field.key]
+    return values
+
+
+def write_fields(fields: Sequence[Field[Any]], settings: object) -> dict[str, object]:
+    """Return the configuration that :func:`parse_fields` reads back, without what is None."""
+    values = ((field, getattr(settings, field.attribute)) for field in fields)
+    return {field.key: field.write(value) for field, value in values if value is not None}
+
+
 def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fault]:
-    """Return a fault for each key that is not ``known``, naming the nearest that is."""
+    """Return a fault for each key that is not ``known``, with the nearest known key."""
     faults = []
     for key in values:
         if key in known:
@@ -147,7 +184,7 @@ def choice(*allowed: str) -> Callable[[object], str]:
 
 
 def text(pattern: str, rule: str) -> Callable[[object], str]:
-    """Return a reader of strings that match ``pattern`` as a whole; ``rule`` says it in words."""
+    """Return a reader of strings that match the whole ``pattern``; ``rule`` states it in words."""
     compiled = re.compile(pattern)
 
     def parse(value: object) -> str:

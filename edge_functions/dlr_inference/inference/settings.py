@@ -1,4 +1,4 @@
-"""What a core is told to do: the keys that reach the device, with their rules and defaults."""
+"""The settings of a core: the keys that reach the device, with their rules and defaults."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .schema import (
     ConfigurationError,
     Fault,
     Field,
+    attributes,
     boolean,
     choice,
     integer,
@@ -19,6 +20,7 @@ from .schema import (
     parse_fields,
     text,
     words,
+    write_fields,
 )
 from .sources.specification import STATIC_SOURCE, parse_image_source
 
@@ -34,25 +36,26 @@ CORE_NAME = Field(
     ),
     None,
     "Toradex2",
-    "Name of the core: its thing is `<coreName>_Core`, its topics end in it",
+    "Name of the core: its thing is `<coreName>_Core`, and its topics end with it",
 )
 
-FEEDBACK_FIELDS: tuple[Field[Any], ...] = (
-    Field(
-        "feedbackConfiguration",
-        FeedbackConfigurations.parse,
-        None,
-        '{"LC50": {"content-type": "image/jpeg", "s3-prefix": "low", '
-        '"sampling-strategy": {"strategy-name": "LEAST_CONFIDENCE", "threshold": 0.5}}}',
-        "Which samples are kept, and where: a map in the MLFeedback connector's own schema",
-    ),
-    Field(
-        "feedbackRequestLimit",
-        parse_request_limit,
-        0,
-        "10",
-        "Most samples in work at once, the rest is dropped; 0 is no limit",
-    ),
+FEEDBACK_CONFIGURATION = Field(
+    "feedbackConfiguration",
+    FeedbackConfigurations.parse,
+    None,
+    '{"LC50": {"content-type": "image/jpeg", "s3-prefix": "low", '
+    '"sampling-strategy": {"strategy-name": "LEAST_CONFIDENCE", "threshold": 0.5}}}',
+    "Which samples are kept, and where: a map in the MLFeedback connector's own schema",
+    attribute="feedback",
+    write=FeedbackConfigurations.to_json,
+)
+
+FEEDBACK_REQUEST_LIMIT = Field(
+    "feedbackRequestLimit",
+    parse_request_limit,
+    0,
+    "10",
+    "Most samples that are processed at once; the rest are dropped. 0 is no limit",
 )
 
 INFERENCE_FIELDS: tuple[Field[Any], ...] = (
@@ -84,16 +87,16 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         integer(1, 100),
         None,
         "5",
-        "Most predictions a frame; left out, the profile's",
+        "Most predictions per frame; left out, the profile's",
     ),
-    Field("classes", words, (), "cat,dog", "Labels that are published; left out, all"),
+    Field("classes", words, (), "cat,dog", "Labels that are published; left out, all", write=list),
     Field(
         "modelOverride",
         text(r"/[^\x00-\x1f]{1,1023}", "must be the absolute path of an artifact on the device"),
         None,
         "/opt/models/candidate.tar.gz",
-        "Artifact on the device to use in place of the deployed one, by the same profile: to try a "
-        "model out; taken while running, once it is loaded and checked",
+        "Artifact on the device to use instead of the deployed one, with the same profile: to try "
+        "out a model; applied without a restart, once it is loaded and checked",
     ),
     Field("accelerator", choice(*ACCELERATORS), "cpu", "cpu", "Device that runs the model"),
     Field(
@@ -108,14 +111,14 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         choice(*PUBLISH_POLICIES),
         "always",
         "changes",
-        "Which frames give a message: `always`, `detections` (something was seen), `changes`",
+        "Which frames are published: `always`, `detections` (something was detected), `changes`",
     ),
     Field(
         "publishRateLimit",
         number(0, 1_000),
         0.0,
         "10",
-        "Most messages a second that the core sends; 0 is no limit",
+        "Most messages per second that the core sends; 0 is no limit",
     ),
     Field(
         "embeddedMetrics",
@@ -126,12 +129,21 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
     ),
 )
 
+SETTINGS_FIELDS: tuple[Field[Any], ...] = (
+    CORE_NAME,
+    *INFERENCE_FIELDS,
+    FEEDBACK_CONFIGURATION,
+    FEEDBACK_REQUEST_LIMIT,
+)
+"""Every key of the device: one for each attribute of :class:`InferenceSettings`, in its order."""
+
 
 @dataclass(frozen=True)
 class InferenceSettings:
     """A core's settings, parsed and checked once. ``image_source`` may hold a password.
 
-    ``None`` leaves threshold and number to the profile, and switches feedback off.
+    ``None`` leaves threshold and number to the profile, and switches feedback off. Each attribute
+    has its key, reader and writer in :data:`SETTINGS_FIELDS`.
     """
 
     core_name: str
@@ -151,36 +163,18 @@ class InferenceSettings:
 
     @classmethod
     def from_fields(cls, parsed: Mapping[str, Any]) -> InferenceSettings:
-        """Return the settings in ``parsed``: what :data:`INFERENCE_FIELDS` were read to.
-
-        Those of :data:`FEEDBACK_FIELDS` may stand beside them.
-        """
-        return cls(
-            core_name=parsed["coreName"],
-            image_source=parsed["imageSource"],
-            inference_interval=parsed["inferenceInterval"],
-            confidence_threshold=parsed["confidenceThreshold"],
-            top_k=parsed["topK"],
-            classes=parsed["classes"],
-            model_override=parsed["modelOverride"],
-            accelerator=parsed["accelerator"],
-            message_format=parsed["messageFormat"],
-            publish_when=parsed["publishWhen"],
-            publish_rate_limit=parsed["publishRateLimit"],
-            embedded_metrics=parsed["embeddedMetrics"],
-            feedback=parsed.get("feedbackConfiguration"),
-            feedback_request_limit=parsed.get("feedbackRequestLimit", 0),
-        )
+        """Return the settings from the parsed values of :data:`SETTINGS_FIELDS`, by key."""
+        return cls(**attributes(SETTINGS_FIELDS, parsed))
 
     @classmethod
     def from_configuration(cls, values: Mapping[str, object]) -> InferenceSettings:
         """Parse a component's configuration as the nucleus hands it over.
 
         Raises:
-            ConfigurationError: naming every unknown key and every value that breaks its rule.
+            ConfigurationError: with every unknown key and every invalid value.
         """
         own = {key: value for key, value in values.items() if key != "accessControl"}
-        parsed, faults = parse_fields((CORE_NAME, *INFERENCE_FIELDS, *FEEDBACK_FIELDS), own)
+        parsed, faults = parse_fields(SETTINGS_FIELDS, own)
         if own.get("coreName") is None:
             faults.append(Fault("coreName", None, "is required", CORE_NAME.example))
         if faults:
@@ -188,21 +182,9 @@ class InferenceSettings:
         return cls.from_fields(parsed)
 
     def to_configuration(self) -> Mapping[str, object]:
-        """Return the component configuration that :meth:`from_configuration` reads back."""
-        values: Mapping[str, object] = {
-            "coreName": self.core_name,
-            "imageSource": self.image_source,
-            "inferenceInterval": self.inference_interval,
-            "confidenceThreshold": self.confidence_threshold,
-            "topK": self.top_k,
-            "classes": list(self.classes),
-            "modelOverride": self.model_override,
-            "accelerator": self.accelerator,
-            "messageFormat": self.message_format,
-            "publishWhen": self.publish_when,
-            "publishRateLimit": self.publish_rate_limit,
-            "embeddedMetrics": self.embedded_metrics,
-            "feedbackConfiguration": self.feedback and self.feedback.to_json(),
-            "feedbackRequestLimit": self.feedback_request_limit if self.feedback else None,
-        }
-        return {key: value for key, value in values.items() if value is not None}
+        """Return the component configuration that :meth:`from_configuration` reads back.
+
+        Without feedback it has no key of feedback.
+        """
+        fields = SETTINGS_FIELDS if self.feedback else (CORE_NAME, *INFERENCE_FIELDS)
+        return write_fields(fields, self)

@@ -1,20 +1,19 @@
-"""What a first-generation function is told, in environment variables: one a key.
+"""The configuration of a first-generation function, in environment variables: one per key.
 
-The group's function definition sets them and the function reads them back, both by this class.
+The group's function definition sets them and the function reads them back, both with this class.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from typing import Mapping
 
-from ..schema import ConfigurationError, Fault
-from ..settings import CORE_NAME, FEEDBACK_FIELDS, INFERENCE_FIELDS, InferenceSettings
+from ..schema import ConfigurationError, Fault, snake_case
+from ..settings import SETTINGS_FIELDS, InferenceSettings
 
 RESOURCE_PREFIX = "AWS_GG_RESOURCE_PREFIX"
-"""The core sets it: a model resource lies there, followed by its destination path.
+"""The core sets it: a model resource lies there, below its destination path.
 https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.html"""
 
 MODEL_PATH = "MODEL_PATH"
@@ -30,16 +29,16 @@ _REQUIRED = {
 
 def variable_name(key: str) -> str:
     """Return the variable that carries a configuration key: ``topK`` is in ``TOP_K``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).upper()
+    return snake_case(key).upper()
 
 
 @dataclass(frozen=True)
 class FunctionEnvironment:
-    """Everything that the function needs to know.
+    """Everything that configures the function.
 
     ``model_path`` is the model resource's destination path, ``model_profile`` a built-in name, or a
     path relative to the function's own folder. ``connector`` is the ARN by which the MLFeedback
-    connector is invoked, None without feedback. ``resource_prefix`` is known on the core only.
+    connector is invoked, None without feedback. ``resource_prefix`` is only known on the core.
     """
 
     settings: InferenceSettings
@@ -50,7 +49,7 @@ class FunctionEnvironment:
 
     @property
     def model_folder(self) -> str:
-        """Where the model lies on this core."""
+        """The path of the model on this core."""
         return self.resource_prefix + self.model_path
 
     def to_variables(self) -> dict[str, str]:
@@ -67,18 +66,17 @@ class FunctionEnvironment:
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> FunctionEnvironment:
-        """Read a process's environment; what is not ours in it is left alone.
+        """Read a process's environment; other variables in it are ignored.
 
         Raises:
-            ConfigurationError: naming every value that breaks its rule, and every missing variable.
+            ConfigurationError: with every invalid value and every missing variable.
         """
         faults = [
             Fault(name, None, "is required; the core or the group's function sets it", example)
             for name, example in _REQUIRED.items()
             if not variables.get(name)
         ]
-        keys = [field.key for field in (CORE_NAME, *INFERENCE_FIELDS, *FEEDBACK_FIELDS)]
-        named = {key: variables.get(variable_name(key)) for key in keys}
+        named = {one.key: variables.get(variable_name(one.key)) for one in SETTINGS_FIELDS}
         given = {key: value for key, value in named.items() if value is not None}
         try:
             settings = InferenceSettings.from_configuration(given)
