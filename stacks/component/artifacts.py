@@ -14,7 +14,7 @@ from edge_functions import CODE_FOLDER
 from inference.model import profile
 from stacks import arns
 from stacks.component import wheels
-from stacks.component.model_source import S3Object
+from stacks.context.model_source import S3Object
 from stacks.context.settings import Settings
 
 NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")

@@ -1,25 +1,31 @@
-"""Every key of ``cdk deploy -c``: how it is read, its default, and what it means."""
+"""Every key of ``cdk deploy -c``: how it is read, its default, and what it means.
+
+To add a key that only the app reads, add its ``Field`` here and the attribute of
+:class:`stacks.context.settings.Settings`. A key that the device reads is declared in
+:mod:`inference.settings`.
+"""
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from inference import schema
 from inference import settings as device
+from inference.feedback.configuration import default_configuration
 from stacks import names
-from stacks.component.model_source import parse_model_path, parse_s3_uri
-from stacks.context import values as context_values
+from stacks.context import values
+from stacks.context.model_source import parse_model_path, parse_s3_uri
 
 ARCHITECTURES = ("x86_64", "aarch64")
 SIMULATOR_ARCHITECTURES = ("x86_64", "arm64")
 
 _CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
-_CDK_OWN_KEY = re.compile(
+_CDK_KEY = re.compile(
     r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
 )
 
 CORE_FIELDS: tuple[schema.Field[Any], ...] = (
-    device.CORE_NAME,
     schema.Field(
         "certificateId",
         schema.text(
@@ -29,14 +35,15 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         None,
         "0123456789abcdef" * 4,
         "Id or ARN of the active certificate that the core uses",
+        attribute="certificate",
     ),
     schema.Field(
         "certificateSigningRequest",
-        context_values.certificate_signing_request,
+        values.certificate_signing_request,
         None,
         "core.csr",
-        "Path of a certificate signing request: the stack makes the certificate, and the key never "
-        "leaves the device",
+        "Path of a certificate signing request: the stack creates the certificate, and the key "
+        "never leaves the device",
     ),
     schema.Field(
         "modelS3Uri",
@@ -44,6 +51,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         None,
         "s3://my-bucket/model.tar.gz",
         "The model's archive in S3, in the core's account and Region",
+        attribute="model",
     ),
     schema.Field(
         "modelPath",
@@ -51,6 +59,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         None,
         "path/to/model.tar.gz",
         "The model's folder or archive on this machine",
+        attribute="model",
     ),
     schema.Field(
         "modelProfile",
@@ -61,10 +70,10 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
     ),
     schema.Field(
         "greengrassVersion",
-        schema.choice("1", "2"),
+        values.greengrass_version,
+        2,
         "2",
-        "2",
-        "`2` is the component; `1` the group, which AWS shut down on 7 October 2026",
+        "`2` is a component; `1` is a group of V1, which AWS shut down on 7 October 2026",
     ),
     schema.Field(
         "thingGroupName",
@@ -74,36 +83,33 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "shop-floor",
-        "Thing group of a [fleet](fleet.md): the stack makes it, and deploys to it what it deploys "
-        "to the core",
+        "Thing group of a [fleet](fleet.md): the stack creates it, and deploys to it what it "
+        "deploys to the core",
     ),
 )
 
+FEEDBACK = schema.Field("feedback", schema.boolean, True, "true", "`false` keeps no samples")
+
 FEEDBACK_FIELDS: tuple[schema.Field[Any], ...] = (
-    schema.Field("feedback", schema.boolean, True, "true", "`false` keeps no samples"),
     schema.Field(
         "feedbackBucketName",
-        context_values.bucket,
+        values.bucket,
         None,
         "my-feedback-bucket",
-        "Name or ARN of the samples' bucket; left out, the stack makes one",
+        "Name or ARN of the samples' bucket; left out, the stack creates one",
+        attribute="bucket_name",
     ),
     schema.Field(
         "feedbackConfiguration",
-        context_values.feedback_configuration,
-        None,
+        values.feedback_configuration,
+        default_configuration(),
         "feedback.json",
         "Which samples are kept, in the MLFeedback connector's own schema: JSON, or the path of a "
         "file; left out, a random half, confidence up to 0.5, entropy above 1.0",
-    ),
-    schema.Field(
-        "feedbackRequestLimit",
-        context_values.request_limit,
-        "",
-        "10",
-        "Most samples in work at once, the rest is dropped; 0 is no limit",
+        attribute="configuration",
     ),
 )
+"""The attributes of ``FeedbackSettings``."""
 
 PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
     schema.Field(
@@ -112,7 +118,7 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
         "online",
         "online",
         "`online`: the device installs Python packages from its package index; `bundled`: they are "
-        "in the artifact, and the device needs no Internet",
+        "in the artifact, and the device needs no Internet access",
     ),
     schema.Field(
         "architecture",
@@ -124,7 +130,7 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
 )
 
 SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
-    schema.Field("simulator", schema.boolean, False, "true", "`true` also makes an EC2 core"),
+    schema.Field("simulator", schema.boolean, False, "true", "`true` also creates an EC2 core"),
     schema.Field(
         "simulatorInstanceType",
         schema.text(
@@ -133,7 +139,7 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "t3.medium",
-        "Its instance type; left out, `t3.medium` or `t4g.medium` by the architecture",
+        "Its instance type; left out, `t3.medium` or `t4g.medium`, depending on the architecture",
     ),
     schema.Field(
         "simulatorArchitecture",
@@ -147,55 +153,67 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         schema.text(r"[ -~]{1,255}", "must be the name of an EC2 key pair"),
         None,
         "my-key",
-        "Key pair for SSH, only with simulatorSshCidr; Session Manager needs neither",
+        "Key pair for SSH, only with simulatorSshCidr; Session Manager needs neither of them",
     ),
     schema.Field(
         "simulatorSshCidr",
-        context_values.network,
+        values.network,
         None,
         "203.0.113.7/32",
         "IPv4 network that may use SSH, only with simulatorKeyName",
     ),
 )
 
+APP_FIELDS = (*CORE_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
+"""The attributes of ``Settings`` itself."""
+
 CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
+    device.CORE_NAME,
     *CORE_FIELDS,
     *device.INFERENCE_FIELDS,
+    FEEDBACK,
     *FEEDBACK_FIELDS,
+    device.FEEDBACK_REQUEST_LIMIT,
     *PACKAGE_FIELDS,
     *SIMULATOR_FIELDS,
 )
 
 EXAMPLES = {field.key: field.example for field in CONTEXT_FIELDS}
 
+_DEFAULTS_IN_WORDS = {
+    "coreName": "required",
+    "certificateId": "this or certificateSigningRequest",
+    "certificateSigningRequest": "–",
+    "modelS3Uri": "this or modelPath",
+    "feedbackConfiguration": "three strategies",
+    "feedbackBucketName": "the stack creates one",
+    "simulatorInstanceType": "by architecture",
+    "confidenceThreshold": "the profile's",
+    "topK": "the profile's",
+    "classes": "all",
+}
 
-def own_context(context: dict[str, object]) -> dict[str, object]:
-    """Return the context without the keys that the CDK itself puts or reads there."""
-    return {key: value for key, value in context.items() if not _CDK_OWN_KEY.fullmatch(key)}
+
+def without_cdk_keys(context: Mapping[str, object]) -> dict[str, object]:
+    """Return the context without the keys that the CDK itself writes or reads."""
+    return {key: value for key, value in context.items() if not _CDK_KEY.fullmatch(key)}
 
 
 def markdown_table() -> str:
     """Return the table of keys that the documentation shows."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
-    required = {
-        "coreName": "required",
-        "certificateId": "this or certificateSigningRequest",
-        "certificateSigningRequest": "–",
-        "modelS3Uri": "this or modelPath",
-        "feedbackConfiguration": "three strategies",
-        "feedbackBucketName": "the stack makes one",
-        "simulatorInstanceType": "by architecture",
-        "confidenceThreshold": "the profile's",
-        "topK": "the profile's",
-        "classes": "all",
-    }
     for field in CONTEXT_FIELDS:
-        default = field.default
-        if isinstance(default, float):
-            default = f"{default:g}"
-        elif isinstance(default, bool):
-            default = json.dumps(default)
-        shown = required.get(field.key, "–" if default in (None, "", ()) else f"`{default}`")
+        shown = _DEFAULTS_IN_WORDS.get(field.key) or _shown_default(field.default)
         meaning = field.meaning.replace("|", "\\|")
         rows.append(f"| `{field.key}` | {shown} | {meaning} |")
     return "\n".join(rows) + "\n"
+
+
+def _shown_default(default: object) -> str:
+    if default in (None, "", ()):
+        return "–"
+    if isinstance(default, float):
+        default = f"{default:g}"
+    elif isinstance(default, bool):
+        default = json.dumps(default)
+    return f"`{default}`"

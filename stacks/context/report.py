@@ -1,4 +1,4 @@
-"""Faults of a context as the user reads them: each with the ``-c`` that mends it."""
+"""Faults of a context as the user reads them, each with the ``-c`` that corrects it."""
 
 import dataclasses
 import difflib
@@ -9,31 +9,31 @@ from inference import schema
 from stacks.context.keys import EXAMPLES
 
 
-class Missing(schema.Fault):
-    """A key that must be given and was not: counted apart from the values that are wrong."""
+class MissingKey(schema.Fault):
+    """A required key that was not given; counted apart from the values that are invalid."""
 
     def __str__(self) -> str:
         return f"{self.key} {self.rule}, for example {self.example}"
 
 
-def missing(key: str, unless: str = "") -> Missing:
-    """Return the fault of a key that was left out; ``unless`` is the key that would do instead."""
+def missing_key(key: str, unless: str = "") -> MissingKey:
+    """Return the fault of a key that was left out; ``unless`` is the key that can replace it."""
     rule = "is required" + (f", unless {unless} is given" if unless else "")
-    return Missing(key, None, rule, option(key, EXAMPLES[key]))
+    return MissingKey(key, None, rule, option(key, EXAMPLES[key]))
 
 
-def report(error: schema.ConfigurationError) -> str:
-    """Return what the user reads instead of a template: a header, then one line a fault."""
-    wrong = [fault for fault in error.faults if not isinstance(fault, Missing)]
-    left_out = [fault for fault in error.faults if isinstance(fault, Missing)]
+def format_faults(error: schema.ConfigurationError) -> str:
+    """Return what the user reads instead of a template: a header, then one line per fault."""
+    invalid = [fault for fault in error.faults if not isinstance(fault, MissingKey)]
+    left_out = [fault for fault in error.faults if isinstance(fault, MissingKey)]
     counts = []
-    if wrong:
-        counts.append(f"{len(wrong)} fault{'s' if len(wrong) > 1 else ''} in the context")
+    if invalid:
+        counts.append(f"{len(invalid)} fault{'s' if len(invalid) > 1 else ''} in the context")
     if left_out:
         keys = f"{len(left_out)} key{'s' if len(left_out) > 1 else ''}"
-        counts.append(f"{keys} missing" if wrong else f"{keys} missing in the context")
+        counts.append(f"{keys} missing" if invalid else f"{keys} missing in the context")
     header = f"{' and '.join(counts)}; nothing was synthesised:"
-    return "\n  ".join([header, *(str(fault) for fault in [*wrong, *left_out])])
+    return "\n  ".join([header, *(str(fault) for fault in [*invalid, *left_out])])
 
 
 def option(key: str, value: object) -> str:
@@ -42,8 +42,8 @@ def option(key: str, value: object) -> str:
     return f"-c {key}={shlex.quote(text)}"
 
 
-def mended_by_option(fault: schema.Fault) -> schema.Fault:
-    """Return ``fault`` with the option that mends it; an unknown key is mended to the nearest.
+def with_option(fault: schema.Fault) -> schema.Fault:
+    """Return ``fault`` with the option that corrects it; an unknown key gets the nearest known one.
 
     A fault within a JSON value names the part and the option that the JSON belongs to.
     """

@@ -4,22 +4,23 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from inference import schema
 from inference import settings as device
-from inference.feedback.configuration import FeedbackConfigurations, default_configuration
-from stacks.component.model_source import S3Object
-from stacks.context import rules as context_checks
-from stacks.context.keys import CONTEXT_FIELDS, own_context
-from stacks.context.report import mended_by_option
+from inference.feedback.configuration import FeedbackConfigurations
+from stacks.context import rules
+from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS, without_cdk_keys
+from stacks.context.model_source import S3Object
+from stacks.context.report import with_option
 
-_SIMULATOR_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
+_INSTANCE_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
+"""Default of simulatorInstanceType, by simulatorArchitecture."""
 
 
 @dataclass(frozen=True)
 class FeedbackSettings:
-    """Where samples go, and which. ``bucket_name`` None: the stack makes the bucket.
+    """Where samples go, and which. ``bucket_name`` None: the stack creates the bucket.
 
     A configuration that names a bucket of its own keeps it; ``bucket_name`` is for the others.
     """
@@ -30,14 +31,15 @@ class FeedbackSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a user says about one core, checked.
+    """Everything that a user states about one core, checked.
 
     ``certificate`` is an id or an ARN; when it is None, ``certificate_signing_request`` is the PEM
-    text from which the certificate is made. ``model`` is an object in S3, or a folder or archive
-    here; ``model_profile`` is a built-in name or a path. ``feedback`` None keeps no samples;
-    ``feedback_request_limit`` is the connector's text, empty for no limit.
-    ``thing_group_name`` is of the fleet that follows this core, None for none.
-    ``simulator_key_name`` and ``simulator_ssh_cidr`` are given both or not at all.
+    text from which the certificate is created. ``model`` is an object in S3, or a folder or archive
+    on this machine; ``model_profile`` is a built-in name or a path. ``thing_group_name`` is that of
+    the fleet that follows this core, None for none. ``simulator_key_name`` and
+    ``simulator_ssh_cidr`` are given together or not at all. ``feedback`` None keeps no samples.
+
+    Each attribute but the last two has its key and reader in ``APP_FIELDS``.
     """
 
     certificate: str | None
@@ -46,9 +48,6 @@ class Settings:
     model_profile: str
     greengrass_version: Literal[1, 2]
     thing_group_name: str | None
-    inference: device.InferenceSettings
-    feedback: FeedbackSettings | None
-    feedback_request_limit: str
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64"]
     simulator: bool
@@ -56,65 +55,51 @@ class Settings:
     simulator_architecture: Literal["x86_64", "arm64"]
     simulator_key_name: str | None
     simulator_ssh_cidr: str | None
+    inference: device.InferenceSettings
+    feedback: FeedbackSettings | None
 
     @property
     def core_name(self) -> str:
-        """The core's name, which ends its topics and begins the names of what it owns."""
+        """The core's name, which ends its topics and begins the names of its resources."""
         return self.inference.core_name
 
     @classmethod
-    def from_context(cls, context: Mapping[str, object]) -> "Settings":
-        """Parse an app's context: values are strings after ``-c``, JSON's types after cdk.json.
+    def from_context(
+        cls, context: Mapping[str, object], *, generations: Mapping[int, rules.Rules]
+    ) -> "Settings":
+        """Parse an app's context: values are strings after ``-c``, and JSON's types in cdk.json.
 
-        CDK's own keys are left alone.
+        Keys of the CDK itself are ignored. ``generations`` has the rules that only one generation
+        of Greengrass has, by its number.
 
         Raises:
-            ConfigurationError: naming every unknown key, every value that breaks its rule, and
-                every key that is missing; the example of each is the ``-c`` that mends it.
+            ConfigurationError: with every unknown key, every invalid value, and every missing key;
+                the example of each is the ``-c`` that corrects it.
         """
-        own = own_context(dict(context))
+        own = without_cdk_keys(context)
         parsed, found = schema.parse_fields(CONTEXT_FIELDS, own)
-        faults = [mended_by_option(fault) for fault in found]
-        faults += context_checks.between_keys(own, parsed)
-        faults += context_checks.of_profile(parsed["modelProfile"], parsed["classes"])
+        faults = [with_option(fault) for fault in found]
+        faults += rules.between_keys(own, parsed)
+        faults += generations[parsed["greengrassVersion"]](own, parsed)
+        faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
         _raise_if_any(faults)
         settings = cls._from_parsed(parsed)
-        _raise_if_any(context_checks.of_size(settings.inference))
+        _raise_if_any(rules.of_size(settings.inference))
         return settings
 
     @classmethod
     def _from_parsed(cls, parsed: Mapping[str, Any]) -> "Settings":
+        inference = device.InferenceSettings.from_fields(parsed)
         feedback = None
         if parsed["feedback"]:
-            feedback = FeedbackSettings(
-                bucket_name=parsed["feedbackBucketName"],
-                configuration=parsed["feedbackConfiguration"] or default_configuration(),
-            )
-        architecture = parsed["simulatorArchitecture"]
-        inference = device.InferenceSettings.from_fields(parsed)
-        return cls(
-            certificate=parsed["certificateId"],
-            certificate_signing_request=parsed["certificateSigningRequest"],
-            model=parsed["modelS3Uri"] or parsed["modelPath"],
-            model_profile=parsed["modelProfile"],
-            greengrass_version=cast(Literal[1, 2], int(parsed["greengrassVersion"])),
-            thing_group_name=parsed["thingGroupName"],
-            inference=dataclasses.replace(
-                inference,
-                feedback=feedback.configuration if feedback else None,
-                feedback_request_limit=int(parsed["feedbackRequestLimit"] or 0),
-            ),
-            feedback=feedback,
-            feedback_request_limit=parsed["feedbackRequestLimit"],
-            dependencies=parsed["dependencies"],
-            architecture=parsed["architecture"],
-            simulator=parsed["simulator"],
-            simulator_instance_type=parsed["simulatorInstanceType"]
-            or _SIMULATOR_TYPES[architecture],
-            simulator_architecture=architecture,
-            simulator_key_name=parsed["simulatorKeyName"],
-            simulator_ssh_cidr=parsed["simulatorSshCidr"],
+            feedback = FeedbackSettings(**schema.attributes(FEEDBACK_FIELDS, parsed))
+        else:
+            inference = dataclasses.replace(inference, feedback=None)
+        own = schema.attributes(APP_FIELDS, parsed)
+        own["simulator_instance_type"] = (
+            own["simulator_instance_type"] or _INSTANCE_TYPES[own["simulator_architecture"]]
         )
+        return cls(**own, inference=inference, feedback=feedback)
 
 
 def _raise_if_any(faults: Iterable[schema.Fault]) -> None:

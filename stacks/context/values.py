@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 from inference.feedback.configuration import FeedbackConfigurations
-from inference.feedback.limiter import parse_request_limit
+from inference.schema import choice
 
+_VERSION = choice("1", "2")
 _TITLE = "CERTIFICATE REQUEST-----"
 _REQUEST = re.compile(rf"-----BEGIN {_TITLE}\s+([A-Za-z0-9+/=\s]+?)\s+-----END {_TITLE}")
 _BUCKET = re.compile(r"(?:arn:aws[a-z-]*:s3:::)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
@@ -16,8 +17,13 @@ _ASN1_SEQUENCE = 0x30
 _MAX_FILE_BYTES = 65_536
 
 
+def greengrass_version(value: object) -> int:
+    """Read the number of a generation of AWS IoT Greengrass."""
+    return int(_VERSION(value))
+
+
 def certificate_signing_request(value: object) -> str:
-    """Read the file of a certificate signing request; return the request alone, as PEM.
+    """Read the file of a certificate signing request; return only the request, as PEM.
 
     Raises:
         ValueError: with the rule that the value breaks.
@@ -42,7 +48,7 @@ def certificate_signing_request(value: object) -> str:
 
 
 def _is_sequence(der: bytes) -> bool:
-    """Tell whether ``der`` is one whole ASN.1 sequence of at least 128 bytes, as requests are."""
+    """Return whether ``der`` is one whole ASN.1 sequence of at least 128 bytes, as requests are."""
     if len(der) < 4 or der[0] != _ASN1_SEQUENCE or der[1] not in (0x81, 0x82):
         return False
     size_bytes = der[1] - 0x80
@@ -65,23 +71,15 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
 
     Raises:
         ValueError: with the rule that the value breaks.
-        ConfigurationError: naming every fault within the JSON.
+        ConfigurationError: with every fault within the JSON.
     """
     if isinstance(value, str) and not value.lstrip().startswith("{"):
-        value = _text_of_file(value, "must be JSON text, or the path of a file of it")
+        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
     return FeedbackConfigurations.parse(value)
 
 
-def request_limit(value: object) -> str:
-    """Read the connector's RequestLimit; return it as the connector takes it, empty for none."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number from 0 to 999, or empty")
-    limit = parse_request_limit(value)
-    return str(limit) if limit else ""
-
-
 def network(value: object) -> str:
-    """Read the IPv4 network that may reach the simulator; the whole Internet is none."""
+    """Read the IPv4 network that may reach the simulator; the whole Internet is refused."""
     rule = "must be an IPv4 network such as 203.0.113.7/32, and not the whole Internet"
     if not isinstance(value, str) or "/" not in value:
         raise ValueError(rule)

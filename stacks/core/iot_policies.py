@@ -14,7 +14,7 @@ MAX_POLICY_CHARACTERS = 2_048
 _CORE_TOPICS = ("greengrass/health/json", "greengrassv2/health/json", "jobs/*", "shadow/*")
 
 
-def v2_core_policy(*, thing_name: str, role_alias_arn: str) -> dict[str, Any]:
+def core_policy(*, thing_name: str, role_alias_arn: str) -> dict[str, Any]:
     """Return AWS's minimal policy of a V2 core.
 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/device-auth.html
@@ -36,26 +36,6 @@ def v2_core_policy(*, thing_name: str, role_alias_arn: str) -> dict[str, Any]:
             ],
             # The data plane resolves whatever a deployment names: AWS gives no narrower resource.
             ["*"],
-        ),
-    )
-
-
-def v1_core_policy(*, thing_name: str) -> dict[str, Any]:
-    """Return the broker's part of AWS's minimal policy of a V1 core.
-
-    The other part is in :mod:`stacks.v1.core_policy`: together they exceed what one may hold.
-    https://docs.aws.amazon.com/greengrass/v1/developerguide/device-auth.html#greengrass-policies
-    """
-    # A core connects as its thing, and as its thing with a suffix for its deployment agent.
-    things = [f"{thing_name}-*", thing_name]
-    topics = [f"$aws/things/{thing_name}-*", f"$aws/things/{thing_name}/*"]
-    return document(
-        allow(["iot:Connect"], [regional_arn("iot", f"client/{name}") for name in things]),
-        allow(["iot:Publish", "iot:Receive"], [regional_arn("iot", f"topic/{t}") for t in topics]),
-        allow(["iot:Subscribe"], [regional_arn("iot", f"topicfilter/{t}") for t in topics]),
-        allow(
-            ["iot:DeleteThingShadow", "iot:GetThingShadow", "iot:UpdateThingShadow"],
-            [regional_arn("iot", f"thing/{name}") for name in things],
         ),
     )
 

@@ -48,7 +48,7 @@ class GreengrassCoreStack(cdk.Stack):
             certificate=settings.certificate,
             certificate_signing_request=settings.certificate_signing_request,
             policies={
-                "CorePolicy": iot_policies.v2_core_policy(
+                "CorePolicy": iot_policies.core_policy(
                     thing_name=names.thing_name(core_name), role_alias_arn=credentials.alias_arn
                 ),
                 "PublishPolicy": iot_policies.publish_policy(topics),

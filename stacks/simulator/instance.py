@@ -1,28 +1,21 @@
-"""The instance that plays the board."""
-
-from pathlib import Path
+"""The EC2 instance that runs as a core."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.component import wheels
 from stacks.context.settings import Settings
-from stacks.core.nucleus_configuration import NUCLEUS_VERSION
+from stacks.simulator.set_up import SetUpScript
 
 LOGICAL_ID = "Core"
-"""The user-data scripts signal this name."""
+"""The set-up scripts signal the resource of this name."""
 
 SET_UP_TIMEOUT = cdk.Duration.minutes(15)
-UV_VERSION = "0.9.11"
 
 _ROOT_DEVICE = "/dev/xvda"
 _ROOT_GIBIBYTES = 16
 _IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
-_PYTHON_OF_GENERATION = {1: "3.8", 2: "3.9"}
-_PACKAGES = ("dlr", "numpy", "opencv-python-headless")
-_WHEELS_OF_ARCHITECTURE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
 class SimulatorInstance(Construct):
@@ -34,6 +27,7 @@ class SimulatorInstance(Construct):
         construct_id: str,
         *,
         settings: Settings,
+        set_up: SetUpScript,
         vpc: ec2.IVpc,
         security_group: ec2.ISecurityGroup,
     ) -> None:
@@ -72,16 +66,16 @@ class SimulatorInstance(Construct):
                     ),
                 )
             ],
-            user_data=ec2.UserData.custom(user_data(settings)),
+            user_data=ec2.UserData.custom(set_up.for_architecture(settings.simulator_architecture)),
         )
         resource = self.instance.instance
         resource.override_logical_id(LOGICAL_ID)
         resource.cfn_options.creation_policy = cdk.CfnCreationPolicy(
             resource_signal=cdk.CfnResourceSignal(count=1, timeout=SET_UP_TIMEOUT.to_iso_string())
         )
-        self._accept_findings(role)
+        self._acknowledge_findings(role)
 
-    def _accept_findings(self, role: iam.Role) -> None:
+    def _acknowledge_findings(self, role: iam.Role) -> None:
         accepted = {
             "AwsSolutions-EC28": "The core reports its own telemetry over MQTT; one more minute's "
             "resolution of an instance for trials is not worth its price.",
@@ -100,19 +94,3 @@ class SimulatorInstance(Construct):
                 "would fall behind the agent, which updates itself.",
             )
         )
-
-
-def user_data(settings: Settings) -> str:
-    """Return the script of the settings' generation, with what CloudFormation fills in."""
-    generation = settings.greengrass_version
-    script = Path(__file__).with_name(f"user_data_v{generation}.sh").read_text(encoding="utf-8")
-    architecture = _WHEELS_OF_ARCHITECTURE[settings.simulator_architecture]
-    pins = wheels.requirements_of(architecture, _PYTHON_OF_GENERATION[generation])
-    packages = [pin for pin in pins if pin.partition("==")[0] in _PACKAGES]
-    values = {
-        "Requirements": " ".join(packages),
-        "NucleusVersion": NUCLEUS_VERSION,
-        "UvVersion": UV_VERSION,
-    }
-    used = {key: value for key, value in values.items() if f"${{{key}}}" in script}
-    return cdk.Fn.sub(script, used)

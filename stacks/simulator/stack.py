@@ -1,4 +1,4 @@
-"""A stack of its own for the EC2 core, so that it comes and goes without the real core's."""
+"""A separate stack for the EC2 core, so that it is created and deleted without the core's own."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
@@ -7,6 +7,7 @@ from constructs import Construct
 from stacks import names
 from stacks.context.settings import Settings
 from stacks.simulator.instance import SimulatorInstance
+from stacks.simulator.set_up import SetUpScript
 
 SETUP_ZIP = "greengrass-setup.zip"
 
@@ -20,7 +21,7 @@ class SimulatorStack(cdk.Stack):
     It opens no port, but for SSH from one network where the settings ask for it.
     """
 
-    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, set_up: SetUpScript) -> None:
         super().__init__(
             scope,
             names.simulator_stack_name(settings.core_name),
@@ -30,6 +31,7 @@ class SimulatorStack(cdk.Stack):
             self,
             "Simulator",
             settings=settings,
+            set_up=set_up,
             vpc=(vpc := self._vpc()),
             security_group=self._security_group(vpc, settings.simulator_ssh_cidr),
         )

@@ -25,7 +25,7 @@ class FeedbackConnector(Construct):
         *,
         core_name: str,
         configurations: FeedbackConfigurations,
-        request_limit: str,
+        request_limit: int,
     ) -> None:
         super().__init__(scope, construct_id)
         configurations.require_buckets()
@@ -46,9 +46,14 @@ class FeedbackConnector(Construct):
                         "FeedbackConfigurationMap": cdk.Stack.of(self).to_json_string(
                             configurations.to_json()
                         ),
-                        "RequestLimit": request_limit,
+                        "RequestLimit": request_limit_text(request_limit),
                     },
                 )
             ],
         )
         self.version_arn = version.ref
+
+
+def request_limit_text(limit: int) -> str:
+    """Return the connector's RequestLimit: digits, or empty for no limit."""
+    return str(limit) if limit else ""

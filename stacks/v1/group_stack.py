@@ -12,9 +12,9 @@ from stacks.context.settings import Settings
 from stacks.core.endpoints import IotEndpoints
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.identity import CoreIdentity
-from stacks.core.iot_policies import publish_policy, v1_core_policy
+from stacks.core.iot_policies import publish_policy
 from stacks.v1.core_definition import CoreDefinition
-from stacks.v1.core_policy import greengrass_policy
+from stacks.v1.core_policy import broker_policy, greengrass_policy
 from stacks.v1.deployments_reset import DeploymentsReset
 from stacks.v1.feedback_connector import FeedbackConnector
 from stacks.v1.function_definition import FunctionDefinition
@@ -70,7 +70,7 @@ class GreengrassGroupStack(cdk.Stack):
             certificate=settings.certificate,
             certificate_signing_request=settings.certificate_signing_request,
             policies={
-                "CorePolicy": v1_core_policy(thing_name=thing_name),
+                "CorePolicy": broker_policy(thing_name=thing_name),
                 "GreengrassPolicy": greengrass_policy(thing_name=thing_name, group_id=group.id),
                 "PublishPolicy": publish_policy(topics),
             },
@@ -160,7 +160,7 @@ class GreengrassGroupStack(cdk.Stack):
             "Connectors",
             core_name=settings.core_name,
             configurations=samples.configuration,
-            request_limit=settings.feedback_request_limit,
+            request_limit=settings.inference.feedback_request_limit,
         )
         return samples, connector
 

@@ -6,7 +6,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from stacks.component.model_source import S3Object
+from stacks.context.model_source import S3Object
 
 SERVICE_ROLE_WORDS = ("greengrass", "sagemaker")
 """AWS's managed policy of the service role reads buckets with one of these in their names only."""

@@ -9,8 +9,8 @@ import aws_cdk as cdk
 from aws_cdk.assertions import Template
 
 from app import add_stacks
-from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack
+from stacks.generations import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +77,7 @@ def context(folder: Path, **values: object) -> dict[str, object]:
 
 def template_of(folder: Path, **values: object) -> dict[str, Any]:
     """The template of a core with this context."""
-    settings = Settings.from_context(context(folder, **values))
+    settings = read_settings(context(folder, **values))
     stack = GreengrassCoreStack(new_app(folder / "cdk.out"), settings=settings)
     return dict(Template.from_stack(stack).to_json())
 
@@ -85,7 +85,7 @@ def template_of(folder: Path, **values: object) -> dict[str, Any]:
 def templates_of(outdir: Path, values: dict[str, object]) -> dict[str, dict[str, Any]]:
     """The templates of the app with this context, by the last part of their stacks' names."""
     app = new_app(outdir)
-    add_stacks(app, Settings.from_context(values))
+    add_stacks(app, read_settings(values))
     return {
         stack.node.id.removeprefix("DlrInference-"): dict(Template.from_stack(stack).to_json())
         for stack in app.node.children

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from inference import schema
 from stacks.context.keys import CONTEXT_FIELDS
-from stacks.context.report import report
-from stacks.context.settings import Settings
+from stacks.context.report import format_faults
+from stacks.generations import read_settings
 from tests.stacks.configurations import REQUEST
 from tests.stacks.synthesis import CERTIFICATE_ID, templates_of
 
@@ -73,9 +73,9 @@ def changes() -> st.SearchStrategy[dict[str, object]]:
 @example({"topK": "9" * 5_000})
 def test_any_context_gives_settings_or_a_report(values: dict[str, object]) -> None:
     try:
-        Settings.from_context(context_with(values))
+        read_settings(context_with(values))
     except schema.ConfigurationError as error:
-        lines = report(error).split("\n")
+        lines = format_faults(error).split("\n")
         assert len(lines) == len(error.faults) + 1
         assert all(line.isprintable() for line in lines)
 
@@ -99,4 +99,4 @@ def test_any_settings_give_whole_templates(values: dict[str, object]) -> None:
 
 def test_deep_json_is_no_traceback() -> None:
     with pytest.raises(schema.ConfigurationError):
-        Settings.from_context(context_with({"feedbackConfiguration": '{"a":' * 100_000}))
+        read_settings(context_with({"feedbackConfiguration": '{"a":' * 100_000}))

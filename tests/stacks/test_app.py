@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack
+from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
 from tests.stacks.synthesis import ROOT, context, new_app
 
@@ -52,7 +52,7 @@ def test_right_context_synthesises_a_stack_for_any_environment(tmp_path: Path) -
 
 def test_synthesis_passes_the_checks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     app = new_app(tmp_path / "cdk.out", validated=True)
-    GreengrassCoreStack(app, settings=Settings.from_context(context(tmp_path)))
+    GreengrassCoreStack(app, settings=read_settings(context(tmp_path)))
     add_checks(app)
     app.synth()
     assert "WARNING" not in capfd.readouterr().err

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app import add_stacks
-from stacks.context.settings import Settings
 from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
+from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
 from tests.stacks import service_models
 from tests.stacks.configurations import ALL_TEMPLATES, CONFIGURATIONS, template
@@ -40,7 +40,7 @@ def test_nag_and_validator_do_not_raise_or_warn(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     app = new_app(tmp_path / "cdk.out", validated=True)
-    add_stacks(app, Settings.from_context(CONFIGURATIONS[name]))
+    add_stacks(app, read_settings(CONFIGURATIONS[name]))
     add_checks(app)
     app.synth()
     warnings = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]

@@ -1,15 +1,19 @@
 """Every key of the context: what it takes, what it refuses, and which go together."""
 
+import dataclasses
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from inference import schema
-from stacks.context.keys import CONTEXT_FIELDS
-from stacks.context.settings import Settings
+from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS
+from stacks.context.settings import FeedbackSettings, Settings
+from stacks.generations import GENERATIONS, read_settings
+from stacks.v1.feedback_connector import request_limit_text
 from tests.stacks.configurations import REQUEST
 from tests.stacks.synthesis import CERTIFICATE_ID, context
 
@@ -25,7 +29,7 @@ DESIGNED_KEYS = {
 
 
 def settings(folder: Path, **values: object) -> Settings:
-    return Settings.from_context(context(folder, **values))
+    return read_settings(context(folder, **values))
 
 
 def rule_of(folder: Path, key: str, **values: object) -> str:
@@ -42,12 +46,31 @@ def test_designed_keys_are_there_and_each_says_what_it_means() -> None:
     assert all(field.meaning and field.example for field in CONTEXT_FIELDS)
 
 
+@pytest.mark.parametrize(
+    ("fields", "settings_class", "composed"),
+    [(APP_FIELDS, Settings, {"inference", "feedback"}), (FEEDBACK_FIELDS, FeedbackSettings, set())],
+)
+def test_fields_and_attributes_agree_one_to_one(
+    fields: Sequence[schema.Field[Any]], settings_class: type, composed: set[str]
+) -> None:
+    declared = list(dict.fromkeys(field.attribute for field in fields))
+    typed = [one.name for one in dataclasses.fields(settings_class)]
+    assert declared == [name for name in typed if name not in composed]
+
+
+def test_every_generation_can_be_chosen_and_no_other(tmp_path: Path) -> None:
+    for number in GENERATIONS:
+        assert settings(tmp_path, greengrassVersion=number).greengrass_version == number
+    for number in (min(GENERATIONS) - 1, max(GENERATIONS) + 1):
+        assert "must be one of" in rule_of(tmp_path, "greengrassVersion", greengrassVersion=number)
+
+
 def test_a_bare_core_is_a_v2_core_with_feedback_and_no_simulator(tmp_path: Path) -> None:
     bare = settings(tmp_path)
     assert bare.greengrass_version == 2
     assert bare.feedback is not None
     assert bare.feedback.bucket_name is None
-    assert bare.feedback_request_limit == ""
+    assert bare.inference.feedback_request_limit == 0
     assert (bare.dependencies, bare.architecture) == ("online", "x86_64")
     assert not bare.simulator
     assert bare.thing_group_name is None
@@ -66,7 +89,7 @@ def test_request_replaces_the_certificate(tmp_path: Path) -> None:
 
 def test_request_and_certificate_exclude_each_other(tmp_path: Path) -> None:
     rule = rule_of(tmp_path, "certificateSigningRequest", certificateSigningRequest=str(REQUEST))
-    assert rule == "cannot stand beside certificateId: leave one of the two out"
+    assert rule == "cannot be combined with certificateId: leave one of the two out"
 
 
 def test_request_of_other_tools_is_the_same_request(tmp_path: Path) -> None:
@@ -156,9 +179,9 @@ def test_faults_within_feedback_are_named_with_what_mends_them(tmp_path: Path) -
 
 @pytest.mark.parametrize(("limit", "text"), [("", ""), ("0", ""), ("10", "10"), (10, "10")])
 def test_request_limit_is_the_connector_s_text(tmp_path: Path, limit: object, text: str) -> None:
-    found = settings(tmp_path, feedbackRequestLimit=limit)
-    assert found.feedback_request_limit == text
-    assert found.inference.feedback_request_limit == int(text or 0)
+    found = settings(tmp_path, feedbackRequestLimit=limit).inference.feedback_request_limit
+    assert found == int(text or 0)
+    assert request_limit_text(found) == text
 
 
 @pytest.mark.parametrize("limit", ["1000", "-1", "ten", True, 1.5])
@@ -198,7 +221,7 @@ def test_ssh_takes_a_key_and_a_network(tmp_path: Path) -> None:
     both = {"simulatorKeyName": "my-key", "simulatorSshCidr": "203.0.113.0/24"}
     assert settings(tmp_path, **both).simulator_ssh_cidr == "203.0.113.0/24"
     for key, value in both.items():
-        assert "since SSH takes both" in rule_of(tmp_path, key, **{key: value})
+        assert "since SSH needs both" in rule_of(tmp_path, key, **{key: value})
 
 
 @pytest.mark.parametrize(

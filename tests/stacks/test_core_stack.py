@@ -8,12 +8,7 @@ import pytest
 
 from inference import settings as device
 from stacks import names
-from stacks.core.iot_policies import (
-    MAX_POLICY_CHARACTERS,
-    publish_policy,
-    v1_core_policy,
-    v2_core_policy,
-)
+from stacks.core.iot_policies import MAX_POLICY_CHARACTERS, core_policy, publish_policy
 from tests.stacks.configurations import REQUEST
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import CERTIFICATE_ID, all_of, only, recipe_of, resolved, template_of
@@ -116,8 +111,7 @@ def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.Mo
     monkeypatch.setattr("stacks.core.iot_policies.regional_arn", arn)
     alias = arn("iot", f"rolealias/{names.role_alias_name(longest)}")
     for document in (
-        v1_core_policy(thing_name=names.thing_name(longest)),
-        v2_core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
+        core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
         publish_policy(names.published_topics(longest)),
     ):
         size = len(json.dumps(document, separators=(",", ":")))

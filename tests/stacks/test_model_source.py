@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stacks.component.model_source import PACKED_WEIGHTS, S3Object, parse_model_path, parse_s3_uri
+from stacks.context.model_source import PACKED_WEIGHTS, S3Object, parse_model_path, parse_s3_uri
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from inference import schema
-from stacks.component.model_source import S3Object
-from stacks.context.report import Missing, report
+from stacks.context.model_source import S3Object
+from stacks.context.report import MissingKey, format_faults
 from stacks.context.rules import MAX_CONFIGURATION_BYTES
-from stacks.context.settings import Settings
+from stacks.generations import read_settings
 from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags, write_profile
 
 CORE_NAME_RULE = (
@@ -19,21 +19,21 @@ CORE_NAME_RULE = (
 
 def faults(values: dict[str, object]) -> dict[str, schema.Fault]:
     with pytest.raises(schema.ConfigurationError) as caught:
-        Settings.from_context(values)
+        read_settings(values)
     return {fault.key: fault for fault in caught.value.faults}
 
 
 def test_strings_of_the_command_line_and_types_of_cdk_json_mean_the_same(tmp_path: Path) -> None:
     words = {"topK": "3", "confidenceThreshold": "0.25", "classes": "cat,dog"}
     types = {"topK": 3, "confidenceThreshold": 0.25, "classes": ["cat", "dog"]}
-    from_words = Settings.from_context(context(tmp_path, **words))
-    assert from_words == Settings.from_context(context(tmp_path, **types))
+    from_words = read_settings(context(tmp_path, **words))
+    assert from_words == read_settings(context(tmp_path, **types))
     assert from_words.inference.top_k == 3
     assert from_words.inference.classes == ("cat", "dog")
 
 
 def test_what_is_left_out_is_left_to_the_profile(tmp_path: Path) -> None:
-    settings = Settings.from_context(context(tmp_path))
+    settings = read_settings(context(tmp_path))
     assert settings.core_name == "Demo"
     assert settings.model == S3Object("bucket", "models/model.tar.gz")
     assert settings.inference.confidence_threshold is None
@@ -50,7 +50,7 @@ def test_context_of_the_cdk_itself_is_ignored(tmp_path: Path) -> None:
         "cli-telemetry": False,
         "acknowledged-issue-numbers": [34892],
     }
-    Settings.from_context({**context(tmp_path), **own})
+    read_settings({**context(tmp_path), **own})
 
 
 def test_every_fault_is_reported_at_once_with_the_option_that_mends_it() -> None:
@@ -69,8 +69,8 @@ def test_every_fault_is_reported_at_once_with_the_option_that_mends_it() -> None
 
 def test_report_is_a_header_and_one_line_a_fault(tmp_path: Path) -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
-        Settings.from_context(context(tmp_path, coreName="two\nlines", topK="0"))
-    assert report(caught.value).splitlines() == [
+        read_settings(context(tmp_path, coreName="two\nlines", topK="0"))
+    assert format_faults(caught.value).splitlines() == [
         "2 faults in the context; nothing was synthesised:",
         f"  coreName='two\\nlines': {CORE_NAME_RULE}, for example -c coreName=Toradex2",
         "  topK='0': must be a whole number from 1 to 100, for example -c topK=5",
@@ -79,8 +79,10 @@ def test_report_is_a_header_and_one_line_a_fault(tmp_path: Path) -> None:
 
 def test_report_of_one_fault_says_fault(tmp_path: Path) -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
-        Settings.from_context(context(tmp_path, topK="0"))
-    assert report(caught.value).startswith("1 fault in the context; nothing was synthesised:\n")
+        read_settings(context(tmp_path, topK="0"))
+    assert format_faults(caught.value).startswith(
+        "1 fault in the context; nothing was synthesised:\n"
+    )
 
 
 def test_unknown_key_keeps_its_value_under_the_nearest_known_one(tmp_path: Path) -> None:
@@ -92,10 +94,10 @@ def test_unknown_key_keeps_its_value_under_the_nearest_known_one(tmp_path: Path)
 
 def test_missing_keys_are_asked_for_beside_the_faults() -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
-        Settings.from_context(
+        read_settings(
             {"coreName": "bad!", "certificateId": "123", "confidenceThreshold": "7", "tpoK": "3"}
         )
-    lines = report(caught.value).splitlines()
+    lines = format_faults(caught.value).splitlines()
     assert lines[0] == "4 faults in the context and 1 key missing; nothing was synthesised:"
     assert lines[5].startswith("  modelS3Uri is required, unless modelPath is given, for example")
     assert len(lines) == 6
@@ -103,8 +105,8 @@ def test_missing_keys_are_asked_for_beside_the_faults() -> None:
 
 def test_report_of_missing_keys_alone_says_so() -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
-        Settings.from_context({})
-    lines = report(caught.value).splitlines()
+        read_settings({})
+    lines = format_faults(caught.value).splitlines()
     assert lines[0] == "3 keys missing in the context; nothing was synthesised:"
     assert lines[1] == "  coreName is required, for example -c coreName=Toradex2"
 
@@ -118,7 +120,7 @@ def test_report_of_missing_keys_alone_says_so() -> None:
 )
 def test_key_is_required(tmp_path: Path, key: str, rule: str) -> None:
     fault = faults(context(tmp_path, **{key: None}))[key]
-    assert isinstance(fault, Missing)
+    assert isinstance(fault, MissingKey)
     assert fault.rule == rule
 
 
@@ -132,7 +134,7 @@ def test_key_is_required(tmp_path: Path, key: str, rule: str) -> None:
     ],
 )
 def test_certificate_is_an_id_or_an_arn(tmp_path: Path, certificate: str) -> None:
-    settings = Settings.from_context(context(tmp_path, certificateId=certificate))
+    settings = read_settings(context(tmp_path, certificateId=certificate))
     assert settings.certificate == certificate
 
 
@@ -159,10 +161,10 @@ def test_model_comes_from_one_place(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "compiled.so").touch()
     both = faults(context(tmp_path, modelPath=str(folder)))
-    assert both["modelPath"].rule == "cannot stand beside modelS3Uri: leave one of the two out"
+    assert both["modelPath"].rule == "cannot be combined with modelS3Uri: leave one of the two out"
     neither = faults(context(tmp_path, modelS3Uri=None))
     assert neither["modelS3Uri"].rule == "is required, unless modelPath is given"
-    settings = Settings.from_context(context(tmp_path, modelS3Uri=None, modelPath=str(folder)))
+    settings = read_settings(context(tmp_path, modelS3Uri=None, modelPath=str(folder)))
     assert settings.model == folder
 
 
@@ -193,7 +195,7 @@ def test_classes_are_labels_of_the_profile(tmp_path: Path) -> None:
 def test_classes_of_a_profile_without_labels_are_free(tmp_path: Path) -> None:
     path = tmp_path / "nameless.json"
     path.write_text(json.dumps({**PROFILE, "labels": None}))
-    settings = Settings.from_context(context(tmp_path, modelProfile=str(path), classes="7"))
+    settings = read_settings(context(tmp_path, modelProfile=str(path), classes="7"))
     assert settings.inference.classes == ("7",)
 
 
@@ -201,4 +203,4 @@ def test_configuration_that_no_core_could_read_is_refused(tmp_path: Path) -> Non
     labels = [f"label number {number}" for number in range(300)]
     path = write_profile(tmp_path / "many", "\n".join(labels))
     found = faults(context(tmp_path, modelProfile=path, classes=labels))
-    assert found["classes"].rule.endswith(f"a core takes {MAX_CONFIGURATION_BYTES}")
+    assert found["classes"].rule.endswith(f"a core accepts {MAX_CONFIGURATION_BYTES}")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from stacks.simulator.instance import LOGICAL_ID
+from stacks.v1.simulator import V1_SET_UP
 from tests.stacks.configurations import template
 from tests.stacks.synthesis import only, resolved
 
 SIMULATORS = ["v1-simulator", "v2-simulator"]
-SCRIPTS = Path(__file__).resolve().parents[2] / "stacks" / "simulator"
 
 
 def simulator(name: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_script_installs_dlr_and_opencv_at_the_device_s_pins(
 
 
 def test_script_of_the_first_generation_says_that_its_software_is_gone() -> None:
-    text = (SCRIPTS / "user_data_v1.sh").read_text()
+    text = V1_SET_UP.path.read_text()
     assert "AWS shut V1 down on 7 October 2026 and no longer serves the core software" in text
 
 

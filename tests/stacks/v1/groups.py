@@ -6,6 +6,7 @@ from typing import Any
 from aws_cdk.assertions import Template
 
 from stacks.context.settings import Settings
+from stacks.generations import read_settings
 from stacks.v1.group_stack import GreengrassGroupStack
 from tests.stacks.synthesis import context, new_app, only, resolved
 
@@ -16,7 +17,7 @@ CONNECTOR = f"{GREENGRASS}::/connectors/MLFeedback/versions/1"
 def group_settings(folder: Path, **values: object) -> Settings:
     """Settings of a V1 core without faults, but for ``values``; None takes a key away."""
     bucket = {"modelS3Uri": "s3://greengrass-models/ssd/model.tar.gz"}
-    return Settings.from_context(context(folder, **{"greengrassVersion": 1, **bucket, **values}))
+    return read_settings(context(folder, **{"greengrassVersion": 1, **bucket, **values}))
 
 
 def group_stack(folder: Path, **values: object) -> GreengrassGroupStack:

@@ -8,7 +8,7 @@ import pytest
 
 from stacks import names
 from stacks.core import iot_policies
-from stacks.v1.core_policy import greengrass_policy
+from stacks.v1.core_policy import broker_policy, greengrass_policy
 from tests.stacks.synthesis import all_of, only, resolved
 from tests.stacks.v1.groups import group_template
 
@@ -151,7 +151,7 @@ def test_no_policy_allows_every_action_of_a_service(template: dict[str, Any]) ->
     ]
 
 
-def test_greengrass_policy_of_the_longest_core_name_fits_in_aws_iot(
+def test_policies_of_the_longest_core_name_fit_in_aws_iot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def arn(service: str, resource: str) -> str:
@@ -159,9 +159,13 @@ def test_greengrass_policy_of_the_longest_core_name_fits_in_aws_iot(
 
     monkeypatch.setattr("stacks.v1.core_policy.regional_arn", arn)
     group_id = "01234567-89ab-cdef-0123-456789abcdef"
-    document = greengrass_policy(thing_name=names.thing_name("n" * 64), group_id=group_id)
-    size = len(json.dumps(document, separators=(",", ":")))
-    assert size <= iot_policies.MAX_POLICY_CHARACTERS
+    thing_name = names.thing_name("n" * 64)
+    for document in (
+        broker_policy(thing_name=thing_name),
+        greengrass_policy(thing_name=thing_name, group_id=group_id),
+    ):
+        size = len(json.dumps(document, separators=(",", ":")))
+        assert size <= iot_policies.MAX_POLICY_CHARACTERS
 
 
 def test_reset_comes_before_anything_of_the_group_is_deleted(template: dict[str, Any]) -> None:

@@ -1,0 +1,66 @@
+"""The two generations of AWS IoT Greengrass, behind one interface.
+
+Everything that only the first generation needs is in :mod:`stacks.v1`. To remove that generation,
+delete that folder, its entry in :data:`GENERATIONS` and its number in
+:func:`stacks.context.values.greengrass_version`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import aws_cdk as cdk
+from constructs import Construct
+
+from inference import schema
+from stacks.context.rules import Rules
+from stacks.context.settings import Settings
+from stacks.core.stack import GreengrassCoreStack
+from stacks.simulator.set_up import V2_SET_UP, SetUpScript
+from stacks.v1.group_stack import GreengrassGroupStack
+from stacks.v1.rules import refused_by_v1
+from stacks.v1.simulator import V1_SET_UP
+
+
+class StackOfCore(Protocol):
+    """Adds the stack of one core to an app."""
+
+    def __call__(self, scope: Construct, *, settings: Settings) -> cdk.Stack:
+        """Return the stack of the core that ``settings`` describe."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What differs between the generations of Greengrass.
+
+    ``rules`` are those that no other generation has. ``simulator`` sets up an EC2 instance as a
+    core.
+    """
+
+    stack: StackOfCore
+    rules: Rules
+    simulator: SetUpScript
+
+
+def no_further_rules(
+    own: Mapping[str, object], parsed: Mapping[str, Any]
+) -> Iterable[schema.Fault]:
+    """Return no fault: every context that the shared rules accept is valid."""
+    return ()
+
+
+GENERATIONS: Mapping[int, Generation] = {
+    1: Generation(stack=GreengrassGroupStack, rules=refused_by_v1, simulator=V1_SET_UP),
+    2: Generation(stack=GreengrassCoreStack, rules=no_further_rules, simulator=V2_SET_UP),
+}
+"""Each generation by the number that the context key greengrassVersion gives."""
+
+
+def read_settings(context: Mapping[str, object]) -> Settings:
+    """Parse an app's context by the rules of all generations.
+
+    Raises:
+        ConfigurationError: with every fault, as :meth:`Settings.from_context` says.
+    """
+    rules = {number: generation.rules for number, generation in GENERATIONS.items()}
+    return Settings.from_context(context, generations=rules)
