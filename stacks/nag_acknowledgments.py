@@ -7,7 +7,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 
-def accept_wildcards(construct: Construct, resources: Sequence[str], reason: str) -> None:
+def acknowledge_wildcards(construct: Construct, resources: Sequence[str], reason: str) -> None:
     """Accept those of the IAM ``resources`` that hold a wildcard, for ``reason``."""
     for resource in resources:
         text = _shown(cdk.Stack.of(construct).resolve(resource))

@@ -4,7 +4,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.custom_resources.lookups import CloudLookups
-from stacks.nag_acknowledgments import accept_wildcards
+from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
 class IotEndpoints(Construct):
@@ -21,7 +21,7 @@ class IotEndpoints(Construct):
                 )
             ],
         )
-        accept_wildcards(
+        acknowledge_wildcards(
             policy,
             ["*"],
             "DescribeEndpoint takes no resource: an account has one endpoint of each kind.",

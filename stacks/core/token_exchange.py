@@ -9,7 +9,7 @@ from constructs import Construct
 from stacks import arns, names
 from stacks.component.artifacts import Artifact
 from stacks.core.feedback_bucket import FeedbackBucket
-from stacks.nag_acknowledgments import accept_wildcards
+from stacks.nag_acknowledgments import acknowledge_wildcards
 
 _LOG_GROUPS = "log-group:/aws/greengrass/*"
 
@@ -65,14 +65,14 @@ class TokenExchange(Construct):
         alias = iot.CfnRoleAlias(
             self, "Alias", role_alias=names.role_alias_name(core_name), role_arn=role.role_arn
         )
-        accept_wildcards(
+        acknowledge_wildcards(
             role,
             [log_groups],
             "A core names a log group after each component that it runs, the nucleus's own "
             "included, and a log stream after the day; all lie under /aws/greengrass.",
         )
         if feedback is not None:
-            accept_wildcards(
+            acknowledge_wildcards(
                 role,
                 feedback.object_arns(),
                 "A sample's key ends in a UUID of its own; all lie under its configuration's "

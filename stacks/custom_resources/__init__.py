@@ -1,8 +1,8 @@
-"""Custom resources: infrastructure here, and what Lambda runs in ``runtime/``."""
+"""Custom resources of CloudFormation: the infrastructure, beside the code that it deploys.
 
-from __future__ import annotations
-
-from pathlib import Path
-
-RUNTIME_FOLDER = Path(__file__).resolve().parent / "runtime"
-"""The asset of every custom resource's function: the ``custom_resources`` package."""
+Modules of this folder are constructs, for synthesis. ``runtime/`` is the asset of their Lambda
+functions: it is the root of a package of its own, ``custom_resources``, with one module per
+handler, and imports nothing from here. The construct ``lookups.py`` deploys the handler
+``runtime/custom_resources/lookups.py``; that of ``deployments_reset.py``, which only Greengrass V1
+needs, is :mod:`stacks.v1.deployments_reset`.
+"""

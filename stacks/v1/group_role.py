@@ -6,7 +6,7 @@ from constructs import Construct
 
 from stacks import arns
 from stacks.core.feedback_bucket import FeedbackBucket
-from stacks.nag_acknowledgments import accept_wildcards
+from stacks.nag_acknowledgments import acknowledge_wildcards
 
 _SYSTEM_LOGS = "log-group:/aws/greengrass/GreengrassSystem/*"
 _FUNCTION_LOGS = "log-group:/aws/greengrass/Lambda/${AWS::Region}"
@@ -60,14 +60,14 @@ class GroupRole(Construct):
             assumed_by=_groups_of_this_account(),
             inline_policies={"Group": iam.PolicyDocument(statements=statements)},
         )
-        accept_wildcards(
+        acknowledge_wildcards(
             role,
             logs,
             "A core names a log group after each of its system components, and a log stream after "
             "the day and the group.",
         )
         if samples is not None:
-            accept_wildcards(
+            acknowledge_wildcards(
                 role,
                 samples.object_arns(),
                 "The connector names a sample by a UUID below its configuration's prefix.",
