@@ -1,4 +1,4 @@
-"""What runs on devices: one folder for each asset, which can be imported by itself."""
+"""What runs on devices: one folder per asset, each of which is an import root of its own."""
 
 from __future__ import annotations
 

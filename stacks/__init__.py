@@ -1,1 +1,1 @@
-"""The infrastructure: one construct a file; stacks only compose."""
+"""The infrastructure: one construct per file; stacks only compose."""

@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that are accepted: each wildcard by itself, on its own role."""
+"""Acknowledged findings of cdk-nag: each wildcard separately, on its own role."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from constructs import Construct
 
 
 def acknowledge_wildcards(construct: Construct, resources: Sequence[str], reason: str) -> None:
-    """Accept those of the IAM ``resources`` that hold a wildcard, for ``reason``."""
+    """Acknowledge the IAM ``resources`` that contain a wildcard, each for ``reason``."""
     for resource in resources:
         text = _shown(cdk.Stack.of(construct).resolve(resource))
         if "*" in text:

@@ -1,4 +1,4 @@
-"""The rules that every synth is held to, beyond CloudFormation's own, which the library checks."""
+"""The rules that every synthesis must pass, beyond CloudFormation's own, which the CDK checks."""
 
 import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks

@@ -5,7 +5,7 @@ import hashlib
 from inference import names as device_names
 
 THING_GROUP_PATTERN = r"[a-zA-Z0-9:_-]{1,128}"
-"""A thing group's name, as AWS IoT takes it."""
+"""The names of thing groups that AWS IoT accepts."""
 
 
 def thing_name(core_name: str) -> str:
@@ -16,8 +16,8 @@ def thing_name(core_name: str) -> str:
 def stack_name(core_name: str) -> str:
     """Return the core's stack name, so that several cores can live in one account.
 
-    CloudFormation takes no underscores there. They become hyphens, and the digest keeps ``a_b``
-    and ``a-b`` apart: with one name for both, the second would replace the first.
+    CloudFormation allows no underscores there. They become hyphens, and a digest distinguishes
+    ``a_b`` from ``a-b``: with the same name, the second stack would replace the first.
     """
     if "_" not in core_name:
         return f"DlrInference-{core_name}"
@@ -31,12 +31,12 @@ def simulator_stack_name(core_name: str) -> str:
 
 
 def component_name(core_name: str) -> str:
-    """Return the name of the core's own component; versions of two cores never collide."""
+    """Return the name of the core's own component, so that versions of two cores never collide."""
     return f"DlrInference.{core_name}"
 
 
 def role_alias_name(core_name: str) -> str:
-    """Return the name of the role alias by which the core asks for AWS credentials."""
+    """Return the name of the role alias with which the core requests AWS credentials."""
     return f"{core_name}_CoreRoleAlias"
 
 

@@ -18,14 +18,14 @@ from stacks.context.model_source import S3Object
 from stacks.context.settings import Settings
 
 NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
-"""What tools leave in a folder of code, and no asset contains."""
+"""Files that tools leave in a folder of code, which no asset contains."""
 
 
 @dataclass(frozen=True)
 class Artifact:
     """An object in S3 as a recipe names it. A zip that is unpacked becomes a folder.
 
-    ``identity`` stands for the content wherever account and Region must not show.
+    ``identity`` identifies the content without the account and the Region.
     """
 
     uri: str
@@ -37,14 +37,14 @@ class Artifact:
 
     @property
     def path(self) -> str:
-        """Where the core keeps it, by a recipe variable: the unpacked folder, or the file."""
+        """Its path on the core, with a recipe variable: the unpacked folder, or the file."""
         if self.unpacked:
             return f"{{artifacts:decompressedPath}}/{self.file_name.removesuffix('.zip')}"
         return f"{{artifacts:path}}/{self.file_name}"
 
     @classmethod
     def of_asset(cls, asset: s3_assets.Asset, *, unpacked: bool) -> "Artifact":
-        """Return the artifact that an asset is once it is published."""
+        """Return the artifact of an asset, as it is published."""
         return cls(
             uri=asset.s3_object_url,
             file_name=asset.s3_object_key.rsplit("/", 1)[-1],
@@ -56,7 +56,7 @@ class Artifact:
 
     @classmethod
     def of_object(cls, source: S3Object) -> "Artifact":
-        """Return the artifact that an object in S3 is already."""
+        """Return the artifact of an object that is already in S3."""
         uri = f"s3://{source.bucket}/{source.key}"
         return cls(
             uri=uri,
@@ -69,9 +69,9 @@ class Artifact:
 
 
 class Artifacts(Construct):
-    """Code, model and profile of one core, published where they are not in S3 yet.
+    """Code, model and profile of one core, published unless they are already in S3.
 
-    The model stays packed: Greengrass unpacks zip files only, and Neo makes ``tar.gz``.
+    The model stays packed: Greengrass only unpacks zip files, and Neo produces ``tar.gz``.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
@@ -80,7 +80,7 @@ class Artifacts(Construct):
         self.model = self._model(settings.model)
         self.all: tuple[Artifact, ...] = (self.code, self.model)
         self.profile = settings.model_profile
-        """The profile as the component is told it: a built-in name, or a path on the core."""
+        """The profile as the component receives it: a built-in name, or a path on the core."""
         if self.profile not in profile.builtin_profiles():
             bundle = self._profile(settings.model_profile)
             self.all += (bundle,)
@@ -122,7 +122,7 @@ class Artifacts(Construct):
 
 
 def stage_profile(path: str, folder: Path) -> None:
-    """Write a profile and its labels into ``folder``, the same bytes from wherever they lie."""
+    """Write a profile and its labels into ``folder``: identical bytes, wherever they come from."""
     values = json.loads(profile.profile_path(path).read_text(encoding="utf-8"))
     labels = profile.labels_path(path)
     if labels is not None:

@@ -9,17 +9,17 @@ from constructs import Construct
 from stacks.component.inference_component import InferenceComponent
 
 JOB_TIMEOUT_MINUTES = 60
-"""A core that is on line must finish within this: the install script alone may take 30 minutes."""
+"""Time for a core that is online to finish: the install script alone may take 30 minutes."""
 
 POLICY_TIMEOUT_SECONDS = 60
 
 
 class ComponentDeployment(Construct):
-    """What a target shall run, and with which settings; a core itself goes back if it fails.
+    """What a target runs, and with which settings; a core rolls back by itself if that fails.
 
     ``target_arn`` is a thing's or a thing group's, ``configuration`` the whole of the component's,
-    ``accessControl`` included. It completes in CloudFormation when it is created, not when a core
-    has carried it out.
+    including ``accessControl``. CloudFormation completes it when it is created, not when a core has
+    carried it out.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ComponentDeployment(Construct):
             components={
                 component.content.name: kind.ComponentDeploymentSpecificationProperty(
                     component_version=component.version,
-                    # Without the reset, a key that a core holds already would keep its old value.
+                    # Without the reset, a key that a core already has would keep its old value.
                     configuration_update=kind.ComponentConfigurationUpdateProperty(
                         reset=[""],
                         merge=cdk.Stack.of(self).to_json_string(configuration),

@@ -1,7 +1,6 @@
 """The configuration that one deployment gives to all cores of a fleet.
 
-Both ways to a fleet have it from here: the stack's (``thingGroupName``), and the command's
-(``mli fleet``).
+Both ways to create a fleet use it: the stack (``thingGroupName``) and the command (``mli fleet``).
 """
 
 from collections.abc import Mapping
@@ -14,10 +13,10 @@ _MQTT_PROXY = "aws.greengrass.ipc.mqttproxy"
 
 
 def for_all_cores(configuration: Mapping[str, Any], core_name: str) -> dict[str, Any]:
-    """Return the ``configuration`` of the core ``core_name``, made fit for any core of a fleet.
+    """Return the ``configuration`` of the core ``core_name``, adapted to every core of a fleet.
 
-    Each core finds its name in its thing's. It may publish on every core's topics as far as its
-    nucleus is concerned; its certificate's policy still allows its own alone.
+    Each core derives its name from its thing's. Its nucleus lets it publish on the topics of every
+    core; the policy of its certificate still allows only its own.
     """
     changed = {**configuration, "coreName": ANY_CORE}
     if "accessControl" in configuration:
@@ -37,7 +36,7 @@ def _access_control(services: Mapping[str, Any], core_name: str) -> dict[str, An
 
 
 def _topic(topic: str, core_name: str) -> str:
-    """Return the topic of all cores for one of this core's, and any other as it is."""
+    """Return the topic of all cores for a topic of this core; another one stays as it is."""
     for of_core in (device_names.prediction_topic, device_names.telemetry_topic):
         if topic == of_core(core_name):
             return of_core(ANY_CORE)

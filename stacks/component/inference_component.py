@@ -15,8 +15,9 @@ from stacks.component.revision import ComponentRevision
 class InferenceComponent(Construct):
     """One version of the component, named and numbered by its content.
 
-    A version outlives its stack, because devices that name it break when it goes. Only one that a
-    failed operation has just made is deleted, so that the next attempt can make it again.
+    A version outlives its stack, because devices that use it break when it is deleted. Only a
+    version that a failed operation has just created is deleted, so that the next attempt can create
+    it again.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class InferenceComponent(Construct):
             model=artifacts.model,
             artifacts=artifacts.all,
             profile=artifacts.profile,
-            # What a deployment without settings of its own needs to say what is missing.
+            # A deployment without settings of its own needs these to report what is missing.
             configuration={"coreName": core_name, "accessControl": self.access_control},
         )
         revision = ComponentRevision(

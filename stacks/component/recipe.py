@@ -1,7 +1,8 @@
 """The component's recipe, within the rules that the classic nucleus and nucleus lite share.
 
-Nucleus lite cuts a script off at a brace that is not a recipe variable, takes ``Uri``, ``install``
-and ``run`` in exactly this case, and picks a manifest only by ``os`` and ``runtime`` together.
+Nucleus lite truncates a script at a brace that is not a recipe variable, accepts ``Uri``,
+``install`` and ``run`` in exactly this case, and selects a manifest only by ``os`` and ``runtime``
+together.
 https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 from stacks.component.artifacts import Artifact
 
 MAX_RECIPE_BYTES = 8_196
-"""Largest recipe that nucleus lite reads."""
+"""Largest recipe that nucleus lite can read."""
 
 INSTALL_TIMEOUT_SECONDS = 1_800
 """Time to install Python packages on a small board; the default, 120 seconds, is too short."""
@@ -24,9 +25,10 @@ _VERSION_PART = 1_000_000
 
 @dataclass(frozen=True)
 class ComponentContent:
-    """Everything that makes one version of a component differ from another.
+    """Everything that distinguishes one version of a component from another.
 
-    Settings are none of it: they come with the deployment, and take effect without a new version.
+    Settings are not part of it: they come with the deployment, and take effect without a new
+    version.
     """
 
     name: str
@@ -40,7 +42,7 @@ class ComponentContent:
     def version(self) -> str:
         """Two numbers of at most six digits, derived from the content and from nothing else.
 
-        A version is immutable, so other content must have another one, and suffixes are refused.
+        A version is immutable, so different content needs another one, and suffixes are refused.
         """
         text = json.dumps(self._recipe("", [part.identity for part in self.artifacts]))
         digest = hashlib.sha256(text.encode()).digest()
@@ -50,8 +52,8 @@ class ComponentContent:
     def recipe(self, revision: str) -> Mapping[str, Any]:
         """Return the recipe of version ``<version>.<revision>``; ``revision`` may be a token.
 
-        A version outlives its stack, so that the same content, deployed again later, needs a number
-        of its own: :mod:`stacks.component.revision` has the first that is free.
+        A version outlives its stack, so the same content, deployed again later, needs a number of
+        its own: :mod:`stacks.component.revision` looks up the first free one.
         """
         uris = [part.uri for part in self.artifacts]
         return self._recipe(f"{self.version}.{revision}", uris)
@@ -101,9 +103,9 @@ class ComponentContent:
 
 
 def access_control(component_name: str, topics: Sequence[str]) -> Mapping[str, Any]:
-    """Return the leave to publish on exactly these ``topics`` of AWS IoT Core.
+    """Return the permission to publish on exactly these ``topics`` of AWS IoT Core.
 
-    Topics stand there literally: nucleus lite v2.6.0 does not fill in ``{iot:thingName}``.
+    Topics are literal, because nucleus lite v2.6.0 does not substitute ``{iot:thingName}``.
     """
     return {
         "aws.greengrass.ipc.mqttproxy": {

@@ -1,4 +1,4 @@
-"""The last number of a component's version, so that old content can be deployed again."""
+"""The last number of a component's version, so that earlier content can be deployed again."""
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -8,11 +8,11 @@ from stacks.custom_resources.lookups import CloudLookups
 
 
 class ComponentRevision(Construct):
-    """The first number that is free after a version's content numbers.
+    """The first free number after a version's content numbers.
 
     A component's version is immutable and outlives its stack, so content that was deployed before,
-    by this stack or by one that was deleted, would meet its own version. The number is looked up
-    when the content changes, and stays while it does not.
+    by this stack or by one that was deleted, would collide with its own version. The number is
+    looked up only when the content changes.
     """
 
     def __init__(

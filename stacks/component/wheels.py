@@ -1,7 +1,7 @@
-"""Python packages for devices without the Internet, gathered where ``cdk synth`` runs.
+"""Python packages for devices without Internet access, downloaded where ``cdk synth`` runs.
 
-The same wheels for everyone: versions are pinned in the device's requirements.txt, and each file's
-digest in wheels.sha256, which ``python -m stacks.component.wheels`` writes anew.
+Everyone gets the same wheels: versions are pinned in the device's requirements.txt, and each file's
+digest in wheels.sha256, which ``python -m stacks.component.wheels`` updates.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ from stacks.context.report import option
 
 _PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 PYTHONS = {"x86_64": ("3.8", *_PYTHONS), "aarch64": _PYTHONS}
-"""CPython versions of the devices, from Ubuntu 20.04 to 26.04. Packages that we need have no wheel
-for 3.8 on aarch64 any more: awscrt since 0.34."""
+"""CPython versions of the devices, from Ubuntu 20.04 to 26.04. awscrt, which we need, has no wheel
+for 3.8 on aarch64 since its version 0.34."""
 
 FOLDER = "wheels"
-"""Name of the wheels' folder, beside requirements.txt, where the device looks for it."""
+"""Name of the wheels' folder beside requirements.txt, where the device expects it."""
 
 REQUIREMENTS = CODE_FOLDER / "requirements.txt"
 DIGESTS = Path(__file__).with_name("wheels.sha256")
@@ -41,10 +41,10 @@ _FURTHER_PLATFORMS: Mapping[str, tuple[str, ...]] = {
 
 
 def bundled_wheels(architecture: str, *, cache: Path = CACHE) -> tuple[Path, ...]:
-    """Return the wheels for devices of this architecture, downloaded unless they are there.
+    """Return the wheels for devices of this architecture, downloaded unless they are cached.
 
     Raises:
-        ConfigurationError: if pip cannot get them, or they are not those that were pinned.
+        ConfigurationError: if pip cannot download them, or their digests are not the pinned ones.
     """
     key = hashlib.sha256(repr(sorted(_pins(architecture).items())).encode()).hexdigest()[:16]
     folder = cache / architecture / key
@@ -52,7 +52,7 @@ def bundled_wheels(architecture: str, *, cache: Path = CACHE) -> tuple[Path, ...
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
             _download(architecture, Path(scratch))
-            # Those of earlier pins are of no more use.
+            # Wheels of earlier pins are no longer needed.
             shutil.rmtree(folder.parent, ignore_errors=True)
             shutil.copytree(scratch, folder, copy_function=link_or_copy)
     wheels = tuple(sorted(folder.glob("*.whl")))
@@ -61,7 +61,7 @@ def bundled_wheels(architecture: str, *, cache: Path = CACHE) -> tuple[Path, ...
 
 
 def link_or_copy(source: str | Path, destination: str | Path) -> None:
-    """Give a file a second name, or a copy where the file system has no links."""
+    """Create a hard link to a file, or a copy where the file system has no links."""
     try:
         os.link(source, destination)
     except OSError:
@@ -71,7 +71,7 @@ def link_or_copy(source: str | Path, destination: str | Path) -> None:
 def requirements_of(architecture: str, python: str) -> list[str]:
     """Return what requirements.txt asks for on such a device, as ``name==version``.
 
-    pip itself reads the markers for the machine on which it runs.
+    pip itself evaluates markers for the machine on which it runs.
     """
     environment = {
         "platform_machine": architecture,
@@ -115,7 +115,7 @@ def _download(architecture: str, folder: Path) -> None:
             reason = (errors or finished.stderr.strip().splitlines() or ["no output"])[-1]
             raise _fault(
                 f"needs wheels for Python {python} on {architecture}, and pip cannot get them "
-                f"({reason[:200]}); give pip an index that it reaches (PIP_INDEX_URL), or let the "
+                f"({reason[:200]}); set PIP_INDEX_URL to an index that pip can reach, or let the "
                 "device install them itself"
             )
 
@@ -125,15 +125,15 @@ def _check(wheels: Iterable[Path]) -> None:
     for wheel in wheels:
         if pinned.get(wheel.name) != hashlib.sha256(wheel.read_bytes()).hexdigest():
             raise _fault(
-                f"needs the pinned wheels, and {wheel.name} is none of {DIGESTS.name}; remove "
+                f"needs the pinned wheels, and {wheel.name} is not in {DIGESTS.name}; remove "
                 f"{wheel.parent} and, after a change of requirements.txt, run "
                 "`python -m stacks.component.wheels`"
             )
 
 
 def _fault(rule: str) -> schema.ConfigurationError:
-    mended = option("dependencies", "online")
-    return schema.ConfigurationError([schema.Fault("dependencies", "bundled", rule, mended)])
+    correction = option("dependencies", "online")
+    return schema.ConfigurationError([schema.Fault("dependencies", "bundled", rule, correction)])
 
 
 def _read_digests() -> Mapping[str, str]:

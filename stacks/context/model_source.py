@@ -1,4 +1,4 @@
-"""Where a model comes from: an S3 object that exists already, or something on this machine."""
+"""Where a model comes from: an object in S3, or a file or folder on this machine."""
 
 import re
 import tarfile
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
 
 PACKED_WEIGHTS = "compiled.params.f16.xz"
-"""Marks a demo model as the repository keeps it: halved weights, which no device can load."""
+"""Packed weights, which no device can load: they mark a demo model as the repository stores it."""
 
 _RUNTIME_LIBRARY = "libdlr.so"
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
@@ -36,7 +36,7 @@ class S3Object:
 def parse_s3_uri(value: object) -> S3Object:
     """Read ``s3://bucket/key``, or an https URL of S3 with the bucket in its host or its path.
 
-    The key's characters are limited to those that stay themselves in a shell script, a recipe and
+    The key's characters are limited to those that need no escaping in a shell script, a recipe and
     an IAM resource.
 
     Raises:

@@ -8,7 +8,7 @@ from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
 class IotEndpoints(Construct):
-    """Host names of the broker and of the credentials provider, known once deployed."""
+    """Host names of the broker and of the credentials provider, known during deployment."""
 
     def __init__(self, scope: Construct, construct_id: str) -> None:
         super().__init__(scope, construct_id)

@@ -1,4 +1,4 @@
-"""Where samples for retraining go, and the leave to write them there."""
+"""The bucket of the samples for retraining, and the permission to write them there."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -13,28 +13,28 @@ _DAYS_OF_UNFINISHED_UPLOADS = 7
 
 
 class FeedbackBucket(Construct):
-    """The samples' bucket: the one that the settings name, or one that is made and outlives us.
+    """The samples' bucket: the one that the settings name, or a new one, which outlives the stack.
 
-    None is made if every configuration names a bucket of its own.
+    None is created if every configuration names a bucket of its own.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, feedback: FeedbackSettings) -> None:
         super().__init__(scope, construct_id)
-        self._made: s3.Bucket | None = None
+        self._created: s3.Bucket | None = None
         self.bucket_name: str | None = feedback.bucket_name
-        """The bucket of the configurations that name none; None if there are no such."""
+        """The bucket of the configurations that name none; None if each of them names one."""
         self.configuration = feedback.configuration
         """The configurations, each with its bucket, whose name may be a token."""
         if all(one.bucket for one in feedback.configuration.all):
             self.bucket_name = None
         elif self.bucket_name is None:
-            self._made = self._make()
-            self.bucket_name = self._made.bucket_name
+            self._created = self._create()
+            self.bucket_name = self._created.bucket_name
         if self.bucket_name is not None:
             self.configuration = feedback.configuration.with_bucket(self.bucket_name)
 
     def write_statement(self) -> iam.PolicyStatement:
-        """Return leave to write below the configurations' prefixes and nowhere else."""
+        """Return the permission to write only below the configurations' prefixes."""
         return iam.PolicyStatement(
             sid="WriteSamples", actions=["s3:PutObject"], resources=self.object_arns()
         )
@@ -45,11 +45,11 @@ class FeedbackBucket(Construct):
         return list(dict.fromkeys(patterns))
 
     def _object_arn(self, bucket: str | None, pattern: str) -> str:
-        if self._made is not None and bucket == self.bucket_name:
-            return self._made.arn_for_objects(pattern)
+        if self._created is not None and bucket == self.bucket_name:
+            return self._created.arn_for_objects(pattern)
         return arns.object_arn(str(bucket), pattern)
 
-    def _make(self) -> s3.Bucket:
+    def _create(self) -> s3.Bucket:
         bucket = s3.Bucket(
             self,
             "Bucket",
@@ -68,7 +68,7 @@ class FeedbackBucket(Construct):
                     ),
                 )
             ],
-            # Samples are what a user pays a fleet for: deleting a core must not delete them.
+            # Samples are expensive to collect: deleting a core must not delete them.
             removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         cdk.Validations.of(bucket).acknowledge(

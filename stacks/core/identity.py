@@ -13,11 +13,11 @@ from stacks.arns import regional_arn
 class CoreIdentity(Construct):
     """A core's thing and policies, attached to its certificate; the same for both generations.
 
-    The certificate exists already (``certificate``, an id or an ARN), or is made here from a
-    signing request (``certificate_signing_request``, PEM), so that its key never leaves the core.
+    The certificate exists already (``certificate``, an id or an ARN), or is created from a signing
+    request (``certificate_signing_request``, PEM), so that its key never leaves the core.
 
     ``policies`` are documents by the last part of their names. There may be several, because one
-    alone could exceed the 2,048 characters that AWS IoT takes.
+    alone could exceed the 2,048 characters that AWS IoT accepts.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class CoreIdentity(Construct):
                 self, "ThingAttachment", thing_name=thing.ref, principal=self.certificate_arn
             )
         ]
-        """Wait for these before telling the core anything: by then it is allowed to act."""
+        """Whatever makes the core act must depend on these: they give it its permissions."""
         for kind, document in policies.items():
             policy = iot.CfnPolicy(
                 self, kind, policy_name=f"{core_name}_{kind}", policy_document=document
@@ -55,15 +55,15 @@ class CoreIdentity(Construct):
         self.thing_arn = thing.attr_arn
 
     def _certificate(self, certificate: str | None, request: str | None) -> str:
-        self.made_certificate: iot.CfnCertificate | None = None
+        self.created_certificate: iot.CfnCertificate | None = None
         if certificate is not None:
             if certificate.startswith("arn:"):
                 return certificate
             return regional_arn("iot", f"cert/{certificate}")
         if request is None:
             raise ValueError("a core needs a certificate or a signing request")
-        made = iot.CfnCertificate(
+        created = iot.CfnCertificate(
             self, "Certificate", status="ACTIVE", certificate_signing_request=request
         )
-        self.made_certificate = made
-        return made.attr_arn
+        self.created_certificate = created
+        return created.attr_arn

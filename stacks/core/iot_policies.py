@@ -1,6 +1,6 @@
 """AWS IoT policy documents: what a core's certificate may do on the broker and the data planes.
 
-cdk-nag does not look into these; our own tests and docs/permissions.md do.
+cdk-nag does not check these; our own tests and docs/permissions.md do.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from stacks.arns import regional_arn
 
 MAX_POLICY_CHARACTERS = 2_048
-"""Largest document that AWS IoT takes, white space not counted."""
+"""Largest document that AWS IoT accepts, without white space."""
 
 _CORE_TOPICS = ("greengrass/health/json", "greengrassv2/health/json", "jobs/*", "shadow/*")
 
@@ -34,14 +34,14 @@ def core_policy(*, thing_name: str, role_alias_arn: str) -> dict[str, Any]:
                 "greengrass:ListThingGroupsForCoreDevice",
                 "greengrass:ResolveComponentCandidates",
             ],
-            # The data plane resolves whatever a deployment names: AWS gives no narrower resource.
+            # The data plane resolves whatever a deployment names: AWS names no narrower resource.
             ["*"],
         ),
     )
 
 
 def publish_policy(topics: Sequence[str]) -> dict[str, Any]:
-    """Return leave to publish on exactly these ``topics``."""
+    """Return the permission to publish on exactly these ``topics``."""
     return document(
         allow(["iot:Publish"], [regional_arn("iot", f"topic/{topic}") for topic in topics])
     )

@@ -1,10 +1,10 @@
-"""The configuration files of a V2 core, as its set-up needs them."""
+"""The configuration files that the set-up of a V2 core needs."""
 
 from dataclasses import dataclass
 from typing import Any
 
 NUCLEUS_VERSION = "2.18.1"
-"""Classic nucleus that the configuration names; the one that the simulator installs.
+"""Version of the classic nucleus in its configuration, which the simulator installs.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/greengrass-nucleus-component.html
 """
@@ -17,7 +17,7 @@ _DATA_PLANE_PORT = "8443"
 
 @dataclass(frozen=True)
 class NucleusConfiguration:
-    """What both nuclei must be told: who the core is and whom it talks to."""
+    """What both nuclei need: the identity of the core and its endpoints."""
 
     thing_name: str
     role_alias: str

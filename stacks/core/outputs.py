@@ -1,4 +1,4 @@
-"""What a user reads from a deployed V2 core, and feeds to the tools that set it up."""
+"""The outputs of a deployed V2 core, for the user and for the commands that set it up."""
 
 import aws_cdk as cdk
 
@@ -13,7 +13,7 @@ _DEPLOYMENT_PARTS = (
     "deploymentPolicies",
     "iotJobConfiguration",
 )
-"""What of a deployment can be given to another; the rest is the service's own."""
+"""The parts of a deployment that a new one can copy; the service sets the others."""
 
 
 class CoreOutputs:
@@ -74,21 +74,21 @@ def add_common_outputs(
     identity: CoreIdentity,
     feedback_bucket: str | None,
 ) -> None:
-    """Add what both generations tell of themselves in the same words."""
+    """Add the outputs that both generations have."""
     add_output(stack, "PredictionTopic", prediction_topic, "Where predictions arrive")
     if feedback_bucket is not None:
         add_output(stack, "FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
-    if identity.made_certificate is not None:
+    if identity.created_certificate is not None:
         add_output(
             stack,
             "CertificateId",
-            identity.made_certificate.attr_id,
+            identity.created_certificate.attr_id,
             "Certificate made from the signing request",
         )
 
 
 def repeat_command(*, region: str, deployment_id: str) -> str:
-    """Return the command that prints a deployment, keeps it in a file, and creates it anew."""
+    """Return the command that prints a deployment, saves it to a file, and creates it again."""
     parts = ", ".join(f"{part}: {part}" for part in _DEPLOYMENT_PARTS)
     return (
         f"aws greengrassv2 get-deployment --region {region} --deployment-id {deployment_id}"

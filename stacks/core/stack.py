@@ -57,7 +57,7 @@ class GreengrassCoreStack(cdk.Stack):
         component = InferenceComponent(
             self, "Inference", core_name=core_name, topics=topics, artifacts=artifacts
         )
-        # With the buckets' names, which are known only now.
+        # Only now are the names of the buckets known.
         inference = dataclasses.replace(
             settings.inference, feedback=feedback.configuration if feedback else None
         )
@@ -73,7 +73,7 @@ class GreengrassCoreStack(cdk.Stack):
             component=component,
             configuration=configuration,
         )
-        # A core may act on the deployment at once: by then it must be allowed to.
+        # A core may act on the deployment at once, so it needs its permissions before.
         deployment.node.add_dependency(credentials.role, *identity.attachments)
         if settings.thing_group_name is not None:
             fleet = FleetGroup(

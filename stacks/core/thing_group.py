@@ -14,7 +14,7 @@ class FleetGroup(Construct):
     """A thing group whose cores run the stack's component, by one deployment for all of them.
 
     ``configuration`` is that of all cores (:mod:`stacks.component.fleet_configuration`). The things
-    are not the stack's: ``mli fleet`` creates them and puts them into the group.
+    do not belong to the stack: ``mli fleet`` creates them and adds them to the group.
     """
 
     def __init__(
@@ -28,8 +28,8 @@ class FleetGroup(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         group = iot.CfnThingGroup(self, "Group", thing_group_name=name)
-        # Deleted with its stack it would take along which cores belong to it, which no template
-        # says. Retained, a later deployment can import it.
+        # Deleting the group would lose its list of cores, which no template has. A later deployment
+        # can import a group that was retained.
         group.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         ComponentDeployment(
             self,

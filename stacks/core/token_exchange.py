@@ -1,4 +1,4 @@
-"""The AWS credentials that a core gets for its certificate."""
+"""The AWS credentials that a core gets with its certificate."""
 
 from collections.abc import Sequence
 

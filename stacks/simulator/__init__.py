@@ -1,1 +1,1 @@
-"""A Greengrass core on an EC2 instance, for those without a board at hand."""
+"""A Greengrass core on an EC2 instance, for users without a device."""

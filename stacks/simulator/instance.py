@@ -77,10 +77,10 @@ class SimulatorInstance(Construct):
 
     def _acknowledge_findings(self, role: iam.Role) -> None:
         accepted = {
-            "AwsSolutions-EC28": "The core reports its own telemetry over MQTT; one more minute's "
-            "resolution of an instance for trials is not worth its price.",
-            "AwsSolutions-EC29": "It holds nothing that its stack and set-up zip do not make anew, "
-            "and is meant to be deleted after a trial.",
+            "AwsSolutions-EC28": "The core reports its own telemetry over MQTT; detailed "
+            "monitoring of a trial instance is not worth its price.",
+            "AwsSolutions-EC29": "Its stack and the set-up zip can recreate everything on it, "
+            "and it is meant to be deleted after a trial.",
         }
         for finding, reason in accepted.items():
             cdk.Validations.of(self.instance).acknowledge(

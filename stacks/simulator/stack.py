@@ -18,7 +18,7 @@ _OUTBOUND = {443: "Packages, AWS and the data plane", 8443: "The data plane", 88
 class SimulatorStack(cdk.Stack):
     """An instance that waits for the core's certificate, reached by Session Manager.
 
-    It opens no port, but for SSH from one network where the settings ask for it.
+    It opens no port, except SSH for one network if the settings have one.
     """
 
     def __init__(self, scope: Construct, *, settings: Settings, set_up: SetUpScript) -> None:
@@ -44,7 +44,7 @@ class SimulatorStack(cdk.Stack):
             "Network",
             max_azs=1,
             nat_gateways=0,
-            # Nothing is in the default group; emptying it would take a function of its own.
+            # Nothing uses the default group; restricting it would require a Lambda function.
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -58,7 +58,7 @@ class SimulatorStack(cdk.Stack):
             cdk.Acknowledgment(
                 id="AwsSolutions-VPC7",
                 reason="The network holds one instance for trials, which accepts no connection; "
-                "a log of its own outbound ones would tell nothing.",
+                "a log of its outbound ones would have no use.",
             )
         )
         return vpc
@@ -101,8 +101,8 @@ class SimulatorStack(cdk.Stack):
 def _copy_through_session_manager(region: str, instance_id: str) -> str:
     """Return the command that copies the zip without an open port and without a key pair.
 
-    EC2 Instance Connect takes the user's own public key for a minute; the private key in the zip
-    passes through no log, as it would in a parameter of Systems Manager.
+    EC2 Instance Connect accepts the user's own public key for a minute. The private key in the zip
+    appears in no log, as it would in a parameter of Systems Manager.
     """
     return (
         f"aws ec2-instance-connect send-ssh-public-key {region} --instance-id {instance_id}"

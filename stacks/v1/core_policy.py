@@ -7,7 +7,7 @@ from stacks.core.iot_policies import allow, document
 
 
 def broker_policy(*, thing_name: str) -> dict[str, Any]:
-    """Return the broker's part of AWS's minimal policy of a V1 core.
+    """Return the part of AWS's minimal policy of a V1 core on the broker.
 
     Together with :func:`greengrass_policy` it would exceed the limit of one document.
     https://docs.aws.amazon.com/greengrass/v1/developerguide/device-auth.html#greengrass-policies
@@ -27,14 +27,14 @@ def broker_policy(*, thing_name: str) -> dict[str, Any]:
 
 
 def greengrass_policy(*, thing_name: str, group_id: str) -> dict[str, Any]:
-    """Return the deployments' part of AWS's minimal policy of a V1 core, for its own group only.
+    """Return the part of AWS's minimal policy of a V1 core on deployments, for its group only.
 
     https://docs.aws.amazon.com/greengrass/v1/developerguide/device-auth.html#greengrass-policies
     """
     deployments = f"{regional_arn('greengrass', '/greengrass/groups/')}{group_id}/deployments/*"
     connectivity = f"/greengrass/things/{thing_name}/connectivityInfo"
     return document(
-        # A core asks for these before it knows its group: AWS gives them no resource.
+        # A core calls these before it knows its group: they take no resource.
         allow(["greengrass:AssumeRoleForGroup", "greengrass:CreateCertificate"], ["*"]),
         allow(
             [

@@ -9,7 +9,7 @@ from inference.feedback.configuration import FeedbackConfigurations
 CONNECTOR_ARN = "arn:${AWS::Partition}:greengrass:${AWS::Region}::/connectors/MLFeedback/versions/1"
 
 FUNCTION_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:aws:function:MLFeedback"
-"""By this name a function on the core invokes the connector."""
+"""The name with which a function on the core invokes the connector."""
 
 
 class FeedbackConnector(Construct):

@@ -6,15 +6,15 @@ from aws_cdk import aws_greengrass as greengrass
 from constructs import Construct
 
 REQUEST_TIMEOUT_SECONDS = 30
-"""The time of one request to the handler. The predictions do not run in one, and have no limit."""
+"""Time limit of one request to the handler. Predictions run outside of requests, without limit."""
 
 
 class FunctionDefinition(Construct):
     """A definition with one function: long-lived, and outside a container.
 
-    So it starts with the core, runs for ever, and sees the machine's Python packages, cameras and
-    accelerators. Memory limit, ``/sys`` access and resource permissions are those of containers:
-    without one, the service refuses a group that gives them.
+    So it starts with the core, runs forever, and can use the machine's Python packages, cameras and
+    accelerators. Memory limit, ``/sys`` access and resource permissions are for containers: without
+    one, the service refuses a group that sets them.
     https://docs.aws.amazon.com/greengrass/v1/developerguide/lambda-group-config.html#lambda-containerization-considerations
     """
 

@@ -5,10 +5,10 @@ from constructs import Construct
 
 
 class Group(Construct):
-    """A group with its role, and nothing in it: its versions say what it consists of.
+    """A group with its role and no content, which its versions define.
 
-    They are resources of their own, not the group's initial one, so that a change makes another
-    version and never another group.
+    Versions are resources of their own, and not the group's initial version, so that a change
+    creates a new version and never a new group.
     """
 
     def __init__(

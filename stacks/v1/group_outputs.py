@@ -1,4 +1,4 @@
-"""What a user reads from a deployed V1 core, and feeds to the tools that set it up."""
+"""The outputs of a deployed V1 core, for the user and for the commands that set it up."""
 
 import json
 from typing import Any
@@ -13,14 +13,14 @@ CERTIFICATE = "CERTIFICATE_NAME_HERE"
 PRIVATE_KEY = "PRIVATE_KEY_FILENAME_HERE"
 
 _PORT = 443
-"""The one that firewalls let pass; the core then speaks MQTT with ALPN."""
+"""The port that firewalls allow; the core then uses MQTT with ALPN."""
 
 _CERTIFICATES = "file:///greengrass/certs"
 _KEEP_ALIVE_SECONDS = 600
 
 
 class GroupOutputs:
-    """The outputs of a group's stack, under the names that the second generation has too."""
+    """The outputs of a group's stack."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class GroupOutputs:
 
 
 def core_configuration(*, thing_arn: str, iot_host: str, greengrass_host: str) -> dict[str, Any]:
-    """Return the core's config.json, but for the names of the certificate's and the key's files.
+    """Return the core's config.json, without the names of the certificate's and the key's files.
 
     https://docs.aws.amazon.com/greengrass/v1/developerguide/gg-core.html#config-json
     """

@@ -35,7 +35,7 @@ class GroupRole(Construct):
             f"{own}{function_name}:*",
         ]
         if samples is not None:
-            # The connector is a function too, of AWS's own account, whose number is a word.
+            # The connector is a function too, of an account of AWS that is called `aws`.
             logs += [
                 arns.regional_arn("logs", f"{_FUNCTION_LOGS}/aws/{name}")
                 for name in ("MLFeedback", "MLFeedback:*")

@@ -87,7 +87,7 @@ class GreengrassGroupStack(cdk.Stack):
             ),
         )
         reset = DeploymentsReset(self, "DeploymentsReset", group_id=group.id)
-        # Deleted after the reset: nothing of a group goes while a core is still told to run it.
+        # Deleted after the reset: nothing of a group is deleted while a core still has to run it.
         reset.resource.node.add_dependency(version, *identity.attachments)
         GroupOutputs(
             self,
@@ -108,7 +108,7 @@ class GreengrassGroupStack(cdk.Stack):
         connector: FeedbackConnector | None,
         topics: Sequence[str],
     ) -> DefinitionVersions:
-        """Return everything that the group's version consists of."""
+        """Return all definitions of the group's version."""
         name = settings.core_name
         core = CoreDefinition(
             self,
@@ -143,7 +143,7 @@ class GreengrassGroupStack(cdk.Stack):
         )
 
     def _warn_of_shutdown(self) -> None:
-        """Say once, and what to do about it, what the validator says of each resource."""
+        """Warn of the shutdown once, with what to do; the validator warns at each resource."""
         cdk.Annotations.of(self).add_warning_v2("mli-greengrass:v1Shutdown", SHUTDOWN_NOTICE)
         cdk.Validations.of(self).acknowledge(
             cdk.Acknowledgment(id="CloudFormation-Validate::W3696", reason=SHUTDOWN_NOTICE)

@@ -1,4 +1,4 @@
-"""What a core is given, as one version of its group."""
+"""The content that a core receives: one version of its group."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class DefinitionVersions:
 
 
 class GroupVersion(Construct):
-    """A version of a group. Each change of a definition makes another."""
+    """A version of a group. Each change of a definition creates a new one."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from stacks.component.artifacts import NOT_DEPLOYED, stage_profile
 HANDLER = "lambda_function.function_handler"
 
 RUNTIME = lambda_.Runtime.PYTHON_3_8
-"""The newest that a V1 core runs. AWS deprecated it, and refuses new functions from 2027-02-01."""
+"""The newest that a V1 core runs. AWS deprecated it, and rejects new functions from 2027-02-01."""
 
 ALIAS = "core"
 
@@ -27,8 +27,9 @@ _PROFILE_FOLDER = "model_profile"
 class InferenceFunction(Construct):
     """A Lambda function that never runs in the cloud: a core downloads the version of its alias.
 
-    So its role may do nothing, and it has no log group. The SDK and the packages that it imports
-    are installed on the core: OpenCV and DLR are too large, and too particular, for the archive.
+    So its role has no permission, and it has no log group. The SDK and the packages that it imports
+    are installed on the core: OpenCV and DLR are too large and too platform-specific for the
+    archive.
     """
 
     def __init__(
@@ -58,29 +59,29 @@ class InferenceFunction(Construct):
                     str(path), exclude=list(NOT_DEPLOYED), ignore_mode=cdk.IgnoreMode.GIT
                 ),
             )
-        # A version is made when the content changes, so that none is made twice.
+        # CDK creates a version when the content changes, and never the same one twice.
         alias = lambda_.Alias(self, "Alias", alias_name=ALIAS, version=function.current_version)
         self.name = function.function_name
         self.alias_arn = alias.function_arn
-        _accept_runtime(function)
+        _acknowledge_runtime(function)
 
 
 def profile_on_core(model_profile: str) -> str:
-    """Return the profile as the function is told it: a built-in name, or a path in its folder."""
+    """Return the profile as the function receives it: a built-in name, or a path in its folder."""
     if model_profile in profile.builtin_profiles():
         return model_profile
     return f"{_PROFILE_FOLDER}/profile.json"
 
 
 def _stage(folder: Path, model_profile: str) -> None:
-    """Copy the code into ``folder``, with the profile that is not built in beside it."""
+    """Copy the code into ``folder``, and beside it the profile, which is not built in."""
     ignored = shutil.ignore_patterns(*NOT_DEPLOYED)
     shutil.copytree(CODE_FOLDER, folder, ignore=ignored)
     (folder / _PROFILE_FOLDER).mkdir()
     stage_profile(model_profile, folder / _PROFILE_FOLDER)
 
 
-def _accept_runtime(function: lambda_.Function) -> None:
+def _acknowledge_runtime(function: lambda_.Function) -> None:
     reason = (
         "The function runs on Greengrass V1 cores only, whose last release knows Python 3.7 and "
         "3.8, and CloudFormation cannot set FunctionRuntimeOverride."

@@ -1,4 +1,4 @@
-"""What the first generation refuses, found before any construct exists."""
+"""Limits of the first generation, checked before any construct exists."""
 
 from inference import schema
 from inference.v1.environment import FunctionEnvironment
@@ -11,12 +11,12 @@ _LONGEST_CONNECTOR = "arn:aws-us-gov:lambda:ap-southeast-99:aws:function:MLFeedb
 
 
 def check_environment(environment: FunctionEnvironment) -> None:
-    """Return if the function's environment is not too large.
+    """Check that the function's environment is not too large.
 
-    ``environment`` has no connector: its ARN is counted at its longest.
+    ``environment`` has no connector yet: its ARN is counted at its longest.
 
     Raises:
-        ConfigurationError: naming the key with the longest value.
+        ConfigurationError: with the key that has the longest value.
     """
     variables = environment.to_variables()
     size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
@@ -25,5 +25,5 @@ def check_environment(environment: FunctionEnvironment) -> None:
         return
     configuration = environment.settings.to_configuration()
     key = max(configuration, key=lambda name: len(str(configuration[name])))
-    rule = f"makes an environment of {size} bytes; a function takes {MAX_ENVIRONMENT_BYTES}"
+    rule = f"makes the environment {size} bytes; a function accepts {MAX_ENVIRONMENT_BYTES}"
     raise schema.ConfigurationError([schema.Fault(key, configuration[key], rule)])

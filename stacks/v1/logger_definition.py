@@ -1,4 +1,4 @@
-"""Where the core's own log and its functions' go."""
+"""The destinations of the logs of the core and of its functions."""
 
 from aws_cdk import aws_greengrass as greengrass
 from constructs import Construct
@@ -6,7 +6,7 @@ from constructs import Construct
 LEVEL = "INFO"
 
 FILE_SPACE_KB = 32_768
-"""Most room on the core for the files of each log; the oldest entries make place."""
+"""Disk space on the core for the files of each log; the oldest entries are deleted first."""
 
 COMPONENTS = ("GreengrassSystem", "Lambda")
 

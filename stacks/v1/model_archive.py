@@ -1,4 +1,4 @@
-"""The model as an archive in S3, as the first generation takes it."""
+"""The model as an archive in S3, as the first generation requires it."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from constructs import Construct
 from stacks.context.model_source import S3Object
 
 SERVICE_ROLE_WORDS = ("greengrass", "sagemaker")
-"""AWS's managed policy of the service role reads buckets with one of these in their names only."""
+"""AWS's managed policy of the service role only reads buckets with one of these in their names."""
 
 
 class ModelArchive(Construct):
-    """A model in S3 already, or a folder or zip of this machine, which is published as a zip."""
+    """A model that is already in S3, or a local folder or zip, which is published as a zip."""
 
     def __init__(self, scope: Construct, construct_id: str, *, model: S3Object | Path) -> None:
         super().__init__(scope, construct_id)

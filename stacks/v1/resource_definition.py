@@ -6,11 +6,11 @@ from constructs import Construct
 MODEL_RESOURCE_ID = "DlrModel"
 
 DESTINATION_PATH = "/dlr_model"
-"""Where the function finds the model, below the prefix that the core gives it."""
+"""Where the function finds the model, below the prefix that the core sets."""
 
 OWNER_GROUP = "ggc_group"
-"""The Linux group that V1's set-up makes, and that functions run in unless they are told otherwise.
-Without a container, only an owner lets a function read a resource."""
+"""The Linux group that V1's set-up creates, in which functions run by default. Without a container,
+a function can only read a resource that has an owner."""
 
 
 class ResourceDefinition(Construct):

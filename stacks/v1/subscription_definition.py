@@ -19,7 +19,7 @@ class Subscription:
 
 
 class SubscriptionDefinition(Construct):
-    """A definition with these subscriptions; what has none, the core's router drops."""
+    """A definition with these subscriptions; the core's router drops all other messages."""
 
     def __init__(
         self,

@@ -295,7 +295,7 @@ def test_environment_that_no_function_takes_is_refused_before_anything_is_made(
         GreengrassGroupStack(app, settings=settings)
     (fault,) = caught.value.faults
     assert fault.key == "classes"
-    assert fault.rule.endswith("a function takes 4096")
+    assert fault.rule.endswith("a function accepts 4096")
     assert not [child for child in app.node.children if isinstance(child, GreengrassGroupStack)]
 
 

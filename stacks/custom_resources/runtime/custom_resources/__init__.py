@@ -1,1 +1,1 @@
-"""Custom resources of CloudFormation: a handler a module, in one asset."""
+"""Custom resources of CloudFormation: one module per handler, in one asset."""

@@ -1,4 +1,4 @@
-"""How a custom resource's function answers CloudFormation."""
+"""The answer of a custom resource's function to CloudFormation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def answer(
     data: Mapping[str, str] | None = None,
     reason: str = "",
 ) -> None:
-    """Tell CloudFormation the outcome: success with ``data``, or failure for ``reason``.
+    """Report the outcome to CloudFormation: success with ``data``, or failure with ``reason``.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 
     Raises:
-        OSError: if it cannot be told; it will time out.
+        OSError: if CloudFormation cannot be reached; the resource will time out.
     """
     body = json.dumps(
         {

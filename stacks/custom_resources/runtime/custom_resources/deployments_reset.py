@@ -1,4 +1,4 @@
-"""Custom resource that takes a Greengrass group's deployments back, so that it can be deleted.
+"""Custom resource that resets a Greengrass group's deployments, so that it can be deleted.
 
 A group that is deployed cannot be deleted, and no CloudFormation resource resets it.
 https://docs.aws.amazon.com/greengrass/v1/developerguide/deployments.html#reset-deployments
@@ -29,9 +29,9 @@ class ResetError(RuntimeError):
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Answer CloudFormation: reset on Delete, which also ends a replacement, and nothing else.
+    """Answer CloudFormation. Only Delete, which also ends a replacement, resets the group.
 
-    The physical id is the group's, so that another group makes CloudFormation delete this one.
+    The physical id is the group's: when it changes, CloudFormation deletes the old resource.
     """
     group_id = event["ResourceProperties"]["GroupId"]
     reason = ""
@@ -52,17 +52,17 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
 def reset_deployments(client: Any, group_id: str, deadline: float) -> None:
     """Reset a group's deployments and wait for it, until ``deadline`` on the monotonic clock.
 
-    Forced, since a core that is off line would never agree. A group that is gone, was never
-    deployed, or is reset already, is as wanted.
+    The reset is forced, since a core that is offline would never confirm it. A group that no longer
+    exists, was never deployed, or is already reset, needs none.
 
     Raises:
-        ResetError: if the reset fails, or is not done in time.
+        ResetError: if the reset fails, or does not finish in time.
         ClientError: if the service refuses.
     """
     try:
         started = client.reset_deployments(GroupId=group_id, Force=True)
     except ClientError as error:
-        if _is_as_wanted(error):
+        if _needs_no_reset(error):
             _log.info("nothing to reset: %s", error)
             return
         raise
@@ -80,11 +80,11 @@ def reset_deployments(client: Any, group_id: str, deadline: float) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _is_as_wanted(error: ClientError) -> bool:
+def _needs_no_reset(error: ClientError) -> bool:
     gone = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404
     return gone or _NOTHING_TO_RESET in str(error)
 
 
 def _seconds_left(context: Any) -> float:
-    """Return this invocation's time, less what the answer needs."""
+    """Return the remaining time of this invocation, minus the time for the answer."""
     return float(context.get_remaining_time_in_millis()) / 1e3 - _RESERVED_SECONDS

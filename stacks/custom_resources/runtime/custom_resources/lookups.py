@@ -1,8 +1,8 @@
 """Custom resources that only read: what a template needs to know and cannot know by itself.
 
-``Custom::IotEndpoints`` gives the account's own endpoints, which no CloudFormation resource has as
-an attribute. ``Custom::ComponentRevision`` gives the last number of a component's version, so that
-content that was deployed before, and whose version outlives its stack, can be deployed again.
+``Custom::IotEndpoints`` returns the account's own endpoints, which no CloudFormation resource has
+as an attribute. ``Custom::ComponentRevision`` returns the last number of a component's version, so
+that content that was deployed before, and whose version outlives its stack, can be deployed again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _log.setLevel(logging.INFO)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Answer CloudFormation with what the resource's type asks for; a deletion needs nothing."""
+    """Answer CloudFormation with what the resource's type looks up; a deletion needs nothing."""
     physical_id = event.get("PhysicalResourceId", event["LogicalResourceId"])
     data: Mapping[str, str] = {}
     reason = ""
@@ -30,7 +30,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
             look_up = LOOKUPS[event["ResourceType"]]
             physical_id, data = look_up(event["ResourceProperties"])
             _log.info("%s: %s", physical_id, data)
-    except Exception as error:  # whatever it is, CloudFormation must hear of it or waits an hour
+    except Exception as error:  # without an answer CloudFormation waits for an hour
         reason = f"{event.get('ResourceType')} could not be looked up: {error}"
         _log.exception(reason)
     answer(event, physical_id, data=data, reason=reason)
@@ -51,10 +51,10 @@ def iot_endpoints(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]
 
 
 def component_revision(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    """Return the first number that is free after ``ContentVersion``, such as ``2`` if 1 is taken.
+    """Return the first free number after ``ContentVersion``, such as ``2`` if 1 is taken.
 
-    The physical id changes with the content, so that a rollback goes back to the old resource and
-    its old number.
+    The physical id changes with the content, so that a rollback returns to the old resource and its
+    old number.
     https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ListComponentVersions.html
     """
     arn, content = properties["ComponentArn"], properties["ContentVersion"]
@@ -73,7 +73,7 @@ LOOKUPS: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, Mapping[str, str]
 
 
 def _versions(arn: str) -> list[str]:
-    """Return every version of a component; none of one that does not exist yet."""
+    """Return every version of a component, or none if the component does not exist yet."""
     pages = boto3.client("greengrassv2").get_paginator("list_component_versions")
     try:
         return [
