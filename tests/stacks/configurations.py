@@ -14,7 +14,7 @@ REQUEST = Path(__file__).parent / "data" / "core.csr"
 _MODEL = {"modelS3Uri": "s3://bucket/models/model.tar.gz"}
 _CORE = {"coreName": "Demo", "certificateId": CERTIFICATE_ID, **_MODEL}
 
-# A bucket that the account's Greengrass service role may read, which V1 warns of otherwise.
+# A bucket that the account's Greengrass service role may read: V1 warns of any other.
 _V1 = {**_CORE, "greengrassVersion": "1", "modelS3Uri": "s3://greengrass-models/model.tar.gz"}
 
 CONFIGURATIONS: dict[str, dict[str, object]] = {
@@ -43,7 +43,7 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
 
 @cache
 def templates(name: str) -> dict[str, dict[str, Any]]:
-    """The templates of a configuration by their stacks, synthesised once a session."""
+    """The templates of a configuration by their stacks, synthesised once per session."""
     with (
         tempfile.TemporaryDirectory() as folder,
         mock.patch.object(wheels, "CACHE", Path(folder)),

@@ -16,11 +16,11 @@ REASONS: dict[tuple[str, ...], str] = {
     ("sts:AssumeRole",): "Only this service may take the role.",
     ("iot:Connect",): "The core connects under its thing's name, and under it with a suffix for "
     "each further connection.",
-    ("iot:Publish", "iot:Receive"): "Jobs, shadows and health reports of this core, by which "
+    ("iot:Publish", "iot:Receive"): "Jobs, shadows and health reports of this core, with which "
     "Greengrass deploys to it.",
-    ("iot:Subscribe",): "The same topics, as far as they are subscribed to.",
+    ("iot:Subscribe",): "Those of the same topics that the core subscribes to.",
     ("iot:Publish",): "Exactly the topics of [topics](topics.md).",
-    ("iot:AssumeRoleWithCertificate",): "AWS credentials for this core, by this role alone.",
+    ("iot:AssumeRoleWithCertificate",): "AWS credentials for this core, only with this role.",
     ("iot:DeleteThingShadow", "iot:GetThingShadow", "iot:UpdateThingShadow"): "The core keeps its "
     "deployments' state in its own shadows.",
     (
@@ -36,8 +36,8 @@ REASONS: dict[tuple[str, ...], str] = {
         "greengrass:GetDeployment",
         "greengrass:GetDeploymentArtifacts",
         "greengrass:UpdateCoreDeploymentStatus",
-    ): "A wildcard at the end: the service gives a deployment its id. This group's only: the core "
-    "gets them, and reports on them.",
+    ): "A wildcard at the end: the service gives a deployment its id. This group only: the core "
+    "gets its deployments, and reports on them.",
     ("greengrass:GetConnectivityInfo", "greengrass:UpdateConnectivityInfo"): "Where devices find "
     "this core.",
     (
@@ -51,23 +51,23 @@ REASONS: dict[tuple[str, ...], str] = {
     ("s3:GetBucketLocation",): "The buckets of the artifacts: the nucleus asks for their Region.",
     ("s3:GetObject",): "Exactly the artifacts: code, model, and a profile that is not built in.",
     ("s3:PutObject",): "A wildcard at the end: a sample's key ends in a UUID. Only below the "
-    "prefixes of the feedback configurations, and no leave to read or list.",
-    ("s3:*",): "Denies, to everyone: what does not come by TLS 1.2 or newer.",
+    "prefixes of the feedback configurations, and no permission to read or list.",
+    ("s3:*",): "Denies all requests that do not use TLS 1.2 or newer.",
     ("iot:DescribeEndpoint",): "`*`: the action takes no resource. For the output "
     "`GreengrassConfig`.",
-    ("greengrass:ListComponentVersions",): "The versions of this core's component: the next one "
-    "must be free.",
+    ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
+    "first free one.",
     ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",
     ("greengrass:GetDeploymentStatus",): "A wildcard at the end: a reset is a deployment, whose id "
     "the service gives when it begins.",
-    ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, in place of an "
+    ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, instead of an "
     "open port; AWS keeps this managed policy at what its agent needs.",
 }
-"""Why each set of actions is allowed, wherever it stands."""
+"""Why each set of actions is allowed, in every policy."""
 
 
 def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:
-    """Who, effect with actions, resources, and reason of each statement of a template."""
+    """The holder, effect with actions, resources, and reason of each statement of a template."""
     for logical_id, resource in template(name, stack)["Resources"].items():
         who = f"{logical_id[:-8]}"
         properties = resolved(resource.get("Properties", {}))

@@ -1,4 +1,4 @@
-"""What the services themselves take, by botocore's models: fields, types, sizes, patterns."""
+"""What the services themselves accept, by botocore's models: fields, types, sizes, patterns."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _OPERATIONS = {
 CHECKED_TYPES = frozenset(_OPERATIONS)
 
 _NOT_OF_THE_CALL = {"AWS::IoT::Certificate": {"Status"}}
-"""What CloudFormation does by another call."""
+"""Properties that CloudFormation sets with another call."""
 
 
 def faults(resource_type: str, properties: dict[str, Any]) -> list[str]:

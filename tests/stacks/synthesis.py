@@ -1,4 +1,4 @@
-"""Synthesis as ``cdk synth`` does it, without the command, and what CloudFormation makes of it."""
+"""Synthesis as ``cdk synth`` does it, without the command, and templates as they are deployed."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def write_profile(folder: Path, labels: str = "cat\ndog\n") -> str:
 
 
 def context(folder: Path, **values: object) -> dict[str, object]:
-    """A context without faults, but for ``values``; None takes a key away."""
+    """A context without faults, but for ``values``; None removes a key."""
     complete: dict[str, object] = {
         "coreName": "Demo",
         "certificateId": CERTIFICATE_ID,
@@ -107,7 +107,7 @@ def all_of(template: dict[str, Any], resource_type: str) -> list[dict[str, Any]]
 
 
 def resolved(value: Any) -> Any:
-    """``value`` with joins, substitutions and pseudo parameters carried out, as at deployment.
+    """``value`` with joins, substitutions and pseudo parameters resolved, as in a deployment.
 
     A reference to a resource becomes ``<logical id without its hash>``.
     """

@@ -1,4 +1,4 @@
-"""No context whatever ends in a traceback or in half a template."""
+"""No context, whatever it is, leads to a traceback or to an incomplete template."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""The app as the CDK's command starts it, and the checks that hold at its synthesis."""
+"""The app as the CDK's command starts it, and the checks at its synthesis."""
 
 import json
 import os

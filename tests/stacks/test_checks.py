@@ -1,4 +1,4 @@
-"""The checks that hold of every template as a whole, by those who know the services' rules."""
+"""Checks of every template as a whole, by tools that know the services' rules."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ def test_nag_and_validator_do_not_raise_or_warn(
 
 
 @pytest.mark.parametrize(("name", "stack"), ALL_TEMPLATES)
-def test_services_take_the_documents(name: str, stack: str) -> None:
+def test_services_accept_the_documents(name: str, stack: str) -> None:
     found = []
     for resource in template(name, stack)["Resources"].values():
         if resource["Type"] in service_models.CHECKED_TYPES:

@@ -1,8 +1,7 @@
-"""Every key of the context: what it takes, what it refuses, and which go together."""
+"""Every key of the context: what it accepts, what it refuses, and which keys exclude others."""
 
 import dataclasses
 import json
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -168,7 +167,7 @@ def test_feedback_configuration_is_text_object_or_file(tmp_path: Path) -> None:
     assert [one.id for one in feedback.configuration.all] == ["Low"]
 
 
-def test_faults_within_feedback_are_named_with_what_mends_them(tmp_path: Path) -> None:
+def test_faults_within_feedback_are_named_with_what_corrects_them(tmp_path: Path) -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
         settings(tmp_path, feedbackConfiguration=low(threshold=7), topK=0)
     found = {fault.key: fault for fault in caught.value.faults}
@@ -217,7 +216,7 @@ def test_instance_type_of_another_architecture_is_refused(
     assert rule == f"is {architecture}, but simulatorArchitecture is {other}"
 
 
-def test_ssh_takes_a_key_and_a_network(tmp_path: Path) -> None:
+def test_ssh_needs_a_key_and_a_network(tmp_path: Path) -> None:
     both = {"simulatorKeyName": "my-key", "simulatorSshCidr": "203.0.113.0/24"}
     assert settings(tmp_path, **both).simulator_ssh_cidr == "203.0.113.0/24"
     for key, value in both.items():
@@ -233,7 +232,7 @@ def test_other_networks_are_refused(tmp_path: Path, cidr: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop-floor", "a:b_c", "7", "n" * 128])
-def test_thing_group_has_a_name_as_aws_iot_takes_it(tmp_path: Path, name: str) -> None:
+def test_thing_group_has_a_name_that_aws_iot_accepts(tmp_path: Path, name: str) -> None:
     assert settings(tmp_path, thingGroupName=name).thing_group_name == name
 
 
@@ -241,31 +240,6 @@ def test_thing_group_has_a_name_as_aws_iot_takes_it(tmp_path: Path, name: str) -
 def test_other_names_of_thing_groups_are_refused(tmp_path: Path, name: object) -> None:
     rule = rule_of(tmp_path, "thingGroupName", thingGroupName=name)
     assert rule == "must be the name of a thing group: letters, digits, :, _ and -, at most 128"
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("modelS3Uri", "s3://my.bucket/model.tar.gz"),
-        ("modelS3Uri", "s3://bucket/model.tgz"),
-        ("dependencies", "bundled"),
-        ("thingGroupName", "shop-floor"),
-    ],
-)
-def test_first_generation_takes_less(tmp_path: Path, key: str, value: str) -> None:
-    settings(tmp_path, **{key: value})
-    assert "greengrassVersion" in rule_of(tmp_path, key, greengrassVersion=1, **{key: value})
-
-
-def test_first_generation_unpacks_zip_files_only(tmp_path: Path) -> None:
-    (tmp_path / "compiled.so").write_bytes(b"")
-    archive = tmp_path / "model.tar.gz"
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "compiled.so", "compiled.so")
-    local = {"modelS3Uri": None, "modelPath": str(archive)}
-    settings(tmp_path, **local)
-    rule = rule_of(tmp_path, "modelPath", greengrassVersion=1, **local)
-    assert rule == "must be a folder or a .zip file for greengrassVersion=1"
 
 
 def test_certificate_of_the_examples_is_one(tmp_path: Path) -> None:

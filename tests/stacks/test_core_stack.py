@@ -212,7 +212,7 @@ def test_deployment_names_the_component_and_overwrites_its_configuration(
     assert {one.bucket for one in settings.feedback.all} == {"samples"}
 
 
-def test_deployment_fails_back_and_in_bounded_time(template: dict[str, Any]) -> None:
+def test_deployment_rolls_back_and_in_bounded_time(template: dict[str, Any]) -> None:
     deployment = only(template, "AWS::GreengrassV2::Deployment")
     policies = deployment["DeploymentPolicies"]
     assert policies["FailureHandlingPolicy"] == "ROLLBACK"
@@ -223,7 +223,7 @@ def test_deployment_fails_back_and_in_bounded_time(template: dict[str, Any]) -> 
     assert minutes * 60 > install["Timeout"]
 
 
-def test_core_is_allowed_before_it_is_told(template: dict[str, Any]) -> None:
+def test_core_has_its_permissions_before_its_deployment(template: dict[str, Any]) -> None:
     (deployment,) = (
         found
         for found in template["Resources"].values()
@@ -247,7 +247,7 @@ def test_component_version_outlives_the_stack(template: dict[str, Any]) -> None:
     assert version["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
-def test_certificate_is_made_from_a_signing_request() -> None:
+def test_certificate_is_created_from_a_signing_request() -> None:
     template = configuration("v2-request-and-bundled")
     made = only(template, "AWS::IoT::Certificate")
     assert made["Status"] == "ACTIVE"

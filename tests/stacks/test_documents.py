@@ -1,6 +1,6 @@
-"""Documentation that is made from the code: it cannot drift, because these tests would fail.
+"""Documentation that is generated from the code: these tests fail if it differs.
 
-``UPDATE_SNAPSHOTS=1 pytest tests/stacks/test_documents.py`` writes it anew.
+``UPDATE_SNAPSHOTS=1 pytest tests/stacks/test_documents.py`` updates it.
 """
 
 import os
@@ -20,7 +20,7 @@ BEGIN, END = "<!-- generated: {} -->\n", "<!-- end of generated -->\n"
 
 
 def generated(file: Path, title: str, expected: str) -> str:
-    """The part of ``file`` between its marks; written anew if that is asked for."""
+    """The part of ``file`` between its marks; updated if the environment asks for it."""
     begin = BEGIN.format(title)
     text = file.read_text(encoding="utf-8")
     before, rest = text.split(begin)
@@ -48,7 +48,7 @@ def test_no_reason_is_left_of_a_permission_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("configuration", ["v1", "v2", "v2-simulator", "v2-thing-group"])
-def test_every_kind_of_resource_is_in_the_list_of_what_is_made(configuration: str) -> None:
+def test_every_kind_of_resource_is_in_the_list_of_resources(configuration: str) -> None:
     text = (DOCS / "resources.md").read_text(encoding="utf-8")
     found = {
         resource["Type"]

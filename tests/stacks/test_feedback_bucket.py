@@ -1,4 +1,4 @@
-"""Where samples go: the bucket that is made, those that exist, and the leave to write."""
+"""Where samples go: the new bucket, existing buckets, and the permission to write."""
 
 import json
 from pathlib import Path
@@ -71,7 +71,7 @@ def test_samples_outlive_the_stack(template: dict[str, Any]) -> None:
     assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
-def test_existing_bucket_is_used_and_not_made() -> None:
+def test_existing_bucket_is_used_and_none_is_created() -> None:
     template = configuration("v2-own-bucket")
     assert all_of(template, "AWS::S3::Bucket") == []
     assert set(sent(template).values()) == {"samples"}
@@ -93,7 +93,7 @@ def test_configuration_keeps_the_bucket_that_it_names(tmp_path: Path) -> None:
     assert writable(template) == ["<FeedbackBucket.Arn>/c/*", f"{ACCOUNT_BUCKETS}other/a/b/*"]
 
 
-def test_no_bucket_is_made_that_nobody_uses(tmp_path: Path) -> None:
+def test_no_bucket_is_created_that_nobody_uses(tmp_path: Path) -> None:
     own = entry(**{"s3-bucket-name": "other"})
     template = template_of(tmp_path, feedbackConfiguration={"Own": own, "Too": own})
     assert all_of(template, "AWS::S3::Bucket") == []

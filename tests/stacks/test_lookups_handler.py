@@ -1,4 +1,4 @@
-"""The function behind the look-ups: what it asks AWS, and what it tells CloudFormation."""
+"""The function behind the look-ups: what it asks AWS, and what it answers to CloudFormation."""
 
 import json
 import threading

@@ -70,12 +70,12 @@ def artifact(tmp_path: Path) -> Path:
     return folder
 
 
-def test_folder_with_a_compiled_model_is_taken(artifact: Path) -> None:
+def test_folder_with_a_compiled_model_is_accepted(artifact: Path) -> None:
     assert parse_model_path(str(artifact)) == artifact
 
 
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tgz", ".zip"])
-def test_archive_of_a_compiled_model_is_taken(artifact: Path, suffix: str) -> None:
+def test_archive_of_a_compiled_model_is_accepted(artifact: Path, suffix: str) -> None:
     archive = artifact.parent / f"model{suffix}"
     if suffix == ".zip":
         with zipfile.ZipFile(archive, "w") as packed:

@@ -61,7 +61,7 @@ def test_configuration_of_each_nucleus_has_the_account_s_endpoints(
     assert lite["system"]["rootPath"] == "/var/lib/greengrass"
 
 
-def test_command_shows_the_deployment_and_repeats_what_the_service_takes(
+def test_command_shows_the_deployment_and_repeats_what_the_service_accepts(
     template: dict[str, Any],
 ) -> None:
     command = outputs_of(template)["CommandToRedeploy"]

@@ -60,7 +60,7 @@ def version_of(folder: Path, **values: object) -> str:
     return version
 
 
-def test_both_nuclei_take_the_manifest(manifest: dict[str, Any]) -> None:
+def test_both_nuclei_accept_the_manifest(manifest: dict[str, Any]) -> None:
     assert manifest["Platform"] == {"os": "linux", "runtime": "*"}
 
 
@@ -100,7 +100,9 @@ def test_scripts_start_our_file_in_one_line(manifest: dict[str, Any], step: str)
 
 
 @pytest.mark.parametrize("step", ["install", "run"])
-def test_scripts_have_no_brace_but_those_of_variables(manifest: dict[str, Any], step: str) -> None:
+def test_scripts_have_no_braces_except_those_of_variables(
+    manifest: dict[str, Any], step: str
+) -> None:
     script = manifest["Lifecycle"][step]["Script"]
     variables = re.findall(r"\{[^{}]*\}", script)
     assert set(variables) <= RECIPE_VARIABLES
@@ -225,7 +227,7 @@ def test_version_is_two_numbers_of_six_digits_and_one_that_is_looked_up(
     )
 
 
-def test_settings_come_with_the_deployment_and_make_no_version(
+def test_settings_come_with_the_deployment_and_create_no_version(
     template: dict[str, Any], tmp_path: Path
 ) -> None:
     other = template_of(tmp_path, topK="3", confidenceThreshold="0.9", imageSource="camera:0")

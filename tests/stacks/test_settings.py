@@ -53,12 +53,12 @@ def test_context_of_the_cdk_itself_is_ignored(tmp_path: Path) -> None:
     read_settings({**context(tmp_path), **own})
 
 
-def test_every_fault_is_reported_at_once_with_the_option_that_mends_it() -> None:
+def test_every_fault_is_reported_at_once_with_the_option_that_corrects_it() -> None:
     found = faults(
         {"coreName": "bad name!", "certificateId": "123", "confidenceThreshold": "7", "tpoK": "3"}
     )
-    mended = {key: fault.example for key, fault in found.items()}
-    assert mended == {
+    corrections = {key: fault.example for key, fault in found.items()}
+    assert corrections == {
         "coreName": "-c coreName=Toradex2",
         "certificateId": f"-c certificateId={CERTIFICATE_ID}",
         "confidenceThreshold": "-c confidenceThreshold=0.5",
@@ -67,7 +67,7 @@ def test_every_fault_is_reported_at_once_with_the_option_that_mends_it() -> None
     }
 
 
-def test_report_is_a_header_and_one_line_a_fault(tmp_path: Path) -> None:
+def test_report_is_a_header_and_one_line_per_fault(tmp_path: Path) -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
         read_settings(context(tmp_path, coreName="two\nlines", topK="0"))
     assert format_faults(caught.value).splitlines() == [
@@ -92,7 +92,7 @@ def test_unknown_key_keeps_its_value_under_the_nearest_known_one(tmp_path: Path)
     assert found["zzz"].example == ""
 
 
-def test_missing_keys_are_asked_for_beside_the_faults() -> None:
+def test_missing_keys_are_reported_with_the_faults() -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
         read_settings(
             {"coreName": "bad!", "certificateId": "123", "confidenceThreshold": "7", "tpoK": "3"}

@@ -79,7 +79,7 @@ def test_image_is_the_current_amazon_linux_of_its_architecture(
 
 
 @pytest.mark.parametrize("name", SIMULATORS)
-def test_stack_waits_for_the_script_and_hears_of_its_failure(name: str) -> None:
+def test_stack_waits_for_the_script_and_fails_with_it(name: str) -> None:
     resource = simulator(name)["Resources"][LOGICAL_ID]
     assert resource["CreationPolicy"] == {"ResourceSignal": {"Count": 1, "Timeout": "PT15M"}}
     text = script(name)
@@ -89,7 +89,7 @@ def test_stack_waits_for_the_script_and_hears_of_its_failure(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SIMULATORS)
-def test_script_is_whole_and_a_shell_takes_it(name: str, tmp_path: Path) -> None:
+def test_script_is_complete_and_a_shell_parses_it(name: str, tmp_path: Path) -> None:
     text = script(name)
     assert "${" not in text
     assert len(text.encode()) < 16_384

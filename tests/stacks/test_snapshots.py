@@ -1,6 +1,6 @@
-"""Templates as they were when somebody last looked at them: a change shows up in review.
+"""Templates as they were when somebody last reviewed them: a change shows up in review.
 
-``UPDATE_SNAPSHOTS=1 pytest tests/stacks/test_snapshots.py`` writes them anew.
+``UPDATE_SNAPSHOTS=1 pytest tests/stacks/test_snapshots.py`` updates them.
 """
 
 import json
@@ -17,7 +17,7 @@ SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 def normalised(template: dict[str, Any]) -> str:
-    """The template without what stands for the content of files, which changes with every edit."""
+    """The template without hashes of the content of files, which change with every edit."""
     resources = {
         name: {key: value for key, value in resource.items() if key != "Metadata"}
         for name, resource in template["Resources"].items()

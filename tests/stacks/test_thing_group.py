@@ -75,7 +75,7 @@ def test_group_gets_the_same_version_under_the_same_policies(template: dict[str,
         assert group[same] == core[same]
 
 
-def test_group_s_configuration_is_the_core_s_but_for_name_and_topics(
+def test_group_s_configuration_is_the_core_s_except_for_name_and_topics(
     template: dict[str, Any],
 ) -> None:
     core, group = (merged(deployments(template)[target]) for target in (CORE, GROUP))
@@ -103,7 +103,7 @@ def test_recipe_and_policies_are_those_without_the_group(template: dict[str, Any
         assert all_of(template, kind) == all_of(alone, kind)
 
 
-def test_cores_may_fetch_what_they_are_told_to(template: dict[str, Any]) -> None:
+def test_cores_may_fetch_what_is_deployed_to_them(template: dict[str, Any]) -> None:
     (deployment,) = (
         one
         for one in template["Resources"].values()

@@ -1,4 +1,4 @@
-"""Packages for devices without the Internet: which, from where, and the same for everyone."""
+"""Packages for devices without Internet access: which, from where, and the same for everyone."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ def pinned(name: str) -> set[str]:
     return found
 
 
-def test_markers_are_read_for_the_device_and_not_for_this_machine() -> None:
+def test_markers_are_evaluated_for_the_device_and_not_for_this_machine() -> None:
     assert "dlr==1.6.0" in requirements_of("x86_64", "3.9")
     assert "dlr==1.10.0" in requirements_of("aarch64", "3.9")
     assert "numpy==1.24.4" in requirements_of("x86_64", "3.8")

@@ -1,4 +1,4 @@
-"""Synthesis of groups, and what AWS would be asked to make of them."""
+"""Synthesis of groups, and what AWS would receive."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ CONNECTOR = f"{GREENGRASS}::/connectors/MLFeedback/versions/1"
 
 
 def group_settings(folder: Path, **values: object) -> Settings:
-    """Settings of a V1 core without faults, but for ``values``; None takes a key away."""
+    """Settings of a V1 core without faults, but for ``values``; None removes a key."""
     bucket = {"modelS3Uri": "s3://greengrass-models/ssd/model.tar.gz"}
     return read_settings(context(folder, **{"greengrassVersion": 1, **bucket, **values}))
 

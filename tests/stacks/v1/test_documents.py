@@ -32,7 +32,7 @@ def service() -> ServiceModel:
 
 
 def faults(shape: Shape, value: Any, path: str = "") -> list[str]:
-    """What botocore's own validator says, and the enumerations, which it does not look at."""
+    """What botocore's own validator reports, and wrong values of enumerations, which it ignores."""
     found = [ParamValidator().validate(value, shape).generate_report()] if not path else []
     if shape.type_name == "structure":
         for key, part in value.items():
@@ -46,14 +46,14 @@ def faults(shape: Shape, value: Any, path: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_definition_version_is_one_that_the_service_takes(
+def test_definition_version_is_one_that_the_service_accepts(
     template: dict[str, Any], service: ServiceModel, kind: str
 ) -> None:
     shape = service.operation_model(f"Create{kind}DefinitionVersion").input_shape
     assert faults(shape, version_of(template, f"{kind}Definition")) == []
 
 
-def test_group_version_is_one_that_the_service_takes(
+def test_group_version_is_one_that_the_service_accepts(
     template: dict[str, Any], service: ServiceModel
 ) -> None:
     (version,) = [
@@ -86,7 +86,7 @@ def test_ids_of_the_longest_core_name_fit(tmp_path: Path) -> None:
     assert ID.fullmatch(core["Id"])
 
 
-def test_deploy_command_is_one_that_the_service_takes(
+def test_deploy_command_is_one_that_the_service_accepts(
     template: dict[str, Any], service: ServiceModel
 ) -> None:
     words = shlex.split(output(template, "CommandToDeployGroup"))

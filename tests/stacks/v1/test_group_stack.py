@@ -55,7 +55,7 @@ def test_group_version_names_every_definition_version(template: dict[str, Any]) 
     }
 
 
-def test_change_makes_another_version_and_never_another_group(template: dict[str, Any]) -> None:
+def test_change_creates_a_new_version_and_never_a_new_group(template: dict[str, Any]) -> None:
     group = resolved(only(template, "AWS::Greengrass::Group"))
     assert group == {"Name": "Demo", "RoleArn": "<GroupRole.Arn>"}
 
@@ -100,7 +100,9 @@ def test_function_is_the_alias_of_the_version_with_this_content(template: dict[s
     assert alias["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
 
 
-def test_other_code_makes_another_lambda_version(template: dict[str, Any], tmp_path: Path) -> None:
+def test_other_code_creates_another_lambda_version(
+    template: dict[str, Any], tmp_path: Path
+) -> None:
     def version(made: dict[str, Any]) -> list[str]:
         resources = made["Resources"]
         return [key for key in resources if resources[key]["Type"] == "AWS::Lambda::Version"]
@@ -283,7 +285,7 @@ def test_signing_request_s_certificate_is_the_core_s(tmp_path: Path) -> None:
     assert output(template, "CertificateId") == "<CoreCertificate.Id>"
 
 
-def test_environment_that_no_function_takes_is_refused_before_anything_is_made(
+def test_environment_that_is_too_large_is_refused_before_anything_is_created(
     tmp_path: Path,
 ) -> None:
     settings = group_settings(tmp_path)

@@ -29,7 +29,7 @@ class Context:
 
 
 class CloudFormation(http.server.HTTPServer):
-    """Takes answers as the signed URL does; refuses the first ``refusals`` of them."""
+    """Accepts answers as the signed URL does; refuses the first ``refusals`` of them."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
@@ -125,7 +125,7 @@ def test_delete_resets_by_force_and_waits_for_the_end(
 def test_create_and_update_only_name_the_group(
     service: Stubber, cloudformation: CloudFormation, kind: str
 ) -> None:
-    """Another group makes another id, by which CloudFormation deletes, and so resets, the old."""
+    """Another group has another id, so that CloudFormation deletes, and so resets, the old one."""
     old = {"ResourceProperties": {"GroupId": "old"}, "OldResourceProperties": {"GroupId": "old"}}
     reset.handler(event(kind, cloudformation.url), Context())
     reset.handler(event(kind, cloudformation.url, **old), Context())
@@ -145,7 +145,7 @@ def test_create_and_update_only_name_the_group(
         ("IdNotFoundException", "No such group", 404),
     ],
 )
-def test_group_that_has_nothing_to_reset_is_as_wanted(
+def test_group_that_has_nothing_to_reset_is_a_success(
     service: Stubber, cloudformation: CloudFormation, code: str, message: str, http_status: int
 ) -> None:
     service.add_client_error("reset_deployments", code, message, http_status, expected_params=RESET)
@@ -153,7 +153,7 @@ def test_group_that_has_nothing_to_reset_is_as_wanted(
     assert cloudformation.answers[0]["Status"] == "SUCCESS"
 
 
-def test_second_delete_is_as_good_as_one(service: Stubber, cloudformation: CloudFormation) -> None:
+def test_second_delete_succeeds_too(service: Stubber, cloudformation: CloudFormation) -> None:
     service.add_response("reset_deployments", STARTED, RESET)
     service.add_response("get_deployment_status", status("Success"), STATUS)
     service.add_client_error(
@@ -164,7 +164,9 @@ def test_second_delete_is_as_good_as_one(service: Stubber, cloudformation: Cloud
     assert [one["Status"] for one in cloudformation.answers] == ["SUCCESS", "SUCCESS"]
 
 
-def test_refusal_is_told_with_its_reason(service: Stubber, cloudformation: CloudFormation) -> None:
+def test_refusal_is_reported_with_its_reason(
+    service: Stubber, cloudformation: CloudFormation
+) -> None:
     service.add_client_error("reset_deployments", "AccessDeniedException", "not allowed", 403)
     reset.handler(event("Delete", cloudformation.url, PhysicalResourceId=GROUP), Context())
     (answer,) = cloudformation.answers
@@ -172,7 +174,7 @@ def test_refusal_is_told_with_its_reason(service: Stubber, cloudformation: Cloud
     assert GROUP in answer["Reason"] and "not allowed" in answer["Reason"]
 
 
-def test_failed_reset_is_told_with_the_service_s_words(
+def test_failed_reset_is_reported_with_the_service_s_words(
     service: Stubber, cloudformation: CloudFormation
 ) -> None:
     service.add_response("reset_deployments", STARTED, RESET)
@@ -183,7 +185,7 @@ def test_failed_reset_is_told_with_the_service_s_words(
     assert cloudformation.answers[0]["Reason"].endswith("the core said no")
 
 
-def test_reset_that_takes_too_long_is_told_while_there_is_time(
+def test_reset_that_takes_too_long_is_reported_while_there_is_time(
     service: Stubber, cloudformation: CloudFormation
 ) -> None:
     service.add_response("reset_deployments", STARTED, RESET)
@@ -193,7 +195,7 @@ def test_reset_that_takes_too_long_is_told_while_there_is_time(
     assert "still InProgress" in cloudformation.answers[0]["Reason"]
 
 
-def test_unforeseen_error_is_told_too(
+def test_unforeseen_error_is_reported_too(
     cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(name: str) -> None:
@@ -213,7 +215,7 @@ def test_answer_is_repeated_until_it_arrives(
     assert len(cloudformation.answers) == 1
 
 
-def test_long_reason_is_cut_to_what_cloudformation_takes(
+def test_long_reason_is_cut_to_what_cloudformation_accepts(
     service: Stubber, cloudformation: CloudFormation
 ) -> None:
     service.add_client_error("reset_deployments", "BadRequestException", "x" * 5_000, 400)
