@@ -1,8 +1,9 @@
 """The two generations of AWS IoT Greengrass, behind one interface.
 
 Everything that only the first generation needs is in :mod:`stacks.v1`. To remove that generation,
-delete that folder, its entry in :data:`GENERATIONS` and its number in
-:func:`stacks.context.values.greengrass_version`.
+delete that folder, its entry in :data:`GENERATIONS`, its number in
+:func:`stacks.context.values.greengrass_version`, and the handler ``deployments_reset`` of
+:mod:`stacks.custom_resources`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,7 +44,7 @@ class Generation:
 
 
 def no_further_rules(
-    own: Mapping[str, object], parsed: Mapping[str, Any]
+    given: Mapping[str, object], parsed: Mapping[str, Any]
 ) -> Iterable[schema.Fault]:
     """Return no fault: every context that the shared rules accept is valid."""
     return ()
@@ -63,4 +64,4 @@ def read_settings(context: Mapping[str, object]) -> Settings:
         ConfigurationError: with every fault, as :meth:`Settings.from_context` says.
     """
     rules = {number: generation.rules for number, generation in GENERATIONS.items()}
-    return Settings.from_context(context, generations=rules)
+    return Settings.from_context(context, generation_rules=rules)

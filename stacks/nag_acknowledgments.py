@@ -10,20 +10,20 @@ from constructs import Construct
 def acknowledge_wildcards(construct: Construct, resources: Sequence[str], reason: str) -> None:
     """Acknowledge the IAM ``resources`` that contain a wildcard, each for ``reason``."""
     for resource in resources:
-        text = _shown(cdk.Stack.of(construct).resolve(resource))
+        text = _nag_text(cdk.Stack.of(construct).resolve(resource))
         if "*" in text:
             cdk.Validations.of(construct).acknowledge(
                 cdk.Acknowledgment(id=f"AwsSolutions-IAM5[Resource::{text}]", reason=reason)
             )
 
 
-def _shown(value: Any) -> str:
+def _nag_text(value: Any) -> str:
     """Return a resolved value as cdk-nag writes it: references in angle brackets."""
     if isinstance(value, str):
         return value
     ((function, argument),) = value.items()
     if function == "Fn::Join":
-        return "".join(_shown(part) for part in argument[1])
+        return "".join(_nag_text(part) for part in argument[1])
     if function == "Fn::Sub":
         return str(argument).replace("${", "<").replace("}", ">")
     if function == "Fn::GetAtt":

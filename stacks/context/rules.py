@@ -25,13 +25,13 @@ message to 10,000 bytes, which include our accessControl and the names of the bu
 _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 
 
-def between_keys(own: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
     """Yield the faults of keys that are missing, or that exclude or require each other."""
-    if own.get("coreName") is None:
+    if given.get("coreName") is None:
         yield missing_key("coreName")
-    yield from _one_of(own, "certificateId", "certificateSigningRequest")
-    yield from _one_of(own, "modelS3Uri", "modelPath")
-    yield from _of_simulator(own, parsed)
+    yield from _one_of(given, "certificateId", "certificateSigningRequest")
+    yield from _one_of(given, "modelS3Uri", "modelPath")
+    yield from _of_simulator(given, parsed)
 
 
 def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.Fault]:
@@ -68,22 +68,22 @@ def of_size(inference: device.InferenceSettings) -> Iterable[schema.Fault]:
     yield schema.Fault(key, configuration[key], rule, option(key, EXAMPLES[key]))
 
 
-def _one_of(own: Mapping[str, object], first: str, second: str) -> Iterable[schema.Fault]:
-    if own.get(first) is None and own.get(second) is None:
+def _one_of(given: Mapping[str, object], first: str, second: str) -> Iterable[schema.Fault]:
+    if given.get(first) is None and given.get(second) is None:
         yield missing_key(first, unless=second)
-    elif own.get(first) is not None and own.get(second) is not None:
+    elif given.get(first) is not None and given.get(second) is not None:
         rule = f"cannot be combined with {first}: leave one of the two out"
-        yield schema.Fault(second, own[second], rule)
+        yield schema.Fault(second, given[second], rule)
 
 
-def _of_simulator(own: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
-    for given, other in (
+def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+    for key, other in (
         ("simulatorKeyName", "simulatorSshCidr"),
         ("simulatorSshCidr", "simulatorKeyName"),
     ):
-        if own.get(given) is not None and own.get(other) is None:
+        if given.get(key) is not None and given.get(other) is None:
             rule = f"requires {other} too, since SSH needs both; leave both out for no SSH"
-            yield schema.Fault(given, own[given], rule, option(other, EXAMPLES[other]))
+            yield schema.Fault(key, given[key], rule, option(other, EXAMPLES[other]))
     chosen, architecture = parsed["simulatorInstanceType"], parsed["simulatorArchitecture"]
     if chosen is None:
         return

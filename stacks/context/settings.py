@@ -65,22 +65,22 @@ class Settings:
 
     @classmethod
     def from_context(
-        cls, context: Mapping[str, object], *, generations: Mapping[int, rules.Rules]
+        cls, context: Mapping[str, object], *, generation_rules: Mapping[int, rules.Rules]
     ) -> "Settings":
         """Parse an app's context: values are strings after ``-c``, and JSON's types in cdk.json.
 
-        Keys of the CDK itself are ignored. ``generations`` has the rules that only one generation
-        of Greengrass has, by its number.
+        Keys of the CDK itself are ignored. ``generation_rules`` are the rules that only one
+        generation of Greengrass has, by its number.
 
         Raises:
             ConfigurationError: with every unknown key, every invalid value, and every missing key;
                 the example of each is the ``-c`` that corrects it.
         """
-        own = without_cdk_keys(context)
-        parsed, found = schema.parse_fields(CONTEXT_FIELDS, own)
+        given = without_cdk_keys(context)
+        parsed, found = schema.parse_fields(CONTEXT_FIELDS, given)
         faults = [with_option(fault) for fault in found]
-        faults += rules.between_keys(own, parsed)
-        faults += generations[parsed["greengrassVersion"]](own, parsed)
+        faults += rules.between_keys(given, parsed)
+        faults += generation_rules[parsed["greengrassVersion"]](given, parsed)
         faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
         _raise_if_any(faults)
         settings = cls._from_parsed(parsed)
