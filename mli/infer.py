@@ -12,8 +12,9 @@ from types import FrameType
 
 import click
 
-from inference.component.loading import LoadedModel, load_model
+from inference.component.loading import load_model
 from inference.errors import ModelError
+from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
@@ -73,14 +74,12 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
 
 def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
-    from inference.component.assembly import build_pipeline, encoder_for
+    from inference.component.assembly import build_stages, encoder_for
+    from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
-    from inference.sources import open_source
 
-    source = open_source(settings.image_source, repeat=frames is not None)
-    pipeline = build_pipeline(
-        settings, loaded, source, PredictionSink(encoder_for(settings, loaded), _write_line)
-    )
+    sink = PredictionSink(encoder_for(settings, loaded), _write_line)
+    pipeline = Pipeline(build_stages(settings, loaded, [sink], repeat=frames is not None))
     with _stopped_by_signals(pipeline.stop):
         pipeline.run(frames)
     counters = pipeline.counters

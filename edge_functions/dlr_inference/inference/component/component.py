@@ -15,19 +15,17 @@ from ..feedback.s3 import S3
 from ..feedback.sampling import FeedbackSink, SamplingCounters
 from ..feedback.spool import Spool
 from ..feedback.uploader import BROKER, Uploader
+from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog
 from ..outgoing.telemetry import Fault as HealthFault
-from ..outgoing.telemetry import component_version
-from ..pipeline.pipeline import Pipeline, Sink, Stages
+from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
-from ..sources import FrameSource, open_source
-from ..vision.preprocess import Preprocessor
-from .assembly import check_classes, postprocessor_for
+from .assembly import build_stages
 from .live_configuration import LiveConfiguration
-from .loading import LoadedModel, load_model
-from .nucleus import Nucleus
+from .loading import load_model
+from .nucleus import Nucleus, component_version
 from .publisher import Publisher
 
 SPOOL_BYTES = 256 << 20
@@ -80,7 +78,7 @@ class Component:
             feedback=self._feedback_numbers,
             backlog=Backlog(work / "unsent.jsonl"),
         )
-        self._pipeline = Pipeline(self._stages(settings, loaded, None))
+        self._pipeline = Pipeline(build_stages(settings, loaded, self._sinks(settings, loaded)))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)
 
     def run(self, deadline: Callable[[], float]) -> None:
@@ -137,7 +135,7 @@ class Component:
             loaded = load_model(model, self._work, loaded.profile, new.accelerator, try_once=True)
         replaced = self._pipeline.stages.source
         kept = replaced if new.image_source == old.image_source else None
-        stages = self._stages(new, loaded, kept)
+        stages = build_stages(new, loaded, self._sinks(new, loaded), source=kept)
         self._limiter.limit = new.feedback_request_limit
         self._publisher.use(new, loaded)
         self._pipeline.change(**vars(stages))
@@ -145,22 +143,6 @@ class Component:
         if stages.source is not replaced:
             replaced.close()
         _log.info("the new configuration is in use: %s", new)
-
-    def _stages(
-        self, settings: InferenceSettings, loaded: LoadedModel, source: FrameSource | None
-    ) -> Stages:
-        """Prepare the stages; the source, which takes hold of a camera, is opened last."""
-        check_classes(settings, loaded.profile)
-        postprocess = postprocessor_for(settings, loaded)
-        sinks = self._sinks(settings, loaded)
-        return Stages(
-            source=open_source(settings.image_source, repeat=True) if source is None else source,
-            preprocess=Preprocessor(loaded.profile.input),
-            model=loaded.model,
-            postprocess=postprocess,
-            sinks=sinks,
-            interval=settings.inference_interval,
-        )
 
     def _sinks(self, settings: InferenceSettings, loaded: LoadedModel) -> list[Sink]:
         sinks: list[Sink] = [

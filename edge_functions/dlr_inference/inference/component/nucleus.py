@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import RefusedError
@@ -140,6 +141,12 @@ class Nucleus:
             if kind not in _PASSING:
                 self.close()
             raise OSError(f"the nucleus did not do it: {message}") from None
+
+
+def component_version(model: Path) -> str:
+    """Return the component's version, after which the nucleus names the folder of its artifacts."""
+    name = model.parent.name
+    return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"
 
 
 def _close(client: Any) -> None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from typing import Callable, Mapping, Sequence
 
+from ..model.loaded import LoadedModel
 from ..model.watch import ModelWatch
 from ..names import prediction_topic, telemetry_topic
 from ..outgoing.backlog import Backlog
@@ -17,7 +18,6 @@ from ..pipeline.sinks import PredictionSink, PublishCounters, publish_policy
 from ..settings import InferenceSettings
 from ..sources.status import CONNECTING, LOST, SourceStatus
 from .assembly import encoder_for
-from .loading import LoadedModel
 
 Faults = Callable[[], Sequence[Fault]]
 Sources = Callable[[], Sequence[SourceStatus]]

@@ -25,7 +25,7 @@ from .messages import (
     source_ref,
 )
 from .spool import SampleRequest, Spool
-from .strategies import Strategy, strategy
+from .strategies import Strategy, seen_by, strategy
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class FeedbackSink:
         for configuration, chooses in self._strategies:
             request_id = str(uuid.uuid4())
             name = configuration.strategy.name if configuration.strategy else None
-            if not chooses(scores.seen_by(name)):
+            if not chooses(seen_by(name, scores)):
                 self.counters.not_used += 1
                 self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
             elif not self._limiter.enter(request_id):

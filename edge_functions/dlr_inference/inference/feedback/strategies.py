@@ -11,10 +11,16 @@ from __future__ import annotations
 import math
 from typing import Callable, Sequence
 
+from ..vision.scores import Scores
 from .configuration import ENTROPY, LEAST_CONFIDENCE, MARGIN, RANDOM_SAMPLING, StrategyConfiguration
 
 Strategy = Callable[[Sequence[float]], bool]
 """Tells from the scores of a prediction whether its sample is to be uploaded."""
+
+
+def seen_by(strategy_name: str | None, scores: Scores) -> tuple[float, ...]:
+    """Return the scores as that strategy reads them: for ENTROPY alone their sum is 1."""
+    return scores.normalised() if strategy_name == ENTROPY else scores.values
 
 
 def confidence(scores: Sequence[float]) -> float:

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from ..memory import resident_bytes, return_freed_memory
@@ -214,9 +213,3 @@ def _percentiles(times: Sequence[float]) -> dict[str, float]:
         for name, rank in ranks.items()
         if ordered
     }
-
-
-def component_version(model: Path) -> str:
-    """Return the component's version, after which the nucleus names the folder of its artifacts."""
-    name = model.parent.name
-    return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"

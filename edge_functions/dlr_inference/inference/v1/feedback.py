@@ -9,8 +9,10 @@ from typing import Callable, Mapping, Sequence
 from ..errors import FrameError
 from ..feedback.configuration import FeedbackConfigurations
 from ..feedback.sampling import frame_metadata
+from ..feedback.strategies import seen_by
 from ..pipeline.results import FrameResult
 from ..sources import Frame
+from ..vision.scores import Scores
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +53,17 @@ class ConnectorFeedback:
         for one in self._configurations.all:
             strategy = one.strategy.name if one.strategy else None
             try:
-                self._request(one.id, data, scores.for_connector(strategy), metadata)
+                self._request(one.id, data, model_prediction(strategy, scores), metadata)
             except OSError as error:
                 self.counters.failed += 1
                 _log.error("frame %d: was not offered to %s: %s", frame.id, one.id, error)
             else:
                 self.counters.sent += 1
+
+
+def model_prediction(strategy_name: str | None, scores: Scores) -> list[float]:
+    """Return the ``ModelPrediction`` of a request to the connector.
+
+    The connector refuses an empty one; a single 0 has the same confidence, margin and entropy.
+    """
+    return list(seen_by(strategy_name, scores)) or [0.0]

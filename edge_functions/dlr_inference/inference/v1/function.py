@@ -60,29 +60,30 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     # The core unpacked the model, so there is nothing to unpack into a folder of ours.
     model = Path(settings.model_override or environment.model_folder)
     loaded = load_model(model, model, profile, settings.accelerator)
-    from ..component.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
     from ..component.publisher import Publisher
-    from ..sources import open_source
+    from ..pipeline.pipeline import Pipeline
 
-    source = open_source(settings.image_source, repeat=True)
     publisher = Publisher(
-        settings, loaded, core.publish, component_version="1", sources=source.statuses
+        settings,
+        loaded,
+        core.publish,
+        component_version="1",
+        sources=lambda: pipeline.stages.source.statuses(),
     )
-    sinks: list[Sink] = [publisher.telemetry]
+    sinks: list[Sink] = [publisher.prediction_sink(settings, loaded), publisher.telemetry]
     if settings.feedback is not None and environment.connector is not None:
         from .feedback import ConnectorFeedback
 
         request = partial(core.request_feedback, environment.connector)
         sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
-    pipeline = build_pipeline(
-        settings, loaded, source, publisher.prediction_sink(settings, loaded), sinks=sinks
-    )
+    pipeline = Pipeline(build_stages(settings, loaded, sinks))
     stop.call(pipeline.stop)
     publisher.start(pipeline.counters)
     try:
         pipeline.run()
     finally:
-        source.close()
+        pipeline.stages.source.close()
         unsent = publisher.close(stop.deadline())
         _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
 
