@@ -15,10 +15,10 @@ from typing import Any, Mapping, Tuple
 
 from ..errors import ModelError
 from .digests import content_files
+from .elf import read_elf_header
 
 RUNTIME_LIBRARY = "libdlr.so"
 
-_ELF_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _PARAMS_MAGIC = 0xF7E58D4F05049CB7
 _NDARRAY_MAGIC = 0xDD5E40F096B4A13F
 _MAX_PARAMS = 100_000
@@ -56,24 +56,16 @@ def _only(folder: Path, found: list[Path], suffix: str) -> Path:
 
 
 def _check_elf(library: Path) -> None:
-    """Compare what an ELF header says with the file: its machine, and where its last table ends."""
-    size = library.stat().st_size
-    with library.open("rb") as stream:
-        header = stream.read(64)
-    if len(header) < 64 or header[:4] != b"\x7fELF":
-        raise ModelError(f"model file {library}: is not a shared library (no ELF header)")
-    order = "<" if header[5] == 1 else ">"
-    machine = _ELF_MACHINES.get(struct.unpack_from(order + "H", header, 18)[0], "another machine")
+    """Compare what the library's header says with this machine and with the size of the file."""
+    header = read_elf_header(library)
     here = platform.machine()
-    if machine != here and not (machine == "armv7l" and here.startswith("arm")):
+    if header.machine != here and not (header.machine == "armv7l" and here.startswith("arm")):
         raise ModelError(
-            f"model file {library}: is compiled for {machine}, this machine is {here}; "
+            f"model file {library}: is compiled for {header.machine}, this machine is {here}; "
             "compile the model for this target"
         )
-    wide = header[4] == 2
-    table = struct.unpack_from(order + ("Q" if wide else "I"), header, 40 if wide else 32)[0]
-    entry, count = struct.unpack_from(order + "HH", header, 58 if wide else 46)
-    if table + entry * count > size:
+    size = library.stat().st_size
+    if header.size > size:
         raise ModelError(f"model file {library}: is truncated ({size} bytes)")
 
 

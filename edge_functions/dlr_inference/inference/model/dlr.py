@@ -15,6 +15,7 @@ from ..errors import ModelError
 from ..memory import return_freed_memory
 from ..preflight import LIBDLR_MISSING, explain_import_error
 from .artifact import ModelArtifact
+from .child_failure import telling_line, why_child_failed
 from .profile import InputSpec
 
 _TRIAL_SECONDS = 300
@@ -62,7 +63,7 @@ class DlrModel:
             reason = str(error).strip() or why_it_fails(artifact.folder, spec, accelerator)
             raise ModelError(
                 f"model {artifact.folder}: DLR cannot load it on {accelerator}: "
-                + _one_line(reason)
+                + telling_line(reason)
             ) from None
         self.versions: dict[str, str] = {
             "dlr": str(dlr.__version__),
@@ -96,7 +97,7 @@ class DlrModel:
                 outputs: list[Any] = self._model.run({self._spec.name: tensor})
             except Exception as error:  # DLR raises bare Exception too
                 raise ModelError(
-                    f"model {self._artifact.folder}: the run failed: {_one_line(str(error))}"
+                    f"model {self._artifact.folder}: the run failed: {telling_line(str(error))}"
                 ) from None
         for index, output in enumerate(outputs):
             if output.dtype.kind == "f" and not np.isfinite(output).all():
@@ -153,10 +154,7 @@ def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> Non
 
 
 def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
-    """Return in one line why the model fails in a child process, or nothing if it does not.
-
-    For many faults DLR's exception is empty and the reason stands on the stderr of the process.
-    """
+    """Return in one line why the model fails in a child process, or nothing if it does not."""
     import subprocess  # only a model that cannot be vouched for, or that failed, pays for it
 
     shape = ",".join(str(extent) for extent in spec.shape)
@@ -174,25 +172,4 @@ def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
         return f"no result within {_TRIAL_SECONDS} s"
     if child.returncode == 0:
         return ""
-    if child.returncode < 0:
-        return f"it ends the process with {_signal_name(-child.returncode)}"
-    return _one_line(child.stderr.decode(errors="replace")) or "DLR gave no reason"
-
-
-def _signal_name(number: int) -> str:
-    import signal
-
-    meaning = {
-        "SIGBUS": " (a truncated library)",
-        "SIGILL": " (an instruction that this processor lacks; compile for this target)",
-        "SIGKILL": " (probably too little memory)",
-    }
-    name = signal.Signals(number).name
-    return name + meaning.get(name, "")
-
-
-def _one_line(text: str) -> str:
-    """Return the telling line of an error: TVM prints its own source position and a stack below."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "check failed" in line.lower()]
-    return (telling or lines or ["no reason given"])[-1][:300]
+    return why_child_failed(child.returncode, child.stderr.decode(errors="replace"))
