@@ -33,7 +33,7 @@ def probabilities() -> tuple[tuple[float, ...], ...]:
     for _ in range(PHOTOGRAPHS):
         frame = source.read()
         assert frame is not None
-        tensor, _way = preprocess(frame.image)
+        tensor, _fit = preprocess(frame.image)
         outputs = postprocess.decode(loaded.model.run(tensor))
         found.append(tuple(float(p) for p in postprocess.scores(outputs).normalised()))
     source.close()

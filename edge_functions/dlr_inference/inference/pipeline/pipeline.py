@@ -117,7 +117,7 @@ class Pipeline:
     def _predict(self, frame: Frame, stages: Stages) -> None:
         marks: list[float] = [time.perf_counter()]
         try:
-            tensor, way = stages.preprocess(frame.image)
+            tensor, fit = stages.preprocess(frame.image)
         except FrameError as error:
             self._fail(error)
             return
@@ -125,7 +125,7 @@ class Pipeline:
         outputs = stages.model.run(tensor)
         marks.append(time.perf_counter())
         found = stages.postprocess.decode(outputs)
-        predictions = stages.postprocess.choose(found, way)
+        predictions = stages.postprocess.choose(found, fit)
         marks.append(time.perf_counter())
         names = ("preprocess", "inference", "postprocess")
         latency = {"capture": frame.capture_ms}

@@ -60,9 +60,9 @@ class Postprocessor:
         """
         return self._decode(outputs, self._profile)
 
-    def __call__(self, outputs: Outputs, way: Fit) -> list[Prediction]:
+    def __call__(self, outputs: Outputs, fit: Fit) -> list[Prediction]:
         """Decode and choose in one step."""
-        return self.choose(self.decode(outputs), way)
+        return self.choose(self.decode(outputs), fit)
 
     def scores(self, found: Detections) -> Scores:
         """Return what a feedback strategy sees of a frame.
@@ -75,8 +75,8 @@ class Postprocessor:
         passed = self._passed(found)
         return Scores.of_detector(found.class_ids[:passed], found.scores[:passed], self._label)
 
-    def choose(self, found: Detections, way: Fit) -> list[Prediction]:
-        """Return the predictions to publish for a frame that went into the input by ``way``.
+    def choose(self, found: Detections, fit: Fit) -> list[Prediction]:
+        """Return the predictions to publish for a frame that was fitted to the input by ``fit``.
 
         Raises:
             ModelError: if a class has no label.
@@ -92,7 +92,7 @@ class Postprocessor:
             box: Box | None = None
             if found.boxes is not None:
                 xmin, ymin, xmax, ymax = (float(value) for value in found.boxes[row])
-                box = way.to_source((xmin, ymin, xmax, ymax))
+                box = fit.to_source((xmin, ymin, xmax, ymax))
                 if box[0] >= box[2] or box[1] >= box[3]:
                     continue  # wholly in the border that the resize added
             predictions.append(Prediction(label, float(found.scores[row]), box))
