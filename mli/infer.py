@@ -13,9 +13,10 @@ from types import FrameType
 import click
 
 from inference.component.loading import load_model
-from inference.errors import ModelError
+from inference.errors import InferenceError
 from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile
+from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from local_core.artifact_profile import profile_of
@@ -49,11 +50,12 @@ def infer(
         core_name="local", image_source=images, inference_interval=0, message_format=message_format
     )
     try:
-        with ExitStack() as cleanup:
+        with explained_errors(), ExitStack() as cleanup:
             loaded = _load(Path(model), profile, cleanup)
             failed = _predict(settings, loaded, frames)
-    except (ConfigurationError, ModelError, OSError) as error:
-        raise SystemExit(f"infer: {error}") from None
+    except InferenceError as error:
+        click.echo(f"infer: {error}", err=True)
+        sys.exit(error.exit_status)
     sys.exit(failed)
 
 

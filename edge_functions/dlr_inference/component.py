@@ -14,13 +14,12 @@ from inference.component.environment import (
     make_environment,
     python_of,
 )
-from inference.errors import ModelError
+from inference.errors import InferenceError
 from inference.model.artifact import open_artifact
 from inference.model.digests import record_digests
 from inference.model.profile import load_profile
 from inference.model.unpacking import remove_leftovers
-from inference.preflight import explain_import_error
-from inference.schema import ConfigurationError
+from inference.preflight import explained_errors
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
@@ -32,16 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        if options.step == "install":
-            install(options.work, options.model, options.profile)
-        else:
-            run(options.work, options.model, options.profile)
-    except ImportError as error:
-        _log.error("%s failed: %s", options.step, explain_import_error(error))
-        return 1
-    except (ConfigurationError, ModelError, OSError) as error:
+        with explained_errors():
+            step = install if options.step == "install" else run
+            step(options.work, options.model, options.profile)
+    except InferenceError as error:
         _log.error("%s failed: %s", options.step, error)
-        return 1
+        return error.exit_status
     return 0
 
 

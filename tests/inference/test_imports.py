@@ -64,7 +64,7 @@ def test_no_module_imports_from_a_layer_above_its_own() -> None:
     assert upward == set()
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_modules_do_not_import_each_other_in_a_cycle() -> None:
     graph = {module: imports_of(module) - {module} for module in MODULES}
     assert len(list(TopologicalSorter(graph).static_order())) == len(MODULES)
 
@@ -78,9 +78,7 @@ def test_packages_and_settings_import_neither_numpy_nor_opencv_nor_an_sdk() -> N
     packages = [name for name, path in MODULES.items() if path.name == "__init__.py"]
     light = [*packages, "inference.settings", "inference.component.main", "inference.v1.function"]
     heavy = ("numpy", "cv2", "dlr", "boto3", "awsiot", "greengrasssdk")
-    code = (
-        f"import sys, {', '.join(light)}; sys.exit(str([n for n in {heavy} if n in sys.modules]))"
-    )
+    code = f"import sys, {', '.join(light)}; print(sys.modules.keys() & set({heavy}))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CODE_FOLDER, capture_output=True, text=True, check=True
     )

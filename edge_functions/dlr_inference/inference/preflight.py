@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
+
+from .errors import DeviceError, InferenceError, MissingLibraryError
 
 LIBDLR_MISSING = (
     "libdlr.so is neither in the artifact nor beside the dlr package: compile the model with "
@@ -45,6 +48,24 @@ _PACKAGES: Mapping[str, str] = {
 _SHARED_LIBRARY = re.compile(r"(lib[\w.+-]+?\.so(?:\.\d+)*)")
 _MODEL_MEMORY_FACTOR = 3
 """DLR holds the parameters, TVM's copy of them, and the activations beside it."""
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """Raise what a device lacks as an error of our own, so that a program catches one class.
+
+    Raises:
+        MissingLibraryError: in place of an ``ImportError``, with what to install.
+        DeviceError: in place of an ``OSError``.
+    """
+    try:
+        yield
+    except InferenceError:
+        raise
+    except ImportError as error:
+        raise MissingLibraryError(explain_import_error(error)) from None
+    except OSError as error:
+        raise DeviceError(str(error)) from None
 
 
 def explain_import_error(error: ImportError) -> str:

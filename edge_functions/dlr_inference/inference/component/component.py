@@ -18,7 +18,7 @@ from ..feedback.uploader import BROKER, Uploader
 from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog
-from ..outgoing.telemetry import Fault as HealthFault
+from ..outgoing.telemetry import HealthFault
 from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings

@@ -10,22 +10,23 @@ from __future__ import annotations
 import logging
 from typing import Any, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..names import telemetry_topic
-from ..outgoing.telemetry import Fault, Report, Telemetry
-from ..preflight import explain_import_error
+from ..outgoing.telemetry import HealthFault, Report, Telemetry
 from ..settings import CORE_NAME
 from .nucleus import Nucleus
 
 _log = logging.getLogger(__name__)
 
 
-def log_failure(error: Exception) -> None:
-    """Log why the run ends, in one line."""
-    _log.error("run failed: %s", _fault(error).reason)
+def log_failure(error: InferenceError) -> None:
+    """Log in one line why the run ends."""
+    _log.error("run failed: %s", error)
 
 
-def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Exception) -> None:
+def report_failure(
+    nucleus: Nucleus, configuration: Mapping[str, Any], error: InferenceError
+) -> None:
     """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
 
     Telemetry needs the core's name, which ``configuration`` may lack; and neither may be possible,
@@ -34,7 +35,8 @@ def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Ex
     core_name = _core_name(configuration)
     try:
         if core_name is not None:
-            report = Report([_fault(error)], {}, {}, {})
+            fault = HealthFault(error.health_fault or "error", str(error))
+            report = Report([fault], {}, {}, {})
             telemetry = Telemetry(core_name=core_name, model={}, versions={}, report=lambda: report)
             nucleus.publish_to_iot_core(telemetry_topic(core_name), telemetry.payload())
     except OSError as failure:
@@ -43,12 +45,6 @@ def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Ex
         nucleus.report_state("ERRORED")
     except OSError as failure:
         _log.warning("the nucleus was not told of the error: %s", failure)
-
-
-def _fault(error: Exception) -> Fault:
-    if isinstance(error, ImportError):
-        return Fault("missing library", explain_import_error(error))
-    return Fault("no model" if isinstance(error, ModelError) else "bad configuration", str(error))
 
 
 def _core_name(configuration: Mapping[str, Any]) -> str | None:

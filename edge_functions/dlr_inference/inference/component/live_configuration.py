@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any, Callable, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..schema import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class LiveConfiguration:
                 continue
             try:
                 self._apply(values)
-            except (ConfigurationError, ModelError, OSError) as error:
+            except (InferenceError, OSError) as error:
                 self._refuse(error)
             else:
                 self.refusal = None

@@ -12,14 +12,14 @@ from ..model.watch import ModelWatch
 from ..names import prediction_topic, telemetry_topic
 from ..outgoing.backlog import Backlog
 from ..outgoing.outbox import Outbox, Send
-from ..outgoing.telemetry import Fault, Heart, Report, Telemetry, embedded_metrics
+from ..outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread, embedded_metrics
 from ..pipeline.pipeline import Counters
 from ..pipeline.sinks import PredictionSink, PublishCounters, publish_policy
 from ..settings import InferenceSettings
 from ..sources.status import CONNECTING, LOST, SourceStatus
 from .assembly import encoder_for
 
-Faults = Callable[[], Sequence[Fault]]
+Faults = Callable[[], Sequence[HealthFault]]
 Sources = Callable[[], Sequence[SourceStatus]]
 Numbers = Callable[[], Mapping[str, int]]
 
@@ -61,7 +61,7 @@ class Publisher:
         self._feedback = feedback
         self._frames = Counters()
         self._messages = PublishCounters()
-        self._heart: Heart | None = None
+        self._thread: TelemetryThread | None = None
         self._model_watch = ModelWatch(loaded.artifact)
         self._opening: dict[str, tuple[float, float]] = {}
 
@@ -85,15 +85,15 @@ class Publisher:
     def start(self, frames: Counters) -> None:
         """Begin to publish telemetry about ``frames`` and everything else."""
         self._frames = frames
-        self._heart = Heart(self.telemetry, self._publish)
+        self._thread = TelemetryThread(self.telemetry, self._publish)
 
     def close(self, deadline: float) -> int:
         """Publish telemetry a last time, and send what waits until ``time.monotonic`` is there.
 
         Return how many messages did not get out.
         """
-        if self._heart is not None:
-            self._heart.close()
+        if self._thread is not None:
+            self._thread.close()
         return self.outbox.close(max(0.0, deadline - time.monotonic() - 1.0))
 
     def _publish(self, payload: bytes) -> None:
@@ -107,10 +107,10 @@ class Publisher:
         faults = [fault for status in statuses for fault in self._source_faults(status)]
         model_fault = self._model_watch.fault()
         if model_fault is not None:
-            faults.append(Fault("no model", model_fault))
+            faults.append(HealthFault("no model", model_fault))
         broker_fault = self.outbox.fault
         if broker_fault is not None:
-            faults.append(Fault("no broker", broker_fault))
+            faults.append(HealthFault("no broker", broker_fault))
         return Report(
             faults=[*faults, *self._faults()],
             frames=asdict(self._frames),
@@ -124,7 +124,7 @@ class Publisher:
             sources=[status.to_json() for status in statuses],
         )
 
-    def _source_faults(self, status: SourceStatus) -> list[Fault]:
+    def _source_faults(self, status: SourceStatus) -> list[HealthFault]:
         """Return the fault of a source without frames; one being opened has a moment for it."""
         if status.state not in (CONNECTING, LOST):
             return []
@@ -136,7 +136,7 @@ class Publisher:
                 self._opening[status.name] = (status.since, began)
             if time.monotonic() - began < OPENING_SECONDS:
                 return []
-        return [Fault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
+        return [HealthFault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
 
 
 def _identity(loaded: LoadedModel) -> dict[str, str]:

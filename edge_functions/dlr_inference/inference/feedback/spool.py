@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InferenceError
+
 _log = logging.getLogger(__name__)
 
 _SUFFIX = ".sample"
@@ -47,7 +49,7 @@ class Sample:
     image: bytes
 
 
-class DamagedSampleError(Exception):
+class DamagedSampleError(InferenceError):
     """A sample's file is not what was written, or is gone."""
 
 

@@ -12,7 +12,7 @@ _RETRY_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
-Message = Tuple[str, bytes]
+QueuedMessage = Tuple[str, bytes]
 """A topic and a payload."""
 
 
@@ -33,11 +33,11 @@ class Backlog:
         self._next_try = 0.0
 
     @property
-    def rests(self) -> bool:
+    def is_pausing(self) -> bool:
         """Whether the disk took nothing a moment ago, so that it is too early to try again."""
         return time.monotonic() < self._next_try
 
-    def take(self) -> list[Message]:
+    def take(self) -> list[QueuedMessage]:
         """Return the messages of an earlier process, which stay in the file.
 
         A line that is none is logged and left out.
@@ -49,7 +49,7 @@ class Backlog:
         except OSError as error:
             _log.error("the messages in %s cannot be read: %s", self._path, error)
             return []
-        messages: list[Message] = []
+        messages: list[QueuedMessage] = []
         for line in lines:
             try:
                 values = json.loads(line)
@@ -63,7 +63,7 @@ class Backlog:
         self.lines = len(lines)
         return messages
 
-    def write(self, messages: Sequence[Message]) -> bool:
+    def write(self, messages: Sequence[QueuedMessage]) -> bool:
         """Make ``messages`` the content; return False if the disk takes none."""
         partial = self._path.with_name(self._path.name + ".partial")
         try:
@@ -77,7 +77,7 @@ class Backlog:
         self.lines = len(messages)
         return True
 
-    def append(self, message: Message) -> bool:
+    def append(self, message: QueuedMessage) -> bool:
         """Add a message; return False if the disk does not take it."""
         return self._add(_line(message))
 
@@ -113,6 +113,6 @@ class Backlog:
         return False
 
 
-def _line(message: Message) -> bytes:
+def _line(message: QueuedMessage) -> bytes:
     topic, payload = message
     return json.dumps([topic, payload.decode()]).encode() + b"\n"

@@ -11,7 +11,7 @@ from typing import Callable
 
 from ..backoff import Backoff
 from ..errors import RefusedError
-from .backlog import Backlog, Message
+from .backlog import Backlog, QueuedMessage
 
 _HANGS_SECONDS = 7.0
 """A message that is neither taken nor refused for so long is a fault already."""
@@ -64,11 +64,11 @@ class Outbox:
         self._capacity = capacity
         self.limit_rate(messages_a_second)
         self._backoff = backoff if backoff is not None else Backoff(first=0.25, cap=5.0)
-        self._waiting: deque[Message] = deque(left)
+        self._waiting: deque[QueuedMessage] = deque(left)
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._closing = False
-        self._in_work: Message | None = None
+        self._in_work: QueuedMessage | None = None
         self._sending_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
@@ -104,7 +104,7 @@ class Outbox:
         with self._changed:
             return len(self._waiting) + int(self._in_work is not None)
 
-    def unsent(self) -> list[Message]:
+    def unsent(self) -> list[QueuedMessage]:
         """Return the messages that wait, the one in work first."""
         with self._changed:
             return [*([self._in_work] if self._in_work else []), *self._waiting]
@@ -174,7 +174,7 @@ class Outbox:
             self._count(sent=sent, refused=refused)
             self._forget(0)
 
-    def _keep_too(self, message: Message) -> None:
+    def _keep_too(self, message: QueuedMessage) -> None:
         """Keep a new message on disk if the others are there, or should be by now."""
         if self._backlog is None:
             return
@@ -196,7 +196,7 @@ class Outbox:
             self._kept = False
 
     def _try_to_write(self) -> None:
-        if self._backlog is not None and not self._backlog.rests:
+        if self._backlog is not None and not self._backlog.is_pausing:
             self._write()
 
     def _write(self) -> None:

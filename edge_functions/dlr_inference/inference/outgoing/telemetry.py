@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Fault:
+class HealthFault:
     """Something a core lacks at present: its short name, such as ``no camera``, and the reason."""
 
     name: str
@@ -43,7 +43,7 @@ class Fault:
 class Report:
     """What the parts of a core say of themselves at one moment."""
 
-    faults: Sequence[Fault]
+    faults: Sequence[HealthFault]
     frames: Mapping[str, int]
     publish: Mapping[str, int]
     feedback: Mapping[str, int]
@@ -87,7 +87,7 @@ class Telemetry:
                 window = self._window.latencies.setdefault(stage, deque(maxlen=WINDOW_FRAMES))
                 window.append(milliseconds)
 
-    def faults(self) -> Sequence[Fault]:
+    def faults(self) -> Sequence[HealthFault]:
         """Return what the core lacks at present."""
         return self._report().faults
 
@@ -128,8 +128,8 @@ class Telemetry:
         return encoded
 
 
-class Heart:
-    """Publishes telemetry every ``interval`` seconds, and at once when a fault comes or goes."""
+class TelemetryThread:
+    """Publishes telemetry every ``interval`` seconds, and whenever a fault appears or clears."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class Heart:
         self._trim_due = self._due
         self._known: frozenset[str] = frozenset()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="telemetry", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class Heart:
         self._stopping.set()
         self._thread.join(2.0)
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._look()

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
-from ..errors import FrameError
+from ..errors import FrameError, InferenceError
 from .redaction import one_line
 
 _FAILURES_IN_A_ROW = 100
@@ -24,12 +24,12 @@ class Still:
     milliseconds: float
 
 
-class EndOfVideo(Exception):
+class EndOfVideo(InferenceError):
     """The last frame of a source that has one was read."""
 
 
-class AccessRefusedError(OSError):
-    """The server wants other credentials: asking again soon may lock the account."""
+class AccessRefusedError(InferenceError, OSError):
+    """The server requires other credentials. Asking again soon may lock the account."""
 
 
 class Capture(Protocol):

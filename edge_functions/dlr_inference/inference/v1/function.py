@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profile import builtin_profiles, load_profile
-from ..preflight import explain_import_error
-from ..schema import ConfigurationError
+from ..preflight import explained_errors
 from ..stopping import StopSignal
 from .environment import FunctionEnvironment
 
@@ -93,12 +92,13 @@ def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
 
     A function whose source has ended stays, since the core would only start it again.
     """
+    status = 1
     try:
-        run(FunctionEnvironment.from_variables(variables), stop)
-    except ImportError as error:
-        _log.error("the function failed: %s", explain_import_error(error))
-    except (ConfigurationError, ModelError, OSError) as error:
+        with explained_errors():
+            run(FunctionEnvironment.from_variables(variables), stop)
+    except InferenceError as error:
         _log.error("the function failed: %s", error)
+        status = error.exit_status
     except Exception:
         _log.exception("the function failed")
     else:
@@ -107,7 +107,7 @@ def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
     stop.forget()
     time.sleep(_PAUSE_BEFORE_RESTART_SECONDS)
     logging.shutdown()
-    os._exit(1)
+    os._exit(status)
 
 
 def _profile_path(name: str) -> str:
