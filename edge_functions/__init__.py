@@ -1,4 +1,4 @@
-"""What runs on devices: one folder for each asset, which can be imported by itself."""
+"""The code that runs on devices: one folder per asset, each importable on its own."""
 
 from __future__ import annotations
 

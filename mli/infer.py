@@ -1,4 +1,4 @@
-"""``mli infer``: any artifact on any images, with a message a frame on stdout."""
+"""``mli infer``: any artifact on any images, with one message per frame on stdout."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("infer")
 def infer(
     model: str, profile: str | None, images: str, frames: int | None, message_format: str
 ) -> None:
-    """Predict IMAGES with MODEL: one JSON payload a frame on stdout, the log on stderr."""
+    """Predict IMAGES with MODEL: one JSON payload per frame on stdout, the log on stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s"
     )

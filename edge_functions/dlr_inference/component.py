@@ -1,4 +1,4 @@
-"""Greengrass V2 component: ``install`` prepares what ``run`` needs, ``run`` predicts."""
+"""Greengrass V2 component: ``install`` prepares what ``run`` needs; ``run`` predicts."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def install(work: Path, model: Path, profile: str) -> None:
-    """Make the Python environment, and unpack and check the model.
+    """Create the Python environment, and unpack and check the model.
 
-    Idempotent and quick the second time, since a nucleus installs at each of its starts.
+    Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
     load_profile(profile)
     environment = make_environment(work, REQUIREMENTS)
@@ -74,7 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _replace_process(environment: Path) -> None:
-    """Go on as the environment's Python in this same process, the one that the nucleus stops."""
+    """Continue as the environment's Python in the same process, which the nucleus stops."""
     python = str(python_of(environment))
     sys.stderr.flush()
     os.execv(python, [python, *sys.argv])

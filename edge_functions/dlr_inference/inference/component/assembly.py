@@ -79,7 +79,7 @@ def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postproc
 
 
 def _check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
-    """Raise ``ConfigurationError`` if a class to publish is none of the profile's labels."""
+    """Raise ``ConfigurationError`` if a class to publish is not one of the profile's labels."""
     if profile.labels is None:
         return
     strange = [name for name in settings.classes if name not in profile.labels]

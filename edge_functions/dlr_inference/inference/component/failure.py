@@ -1,8 +1,8 @@
-"""What is told before the process ends because of a fault that no waiting mends.
+"""The last reports of a process that ends because of a fault that waiting does not fix.
 
-A wrong configuration, a model that cannot be used and a missing library are mended by a deployment,
-or on the device; the nucleus tries again, and gives up after three errors. A camera, broker or
-bucket that is away is none of these: the component waits for it.
+A wrong configuration, a model that cannot be used and a missing library need a deployment or a
+change on the device. The nucleus tries again, and gives up after three errors. A camera, broker or
+bucket that cannot be reached is no such fault: the component waits for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def report_failure(
 ) -> None:
     """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
 
-    Telemetry needs the core's name, which ``configuration`` may lack; and neither may be possible,
-    which is logged and changes nothing about the end.
+    Telemetry needs the core's name, which ``configuration`` may lack. If either report fails, that
+    is logged, and the process ends all the same.
     """
     core_name = _core_name(configuration)
     try:
@@ -44,11 +44,11 @@ def report_failure(
     try:
         nucleus.report_state("ERRORED")
     except OSError as failure:
-        _log.warning("the nucleus was not told of the error: %s", failure)
+        _log.warning("ERRORED was not reported to the nucleus: %s", failure)
 
 
 def _core_name(configuration: Mapping[str, Any]) -> str | None:
-    """Return the name if it is one; whatever else is wrong, it can then be told."""
+    """Return the name if it is valid, whatever else is wrong with the configuration."""
     try:
         return CORE_NAME.parse(configuration.get("coreName"))
     except ValueError:

@@ -61,7 +61,7 @@ def _parameter_bytes(folder: Path) -> int:
 
 
 class _Background(Generic[T]):
-    """A call on a thread of its own, whose result or exception is fetched later."""
+    """A call on its own thread, whose result or exception is fetched later."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -71,7 +71,7 @@ class _Background(Generic[T]):
         self._thread.start()
 
     def result(self) -> T:
-        """Wait for the call's end and return what it returned, or raise what it raised."""
+        """Wait for the call to end; return what it returned, or raise what it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error

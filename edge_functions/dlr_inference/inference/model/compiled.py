@@ -1,7 +1,7 @@
-"""The files of a compiled model, checked for their own sake and against each other.
+"""Checks of a compiled model's files, each by itself and against the others.
 
-A truncated ``compiled.so`` ends the process with SIGBUS and other damage ends in a ``DLRError``
-without a message, so everything that can be told from the files is told here.
+A truncated ``compiled.so`` ends the process with SIGBUS, and other damage causes a ``DLRError``
+without a message. So everything that the files reveal is checked here first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Shape = Tuple[int, ...]
 
 
 def is_model_library(path: Path) -> bool:
-    """Tell whether ``path`` is a model's own library, and not DLR's or a desktop's leftover."""
+    """Tell whether ``path`` is a model's own library, not DLR's or a file that a desktop left."""
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts[-2:])
     return path.suffix == ".so" and path.name != RUNTIME_LIBRARY and not hidden
 
@@ -70,7 +70,7 @@ def _check_elf(library: Path) -> None:
 
 
 def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[str, Shape]:
-    """Check that the three files are of one model; return the shapes of what it is given."""
+    """Check that the three files belong to one model; return the shapes of its inputs."""
     stored = _param_shapes(params_file)
     try:
         graph = json.loads(graph_file.read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[
 
 
 def _param_shapes(path: Path) -> Mapping[str, Shape]:
-    """Read names and shapes from a parameter file, whose layout is that of TVM's NDArray list."""
+    """Read names and shapes from a parameter file, which has the layout of TVM's NDArray list."""
     size = path.stat().st_size
     with path.open("rb") as stream:
 

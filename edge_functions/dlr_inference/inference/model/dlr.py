@@ -1,4 +1,4 @@
-"""The one place that knows ``dlr``: what it lets pass silently is checked here."""
+"""The only module that knows ``dlr``. It refuses what DLR would silently accept."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 def import_dlr() -> Any:
-    """Import ``dlr`` with its phone-home switched off and its log of tracebacks silent.
+    """Import ``dlr`` with its phone-home switched off and its log of tracebacks silenced.
 
     Importing ``dlr.counter`` would post device data to an outside host and write a file into
-    site-packages, so a module whose decorator does nothing takes its place beforehand.
+    site-packages. So a module whose decorator does nothing takes its place first.
     """
     counter = types.ModuleType("dlr.counter")
     counter.call_phone_home = lambda function: function  # type: ignore[attr-defined]
@@ -42,7 +42,7 @@ def import_dlr() -> Any:
 
 
 class DlrModel:
-    """A model loaded into DLR, with one input, safe to call from several threads."""
+    """A model with one input that is loaded into DLR. Several threads may call it."""
 
     def __init__(self, artifact: ModelArtifact, spec: InputSpec, accelerator: str = "cpu") -> None:
         """Load the model.
@@ -108,7 +108,7 @@ class DlrModel:
         return outputs
 
     def warm_up(self) -> list[Any]:
-        """Run once on zeros, so that the first frame is as fast as the rest; return the outputs."""
+        """Run once on zeros, so that the first frame is not slower; return the outputs."""
         outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
         return_freed_memory()
         return outputs
@@ -123,7 +123,7 @@ class DlrModel:
             raise self._wrong_input(f"takes {list(shapes[self._spec.name])}")
 
     def _check_inputs(self) -> None:
-        """Compare with what DLR says, which does without a graph file; ``run`` itself would not."""
+        """Compare with what DLR reports, also without a graph file; ``run`` does not compare."""
         names = list(self._model.get_input_names())
         if names != [self._spec.name]:
             raise self._wrong_input("has the inputs " + ", ".join(names))
@@ -143,10 +143,10 @@ class DlrModel:
 
 
 def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:
-    """Load and run the model in a child process: damage that no check sees may end the process.
+    """Load and run the model in a child process, since undetected damage may end the process.
 
     Raises:
-        ModelError: with the signal or the reason, if the child does not come through.
+        ModelError: with the signal or the reason, if the child fails.
     """
     reason = why_it_fails(folder, spec, accelerator)
     if reason:
@@ -155,7 +155,7 @@ def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> Non
 
 def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
     """Return in one line why the model fails in a child process, or nothing if it does not."""
-    import subprocess  # only a model that cannot be vouched for, or that failed, pays for it
+    import subprocess  # imported only for a model that is untested or failed
 
     shape = ",".join(str(extent) for extent in spec.shape)
     command = [sys.executable, "-m", "inference.model.trial", str(folder), accelerator]

@@ -1,4 +1,4 @@
-"""Messages that wait for the broker, on disk as well, so that no end of the process loses them."""
+"""Messages that wait for the broker, also on disk, so that they outlive the process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ QueuedMessage = Tuple[str, bytes]
 
 
 class Backlog:
-    """A file that follows a queue. Not safe for several threads at once.
+    """A file that mirrors a queue. Not safe for use by several threads at once.
 
-    A line is a message that came, ``["topic", "payload"]``, or the place in the queue of one that
-    went, so that a kill while the queue is worked off repeats one message at most.
+    A line is a new message, ``["topic", "payload"]``, or the position in the queue of a removed
+    one, so that a kill while the queue is processed repeats one message at most.
 
-    A disk that takes none is logged once and is no error: the messages are then in memory only.
+    A disk that rejects messages is logged once and is not an error: they are then in memory only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,13 +34,13 @@ class Backlog:
 
     @property
     def is_pausing(self) -> bool:
-        """Whether the disk took nothing a moment ago, so that it is too early to try again."""
+        """Whether the disk failed a moment ago, so that it is too early to try again."""
         return time.monotonic() < self._next_try
 
     def take(self) -> list[QueuedMessage]:
         """Return the messages of an earlier process, which stay in the file.
 
-        A line that is none is logged and left out.
+        A damaged line is logged and left out.
         """
         try:
             lines = self._path.read_bytes().splitlines()
@@ -64,7 +64,7 @@ class Backlog:
         return messages
 
     def write(self, messages: Sequence[QueuedMessage]) -> bool:
-        """Make ``messages`` the content; return False if the disk takes none."""
+        """Replace the content by ``messages``; return False if the disk rejects it."""
         partial = self._path.with_name(self._path.name + ".partial")
         try:
             partial.write_bytes(b"".join(map(_line, messages)))
@@ -78,15 +78,15 @@ class Backlog:
         return True
 
     def append(self, message: QueuedMessage) -> bool:
-        """Add a message; return False if the disk does not take it."""
+        """Add a message; return False if the disk rejects it."""
         return self._add(_line(message))
 
-    def remove(self, place: int) -> bool:
-        """Note that the message at ``place`` is gone; return False if the disk does not take it."""
-        return self._add(b"%d\n" % place)
+    def remove(self, position: int) -> bool:
+        """Note that the message at ``position`` is gone; return False if the disk rejects it."""
+        return self._add(b"%d\n" % position)
 
     def clear(self) -> None:
-        """Remove the file: none of its messages waits any more."""
+        """Remove the file, because none of its messages is waiting any more."""
         self.lines = 0
         self._next_try = 0.0
         try:
@@ -94,7 +94,9 @@ class Backlog:
         except FileNotFoundError:
             return
         except OSError as error:
-            _log.error("%s cannot be removed, its messages will come again: %s", self._path, error)
+            _log.error(
+                "%s cannot be removed, its messages will be sent again: %s", self._path, error
+            )
 
     def _add(self, line: bytes) -> bool:
         try:
@@ -107,7 +109,9 @@ class Backlog:
 
     def _failed(self, error: OSError) -> bool:
         if self._fault is None:
-            _log.error("unsent messages are in memory only, the disk takes none: %s", error)
+            _log.error(
+                "unsent messages are in memory only, because the disk rejects them: %s", error
+            )
         self._fault = str(error)
         self._next_try = time.monotonic() + _RETRY_SECONDS
         return False

@@ -1,6 +1,6 @@
-"""What a first-generation function is told, in environment variables: one a key.
+"""The configuration of a first-generation function: one environment variable per key.
 
-The group's function definition sets them and the function reads them back, both by this class.
+The group's function definition sets them and the function reads them, both with this class.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..schema import ConfigurationError, Fault
 from ..settings import CORE_NAME, FEEDBACK_FIELDS, INFERENCE_FIELDS, InferenceSettings
 
 RESOURCE_PREFIX = "AWS_GG_RESOURCE_PREFIX"
-"""The core sets it: a model resource lies there, followed by its destination path.
+"""The core sets it: the folder below which a model resource has its destination path.
 https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.html"""
 
 MODEL_PATH = "MODEL_PATH"
@@ -29,7 +29,7 @@ _REQUIRED = {
 
 
 def variable_name(key: str) -> str:
-    """Return the variable that carries a configuration key: ``topK`` is in ``TOP_K``."""
+    """Return the variable for a configuration key: ``TOP_K`` for ``topK``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).upper()
 
 
@@ -50,7 +50,7 @@ class FunctionEnvironment:
 
     @property
     def model_folder(self) -> str:
-        """Where the model lies on this core."""
+        """Where the model is on this core."""
         return self.resource_prefix + self.model_path
 
     def to_variables(self) -> dict[str, str]:
@@ -67,7 +67,7 @@ class FunctionEnvironment:
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> FunctionEnvironment:
-        """Read a process's environment; what is not ours in it is left alone.
+        """Read a process's environment; other variables in it are ignored.
 
         Raises:
             ConfigurationError: naming every value that breaks its rule, and every missing variable.

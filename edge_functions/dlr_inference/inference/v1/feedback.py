@@ -1,4 +1,4 @@
-"""Feedback of the first generation: the MLFeedback connector chooses, and it must be asked."""
+"""Feedback of the first generation: each frame is offered to the MLFeedback connector."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..vision.scores import Scores
 _log = logging.getLogger(__name__)
 
 Request = Callable[[str, bytes, Sequence[float], Mapping[str, str]], None]
-"""Gives the connector a configuration's id, a sample, its scores, and metadata; raises ``OSError``
-if that could not be done."""
+"""Sends the connector a configuration's id, a sample, its scores and metadata; raises ``OSError``
+if that fails."""
 
 
 @dataclass
 class RequestCounters:
-    """What became of the requests, of which each frame makes one a configuration."""
+    """What became of the requests: each frame makes one per configuration."""
 
     sent: int = 0
     failed: int = 0
@@ -41,7 +41,7 @@ class ConnectorFeedback:
         self._request = request
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
-        """Offer ``frame`` as it came; a failure is counted and logged, never raised."""
+        """Offer ``frame`` as it was encoded; a failure is counted and logged, never raised."""
         try:
             data = frame.encoded()
         except FrameError as error:

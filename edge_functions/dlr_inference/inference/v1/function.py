@@ -1,4 +1,4 @@
-"""The long-lived function of the first generation: its thread, and what it puts together."""
+"""The long-lived function of the first generation."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 _PAUSE_BEFORE_RESTART_SECONDS = 10
-"""The core starts a function that ended again at once: wait, rather than fill its log."""
+"""The core restarts a function at once: pause first, so that its log does not fill up."""
 
 _log = logging.getLogger(__name__)
 
 
 def start(variables: Mapping[str, str]) -> threading.Thread:
-    """Begin to predict on a thread of its own, by the ``variables`` of this process.
+    """Start to predict on a thread of its own, with the ``variables`` of this process.
 
     The caller is a module that the core imports, and the core waits for the import to end. SIGTERM
-    ends the process in order: with status 0, and with everything sent that can be sent.
+    causes an ordered stop: what can be sent is sent, and the status is 0.
     """
     logging.getLogger().setLevel(logging.INFO)
     share_one_heap()
@@ -43,7 +43,7 @@ def start(variables: Mapping[str, str]) -> threading.Thread:
 
 
 def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
-    """Predict until the source ends or the core stops the function, then send what waits.
+    """Predict until the source ends or the core stops the function, then send what is waiting.
 
     Raises:
         ConfigurationError: if a setting or the profile is wrong.
@@ -56,7 +56,7 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     settings = environment.settings
     profile = load_profile(_profile_path(environment.model_profile))
     core = Core()
-    # The core unpacked the model, so there is nothing to unpack into a folder of ours.
+    # The core unpacked the model, so no folder for unpacking is needed.
     model = Path(settings.model_override or environment.model_folder)
     loaded = load_model(model, model, profile, settings.accelerator)
     from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
@@ -88,9 +88,9 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
 
 
 def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
-    """Run; end the process on a fault that no retry mends, so that the core starts it afresh.
+    """Run; end the process on a fault that retrying does not fix, so that the core restarts it.
 
-    A function whose source has ended stays, since the core would only start it again.
+    A function whose source has ended keeps its process, because the core would only restart it.
     """
     status = 1
     try:

@@ -11,7 +11,7 @@ from typing import Tuple
 from ..model.profile import InputSpec
 
 _MAX_ASPECT_RATIO = 16
-"""Beyond this ratio of the sides, a centre crop cuts the image before it enlarges it."""
+"""With a larger ratio of the sides, a centre crop cuts the image before scaling it."""
 
 Size = Tuple[int, int]
 Box = Tuple[float, float, float, float]

@@ -1,4 +1,4 @@
-"""From a frame to the tensor that a model takes, by its profile."""
+"""Converts a frame to the tensor that a model takes, by its profile."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _INTERPOLATION = {
 class Preprocessor:
     """Fits, recolours and normalises frames into one tensor, which each call overwrites.
 
-    Normalising is one table of 256 values a channel, looked up for all pixels at once: exact, and
-    cheaper than arithmetic on floats.
+    Normalising is a lookup in one table of 256 values per channel, for all pixels at once. It is
+    exact, and cheaper than float arithmetic.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -46,7 +46,7 @@ class Preprocessor:
         """Return the tensor for ``image``, valid until the next call, and how it was fitted.
 
         Raises:
-            FrameError: if OpenCV cannot fit the image, for want of memory for one.
+            FrameError: if OpenCV cannot fit the image, for example without enough memory.
         """
         height, width = image.shape[:2]
         fit = geometry.fit(self._spec, width, height)
