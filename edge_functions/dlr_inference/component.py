@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 from inference.component.environment import (
+    create_environment,
     environment_path,
     is_complete,
-    make_environment,
     python_of,
 )
 from inference.errors import InferenceError
@@ -46,7 +46,7 @@ def install(work: Path, model: Path, profile: str) -> None:
     Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
     load_profile(profile)
-    environment = make_environment(work, REQUIREMENTS)
+    environment = create_environment(work, REQUIREMENTS)
     artifact = open_artifact(model, work)
     if work in artifact.folder.parents and not artifact.has_digests:
         record_digests(artifact.folder)

@@ -32,7 +32,7 @@ def is_complete(environment: Path) -> bool:
     return (environment / _COMPLETE).exists()
 
 
-def make_environment(work: Path, requirements: Path) -> Path:
+def create_environment(work: Path, requirements: Path) -> Path:
     """Create the environment unless it exists, and remove those of earlier versions.
 
     Raises:
