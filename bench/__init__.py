@@ -1,1 +1,1 @@
-"""Measurements of inference on a core, each a ratio against the bare runtime in the same run."""
+"""Benchmarks of inference on a core, each a ratio to the bare runtime in the same run."""

@@ -21,10 +21,10 @@ from models import store
 BUILD = Path(__file__).parent.parent / "build"
 PHOTOGRAPH = BUILD.parent / "edge_functions" / "dlr_inference" / "sample_images" / "coffee.jpg"
 LONG = 100_000
-"""Frames of a process that is ended from outside."""
+"""Frames of a process that is killed by its parent."""
 
 ROWS = {
-    "fps_over_bare": ("frames a second, JPEG to message / bare", "≥", None),
+    "fps_over_bare": ("frames per second, JPEG to message / bare", "≥", None),
     "rest_over_opencv_full": ("frame without model / OpenCV, whole decode", "≤", 1.3),
     "rest_over_opencv_reduced": ("frame without model / OpenCV, reduced decode", "", None),
     "start_over_bare": ("start to first prediction / bare", "≤", 1.25),
@@ -35,10 +35,10 @@ ROWS = {
 
 
 @click.command()
-@click.option("--pairs", default=15, show_default=True, help="Interleaved pairs of each frame row.")
+@click.option("--pairs", default=15, show_default=True, help="Interleaved pairs per frame row.")
 @click.option("--starts", default=7, show_default=True, help="Pairs of process starts.")
 def main(pairs: int, starts: int) -> None:
-    """Measure, print a table of ratios (median, and smallest to largest), and write the JSON."""
+    """Measure, print a table of ratios (median, smallest and largest), and write the JSON."""
     image = wide_photograph()
     results: dict[str, dict[str, Any]] = {}
     for name in store.demo_models():
@@ -53,7 +53,7 @@ def main(pairs: int, starts: int) -> None:
 
 
 def wide_photograph() -> Path:
-    """Return a JPEG of 1280×720 pixels, made from a sample photograph."""
+    """Return a JPEG of 1280×720 pixels, created from a sample photograph."""
     path = BUILD / "bench" / "1280x720.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     photograph = cv2.imread(str(PHOTOGRAPH))
@@ -63,7 +63,7 @@ def wide_photograph() -> Path:
 
 
 def measure(name: str, image: Path, threads: int, pairs: int, starts: int) -> dict[str, Any]:
-    """Return every row of one model at one number of threads."""
+    """Return all rows for one model and number of threads."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.frames", name, str(image), str(pairs)],
         env={**os.environ, "TVM_NUM_THREADS": str(threads)},
@@ -91,10 +91,10 @@ def measure(name: str, image: Path, threads: int, pairs: int, starts: int) -> di
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as text, one block a model and number of threads."""
+    """Return the results as text, one block per model and number of threads."""
     lines: list[str] = []
     for key, rows in results.items():
-        lines += ["", f"{key}: {rows['ms_a_frame']} ms a frame"]
+        lines += ["", f"{key}: {rows['ms_a_frame']} ms per frame"]
         for row, (title, sign, aim) in ROWS.items():
             wanted = f"   aim {sign} {aim}" if aim else ""
             lines.append(f"  {title:<46} {Ratio(**rows[row])}{wanted}")
@@ -102,7 +102,7 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def cpu_name() -> str:
-    """Return the processor's name as Linux tells it."""
+    """Return the processor's name as Linux reports it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,7 +1,7 @@
-"""The bare runtime: loads a model and calls ``DLRModel.run`` on a ready input, a line a run.
+"""The bare runtime: loads a model and calls ``DLRModel.run`` on a ready input, one line per run.
 
 Usage: ``python bench/bare.py FOLDER INPUT_NAME SHAPE RUNS [MODULE]``. It imports nothing of this
-project; ``MODULE`` is imported as well, to see what that alone costs.
+project. ``MODULE`` is imported too, to measure what that alone costs.
 """
 
 from __future__ import annotations

@@ -8,24 +8,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from bench.statistics import interleaved, ratio
-from inference.model.artifact import check_artifact
-from inference.model.dlr import DlrModel
+from inference.component.assembly import build_stages, encoder_for
+from inference.component.loading import load_model
+from inference.model.loaded import LoadedModel
 from inference.model.profile import InputSpec, ModelProfile, load_profile
 from inference.pipeline.pipeline import Pipeline, Stages
-from inference.pipeline.results import FrameResult, encode_list
+from inference.pipeline.results import FrameResult
 from inference.pipeline.sinks import PredictionSink
-from inference.sources import FileSource
+from inference.settings import InferenceSettings
 from inference.vision.images import decode
-from inference.vision.postprocess import Postprocessor
-from inference.vision.preprocess import Preprocessor
 from inference.vision.scores import Scores
 from models import store
 
@@ -36,13 +34,13 @@ def main() -> None:
     """Measure the model that the arguments name and print the ratios."""
     name, image, pairs = sys.argv[1:]
     profile = load_profile(name)
-    model = DlrModel(check_artifact(store.unpacked(name)), profile.input)
-    outputs = model.warm_up()
+    folder = store.unpacked(name)
+    loaded = load_model(folder, folder, profile, "cpu")
     ready = np.zeros(profile.input.shape, profile.input.dtype)
     frames = interleaved(
-        one_frame(profile, model, image), lambda: model.run(ready), pairs=int(pairs), block=10
+        one_frame(loaded, image), lambda: loaded.model.run(ready), pairs=int(pairs), block=10
     )
-    rest = rest_of_a_frame(profile, Path(image), outputs)
+    rest = rest_of_a_frame(loaded, Path(image))
     result = {
         "fps_over_bare": asdict(ratio([(bare, ours) for ours, bare in frames])),
         "ms_a_frame": round(sorted(ours for ours, _ in frames)[len(frames) // 2] * 1e3, 2),
@@ -54,39 +52,45 @@ def main() -> None:
     json.dump(result, sys.stdout)
 
 
-def one_frame(profile: ModelProfile, model: DlrModel, image: str) -> Callable[[], None]:
+def one_frame(loaded: LoadedModel, image: str) -> Callable[[], None]:
     """Return a function that takes one image file to a message, through the real pipeline."""
-    pipeline = Pipeline(
-        Stages(
-            source=FileSource(image, repeat=True),
-            preprocess=Preprocessor(profile.input),
-            model=model,
-            postprocess=Postprocessor(profile),
-            sinks=[PredictionSink(encode_list, lambda payload: None)],
-            interval=0,
-        )
-    )
+    pipeline = Pipeline(stages_of(settings_for(image), loaded))
     return lambda: pipeline.run(frames=pipeline.counters.read + 1)
 
 
-def rest_of_a_frame(profile: ModelProfile, image: Path, outputs: list[Any]) -> Callable[[], object]:
-    """Return a function that does all of a frame but the model, whose ``outputs`` are given."""
-    preprocess = Preprocessor(profile.input)
-    postprocess = Postprocessor(profile, confidence_threshold=0.0)
+def rest_of_a_frame(loaded: LoadedModel, image: Path) -> Callable[[], object]:
+    """Return a function that does everything for a frame except running the model.
+
+    It reads the outputs of the model's first run, all of them, whatever their scores.
+    """
+    settings = replace(settings_for(str(image)), confidence_threshold=0.0)
+    stages = stages_of(settings, loaded)
+    encode = encoder_for(settings, loaded)
 
     def rest() -> object:
         frame = decode(image.read_bytes(), str(image))
-        _, way = preprocess(frame)
-        predictions = postprocess(outputs, way)
-        return encode_list(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: NO_SCORES))
+        _, fit = stages.preprocess(frame)
+        predictions = stages.postprocess(loaded.first_outputs, fit)
+        return encode(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: NO_SCORES))
 
     return rest
 
 
-def cheapest_opencv(spec: InputSpec, image: Path, flag: int) -> Callable[[], object]:
-    """Return the cheapest way that was found to decode, resize and normalise with OpenCV alone.
+def settings_for(image: str) -> InferenceSettings:
+    """Return the settings of a core that predicts one image file without a pause."""
+    return InferenceSettings(core_name="bench", image_source=image, inference_interval=0)
 
-    Of ``blobFromImage``, arithmetic on floats and a table a channel, the table is the quickest.
+
+def stages_of(settings: InferenceSettings, loaded: LoadedModel) -> Stages:
+    """Return the component's stages, with a sink that encodes each message and drops it."""
+    sink = PredictionSink(encoder_for(settings, loaded), lambda payload: None)
+    return build_stages(settings, loaded, [sink])
+
+
+def cheapest_opencv(spec: InputSpec, image: Path, flag: int) -> Callable[[], object]:
+    """Return the cheapest known way to decode, resize and normalise with OpenCV alone.
+
+    Of ``blobFromImage``, float arithmetic and one table per channel, the tables are the fastest.
     """
     size = (spec.width, spec.height)
     pixels = np.arange(256, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The component's way from start to predictions, without a nucleus: a line a prediction.
+"""The component from start to predictions, without a nucleus: one line per prediction.
 
 Usage: ``python bench/predict.py FOLDER PROFILE IMAGE FRAMES``.
 """
@@ -18,13 +18,12 @@ def main() -> None:
     folder, profile, image, frames = sys.argv[1:]
     settings = InferenceSettings(core_name="bench", image_source=image, inference_interval=0)
     loaded = load_model(Path(folder), Path(folder), load_profile(profile), settings.accelerator)
-    from inference.component.assembly import build_pipeline, encoder_for
+    from inference.component.assembly import build_stages, encoder_for
+    from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
-    from inference.sources import open_source
 
-    source = open_source(image, repeat=True)
     sink = PredictionSink(encoder_for(settings, loaded), write_line)
-    build_pipeline(settings, loaded, source, sink).run(int(frames))
+    Pipeline(build_stages(settings, loaded, [sink])).run(int(frames))
 
 
 def write_line(payload: bytes) -> None:

@@ -16,15 +16,15 @@ _STEADY_LINES = 60
 
 
 def ours(name: str, image: Path, frames: int) -> list[str]:
-    """Return the command that predicts ``image`` as often as ``frames`` says, a line a frame."""
+    """Return the command that predicts ``image`` ``frames`` times, one line per frame."""
     script = str(Path(__file__).with_name("predict.py"))
     return [sys.executable, script, str(store.unpacked(name)), name, str(image), str(frames)]
 
 
 def bare(name: str, frames: int, *, opencv: bool = False) -> list[str]:
-    """Return the command that runs the bare runtime on a ready input, a line a run.
+    """Return the command that runs the bare runtime on a ready input, one line per run.
 
-    With ``opencv``, it imports OpenCV as well, which every program that takes images must.
+    With ``opencv`` it also imports OpenCV, as every program that reads images must.
     """
     spec = load_profile(name).input
     shape = ",".join(str(extent) for extent in spec.shape)

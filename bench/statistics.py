@@ -10,7 +10,7 @@ from time import perf_counter
 
 @dataclass(frozen=True)
 class Ratio:
-    """Ratios taken pair by pair: their median, and the smallest and largest."""
+    """Ratios of pairs: their median, smallest and largest."""
 
     median: float
     low: float
@@ -29,7 +29,7 @@ def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
 def interleaved(
     first: Callable[[], object], second: Callable[[], object], *, pairs: int, block: int
 ) -> list[tuple[float, float]]:
-    """Time both in turns, ``block`` calls each; return seconds a call, ``pairs`` times.
+    """Time both alternately, ``block`` calls each; return seconds per call, ``pairs`` times.
 
     Each pair runs in the opposite order of the one before, so that drift favours neither.
     """

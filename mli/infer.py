@@ -1,4 +1,4 @@
-"""``mli infer``: any artifact on any images, with a message a frame on stdout."""
+"""``mli infer``: any artifact on any images, with one message per frame on stdout."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from types import FrameType
 
 import click
 
-from inference.component.loading import LoadedModel, load_model
-from inference.errors import ModelError
+from inference.component.loading import load_model
+from inference.errors import InferenceError
+from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile
+from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from local_core.artifact_profile import profile_of
@@ -40,7 +42,7 @@ _log = logging.getLogger("infer")
 def infer(
     model: str, profile: str | None, images: str, frames: int | None, message_format: str
 ) -> None:
-    """Predict IMAGES with MODEL: one JSON payload a frame on stdout, the log on stderr."""
+    """Predict IMAGES with MODEL: one JSON payload per frame on stdout, the log on stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s"
     )
@@ -48,11 +50,12 @@ def infer(
         core_name="local", image_source=images, inference_interval=0, message_format=message_format
     )
     try:
-        with ExitStack() as cleanup:
+        with explained_errors(), ExitStack() as cleanup:
             loaded = _load(Path(model), profile, cleanup)
             failed = _predict(settings, loaded, frames)
-    except (ConfigurationError, ModelError, OSError) as error:
-        raise SystemExit(f"infer: {error}") from None
+    except InferenceError as error:
+        click.echo(f"infer: {error}", err=True)
+        sys.exit(error.exit_status)
     sys.exit(failed)
 
 
@@ -73,14 +76,12 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
 
 def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
-    from inference.component.assembly import build_pipeline, encoder_for
+    from inference.component.assembly import build_stages, encoder_for
+    from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
-    from inference.sources import open_source
 
-    source = open_source(settings.image_source, repeat=frames is not None)
-    pipeline = build_pipeline(
-        settings, loaded, source, PredictionSink(encoder_for(settings, loaded), _write_line)
-    )
+    sink = PredictionSink(encoder_for(settings, loaded), _write_line)
+    pipeline = Pipeline(build_stages(settings, loaded, [sink], repeat=frames is not None))
     with _stopped_by_signals(pipeline.stop):
         pipeline.run(frames)
     counters = pipeline.counters

@@ -1,4 +1,4 @@
-"""Greengrass V2 component: ``install`` prepares what ``run`` needs, ``run`` predicts."""
+"""Greengrass V2 component: ``install`` prepares what ``run`` needs; ``run`` predicts."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ import sys
 from pathlib import Path
 
 from inference.component.environment import (
+    create_environment,
     environment_path,
     is_complete,
-    make_environment,
     python_of,
 )
-from inference.errors import ModelError
+from inference.errors import InferenceError
 from inference.model.artifact import open_artifact
 from inference.model.digests import record_digests
 from inference.model.profile import load_profile
 from inference.model.unpacking import remove_leftovers
-from inference.preflight import explain_import_error
-from inference.schema import ConfigurationError
+from inference.preflight import explained_errors
 
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
@@ -32,26 +31,22 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
-        if options.step == "install":
-            install(options.work, options.model, options.profile)
-        else:
-            run(options.work, options.model, options.profile)
-    except ImportError as error:
-        _log.error("%s failed: %s", options.step, explain_import_error(error))
-        return 1
-    except (ConfigurationError, ModelError, OSError) as error:
+        with explained_errors():
+            step = install if options.step == "install" else run
+            step(options.work, options.model, options.profile)
+    except InferenceError as error:
         _log.error("%s failed: %s", options.step, error)
-        return 1
+        return error.exit_status
     return 0
 
 
 def install(work: Path, model: Path, profile: str) -> None:
-    """Make the Python environment, and unpack and check the model.
+    """Create the Python environment, and unpack and check the model.
 
-    Idempotent and quick the second time, since a nucleus installs at each of its starts.
+    Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
     load_profile(profile)
-    environment = make_environment(work, REQUIREMENTS)
+    environment = create_environment(work, REQUIREMENTS)
     artifact = open_artifact(model, work)
     if work in artifact.folder.parents and not artifact.has_digests:
         record_digests(artifact.folder)
@@ -79,7 +74,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _replace_process(environment: Path) -> None:
-    """Go on as the environment's Python in this same process, the one that the nucleus stops."""
+    """Continue as the environment's Python in the same process, which the nucleus stops."""
     python = str(python_of(environment))
     sys.stderr.flush()
     os.execv(python, [python, *sys.argv])

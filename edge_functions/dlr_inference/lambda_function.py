@@ -1,4 +1,4 @@
-"""Greengrass V1 function: long-lived, so a V1 core imports this module once, and it predicts on.
+"""Greengrass V1 function: it is long-lived, so a V1 core imports this module once.
 
 https://docs.aws.amazon.com/greengrass/v1/developerguide/lambda-functions.html#lambda-lifecycle
 """
@@ -14,4 +14,4 @@ v1.start(os.environ)
 
 
 def function_handler(event: Any, context: Any) -> None:
-    """Return: the core demands a handler, and this group sends the function no messages."""
+    """Do nothing: the core requires a handler, but this group sends the function no messages."""

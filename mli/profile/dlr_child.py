@@ -6,7 +6,6 @@ The child is ``python -m mli.profile.dlr_child FOLDER INPUT_NAME INPUT.npy OUTPU
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from inference.model.child_failure import why_child_failed
 from inference.model.dlr import import_dlr
 
 from ..cli.output import ToolError, one_line
@@ -58,19 +58,12 @@ def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
         except subprocess.TimeoutExpired:
             raise ToolError(f"model {folder}: DLR gave no result within {_SECONDS} s") from None
         if child.returncode or not made.is_file():
-            raise ToolError(f"model {folder}: DLR cannot run it: {_reason(child)}")
+            reason = one_line(why_child_failed(child.returncode, child.stderr))
+            raise ToolError(f"model {folder}: DLR cannot run it: {reason}")
         said = json.loads(child.stdout.splitlines()[-1])
         with np.load(made) as arrays:
             outputs = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
     return DlrRun(said["inputs"], said["outputs"], outputs, said["versions"])
-
-
-def _reason(child: subprocess.CompletedProcess[str]) -> str:
-    if child.returncode < 0:
-        return f"it ends the process with {signal.Signals(-child.returncode).name}"
-    lines = [line.strip() for line in child.stderr.splitlines() if line.strip()]
-    telling = [line for line in lines if "rror: " in line or "heck failed" in line]
-    return one_line((telling or lines or ["DLR gave no reason"])[-1])[:300]
 
 
 def main(folder: str, name: str, given: str, made: str) -> None:

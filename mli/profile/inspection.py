@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,11 @@ from typing import Any
 from inference.model.artifact import check_artifact
 from inference.model.compiled import RUNTIME_LIBRARY, is_model_library
 from inference.model.digests import check_digests, content_files, digests_of
+from inference.model.elf import read_elf_header
 from models.packing import ParamsError, read_params
 
 from ..cli.output import ToolError
 from ..compile.artifact import PROFILE_FILE, PROVENANCE_FILE
-
-_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def inspect(folder: Path) -> Inspection:
     libraries = [path for path in files if is_model_library(path)]
     if len(libraries) != 1:
         raise ToolError(f"model {folder}: needs exactly one .so file, it has {len(libraries)}")
-    machine = _machine(libraries[0])
+    machine = read_elf_header(libraries[0]).machine
     if machine == platform.machine():
         has_digests = check_artifact(folder).has_digests
     else:
@@ -106,15 +104,6 @@ def inspect(folder: Path) -> Inspection:
         provenance=_read(folder / PROVENANCE_FILE),
         has_runtime=(folder / RUNTIME_LIBRARY).is_file(),
     )
-
-
-def _machine(library: Path) -> str:
-    with library.open("rb") as stream:
-        header = stream.read(20)
-    if len(header) < 20 or header[:4] != b"\x7fELF":
-        raise ToolError(f"model file {library}: is not a shared library (no ELF header)")
-    number = struct.unpack_from("<H" if header[5] == 1 else ">H", header, 18)[0]
-    return _MACHINES.get(number, f"ELF machine {number}")
 
 
 def _read(path: Path) -> dict[str, Any]:

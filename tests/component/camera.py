@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Camera:
-    """An MJPEG camera on loopback, which can be unplugged, or hang with its connections open."""
+    """An MJPEG camera on loopback that can be unplugged, or hang with its connections open."""
 
     def __init__(self, picture: bytes) -> None:
         self._picture = picture

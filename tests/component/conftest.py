@@ -39,7 +39,7 @@ FEEDBACK = {
 
 
 class Broker(InMemoryCloud):
-    """IoT Core, which can be away or give no answer, and what arrived there by topic."""
+    """IoT Core, which can be unreachable or not answer, and what arrived there by topic."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Broker(InMemoryCloud):
 
 
 class Rig:
-    """A component under test, with everything around it that can be taken away."""
+    """A component under test, with everything around it that can be removed."""
 
     def __init__(self, bench: Bench, broker: Broker, cloud: LocalCloud, work: Path) -> None:
         self.bench = bench
@@ -77,7 +77,7 @@ class Rig:
         self.model = store.unpacked(MODEL)
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
-        """What the component finds in its environment besides."""
+        """Further variables in the component's environment."""
 
     def configure(self, **changes: object) -> None:
         """Set the configuration with which the component will start."""
@@ -138,7 +138,7 @@ class Rig:
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def await_predictions(self, more: int = 1) -> None:
-        """Wait until so many more predictions have arrived."""
+        """Wait until this many more predictions have arrived."""
         wanted = len(self.predictions()) + more
         eventually(lambda: len(self.predictions()) >= wanted, seconds=20)
 
@@ -152,7 +152,7 @@ def s3_cloud() -> Iterator[LocalCloud]:
 
 @contextmanager
 def running_rig(cloud: LocalCloud, work: Path) -> Iterator[Rig]:
-    """Yield a rig; whatever is left of its process is killed at the end."""
+    """Yield a rig; kill its process at the end if it is still running."""
     broker = Broker()
     with tempfile.TemporaryDirectory(prefix="ipc-") as folder:
         bench = Bench(Path(folder) / "s", cloud=broker)

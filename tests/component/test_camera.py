@@ -39,7 +39,7 @@ def test_a_camera_that_goes_is_named_and_comes_back_by_itself(rig: Rig, camera: 
     assert "secret" not in told
 
 
-def test_a_wrong_password_is_told_and_corrected_without_a_restart(rig: Rig, camera: Camera) -> None:
+def test_a_wrong_password_is_reported_and_corrected_while_running(rig: Rig, camera: Camera) -> None:
     camera.password = "right"
     address = f"127.0.0.1:{camera.port}/stream.mjpg"
     rig.configure(imageSource=f"http://user:hunter2@{address}")

@@ -52,7 +52,7 @@ def test_a_full_disk_is_named_and_is_used_again_when_it_has_room(
     assert len(set(rig.samples())) == len(statuses)
 
 
-def test_samples_that_neither_disk_nor_bucket_took_before_the_end_are_told_of(
+def test_samples_that_neither_disk_nor_bucket_took_before_the_end_are_reported(
     rig: Rig, small_disk: Path
 ) -> None:
     rig.configure(feedbackConfiguration=FEEDBACK)
@@ -78,7 +78,7 @@ def test_no_sample_is_lost_while_the_disk_is_full(rig: Rig, small_disk: Path) ->
     try:
         rig.start()
         rig.await_predictions(15)
-        assert "samples are kept in memory, the disk takes none" in rig.log.read_text()
+        assert "samples are kept in memory, because the disk rejects them" in rig.log.read_text()
         on_disk = [path.stat().st_size for path in small_disk.iterdir()]
         assert 0 < sum(on_disk) <= 400 << 10
         assert not list(small_disk.glob("*.partial"))

@@ -1,4 +1,4 @@
-"""ERRORED is for what a restart or a deployment mends, and the nucleus gives up after three."""
+"""ERRORED is for what a restart or a deployment fixes; the nucleus gives up after three."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ends_with_one(rig: Rig) -> str:
     return line
 
 
-def test_a_bad_configuration_at_the_start_is_told_and_reported(rig: Rig) -> None:
+def test_a_bad_configuration_at_the_start_is_reported_and_reported(rig: Rig) -> None:
     rig.configure(topK="many", imageSource="/nowhere")
     assert "topK='many': must be a whole number" in ends_with_one(rig)
     assert rig.faults() == ["bad configuration"]

@@ -103,7 +103,7 @@ def test_sigterm_ends_with_status_zero_and_in_time_even_with_everything_away(rig
         rig.cloud.start_part("s3")
 
 
-def test_a_model_that_cannot_be_used_is_told_and_ends_the_process(rig: Rig, tmp_path: Path) -> None:
+def test_an_unusable_model_is_reported_and_ends_the_process(rig: Rig, tmp_path: Path) -> None:
     rig.model = Path(shutil.copytree(rig.model, tmp_path / "broken"))
     (rig.model / "compiled.so").write_bytes(b"not a library")
     rig.start()

@@ -1,4 +1,4 @@
-"""Changes of the configuration reach the running component, or are refused and told."""
+"""Changes of the configuration reach the running component, or are refused and reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_threshold_takes_effect_without_a_restart(rig: Rig) -> None:
     assert rig.stop() == 0
 
 
-def test_a_bad_value_is_refused_and_told_and_the_old_one_stays(rig: Rig) -> None:
+def test_a_bad_value_is_refused_and_reported_and_the_old_one_stays(rig: Rig) -> None:
     rig.configure(confidenceThreshold=0.0, topK=2)
     rig.start()
     rig.await_predictions()
@@ -87,8 +87,8 @@ def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
     assert ids == list(range(1, len(ids) + 1))
 
 
-def memory_when_told(rig: Rig) -> int:
-    """Return the resident memory that telemetry tells when a fault comes, freed memory returned."""
+def memory_when_reported(rig: Rig) -> int:
+    """Return the resident memory in telemetry at a new fault, after freed memory was returned."""
     rig.merge(topK="many")
     eventually(lambda: rig.faults() == ["bad configuration"])
     resident = int(rig.broker.on(telemetry_topic(CORE))[-1]["memoryBytes"])
@@ -102,11 +102,11 @@ def test_a_model_that_was_replaced_leaves_the_memory(rig: Rig, tmp_path: Path) -
     rig.configure(messageFormat="envelope")
     rig.start()
     rig.await_predictions(5)
-    before = memory_when_told(rig)
+    before = memory_when_reported(rig)
     rig.merge(modelOverride=str(candidate), confidenceThreshold=0.0)
     eventually(lambda: len(rig.predictions()[-1]["predictions"]) == 5, seconds=20)
     rig.await_predictions(3)
-    grown = memory_when_told(rig) - before
+    grown = memory_when_reported(rig) - before
     assert grown < (candidate / "compiled.params").stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""Files of the model that are damaged while it runs: told at once, and not first by the restart."""
+"""Files of the model that are damaged while it runs: reported at once, not only after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The connection to a nucleus that hangs, goes and comes back, against a real IPC server."""
+"""The connection to a nucleus that hangs, ends and returns, against a real IPC server."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def bench(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         broker.answers.set()
 
 
-def test_a_call_without_an_answer_fails_in_time_and_the_next_one_connects_anew(
+def test_a_call_without_an_answer_fails_in_time_and_the_next_one_connects_again(
     bench: Bench, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(greengrass_ipc, "_SECONDS", 0.5)
@@ -46,7 +46,7 @@ def test_a_call_without_an_answer_fails_in_time_and_the_next_one_connects_anew(
     with pytest.raises(OSError, match="TimeoutError"):
         nucleus.publish_to_iot_core("t", b"1")
     assert time.monotonic() - began < 2
-    # The connection that hangs was given up: this call does not wait behind the first one.
+    # The hanging connection was closed: this call does not wait behind the first one.
     assert nucleus.configuration()["coreName"] == "core1"
     broker.answers.set()
     nucleus.publish_to_iot_core("t", b"2")
@@ -54,7 +54,7 @@ def test_a_call_without_an_answer_fails_in_time_and_the_next_one_connects_anew(
     nucleus.close()
 
 
-def test_a_nucleus_that_is_gone_is_told_and_its_return_is_noticed(bench: Bench) -> None:
+def test_a_nucleus_that_is_gone_is_reported_and_its_return_is_noticed(bench: Bench) -> None:
     nucleus = Nucleus()
     changes: queue.SimpleQueue[str] = queue.SimpleQueue()
     nucleus.watch_configuration(lambda: changes.put("changed"))
@@ -87,7 +87,7 @@ def test_closing_does_not_wait_for_a_connection_that_is_being_made(bench: Bench)
 
 
 def test_a_configuration_that_cannot_be_read_now_is_read_later_and_not_refused() -> None:
-    failures = [OSError("the nucleus did not do it"), OSError("nor now")]
+    failures = [OSError("the call to the nucleus failed"), OSError("nor now")]
     applied: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def read() -> dict[str, Any]:

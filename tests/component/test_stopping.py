@@ -1,4 +1,4 @@
-"""SIGTERM while something hangs or is away: in time, with status 0, and nothing is lost by it."""
+"""SIGTERM while something hangs or is unreachable: in time, with status 0, nothing lost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_broker_that_gives_no_answer_does_not_hold_up_the_stop(rig: Rig) -> No
     eventually(lambda: frame_ids(rig).count(1) == 2, seconds=15)
     ids = frame_ids(rig)
     second = ids.index(1, 1)
-    # The message in work was sent before and after: nobody could tell whether it had arrived.
+    # The message in progress was sent before and after: its arrival was unknown.
     assert sorted(set(ids[:second])) == list(range(1, max(ids[:second]) + 1))
     assert second <= max(ids[:second]) + 1
     assert ids[second:] == list(range(1, len(ids) - second + 1))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from inference.component import environment
-from inference.component.environment import is_complete, make_environment, python_of
+from inference.component.environment import create_environment, is_complete, python_of
 
 METADATA = "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -45,7 +45,7 @@ def test_bundled_wheels_are_installed_without_an_index(
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     write_wheel(requirements.parent / "wheels")
-    made = make_environment(tmp_path / "work", requirements)
+    made = create_environment(tmp_path / "work", requirements)
     assert is_complete(made)
     command = [str(python_of(made)), "-c", "import probe; print(probe.VALUE)"]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"7\n"
@@ -57,7 +57,7 @@ def test_wheels_that_do_not_fit_are_named_with_this_python(
     (requirements.parent / "wheels").mkdir()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(OSError, match=rf"do the wheels of this artifact fit Python {version} "):
-        make_environment(tmp_path / "work", requirements)
+        create_environment(tmp_path / "work", requirements)
     assert not list((tmp_path / "work").glob("venv-*/complete"))
 
 

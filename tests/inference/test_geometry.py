@@ -32,45 +32,45 @@ def spec(resize: str, width: int = 300, height: int = 300, shorter: int | None =
 
 
 def test_stretch_scales_each_axis_by_itself() -> None:
-    way = fit(spec("stretch"), 1280, 720)
-    assert way == Fit((1280, 720), (0, 0), (1280, 720), (300, 300), (0, 0))
-    assert way.to_source((75, 30, 150, 300)) == (0.25, 0.1, 0.5, 1.0)
+    fitted = fit(spec("stretch"), 1280, 720)
+    assert fitted == Fit((1280, 720), (0, 0), (1280, 720), (300, 300), (0, 0))
+    assert fitted.to_source((75, 30, 150, 300)) == (0.25, 0.1, 0.5, 1.0)
 
 
 def test_letterbox_keeps_the_ratio_and_centres() -> None:
-    way = fit(spec("letterbox", 400, 400), 800, 400)
-    assert (way.scaled, way.offset) == ((400, 200), (0, 100))
-    assert way.to_source((100, 150, 300, 250)) == (0.25, 0.25, 0.75, 0.75)
+    fitted = fit(spec("letterbox", 400, 400), 800, 400)
+    assert (fitted.scaled, fitted.offset) == ((400, 200), (0, 100))
+    assert fitted.to_source((100, 150, 300, 250)) == (0.25, 0.25, 0.75, 0.75)
 
 
 def test_letterbox_of_a_tall_image_has_its_borders_left_and_right() -> None:
-    way = fit(spec("letterbox", 400, 400), 100, 200)
-    assert (way.scaled, way.offset) == ((200, 400), (100, 0))
-    assert way.to_source((100, 0, 300, 400)) == (0.0, 0.0, 1.0, 1.0)
+    fitted = fit(spec("letterbox", 400, 400), 100, 200)
+    assert (fitted.scaled, fitted.offset) == ((200, 400), (100, 0))
+    assert fitted.to_source((100, 0, 300, 400)) == (0.0, 0.0, 1.0, 1.0)
 
 
 def test_boxes_in_the_border_are_cut_to_the_image() -> None:
-    way = fit(spec("letterbox", 400, 400), 800, 400)
-    assert way.to_source((-5, 0, 200, 500)) == (0.0, 0.0, 0.5, 1.0)
+    fitted = fit(spec("letterbox", 400, 400), 800, 400)
+    assert fitted.to_source((-5, 0, 200, 500)) == (0.0, 0.0, 0.5, 1.0)
 
 
 def test_center_crop_without_shorter_side_just_covers_the_input() -> None:
-    way = fit(spec("center-crop", 224, 224), 640, 480)
-    assert (way.scaled, way.offset) == ((299, 224), (-37, 0))
-    left, _, right, _ = way.to_source((0, 0, 224, 224))
+    fitted = fit(spec("center-crop", 224, 224), 640, 480)
+    assert (fitted.scaled, fitted.offset) == ((299, 224), (-37, 0))
+    left, _, right, _ = fitted.to_source((0, 0, 224, 224))
     assert (left, right) == (37 / 299, (37 + 224) / 299)
 
 
 def test_center_crop_scales_the_shorter_side_first() -> None:
-    way = fit(spec("center-crop", 224, 224, shorter=256), 512, 256)
-    assert (way.scaled, way.offset) == ((512, 256), (-144, -16))
-    assert way.to_source((0, 0, 224, 224)) == (144 / 512, 16 / 256, 368 / 512, 240 / 256)
+    fitted = fit(spec("center-crop", 224, 224, shorter=256), 512, 256)
+    assert (fitted.scaled, fitted.offset) == ((512, 256), (-144, -16))
+    assert fitted.to_source((0, 0, 224, 224)) == (144 / 512, 16 / 256, 368 / 512, 240 / 256)
 
 
 def test_center_crop_of_a_strip_never_makes_a_huge_image() -> None:
-    way = fit(spec("center-crop", 224, 224), 1, 100_000)
-    assert max(way.scaled) <= 224 * 16
-    assert way.part_at == (0, (100_000 - 16) // 2)
+    fitted = fit(spec("center-crop", 224, 224), 1, 100_000)
+    assert max(fitted.scaled) <= 224 * 16
+    assert fitted.part_at == (0, (100_000 - 16) // 2)
 
 
 @given(
@@ -85,8 +85,8 @@ def test_to_source_undoes_to_input(
     target: tuple[int, int],
     box: tuple[float, float, float, float],
 ) -> None:
-    way = fit(spec(rule, *target), *size)
-    back = way.to_source(way.to_input(box))
+    fitted = fit(spec(rule, *target), *size)
+    back = fitted.to_source(fitted.to_input(box))
     assert back == pytest.approx(box, abs=1e-9)
 
 
@@ -101,9 +101,9 @@ def test_a_mark_in_the_image_lands_where_the_geometry_says(
     image = np.zeros((height, width, 3), np.uint8)
     x0, y0, x1, y1 = (round(v * s) for v, s in zip(block, (width, height) * 2, strict=True))
     image[y0:y1, x0:x1] = 255
-    tensor, way = Preprocessor(spec(rule))(image)
+    tensor, fitted = Preprocessor(spec(rule))(image)
     rows, columns = np.nonzero(tensor[0, 1] > 127)
     found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    x, y = 1.5 * width / way.scaled[0] / width, 1.5 * height / way.scaled[1] / height
-    for got, wanted, pixel in zip(way.to_source(found), block, (x, y, x, y), strict=True):
+    x, y = 1.5 * width / fitted.scaled[0] / width, 1.5 * height / fitted.scaled[1] / height
+    for got, wanted, pixel in zip(fitted.to_source(found), block, (x, y, x, y), strict=True):
         assert abs(got - wanted) <= pixel

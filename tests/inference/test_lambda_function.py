@@ -142,7 +142,7 @@ def test_without_feedback_the_connector_is_left_alone(tmp_path: Path) -> None:
     ("refused", "told"),
     [("router", "messages wait, the first on mli/"), (CONNECTOR, "was not offered to LC50")],
 )
-def test_a_refusal_is_told_and_does_not_stop_the_function(
+def test_a_refusal_is_reported_and_does_not_stop_the_function(
     tmp_path: Path, refused: str, told: str
 ) -> None:
     core = V1Core(tmp_path)

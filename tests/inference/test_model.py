@@ -96,7 +96,7 @@ def test_outputs_are_the_caller_s_own(model: DlrModel) -> None:
     np.testing.assert_array_equal(first, kept)
 
 
-def test_a_wrong_input_name_is_told_with_the_right_one() -> None:
+def test_a_wrong_input_name_is_reported_with_the_right_one() -> None:
     artifact = check_artifact(store.unpacked(NAME))
     with pytest.raises(ModelError, match=r"has the inputs data, but the profile says input image"):
         DlrModel(artifact, replace(SPEC, name="image"))
@@ -111,17 +111,17 @@ def test_the_name_of_a_weight_is_no_input_name() -> None:
         DlrModel(artifact, replace(SPEC, name="p0"))
 
 
-def test_a_wrong_shape_is_told_with_the_right_one() -> None:
+def test_a_wrong_shape_is_reported_with_the_right_one() -> None:
     with pytest.raises(ModelError, match=r"takes \[1, 3, 224, 224\].*\[1, 3, 512, 512\]"):
         DlrModel(check_artifact(store.unpacked(NAME)), replace(SPEC, shape=(1, 3, 512, 512)))
 
 
-def test_a_wrong_dtype_is_told_with_the_right_one() -> None:
+def test_a_wrong_dtype_is_reported_with_the_right_one() -> None:
     with pytest.raises(ModelError, match="takes float32, but the profile says input data uint8"):
         DlrModel(check_artifact(store.unpacked(NAME)), replace(SPEC, dtype="uint8"))
 
 
-def test_a_gpu_that_the_runtime_lacks_is_told_with_dlr_s_reason() -> None:
+def test_a_gpu_that_the_runtime_lacks_is_reported_with_dlr_s_reason() -> None:
     with pytest.raises(ModelError, match=r"cannot load it on gpu: .+") as caught:
         DlrModel(check_artifact(store.unpacked(NAME)), SPEC, "gpu")
     assert "\n" not in str(caught.value)

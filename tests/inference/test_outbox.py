@@ -238,7 +238,7 @@ def test_the_file_of_a_long_outage_stays_as_small_as_the_queue(tmp_path: Path) -
     box.close(5)
 
 
-def test_a_disk_that_takes_no_backlog_is_told_once_and_tried_again(
+def test_a_disk_that_takes_no_backlog_is_reported_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backlog_module, "_RETRY_SECONDS", 0.0)

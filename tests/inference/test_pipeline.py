@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.component.assembly import build_pipeline, encoder_for
-from inference.component.loading import LoadedModel, load_model
+from inference.component.assembly import build_stages, encoder_for
+from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
+from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile, profile_path
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult, encode_list
@@ -36,7 +37,7 @@ def pipeline(
     frames = FileSource("static", repeat=True) if source is None else source
     model = loaded(NAME)
     sink = PredictionSink(encoder_for(settings, model), published.append)
-    return build_pipeline(settings, model, frames, sink)
+    return Pipeline(build_stages(settings, model, [sink], source=frames))
 
 
 def loaded(profile: str) -> LoadedModel:
@@ -45,7 +46,7 @@ def loaded(profile: str) -> LoadedModel:
 
 def refuse_to_build(profile: str, settings: InferenceSettings = SETTINGS) -> None:
     source = FileSource("static", repeat=True)
-    build_pipeline(settings, loaded(profile), source, lambda frame, result: None)
+    build_stages(settings, loaded(profile), [], source=source)
 
 
 class Unsteady(FrameSource):

@@ -35,15 +35,15 @@ def test_gluoncv_ssd_skips_padding_and_scales_boxes(make_profile: MakeProfile) -
 
 def test_gluoncv_ssd_maps_boxes_back_through_a_letterbox(make_profile: MakeProfile) -> None:
     profile = make_profile(output={"kind": "gluoncv-ssd"}, input__resize="letterbox")
-    way = fit(profile.input, 80, 40)
-    [prediction] = Postprocessor(profile)(ssd((0, 0.9, 2, 3, 6, 5)), way)
+    fitted = fit(profile.input, 80, 40)
+    [prediction] = Postprocessor(profile)(ssd((0, 0.9, 2, 3, 6, 5)), fitted)
     assert prediction.box == (0.25, 0.25, 0.75, 0.75)
 
 
 def test_a_box_wholly_in_the_border_is_nothing(make_profile: MakeProfile) -> None:
     profile = make_profile(output={"kind": "gluoncv-ssd"}, input__resize="letterbox")
-    way = fit(profile.input, 80, 40)
-    assert Postprocessor(profile)(ssd((0, 0.9, 2, 0, 6, 1)), way) == []
+    fitted = fit(profile.input, 80, 40)
+    assert Postprocessor(profile)(ssd((0, 0.9, 2, 0, 6, 1)), fitted) == []
 
 
 def test_sagemaker_ssd_boxes_are_fractions_of_the_input(make_profile: MakeProfile) -> None:

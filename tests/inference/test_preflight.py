@@ -58,7 +58,7 @@ def test_a_component_without_its_packages_says_so_in_one_line(tmp_path: Path) ->
     assert "pip install" in line
 
 
-def test_too_little_memory_is_told_before_the_model_is_loaded() -> None:
+def test_too_little_memory_is_reported_before_the_model_is_loaded() -> None:
     assert memory_fault(10 << 20, 100 << 20) is None
     assert memory_fault(10 << 20, None) is None
     told = memory_fault(100 << 20, 200 << 20)
@@ -79,7 +79,7 @@ def test_memory_is_the_least_of_machine_and_control_group(tmp_path: Path) -> Non
     assert available_memory(tmp_path / "none", limit) is None
 
 
-def test_a_camera_that_is_not_there_is_told_so_with_those_that_are(tmp_path: Path) -> None:
+def test_a_camera_that_is_not_there_is_reported_so_with_those_that_are(tmp_path: Path) -> None:
     told = device_fault(tmp_path / "video0")
     assert told is not None
     assert "is the camera plugged in, and its driver loaded? There is no other video*" in told

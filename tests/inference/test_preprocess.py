@@ -84,8 +84,8 @@ def test_letterbox_leaves_nothing_of_the_frame_before() -> None:
     spec = replace(IMAGENET, resize="letterbox", scale=1.0, mean=(0.0,) * 3, std=(1.0,) * 3)
     preprocess = Preprocessor(spec)
     preprocess(np.full((400, 200, 3), 255, np.uint8))
-    tensor, way = preprocess(np.zeros((200, 400, 3), np.uint8))
-    top = tensor[0, :, : way.offset[1]]
+    tensor, fitted = preprocess(np.zeros((200, 400, 3), np.uint8))
+    top = tensor[0, :, : fitted.offset[1]]
     assert (top == 114).all()
 
 

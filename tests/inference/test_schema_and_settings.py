@@ -96,7 +96,7 @@ def test_access_control_is_not_ours_to_judge() -> None:
     assert InferenceSettings.from_configuration({"coreName": "c", "accessControl": {"x": 1}})
 
 
-def test_all_faults_are_told_at_once_with_the_nearest_key() -> None:
+def test_all_faults_are_reported_at_once_with_the_nearest_key() -> None:
     values = {"coreName": "bad name!", "confidenceThreshold": 7, "tpoK": 3, "accelerator": "GPU"}
     with pytest.raises(ConfigurationError) as caught:
         InferenceSettings.from_configuration(values)

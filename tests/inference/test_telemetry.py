@@ -7,7 +7,7 @@ import queue
 
 import pytest
 
-from inference.outgoing.telemetry import Fault, Heart, Report, Telemetry
+from inference.outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread
 
 
 def test_a_part_that_fails_to_report_does_not_end_telemetry(
@@ -19,11 +19,11 @@ def test_a_part_that_fails_to_report_does_not_end_telemetry(
     def report() -> Report:
         if failures:
             raise failures.pop()
-        return Report([Fault("no camera", "it is gone")], {}, {}, {})
+        return Report([HealthFault("no camera", "it is gone")], {}, {}, {})
 
     telemetry = Telemetry(core_name="c", model={}, versions={}, report=report)
-    heart = Heart(telemetry, published.put, look_every=0.02)
+    thread = TelemetryThread(telemetry, published.put, look_every=0.02)
     message = json.loads(published.get(timeout=5))
-    heart.close()
+    thread.close()
     assert message["health"] == {"status": "degraded", "faults": ["no camera: it is gone"]}
     assert "a driver's own" in caplog.text

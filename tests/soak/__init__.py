@@ -1,1 +1,1 @@
-"""The component for a long time, with one fault after the other: ``make soak``."""
+"""A long run of the component with one fault after the other: ``make soak``."""

@@ -1,8 +1,8 @@
-"""``make soak``: the real component for as long as wanted, with one fault after the other.
+"""``make soak``: the real component for a given time, with one fault after the other.
 
-First it is killed and stopped again and again, most often while something is away; then one
-process goes through fault after fault. Ends with a table, and with status 1 if a message or sample
-was lost or came twice, a fault was not named or had not passed in time, or memory grew.
+First it is killed and stopped repeatedly, mostly while something is unreachable; then one process
+lives through fault after fault. It prints a table, and returns 1 if a message or sample was lost or
+duplicated, a fault was not reported or not cleared in time, or memory grew.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FRAME_SECONDS = 0.2
 
 @dataclass
 class Findings:
-    """What the soak saw; ``wrong`` is what must not be."""
+    """What the soak observed; ``wrong`` lists what must not happen."""
 
     injected: Counter[str] = field(default_factory=Counter)
     slowest_name: tuple[float, str] = (0.0, "none")
@@ -45,10 +45,10 @@ class Findings:
     "--minutes",
     default=3.0,
     show_default=True,
-    help="How long one process goes on; the restarts before it take a quarter as long.",
+    help="How long one process runs; the restarts before it take a quarter of that.",
 )
 def main(minutes: float) -> None:
-    """Soak the component with every fault in turn, and print what became of everything."""
+    """Run the component with every fault in turn, and print the results."""
     findings = Findings()
     with scene(_FRAME_SECONDS) as made:
         for what, why in made.skipped.items():
@@ -79,7 +79,7 @@ def main(minutes: float) -> None:
 
 
 def soak_restarts(rig: Rig, faults: Sequence[Fault], seconds: float, findings: Findings) -> None:
-    """Kill or stop the component in one fault after the other, and leave it stopped."""
+    """Kill or stop the component during one fault after the other, and leave it stopped."""
     began = time.monotonic()
     for fault, number in _restarts(faults):
         name = "kill -9" if number == signal.SIGKILL else "SIGTERM"
@@ -100,7 +100,7 @@ def soak_restarts(rig: Rig, faults: Sequence[Fault], seconds: float, findings: F
 def soak_one_process(
     rig: Rig, faults: Sequence[Fault], seconds: float, findings: Findings, first: int
 ) -> Memory:
-    """Let one process live through fault after fault; return its memory.
+    """Run one process through fault after fault; return its memory.
 
     ``first`` is the number of the first arrival from this process.
     """
@@ -117,7 +117,7 @@ def soak_one_process(
 
 
 def inject(rig: Rig, fault: Fault, findings: Findings, first: int) -> None:
-    """Let one fault come and go, and see that it is named, and that it passes.
+    """Inject and remove one fault; check that it is reported and cleared.
 
     ``first`` is the number of the first arrival from this process.
     """
@@ -129,7 +129,7 @@ def inject(rig: Rig, fault: Fault, findings: Findings, first: int) -> None:
         if not _within(
             NAMED_WITHIN, lambda: set(fault.names) <= set(rig.faults()) and fault.seen()
         ):
-            findings.wrong.append(f"{fault.title} was not told within {NAMED_WITHIN:g} s")
+            findings.wrong.append(f"{fault.title} was not reported within {NAMED_WITHIN:g} s")
         took = time.monotonic() - began
         if fault.names:
             findings.slowest_name = max(findings.slowest_name, (took, fault.title))
@@ -137,17 +137,20 @@ def inject(rig: Rig, fault: Fault, findings: Findings, first: int) -> None:
     fault.end()
     returned = time.monotonic()
     if fault.hides_telemetry:
-        _within(RECOVERED_WITHIN, lambda: _told_after(rig, fault, began, first) < float("inf"))
+        _within(
+            RECOVERED_WITHIN,
+            lambda: _reported_after(rig, fault, began, first) < float("inf"),
+        )
     recover(rig, fault, findings, returned)
     if fault.hides_telemetry:
-        took = _told_after(rig, fault, began, first)
+        took = _reported_after(rig, fault, began, first)
         findings.slowest_name = max(findings.slowest_name, (took, fault.title))
         if took > NAMED_WITHIN:
-            findings.wrong.append(f"{fault.title} was not told within {NAMED_WITHIN:g} s")
+            findings.wrong.append(f"{fault.title} was not reported within {NAMED_WITHIN:g} s")
 
 
 def recover(rig: Rig, fault: Fault, findings: Findings, returned: float) -> None:
-    """See that nothing is at fault any more since ``returned``, and that there are predictions."""
+    """Check that no fault is left in time after ``returned``, and that there are predictions."""
     count = len(rig.predictions())
     left = returned + RECOVERED_WITHIN - time.monotonic()
     recovered = _within(left, lambda: rig.faults() == [] and len(rig.predictions()) > count + 2)
@@ -169,7 +172,7 @@ def end(rig: Rig, number: int, findings: Findings) -> None:
 
 
 def report(findings: Findings, faults: Sequence[Fault]) -> None:
-    """Print what was injected, and how long naming and recovery took at most."""
+    """Print what was injected, and the longest times of reporting and recovery."""
     click.echo("faults injected: " + ", ".join(f"{n} {k}" for k, n in findings.injected.items()))
     missing = [fault.title for fault in faults if not findings.injected[fault.title]]
     if missing:
@@ -182,7 +185,7 @@ def report(findings: Findings, faults: Sequence[Fault]) -> None:
 
 
 def _restarts(faults: Sequence[Fault]) -> Iterator[tuple[Fault, int]]:
-    """Yield faults and signals for ever: both signals by turns, as far as a fault allows them."""
+    """Yield faults and signals forever, alternating the signals as far as a fault allows."""
     wanted = itertools.cycle((signal.SIGKILL, signal.SIGTERM))
     number = next(wanted)
     for fault in itertools.cycle(fault for fault in faults if fault.restarts):
@@ -191,11 +194,11 @@ def _restarts(faults: Sequence[Fault]) -> Iterator[tuple[Fault, int]]:
             number = next(wanted)
 
 
-def _told_after(rig: Rig, fault: Fault, began: float, first: int) -> float:
-    """Return how long after ``began`` telemetry was made that names a fault which held it up.
+def _reported_after(rig: Rig, fault: Fault, began: float, first: int) -> float:
+    """Return how long after ``began`` telemetry named a fault that delayed its own arrival.
 
-    Telemetry says how long its process has been up. Where nothing held it up it arrives at once,
-    which tells when that was 0.
+    Telemetry contains the uptime of its process. A message that nothing delayed arrives at once,
+    which gives the time of the start.
     """
     reports = [
         (at, payload)
@@ -205,12 +208,12 @@ def _told_after(rig: Rig, fault: Fault, began: float, first: int) -> float:
         if topic == telemetry_topic(CORE)
     ]
     up_since = min((at - payload["uptimeSeconds"] for at, payload in reports), default=0.0)
-    told = [
+    reported = [
         up_since + payload["uptimeSeconds"] - began
         for _, payload in reports
         if set(fault.names) <= {one.split(":")[0] for one in payload["health"]["faults"]}
     ]
-    return min((after for after in told if after > -1), default=float("inf"))
+    return min((after for after in reported if after > -1), default=float("inf"))
 
 
 def _within(seconds: float, check: Callable[[], bool]) -> bool:

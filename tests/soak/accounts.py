@@ -1,4 +1,4 @@
-"""What became of every frame: its message, its sample, the message of that, and its status."""
+"""What became of every frame: its message, its sample, the sample's message and status."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC, te
 from tests.component.conftest import CORE, Rig
 
 Frame = tuple[str, str]
-"""A frame by its number and the date at which it was taken, down to the millisecond."""
+"""A frame by its number and the time at which it was captured, in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Accounts:
-    """How many of each were lost or came twice, and what each ``kill -9`` cost.
+    """How many of each were lost or duplicated, and what each ``kill -9`` cost.
 
-    A kill may cost the frame in work, the last of its process, whose message or sample was not made
-    yet; and a sample that was told of and not yet forgotten is told of again.
+    A kill may cost the frame in progress, the last of its process, whose message or sample did not
+    exist yet. A sample that was reported but not yet removed is reported again.
     """
 
     counts: Mapping[str, int]
@@ -28,12 +28,12 @@ class Accounts:
     kills: int
 
     def lines(self) -> list[str]:
-        """Return all counts, a line each."""
+        """Return all counts, one per line."""
         lines = [f"{what}: {count}" for what, count in self.counts.items()]
         return lines + [f"{what} by {self.kills} kills: {n}" for what, n in self.by_kills.items()]
 
     def wrong(self) -> list[str]:
-        """Return what must not be."""
+        """Return what must not happen."""
         wrong = [f"{what}: {count}" for what, count in self.counts.items() if count]
         return wrong + [f"{what}: {n}" for what, n in self.by_kills.items() if n > self.kills]
 
@@ -41,8 +41,8 @@ class Accounts:
 def settle(rig: Rig, *, kills: int, predicted_before: int) -> Accounts:
     """Compare what was read, predicted, published and uploaded, after the last process has ended.
 
-    Every frame is a sample, by the feedback's configuration. ``predicted_before`` are the messages
-    that had arrived when the last process began.
+    The feedback configuration makes every frame a sample. ``predicted_before`` is the number of
+    messages that had arrived when the last process started.
     """
     messages = Counter(_of_message(payload) for payload in rig.predictions())
     samples = Counter(_of_sample(payload) for payload in rig.broker.on(FEEDBACK_PREDICTION_TOPIC))
@@ -66,18 +66,18 @@ def settle(rig: Rig, *, kills: int, predicted_before: int) -> Accounts:
         "samples failed": sum(one["status"] == "fail" for one in statuses),
         "samples left on disk": len(list((rig.work / "samples").glob("*.sample"))),
         "samples twice": max(0, len(objects) - len(samples)),
-        "objects that nobody was told of": len(set(objects) - set(succeeded)),
+        "objects without a status": len(set(objects) - set(succeeded)),
         "objects that are missing": len(set(succeeded) - set(objects)),
     }
     by_kills = {
         "frames in work cut off": len((without_message | without_sample) & in_work),
-        "samples told of twice": sum((samples - Counter(samples.keys())).values()),
+        "samples reported twice": sum((samples - Counter(samples.keys())).values()),
     }
     return Accounts(counts, by_kills, kills)
 
 
 def _last_of_each_process(frames: Sequence[Frame]) -> set[Frame]:
-    """Return the frames behind which the numbering begins anew; ``frames`` are in order."""
+    """Return the frames after which the numbering starts again; ``frames`` are in order."""
     pairs = itertools.pairwise(frames)
     return {one for one, after in pairs if int(after[0]) < int(one[0])}
 

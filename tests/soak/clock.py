@@ -1,4 +1,4 @@
-"""A clock that jumps for one process only: a library between it and the C library's clock."""
+"""A clock that jumps for some processes only: a library in front of the C library's clock."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ int gettimeofday(struct timeval *now, void *zone) {
 
 
 class Clock:
-    """The date of the processes that have ``environment``; clocks that only run are left alone."""
+    """The date for processes with ``environment``; their monotonic clocks are unchanged."""
 
     def __init__(self, folder: Path) -> None:
         """Build the library.
@@ -70,6 +70,6 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(self._offset)}
 
     def jump(self, seconds: int) -> None:
-        """Go by so many seconds away from the true date; 0 is back to it."""
+        """Set the date this many seconds away from the true one; 0 resets it."""
         with self._offset.open("r+b", buffering=0) as stream:
             stream.write(struct.pack("q", seconds))

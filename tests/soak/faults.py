@@ -1,4 +1,4 @@
-"""The faults of the soak, each with the name by which telemetry must know it."""
+"""The faults of the soak, each with the name that telemetry must report."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ _BOTH = (signal.SIGKILL, signal.SIGTERM)
 
 @dataclass(frozen=True)
 class Fault:
-    """Something taken away and given back.
+    """Something that is removed and restored.
 
-    ``names`` are what telemetry must say meanwhile, nothing for what is none of its business;
-    ``seen`` is another sign that it has come. It lasts ``seconds``. A process may be restarted in
-    it by the signals of ``restarts``: messages wait in memory, so that where they do, a ``kill -9``
-    would cost them.
+    ``names`` are the faults that telemetry must report, none if it need not; ``seen`` is another
+    sign of the fault. It lasts ``seconds``. During it, a process may be restarted by the signals of
+    ``restarts``: not by ``kill -9`` where messages wait in memory only, since it would lose them.
     """
 
     title: str
@@ -37,12 +36,12 @@ class Fault:
 
     @property
     def hides_telemetry(self) -> bool:
-        """Whether its name can arrive only when it has passed."""
+        """Whether telemetry about it can arrive only when it is over."""
         return "no broker" in self.names
 
 
 def passing_faults(scene: Scene) -> tuple[Fault, ...]:
-    """Return the faults that a process lives through, as far as this machine has the means."""
+    """Return the faults that a process survives, as far as this machine can cause them."""
     return (
         *_of_broker_and_bucket(scene.rig),
         *_of_sources(scene),

@@ -17,17 +17,17 @@ _GAP_SECONDS = 0.2
 
 @dataclass
 class Memory:
-    """Megabytes of a process, and the seconds since :class:`Memory` was made."""
+    """Megabytes of a process over time, in seconds since this object was created."""
 
     pid: int
     began: float = field(default_factory=time.monotonic)
     readings: list[tuple[float, float]] = field(default_factory=list)
 
     def note(self) -> None:
-        """Read it: the least of some readings within a second, since a frame in work comes on top.
+        """Read it: the smallest of a few readings in a second, since frames in progress add to it.
 
         Raises:
-            OSError: if the process is gone.
+            OSError: if the process has ended.
         """
         sizes = []
         for _ in range(_READINGS):

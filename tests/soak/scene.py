@@ -1,4 +1,4 @@
-"""Everything around the component that can be taken away, and what this machine lacks."""
+"""Everything around the component that can be removed, and what this machine lacks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RtspServer:
 
 @dataclass
 class Scene:
-    """The component's rig with its surroundings; what is None is missing on this machine."""
+    """The component's rig and what surrounds it; None is missing on this machine."""
 
     rig: Rig
     images: Path
@@ -53,12 +53,12 @@ class Scene:
     disk: Path | None = None
     clock: Clock | None = None
     skipped: dict[str, str] = field(default_factory=dict)
-    """Why something is missing, by what it is."""
+    """Why something is missing, by its name."""
 
 
 @contextmanager
 def scene(interval: float) -> Iterator[Scene]:
-    """Yield a scene whose component takes a frame each ``interval`` seconds, and every sample."""
+    """Yield a scene whose component takes a frame every ``interval`` seconds, all as samples."""
     with ExitStack() as opened:
         folder = Path(opened.enter_context(_folder()))
         cloud = opened.enter_context(LocalCloud())
@@ -92,7 +92,7 @@ def _folder() -> Iterator[str]:
 
 
 def _models(folder: Path) -> tuple[Path, Path]:
-    """Return another model, by its digest, that is good, and one that is not."""
+    """Return a good model with another digest, and a damaged one."""
     good = Path(shutil.copytree(store.unpacked(MODEL), folder / "good"))
     for name in ("SHA256SUMS", "compiled.meta"):
         (good / name).unlink()

@@ -1,4 +1,4 @@
-"""How long to wait before the next try: longer each time up to a cap, and never in step."""
+"""How long to wait before the next attempt: longer each time up to a cap, with jitter."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Callable
 
 
 class Backoff:
-    """Waits that double from ``first`` to ``cap`` seconds, each shortened at random by up to half.
+    """Waits that double from ``first`` to ``cap`` seconds, each randomly shortened by up to half.
 
-    The jitter keeps a fleet that lost its broker together from coming back together.
+    The jitter keeps a fleet that lost its broker at once from reconnecting at once.
     """
 
     def __init__(
@@ -21,11 +21,11 @@ class Backoff:
         self._tries = 0
 
     def next(self) -> float:
-        """Return the seconds to wait before the next try."""
+        """Return the seconds to wait before the next attempt."""
         full = min(self._cap, self._first * 2.0 ** min(self._tries, 30))
         self._tries += 1
         return full * (1 - self._rng() / 2)
 
     def reset(self) -> None:
-        """Begin anew after a success."""
+        """Start again from ``first``, after a success."""
         self._tries = 0

@@ -1,4 +1,4 @@
-"""Resident memory: how much it is, and how to keep what is freed from staying in it."""
+"""Resident memory: how much there is, and how to return freed memory to the system."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ _M_ARENA_MAX = -8
 
 
 def share_one_heap() -> None:
-    """Let all threads take memory from one heap; to be called before they are there.
+    """Make all threads allocate from one heap; call it before any thread starts.
 
-    glibc gives each its own, and what is left of those adds up: 20 MB for a model of 20 MB that is
-    loaded anew, on a thread of its own, a few times.
+    glibc gives each thread its own heap, and what remains of them adds up: 20 MB for a model of
+    20 MB that is reloaded a few times on separate threads.
     """
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def return_freed_memory() -> None:
-    """Give back to the system what was freed.
+    """Return freed memory to the system.
 
-    glibc keeps it: several megabytes after a model was loaded, and more with each camera that comes
-    and goes, since a thread's memory is its own.
+    glibc keeps it: several megabytes after loading a model, and more with each camera that comes
+    and goes, because each thread has memory of its own.
     """
     with contextlib.suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes; 0 where Linux's /proc is not."""
+    """Return the resident memory of this process in bytes; 0 where Linux's /proc is missing."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

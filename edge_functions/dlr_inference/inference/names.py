@@ -11,7 +11,7 @@ MAX_MESSAGE_BYTES = 7_000
 """Largest payload published: nucleus lite closes the connection near 7,300 bytes."""
 
 CORE_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}"
-"""A core's name stands in a thing name, MQTT topics, stack names and component names."""
+"""A core's name is part of a thing name, MQTT topics, stack names and component names."""
 
 
 def prediction_topic(core_name: str) -> str:

@@ -1,6 +1,6 @@
-"""What a device may lack, told by the name of the package or setting that mends it.
+"""What a device may lack, named together with the package or setting that fixes it.
 
-The cases are those that operators of such systems report again and again: a shared library that the
+The cases are those that operators of such systems report most often: a shared library that the
 distribution does not install, too little memory for the model, a camera that the component's user
 may not open.
 """
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
+
+from .errors import DeviceError, InferenceError, MissingLibraryError
 
 LIBDLR_MISSING = (
     "libdlr.so is neither in the artifact nor beside the dlr package: compile the model with "
@@ -44,11 +47,29 @@ _PACKAGES: Mapping[str, str] = {
 }
 _SHARED_LIBRARY = re.compile(r"(lib[\w.+-]+?\.so(?:\.\d+)*)")
 _MODEL_MEMORY_FACTOR = 3
-"""DLR holds the parameters, TVM's copy of them, and the activations beside it."""
+"""DLR holds the parameters, TVM's copy of them, and the activations."""
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """Raise what a device lacks as an error of our own, so that a program catches one class.
+
+    Raises:
+        MissingLibraryError: in place of an ``ImportError``, with what to install.
+        DeviceError: in place of an ``OSError``.
+    """
+    try:
+        yield
+    except InferenceError:
+        raise
+    except ImportError as error:
+        raise MissingLibraryError(explain_import_error(error)) from None
+    except OSError as error:
+        raise DeviceError(str(error)) from None
 
 
 def explain_import_error(error: ImportError) -> str:
-    """Return in one line what could not be imported, and what to install for it."""
+    """Return in one line what could not be imported and what to install."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
     found = _SHARED_LIBRARY.search(text)
     if found:
@@ -65,20 +86,20 @@ def explain_import_error(error: ImportError) -> str:
 
 
 def memory_fault(model_bytes: int, available: int | None) -> str | None:
-    """Return why a model of so many bytes will not fit into the memory that is left, if so."""
+    """Return why a model of ``model_bytes`` does not fit into ``available`` memory, or None."""
     needed = model_bytes * _MODEL_MEMORY_FACTOR
     if available is None or available >= needed:
         return None
     return (
         f"the model needs about {needed >> 20} MB of memory, {available >> 20} MB are left: free "
-        "memory, raise the component's or function's memory limit, or take a smaller model"
+        "memory, raise the component's or function's memory limit, or use a smaller model"
     )
 
 
 def available_memory(
     meminfo: Path = Path("/proc/meminfo"), limit: Path = Path("/sys/fs/cgroup/memory.max")
 ) -> int | None:
-    """Return the bytes that this process may still take; None where Linux does not say."""
+    """Return the bytes that this process may still allocate, or None if Linux does not say."""
     found: list[int] = []
     try:
         for line in meminfo.read_text().splitlines():
@@ -95,7 +116,7 @@ def available_memory(
 
 
 def device_fault(path: Path) -> str | None:
-    """Return why this process cannot open a device such as ``/dev/video0``, if so."""
+    """Return why this process cannot open a device such as ``/dev/video0``, or None."""
     if not os.path.exists(path):  # noqa: PTH110 (pathlib's raises behind a closed folder)
         alike = path.name.rstrip("0123456789") or path.name
         others = sorted(str(other) for other in path.parent.glob(f"{alike}*"))
@@ -114,5 +135,5 @@ def device_fault(path: Path) -> str | None:
         return f"{path} may not be opened by this user: make a udev rule that gives it to video"
     return (
         f"{path} may not be opened by this user: usermod -aG {group} <the component's user>, and "
-        "start the nucleus anew"
+        "restart the nucleus"
     )

@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Generic, Iterable, Mapping, Sequence, TypeVar
 
+from .errors import InferenceError
+
 T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 80
@@ -40,8 +42,10 @@ class Fault:
         return f"{key}={shown(self.value)}: {self.rule}{advice}"
 
 
-class ConfigurationError(ValueError):
-    """Configuration that cannot be used. It carries every fault found, not only the first."""
+class ConfigurationError(InferenceError, ValueError):
+    """Configuration that cannot be used; carries every fault found, not only the first."""
+
+    health_fault = "bad configuration"
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults: tuple[Fault, ...] = tuple(faults)

@@ -1,4 +1,4 @@
-"""SIGTERM, in both generations: the end is in order where it can be, and in time whatever hangs."""
+"""SIGTERM in both generations: an ordered stop if possible, an end in time in any case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from typing import Callable
 
 DRAIN_SECONDS = 6.0
-"""From the signal until nothing more is sent: a core kills 10 s or more after SIGTERM."""
+"""From the signal until sending stops: a core kills the process 10 s or more after SIGTERM."""
 
 LIMIT_SECONDS = 9.0
 """From the signal to the end of a process in which something hangs."""
@@ -21,13 +21,13 @@ _log = logging.getLogger(__name__)
 
 
 class StopSignal:
-    """Waits for SIGTERM or SIGINT on a thread of its own, which a long call in C holds up neither.
+    """Waits for SIGTERM or SIGINT on its own thread, which a long C call does not delay.
 
     While there is nothing to stop, the signal ends the process at once, with status 0.
     """
 
     def __init__(self) -> None:
-        """Listen, where that can be done: on the main thread of the process."""
+        """Start to listen, which works on the main thread of the process only."""
         self.received = threading.Event()
         self._at = 0.0
         self._lock = threading.Lock()
@@ -36,12 +36,12 @@ class StopSignal:
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         try:
-            # The handler itself would run between any two steps of the main thread, locks held.
+            # A handler would run between any two steps of the main thread, even with locks held.
             for number in _SIGNALS:
                 signal.signal(number, lambda *_: None)
             signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         except ValueError:
-            _log.warning("this is not the main thread: a signal will not stop it in order")
+            _log.warning("this is not the main thread: a signal will end the process at once")
             os.close(reader)
             os.close(writer)
             return
@@ -56,7 +56,7 @@ class StopSignal:
             self._stop, self._keep = stop, keep or _nothing
 
     def forget(self) -> None:
-        """Let the signal end the process at once again: nothing is left to stop."""
+        """Let the signal end the process at once again, because nothing is left to stop."""
         with self._lock:
             self._stop = None
         if self.received.is_set():
@@ -82,7 +82,7 @@ class StopSignal:
         else:
             stop()
         time.sleep(LIMIT_SECONDS)
-        _log.error("something hangs: the process is ended after %g s", LIMIT_SECONDS)
+        _log.error("something hangs: ending the process after %g s", LIMIT_SECONDS)
         try:
             keep()
         finally:

@@ -159,7 +159,7 @@ def test_find_by_id() -> None:
     assert default_configuration().find("entropy") is None
 
 
-def test_all_faults_are_told_at_once_by_dotted_key() -> None:
+def test_all_faults_are_reported_at_once_by_dotted_key() -> None:
     told = faults_of(
         {
             "a": {"content-type": "image/jpeg"},
@@ -212,7 +212,7 @@ def test_documented_ids_are_good(good: str) -> None:
         *[("sampling_strategy", bad) for bad in ("MARGIN", True, 5)],
     ],
 )
-def test_value_that_breaks_its_rule_is_told(key: str, bad: object) -> None:
+def test_value_that_breaks_its_rule_is_reported(key: str, bad: object) -> None:
     with pytest.raises(ConfigurationError, match=key.replace("_", "-")):
         parse_one(**{key: bad})
 
@@ -251,13 +251,13 @@ def test_each_strategy_needs_its_own_number() -> None:
     )
 
 
-def test_strategy_names_are_exact_and_the_nearest_is_told() -> None:
+def test_strategy_names_are_exact_and_the_nearest_is_reported() -> None:
     told = strategy_faults(strategy_name="LEAST_CONFIDENT", threshold=0.5)
     assert "did you mean LEAST_CONFIDENCE?" in told["strategy-name"]
     assert "is required" in strategy_faults(threshold=0.5)["strategy-name"]
 
 
-def test_misspelt_number_is_told_with_the_nearest() -> None:
+def test_misspelt_number_is_reported_with_the_nearest() -> None:
     told = strategy_faults(strategy_name="MARGIN", treshold=0.5)
     assert "did you mean threshold?" in told["treshold"]
 
@@ -266,7 +266,7 @@ def test_misspelt_number_is_told_with_the_nearest() -> None:
     ("value", "rule"),
     [
         ("{", "is not JSON"),
-        ('{"LC50": {}, "LC50": {}}', "'LC50' stands there twice"),
+        ('{"LC50": {}, "LC50": {}}', "'LC50' appears twice"),
         ("[" * 100_000, "is not JSON"),
         ("[]", "must be an object"),
         (None, "must be an object"),

@@ -150,7 +150,7 @@ def test_the_request_limit_drops_what_comes_on_top_and_says_so(tmp_path: Path) -
     assert rig.sink.counters.throttled == 1
 
 
-def test_a_sample_that_made_room_is_told_of_as_failed(tmp_path: Path) -> None:
+def test_a_sample_that_made_room_is_reported_as_failed(tmp_path: Path) -> None:
     rig = Rig(tmp_path, only("RANDOM_SAMPLING", rate=1), size=1_500)
     for _ in range(4):
         rig.offer([1.0], data=bytes(500))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.feedback.configuration import StrategyConfiguration
-from inference.feedback.strategies import confidence, entropy, margin, strategy
+from inference.feedback.strategies import confidence, entropy, margin, seen_by, strategy
+from inference.v1.feedback import model_prediction
 from inference.vision.scores import Scores
 
 PROBABILITIES = st.lists(st.floats(0, 1), max_size=20)
@@ -130,7 +131,7 @@ def test_classifier_is_seen_in_the_order_of_its_classes() -> None:
     scores = Scores.of_classifier([2, 0, 1], [0.5, 0.3, 0.2], letter)
     assert scores.values == (0.3, 0.2, 0.5)
     assert scores.labels == ("a", "b", "c")
-    assert scores.seen_by("ENTROPY") == scores.values
+    assert seen_by("ENTROPY", scores) == scores.values
 
 
 def test_detector_is_seen_by_the_best_score_of_each_class() -> None:
@@ -140,13 +141,13 @@ def test_detector_is_seen_by_the_best_score_of_each_class() -> None:
 
 def test_detector_is_normalised_for_entropy_alone() -> None:
     scores = Scores.of_detector([1, 0], [0.75, 0.25], letter)
-    assert scores.seen_by("MARGIN") == scores.seen_by(None) == (0.75, 0.25)
+    assert seen_by("MARGIN", scores) == seen_by(None, scores) == (0.75, 0.25)
     doubled = Scores.of_detector([1, 0], [0.5, 0.5], letter)
     certain = Scores.of_detector([1, 0], [0.9, 0.9], letter)
-    assert certain.seen_by("ENTROPY") == doubled.values
-    assert entropy(certain.seen_by("ENTROPY")) == math.log(2)
+    assert seen_by("ENTROPY", certain) == doubled.values
+    assert entropy(seen_by("ENTROPY", certain)) == math.log(2)
 
 
 def test_connector_is_never_given_an_empty_prediction() -> None:
-    assert Scores.of_detector([], [], letter).for_connector("ENTROPY") == [0.0]
-    assert Scores.of_detector([0], [0.5], letter).for_connector("ENTROPY") == [1.0]
+    assert model_prediction("ENTROPY", Scores.of_detector([], [], letter)) == [0.0]
+    assert model_prediction("ENTROPY", Scores.of_detector([0], [0.5], letter)) == [1.0]

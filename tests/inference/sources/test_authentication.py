@@ -98,7 +98,7 @@ def test_a_basic_challenge_without_its_realm_is_answered() -> None:
     assert answer("Basic").startswith("Basic ")
 
 
-def test_each_request_is_counted_and_a_new_challenge_begins_anew() -> None:
+def test_each_request_is_counted_and_a_new_challenge_begins_again() -> None:
     made = Authenticator(Credentials("a", "b"))
     for _ in range(2):
         assert made.learn([MD5])

@@ -15,7 +15,7 @@ import pytest
 from inference.backoff import Backoff
 from inference.errors import FrameError
 from inference.sources.attempt import AccessRefusedError, Capture, EndOfVideo, Still
-from inference.sources.capture import CaptureSource, Limits, Manner
+from inference.sources.capture import CapturePolicy, CaptureSource, Limits
 from inference.sources.frame import NoFrameError
 from inference.sources.opencv import open_video
 from inference.sources.status import LOST, STOPPED, STREAMING
@@ -296,7 +296,7 @@ def test_whatever_a_binding_raises_is_a_loss_without_credentials(make: Make) -> 
 
 def test_a_video_without_repeat_loses_no_frame_and_ends(make: Make) -> None:
     script = Script(*[PICTURE] * 20, EndOfVideo())
-    source = make(Openers(script), manner=Manner(live=False, retry=False))
+    source = make(Openers(script), policy=CapturePolicy(live=False, retry=False))
     frames = 0
     while next_frame(source) is not None:
         frames += 1
@@ -305,7 +305,7 @@ def test_a_video_without_repeat_loses_no_frame_and_ends(make: Make) -> None:
 
 def test_a_video_with_repeat_begins_again_without_being_lost(make: Make) -> None:
     opener = Openers(*[Script(PICTURE, EndOfVideo()) for _ in range(3)])
-    source = make(opener, manner=Manner(repeat=True), backoff=Backoff(first=9, cap=9))
+    source = make(opener, policy=CapturePolicy(repeat=True), backoff=Backoff(first=9, cap=9))
     until(lambda: status(source).frames == 3, 1)
     assert status(source).reopened == 0
 
@@ -314,12 +314,12 @@ def test_a_video_with_repeat_begins_again_without_being_lost(make: Make) -> None
 def test_a_video_that_knows_no_frame_rate_plays_at_a_usual_one(make: Make, rate: float) -> None:
     script = Script(*[PICTURE] * 1000)
     script.frame_rate = rate
-    source = make(lambda: script, manner=Manner(paced=True, repeat=True))
+    source = make(lambda: script, policy=CapturePolicy(paced=True, repeat=True))
     time.sleep(0.5)
     assert 5 < status(source).frames < 20
 
 
 def test_a_video_that_cannot_be_read_once_ends_with_the_reason(make: Make) -> None:
-    source = make(Openers(OSError("it is no video")), manner=Manner(live=False, retry=False))
+    source = make(Openers(OSError("it is no video")), policy=CapturePolicy(live=False, retry=False))
     assert next_frame(source) is None
     assert (status(source).state, status(source).reason) == (STOPPED, "it is no video")

@@ -35,8 +35,8 @@ def answering(*answers: str) -> Callable[[socket.socket], None]:
         ("http", "HTTP/1.1 500 \x1b[31mOops\r\n\r\n", "it answers 500 [31mOops"),
         ("rtsp", "HTTP/1.1 200 OK\r\n\r\n<html>",
          "it answers, but with no video that can be decoded"),
-        ("rtsp", "SSH-2.0-dropbear\r\n", "what answers there speaks no RTSP"),
-        ("http", "", "what answers there speaks no HTTP"),
+        ("rtsp", "SSH-2.0-dropbear\r\n", "the server there does not speak RTSP"),
+        ("http", "", "the server there does not speak HTTP"),
     ],
 )  # fmt: skip
 def test_the_answer_is_the_reason(scheme: str, answer: str, reason: str) -> None:
@@ -55,7 +55,7 @@ CHALLENGE = 'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="x", no
         ("a:hunter2@", ["RTSP/1.0 401 No\r\nWWW-Authenticate: NTLM\r\n\r\n"], "neither Basic nor"),
     ],
 )
-def test_a_refusal_is_told_apart_and_says_what_to_do(
+def test_a_refusal_is_distinguished_and_says_what_to_do(
     user: str, answers: list[str], reason: str
 ) -> None:
     with tcp_server(answering(*answers)) as port:
@@ -79,7 +79,7 @@ def test_a_real_camera_takes_the_right_password_only(scheme: str) -> None:
     assert str(right) == "it answers, but with no video that can be decoded"
 
 
-def test_nobody_there_is_told_apart() -> None:
+def test_nobody_there_is_distinguished() -> None:
     told = str(why_not_open(f"rtsp://a:hunter2@127.0.0.1:{free_port()}/", 2))
     assert told == "it cannot be reached: Connection refused"
     assert "its host name is not known" in str(why_not_open("rtsp://camera.invalid/", 2))

@@ -237,7 +237,7 @@ def test_a_known_file_that_is_being_replaced_is_no_failure(tmp_path: Path) -> No
     assert frame.image.shape[0] == 9
 
 
-def test_a_folder_may_be_removed_and_made_anew(tmp_path: Path) -> None:
+def test_a_folder_may_be_removed_and_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.png").write_bytes(encoded(".png"))

@@ -78,7 +78,7 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
     ],
 )
 def test_what_stands_in_the_place_of_an_image_is_named(data: bytes, kind: str) -> None:
-    with pytest.raises(FrameError, match=f"^x: is {kind}; give JPEG, PNG, WebP, TIFF or BMP"):
+    with pytest.raises(FrameError, match=f"^x: is {kind}; use JPEG, PNG, WebP, TIFF or BMP"):
         decode(data + bytes(100), "x")
 
 

@@ -242,7 +242,7 @@ def test_headers_that_trickle_in_are_given_up_in_time() -> None:
 
     with tcp_server(trickle) as port:
         started = time.monotonic()
-        with pytest.raises(OSError, match=r"did not come whole within 0\.3 s"):
+        with pytest.raises(OSError, match=r"did not arrive completely within 0\.3 s"):
             SnapshotCapture(f"http://127.0.0.1:{port}/", timeout=0.3).retrieve()
         assert time.monotonic() - started < 1
 
@@ -295,7 +295,7 @@ def test_stills_are_a_bounded_time_apart(camera: Camera) -> None:
 def test_a_still_that_trickles_in_is_given_up_in_time(camera: Camera) -> None:
     camera.still, camera.trickle = bytes(10_000), 0.05
     started = time.monotonic()
-    with pytest.raises(OSError, match=r"did not come whole within 0\.3 s"):
+    with pytest.raises(OSError, match=r"did not arrive completely within 0\.3 s"):
         SnapshotCapture(camera.url(), timeout=0.3).retrieve()
     assert time.monotonic() - started < 1
 

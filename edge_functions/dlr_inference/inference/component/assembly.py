@@ -1,55 +1,67 @@
-"""Puts a pipeline together from settings, profile and model; the same for every entry point."""
+"""Assembles a pipeline from settings, profile and model, in the same way for every entry point."""
 
 from __future__ import annotations
 
 from typing import Sequence
 
 from ..errors import ModelError
+from ..model.loaded import LoadedModel
 from ..model.profile import ModelProfile
-from ..pipeline import results as messages
-from ..pipeline.pipeline import Pipeline, Sink, Stages
+from ..pipeline import results
+from ..pipeline.pipeline import Sink, Stages
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
-from ..sources import FrameSource
+from ..sources import FrameSource, open_source
 from ..vision.geometry import fit
 from ..vision.postprocess import Postprocessor
 from ..vision.preprocess import Preprocessor
-from .loading import LoadedModel
 
 
-def build_pipeline(
+def build_stages(
     settings: InferenceSettings,
     loaded: LoadedModel,
-    source: FrameSource,
-    predictions: Sink,
+    sinks: Sequence[Sink],
     *,
-    sinks: Sequence[Sink] = (),
-) -> Pipeline:
-    """Connect ``source``, the model that was ``loaded``, the prediction sink, and other ``sinks``.
+    source: FrameSource | None = None,
+    repeat: bool = True,
+) -> Stages:
+    """Return the stages that take frames through the model that was ``loaded`` to ``sinks``.
+
+    Without a ``source``, the one in ``settings`` is opened, with ``repeat`` as :func:`open_source`
+    has it. That is the last step, because it may occupy a camera: after an error nothing is open.
 
     Raises:
-        ConfigurationError: if a class to publish is not among the labels.
+        ConfigurationError: if a class to publish is not among the labels, or there is no source.
         ModelError: if the model is not what its profile says.
     """
-    profile = loaded.profile
-    check_classes(settings, profile)
-    return Pipeline(
-        Stages(
-            source=source,
-            preprocess=Preprocessor(profile.input),
-            model=loaded.model,
-            postprocess=postprocessor_for(settings, loaded),
-            sinks=[predictions, *sinks],
-            interval=settings.inference_interval,
-        )
+    _check_classes(settings, loaded.profile)
+    preprocess = Preprocessor(loaded.profile.input)
+    postprocess = _postprocessor(settings, loaded)
+    return Stages(
+        source=open_source(settings.image_source, repeat=repeat) if source is None else source,
+        preprocess=preprocess,
+        model=loaded.model,
+        postprocess=postprocess,
+        sinks=sinks,
+        interval=settings.inference_interval,
     )
 
 
-def postprocessor_for(settings: InferenceSettings, loaded: LoadedModel) -> Postprocessor:
-    """Return the postprocessor for a model whose first outputs are of its profile's kind.
+def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> results.Encoder:
+    """Return the encoder for ``messageFormat`` and this model."""
+    return results.encoder(
+        settings.message_format,
+        core_name=settings.core_name,
+        model_name=loaded.profile.name,
+        model_sha256=loaded.artifact.sha256,
+    )
+
+
+def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postprocessor:
+    """Return the postprocessor, once it has read the first outputs of the model.
 
     Raises:
-        ModelError: if they are not.
+        ModelError: if they are not of the kind that the profile says.
     """
     profile = loaded.profile
     postprocess = Postprocessor(
@@ -58,26 +70,16 @@ def postprocessor_for(settings: InferenceSettings, loaded: LoadedModel) -> Postp
         top_k=settings.top_k,
         classes=settings.classes,
     )
-    way = fit(profile.input, profile.input.width, profile.input.height)
+    whole = fit(profile.input, profile.input.width, profile.input.height)
     try:
-        postprocess(loaded.first_outputs, way)
+        postprocess(loaded.first_outputs, whole)
     except ValueError as error:
         raise ModelError(f"profile {profile.name}: {error}") from None
     return postprocess
 
 
-def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> messages.Encoder:
-    """Return the encoder for ``messageFormat`` and this model."""
-    return messages.encoder(
-        settings.message_format,
-        core_name=settings.core_name,
-        model_name=loaded.profile.name,
-        model_sha256=loaded.artifact.sha256,
-    )
-
-
-def check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
-    """Raise ``ConfigurationError`` if a class to publish is none of the profile's labels."""
+def _check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
+    """Raise ``ConfigurationError`` if a class to publish is not one of the profile's labels."""
     if profile.labels is None:
         return
     strange = [name for name in settings.classes if name not in profile.labels]

@@ -1,4 +1,4 @@
-"""The second generation's component: its parts, their changes while it runs, and their end."""
+"""The component of the second generation: its parts, how they change, and how they stop."""
 
 from __future__ import annotations
 
@@ -15,29 +15,27 @@ from ..feedback.s3 import S3
 from ..feedback.sampling import FeedbackSink, SamplingCounters
 from ..feedback.spool import Spool
 from ..feedback.uploader import BROKER, Uploader
+from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog
-from ..outgoing.telemetry import Fault as HealthFault
-from ..outgoing.telemetry import component_version
-from ..pipeline.pipeline import Pipeline, Sink, Stages
+from ..outgoing.telemetry import HealthFault
+from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
-from ..sources import FrameSource, open_source
-from ..vision.preprocess import Preprocessor
-from .assembly import check_classes, postprocessor_for
+from .assembly import build_stages
 from .live_configuration import LiveConfiguration
-from .loading import LoadedModel, load_model
-from .nucleus import Nucleus
+from .loading import load_model
+from .nucleus import Nucleus, component_version
 from .publisher import Publisher
 
 SPOOL_BYTES = 256 << 20
-"""Most disk that samples take while they cannot be uploaded."""
+"""Most disk space that samples use while they cannot be uploaded."""
 
 _log = logging.getLogger(__name__)
 
 
 class Component:
-    """A core's pipeline with its publisher and feedback, changed by the configuration."""
+    """A core's pipeline with its publisher and feedback, controlled by the configuration."""
 
     def __init__(
         self,
@@ -49,10 +47,10 @@ class Component:
         work: Path,
         seed: str | None,
     ) -> None:
-        """Put the parts together; ``seed`` makes the random sampling strategy repeatable.
+        """Connect the parts; ``seed`` makes the random sampling strategy repeatable.
 
         Raises:
-            ConfigurationError: if the source is nothing, or a class is not among the labels.
+            ConfigurationError: if there is no such source, or a class is not among the labels.
             ModelError: if the model is not what its profile says.
         """
         self._settings = settings
@@ -80,13 +78,13 @@ class Component:
             feedback=self._feedback_numbers,
             backlog=Backlog(work / "unsent.jsonl"),
         )
-        self._pipeline = Pipeline(self._stages(settings, loaded, None))
+        self._pipeline = Pipeline(build_stages(settings, loaded, self._sinks(settings, loaded)))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)
 
     def run(self, deadline: Callable[[], float]) -> None:
         """Predict until :meth:`stop` is called, then send what can still be sent.
 
-        ``deadline`` then returns the ``time.monotonic`` until which that may take.
+        ``deadline`` then returns the ``time.monotonic`` at which sending must end.
 
         Raises:
             ModelError: if the model fails.
@@ -100,11 +98,11 @@ class Component:
             self._close(deadline())
 
     def stop(self) -> None:
-        """Let :meth:`run` end; callable from any thread."""
+        """Make :meth:`run` end; callable from any thread."""
         self._pipeline.stop()
 
     def keep(self) -> None:
-        """Put on disk what would be lost with the process: samples in memory, unsent messages."""
+        """Save to disk what would be lost with the process: samples in memory, unsent messages."""
         self._keep_samples()
         self._keep_messages()
 
@@ -112,7 +110,7 @@ class Component:
         lost = self._spool.close()
         for request in (request for sample in lost for request in sample.requests):
             self._sampling_counters.failed += 1
-            reason = "neither the disk nor the bucket took it before the end"
+            reason = "neither the disk nor the bucket accepted it before the end"
             status = failure_status(request.id, "Spool.Full", reason)
             self._publisher.outbox.put(FEEDBACK_STATUS_TOPIC, status)
         if lost:
@@ -124,12 +122,12 @@ class Component:
             _log.info("%d messages are kept for the next start", kept)
 
     def _apply(self, values: Mapping[str, Any]) -> None:
-        """Take a new configuration: prepare everything that can fail, then change at once."""
+        """Apply a new configuration: prepare everything that can fail, then switch at once."""
         old, new = self._settings, InferenceSettings.from_configuration(values)
         if new == old:
             return
         if new.core_name != old.core_name:
-            rule = "cannot change while the component runs: its topics and rights are made of it"
+            rule = "cannot change while the component runs: its topics and permissions contain it"
             raise ConfigurationError([Fault("coreName", new.core_name, rule, old.core_name)])
         loaded = self._loaded
         if (new.accelerator, new.model_override) != (old.accelerator, old.model_override):
@@ -137,7 +135,7 @@ class Component:
             loaded = load_model(model, self._work, loaded.profile, new.accelerator, try_once=True)
         replaced = self._pipeline.stages.source
         kept = replaced if new.image_source == old.image_source else None
-        stages = self._stages(new, loaded, kept)
+        stages = build_stages(new, loaded, self._sinks(new, loaded), source=kept)
         self._limiter.limit = new.feedback_request_limit
         self._publisher.use(new, loaded)
         self._pipeline.change(**vars(stages))
@@ -145,22 +143,6 @@ class Component:
         if stages.source is not replaced:
             replaced.close()
         _log.info("the new configuration is in use: %s", new)
-
-    def _stages(
-        self, settings: InferenceSettings, loaded: LoadedModel, source: FrameSource | None
-    ) -> Stages:
-        """Prepare the stages; the source, which takes hold of a camera, is opened last."""
-        check_classes(settings, loaded.profile)
-        postprocess = postprocessor_for(settings, loaded)
-        sinks = self._sinks(settings, loaded)
-        return Stages(
-            source=open_source(settings.image_source, repeat=True) if source is None else source,
-            preprocess=Preprocessor(loaded.profile.input),
-            model=loaded.model,
-            postprocess=postprocess,
-            sinks=sinks,
-            interval=settings.inference_interval,
-        )
 
     def _sinks(self, settings: InferenceSettings, loaded: LoadedModel) -> list[Sink]:
         sinks: list[Sink] = [
@@ -207,7 +189,7 @@ class Component:
         return faults
 
     def _close(self, deadline: float) -> None:
-        """Send what can still be sent: samples first, since their messages go with them."""
+        """Send what can still be sent: samples first, because each is followed by messages."""
         _log.info("stopping: %s", self._pipeline.counters)
         self._pipeline.stages.source.close()
         self._live.close()

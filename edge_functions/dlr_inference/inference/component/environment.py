@@ -1,7 +1,7 @@
 """The component's own Python environment on a device; standard library only.
 
-It lives in the component's work folder, so that neither the system's packages nor another
-component's are touched, and it is made anew only when the list of packages changes.
+It is in the component's work folder, so that neither the system's packages nor those of another
+component change. It is created again only when the list of packages changes.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def python_of(environment: Path) -> Path:
 
 
 def is_complete(environment: Path) -> bool:
-    """Tell whether an environment was made to its end."""
+    """Tell whether an environment was created completely."""
     return (environment / _COMPLETE).exists()
 
 
-def make_environment(work: Path, requirements: Path) -> Path:
-    """Make the environment, unless it is there, and remove those of earlier versions.
+def create_environment(work: Path, requirements: Path) -> Path:
+    """Create the environment unless it exists, and remove those of earlier versions.
 
     Raises:
-        OSError: in one line that says what to install or to free.
+        OSError: in one line that says what to install, or which space to free.
     """
     environment = environment_path(work, requirements)
     if not is_complete(environment):
@@ -52,7 +52,7 @@ def _create(environment: Path, requirements: Path) -> None:
     environment.parent.mkdir(parents=True, exist_ok=True)
     _run(
         [sys.executable, "-m", "venv", str(environment)],
-        "the Python environment cannot be made; on Debian and Ubuntu install python3-venv",
+        "the Python environment cannot be created; on Debian and Ubuntu install python3-venv",
     )
     source, advice = _source(requirements)
     _run(
@@ -68,9 +68,9 @@ def _create(environment: Path, requirements: Path) -> None:
 
 
 def _source(requirements: Path) -> tuple[list[str], str]:
-    """Return pip's options for where packages come from, and what to look at when they do not.
+    """Return pip's options for the origin of packages, and what to check when pip fails.
 
-    Wheels in a folder ``wheels`` beside the list are all there is: the device may be offline.
+    If there is a folder ``wheels`` beside the list, only it is used: the device may be offline.
     """
     wheels = requirements.parent / "wheels"
     if not wheels.is_dir():

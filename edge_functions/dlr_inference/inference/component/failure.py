@@ -1,8 +1,8 @@
-"""What is told before the process ends because of a fault that no waiting mends.
+"""The last reports of a process that ends because of a fault that waiting does not fix.
 
-A wrong configuration, a model that cannot be used and a missing library are mended by a deployment,
-or on the device; the nucleus tries again, and gives up after three errors. A camera, broker or
-bucket that is away is none of these: the component waits for it.
+A wrong configuration, a model that cannot be used and a missing library need a deployment or a
+change on the device. The nucleus tries again, and gives up after three errors. A camera, broker or
+bucket that cannot be reached is no such fault: the component waits for it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,33 @@ from __future__ import annotations
 import logging
 from typing import Any, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..names import telemetry_topic
-from ..outgoing.telemetry import Fault, Report, Telemetry
-from ..preflight import explain_import_error
+from ..outgoing.telemetry import HealthFault, Report, Telemetry
 from ..settings import CORE_NAME
 from .nucleus import Nucleus
 
 _log = logging.getLogger(__name__)
 
 
-def log_failure(error: Exception) -> None:
-    """Log why the run ends, in one line."""
-    _log.error("run failed: %s", _fault(error).reason)
+def log_failure(error: InferenceError) -> None:
+    """Log in one line why the run ends."""
+    _log.error("run failed: %s", error)
 
 
-def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Exception) -> None:
+def report_failure(
+    nucleus: Nucleus, configuration: Mapping[str, Any], error: InferenceError
+) -> None:
     """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
 
-    Telemetry needs the core's name, which ``configuration`` may lack; and neither may be possible,
-    which is logged and changes nothing about the end.
+    Telemetry needs the core's name, which ``configuration`` may lack. If either report fails, that
+    is logged, and the process ends all the same.
     """
     core_name = _core_name(configuration)
     try:
         if core_name is not None:
-            report = Report([_fault(error)], {}, {}, {})
+            fault = HealthFault(error.health_fault or "error", str(error))
+            report = Report([fault], {}, {}, {})
             telemetry = Telemetry(core_name=core_name, model={}, versions={}, report=lambda: report)
             nucleus.publish_to_iot_core(telemetry_topic(core_name), telemetry.payload())
     except OSError as failure:
@@ -42,17 +44,11 @@ def report_failure(nucleus: Nucleus, configuration: Mapping[str, Any], error: Ex
     try:
         nucleus.report_state("ERRORED")
     except OSError as failure:
-        _log.warning("the nucleus was not told of the error: %s", failure)
-
-
-def _fault(error: Exception) -> Fault:
-    if isinstance(error, ImportError):
-        return Fault("missing library", explain_import_error(error))
-    return Fault("no model" if isinstance(error, ModelError) else "bad configuration", str(error))
+        _log.warning("ERRORED was not reported to the nucleus: %s", failure)
 
 
 def _core_name(configuration: Mapping[str, Any]) -> str | None:
-    """Return the name if it is one; whatever else is wrong, it can then be told."""
+    """Return the name if it is valid, whatever else is wrong with the configuration."""
     try:
         return CORE_NAME.parse(configuration.get("coreName"))
     except ValueError:

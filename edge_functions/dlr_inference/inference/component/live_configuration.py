@@ -1,4 +1,4 @@
-"""Changes of the configuration while the component runs: taken whole, or refused and told."""
+"""Changes of the configuration at run time: each is applied as a whole, or refused."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import logging
 import threading
 from typing import Any, Callable, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..schema import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-"""How long after a nucleus that did not answer it is asked again."""
+"""How long to wait before asking a nucleus again that did not answer."""
 
 SETTLE_SECONDS = 0.3
-"""The nucleus tells of one change leaf by leaf: wait for the rest of it."""
+"""The nucleus reports one change leaf by leaf: wait for the rest of it."""
 
 
 class LiveConfiguration:
-    """Reads the configuration anew when it is told of a change, and has it applied.
+    """Reads the configuration again after each change, and applies it.
 
     ``apply`` raises ``ConfigurationError``, ``ModelError`` or ``OSError`` for values that cannot be
-    used, and must then have changed nothing. ``refusal`` says why, until a change is taken.
+    used, and must then have changed nothing. ``refusal`` says why, until a change is applied.
     """
 
     def __init__(
@@ -39,40 +39,40 @@ class LiveConfiguration:
         self._apply = apply
         self._settle = settle
         self._retry = retry
-        self._told = threading.Event()
+        self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
         self._thread.start()
 
     def changed(self) -> None:
-        """Say that something changed; returns at once."""
-        self._told.set()
+        """Note that something changed; return at once."""
+        self._changed.set()
 
     def close(self) -> None:
-        """Stop; a change in work is finished first, within reason."""
+        """Stop, after waiting up to a second for a change in progress."""
         self._stopping.set()
-        self._told.set()
+        self._changed.set()
         self._thread.join(1.0)
 
     def _run(self) -> None:
         while True:
-            self._told.wait()
+            self._changed.wait()
             if self._stopping.wait(self._settle):
                 return
-            self._told.clear()
+            self._changed.clear()
             try:
                 values = self._read()
             except OSError as error:
-                _log.warning("the configuration is not read yet: %s", error)
+                _log.warning("the configuration cannot be read yet: %s", error)
                 self._stopping.wait(self._retry)
-                self._told.set()
+                self._changed.set()
                 continue
             except ConfigurationError as error:
                 self._refuse(error)
                 continue
             try:
                 self._apply(values)
-            except (ConfigurationError, ModelError, OSError) as error:
+            except (InferenceError, OSError) as error:
                 self._refuse(error)
             else:
                 self.refusal = None

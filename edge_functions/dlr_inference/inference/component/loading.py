@@ -1,39 +1,24 @@
-"""Loads a model as soon after the start of the process as can be.
+"""Loads a model as soon as possible after the start of the process.
 
-A start costs three things that need not wait for each other: checking the model's digests and
-loading it, which need no interpreter, and importing NumPy and OpenCV, which need little else. So
-the files are checked while NumPy is imported, and OpenCV is imported while DLR loads the model.
-This module therefore imports neither, nor anything of ours that does.
+Checking the model's digests and loading it barely use the interpreter; importing NumPy and OpenCV
+uses little else. So the files are checked while NumPy is imported, and OpenCV is imported while DLR
+loads the model. This module therefore imports neither, nor any module of ours that does.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import threading
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar
+from typing import Callable, Generic, TypeVar
 
 from ..errors import ModelError
-from ..model.artifact import ModelArtifact, open_artifact
+from ..model.artifact import open_artifact
+from ..model.loaded import LoadedModel
 from ..model.profile import ModelProfile
 from ..preflight import available_memory, memory_fault
 
-if TYPE_CHECKING:
-    from ..model.dlr import DlrModel
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A warm model with all that belongs to it, and the outputs of its first run, on zeros."""
-
-    profile: ModelProfile
-    artifact: ModelArtifact
-    model: DlrModel
-    first_outputs: list[Any]
 
 
 def load_model(
@@ -41,13 +26,13 @@ def load_model(
 ) -> LoadedModel:
     """Check, load and warm up the artifact at ``path``; an archive is unpacked into ``work``.
 
-    An artifact without digests is tried in a child process first, and with ``try_once`` every one
-    is that ``work`` has no mark of: it may be sound and still need what this processor lacks.
+    An artifact without digests is tried in a child process first. With ``try_once``, so is every
+    artifact that ``work`` has no mark of: a sound one may still need what this processor lacks.
 
     Raises:
         ModelError: if the model cannot be used.
     """
-    checking = _Beside(lambda: open_artifact(path, work))
+    checking = _Background(lambda: open_artifact(path, work))
     from ..model.dlr import DlrModel, try_in_child
 
     artifact = checking.result()
@@ -60,19 +45,23 @@ def load_model(
         if try_once:
             with contextlib.suppress(OSError):  # a full disk: it is tried again at the next start
                 mark.touch()
-    importing = _Beside(lambda: importlib.import_module(f"{__package__}.assembly"))
+    importing = _Background(_import_stages)
     model = DlrModel(artifact, profile.input, accelerator)
     first_outputs = model.warm_up()
     importing.result()
     return LoadedModel(profile, artifact, model, first_outputs)
 
 
+def _import_stages() -> None:
+    from . import assembly  # noqa: F401 (for OpenCV, which it imports)
+
+
 def _parameter_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("*.params"))
 
 
-class _Beside(Generic[T]):
-    """A call on a thread of its own, whose result or exception is fetched later."""
+class _Background(Generic[T]):
+    """A call on its own thread, whose result or exception is fetched later."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -82,7 +71,7 @@ class _Beside(Generic[T]):
         self._thread.start()
 
     def result(self) -> T:
-        """Wait for the call's end and return what it returned, or raise what it raised."""
+        """Wait for the call to end; return what it returned, or raise what it raised."""
         self._thread.join()
         if self._error is not None:
             raise self._error

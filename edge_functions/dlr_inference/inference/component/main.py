@@ -1,14 +1,14 @@
-"""The second generation's way in: load what is needed first, then run the component."""
+"""Entry point of the second generation: loads what is needed first, then runs the component."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profile import ModelProfile, load_profile
-from ..schema import ConfigurationError
+from ..preflight import explained_errors
 from ..settings import InferenceSettings
 from ..stopping import StopSignal
 from .loading import load_model
@@ -24,8 +24,8 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     ``seed`` makes the random sampling strategy repeatable.
 
     Raises:
-        SystemExit: with status 1, logged and reported, if a setting or the profile is wrong, the
-            model cannot be used, or a library is missing.
+        SystemExit: after logging and reporting it, if a setting or the profile is wrong, the model
+            cannot be used, or a library is missing.
         OSError: if the nucleus cannot be reached.
     """
     share_one_heap()
@@ -33,23 +33,26 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     nucleus = Nucleus()
     configuration: Mapping[str, Any] = {}
     try:
-        configuration = nucleus.configuration()
-        component = _component(
-            InferenceSettings.from_configuration(configuration),
-            load_profile(profile_name),
-            nucleus,
-            model=model,
-            work=work,
-            seed=seed,
-        )
-        stop.call(component.stop, component.keep)
-        component.run(stop.deadline)
-    except (ConfigurationError, ModelError, ImportError) as error:
+        with explained_errors():
+            configuration = nucleus.configuration()
+            component = _component(
+                InferenceSettings.from_configuration(configuration),
+                load_profile(profile_name),
+                nucleus,
+                model=model,
+                work=work,
+                seed=seed,
+            )
+            stop.call(component.stop, component.keep)
+            component.run(stop.deadline)
+    except InferenceError as error:
+        if error.health_fault is None:
+            raise
         from .failure import log_failure, report_failure
 
         log_failure(error)  # first, because the nucleus may kill what reports ERRORED
         report_failure(nucleus, configuration, error)
-        raise SystemExit(1) from None
+        raise SystemExit(error.exit_status) from None
     finally:
         nucleus.close()
 
@@ -63,7 +66,7 @@ def _component(
     work: Path,
     seed: str | None,
 ) -> Component:
-    """Load the model and hand it to the component, which alone holds it: it may be replaced."""
+    """Load the model and give it to the component alone, so that replacing it frees its memory."""
     used = Path(settings.model_override) if settings.model_override else model
     loaded = load_model(used, work, profile, settings.accelerator, try_once=True)
     from .component import Component  # needs OpenCV, imported while the model loaded

@@ -5,27 +5,28 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import RefusedError
 from ..schema import ConfigurationError, Fault
 
 ANY_CORE = "*"
-"""The ``coreName`` of a deployment to a thing group."""
+"""The ``coreName`` in a deployment to a thing group."""
 
 _SECONDS = 20
 _CLOSE_SECONDS = 0.5
 _FINAL = ("UnauthorizedError", "InvalidArgumentsError", "InvalidTokenError")
-"""Errors by which the nucleus refuses a call for good; the connection stays usable."""
+"""Errors by which the nucleus refuses a call permanently; the connection stays usable."""
 _PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
-"""Errors of what is behind the nucleus; the connection stays usable."""
+"""Errors of the services behind the nucleus; the connection stays usable."""
 
 
 class Nucleus:
     """A connection to the nucleus over its IPC socket, which the client's environment names.
 
-    The client neither times out nor reconnects by itself: a call that takes too long, and any
-    error of the connection, make this class drop it and connect anew at the next call.
+    The client neither times out nor reconnects by itself. After a call that takes too long, or an
+    error of the connection, this class drops the connection and opens a new one for the next call.
     """
 
     def __init__(self) -> None:
@@ -42,8 +43,8 @@ class Nucleus:
     def configuration(self) -> dict[str, Any]:
         """Return the component's whole configuration.
 
-        A core of a fleet, whose deployment is for all of its group, is called ``*`` there: it takes
-        its name from its thing's, which is the core's with ``_Core`` behind it.
+        A deployment to a fleet is for its whole group and has ``*`` as the core's name. The core
+        then takes its name from its thing: the thing's name without ``_Core`` at the end.
 
         Raises:
             OSError: if the nucleus does not answer.
@@ -58,9 +59,9 @@ class Nucleus:
         return values
 
     def watch_configuration(self, on_change: Callable[[], None]) -> None:
-        """Call ``on_change`` at each change of the configuration, on a thread of the client's.
+        """Call ``on_change`` at each change of the configuration, on one of the client's threads.
 
-        Also after a lost connection, since what changed meanwhile is not told.
+        It is also called after a lost connection, because changes in between are not reported.
 
         Raises:
             OSError: if the nucleus does not answer.
@@ -69,7 +70,7 @@ class Nucleus:
         self._call(self._subscription)
 
     def report_state(self, state: str) -> None:
-        """Tell the nucleus ``RUNNING`` or ``ERRORED``.
+        """Report ``RUNNING`` or ``ERRORED`` to the nucleus.
 
         Raises:
             OSError: if the nucleus does not answer.
@@ -90,7 +91,7 @@ class Nucleus:
         )
 
     def close(self) -> None:
-        """Close the connection, unless it is being made at this moment and that hangs."""
+        """Close the connection, unless it is just being opened and that hangs."""
         if not self._lock.acquire(timeout=_CLOSE_SECONDS):
             return
         try:
@@ -110,14 +111,14 @@ class Nucleus:
                     if self._on_change is not None:
                         self._subscription(client).result(timeout=_SECONDS)
                         self._on_change()
-                except Exception as error:  # the client raises whatever its runtime does
+                except Exception as error:  # the client raises whatever its runtime raises
                     _close(client)
                     raise OSError(f"the nucleus cannot be reached: {error!r}") from None
                 self._client = client
             return self._client
 
     def _subscription(self, client: Any) -> Any:
-        """Begin to listen for changes; return the future of the nucleus's answer."""
+        """Subscribe to changes; return the future of the nucleus's answer."""
 
         def on_event(_: Any) -> None:
             if self._on_change is not None:
@@ -139,7 +140,13 @@ class Nucleus:
                 raise RefusedError(f"the nucleus refused: {message}") from None
             if kind not in _PASSING:
                 self.close()
-            raise OSError(f"the nucleus did not do it: {message}") from None
+            raise OSError(f"the call to the nucleus failed: {message}") from None
+
+
+def component_version(model: Path) -> str:
+    """Return the component's version, which is the name of the folder of its artifacts."""
+    name = model.parent.name
+    return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"
 
 
 def _close(client: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a core sends of itself, in both generations: predictions by their policy, and telemetry."""
+"""What a core publishes in both generations: predictions by their policy, and telemetry."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import time
 from dataclasses import asdict
 from typing import Callable, Mapping, Sequence
 
+from ..model.loaded import LoadedModel
 from ..model.watch import ModelWatch
 from ..names import prediction_topic, telemetry_topic
 from ..outgoing.backlog import Backlog
 from ..outgoing.outbox import Outbox, Send
-from ..outgoing.telemetry import Fault, Heart, Report, Telemetry, embedded_metrics
+from ..outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread, embedded_metrics
 from ..pipeline.pipeline import Counters
 from ..pipeline.sinks import PredictionSink, PublishCounters, publish_policy
 from ..settings import InferenceSettings
 from ..sources.status import CONNECTING, LOST, SourceStatus
 from .assembly import encoder_for
-from .loading import LoadedModel
 
-Faults = Callable[[], Sequence[Fault]]
+Faults = Callable[[], Sequence[HealthFault]]
 Sources = Callable[[], Sequence[SourceStatus]]
 Numbers = Callable[[], Mapping[str, int]]
 
 
 OPENING_SECONDS = 5.0
-"""How long a source may take to open before that is a fault."""
+"""How long a source may take to open before telemetry calls it a fault."""
 
 
 class Publisher:
-    """The outbox with what goes through it, and the telemetry that counts it."""
+    """The outbox, the messages that go through it, and the telemetry about them."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Publisher:
         feedback: Numbers = dict,
         backlog: Backlog | None = None,
     ) -> None:
-        """``faults`` and ``feedback`` tell what the generation's own parts lack and count.
+        """``faults`` and ``feedback`` return the faults and counters of the generation's own parts.
 
-        ``sources`` tells the state of each source; ``backlog`` is the outbox's.
+        ``sources`` returns the state of each source; ``backlog`` is for the outbox.
         """
         rate = settings.publish_rate_limit
         self.outbox = Outbox(send, messages_a_second=rate, backlog=backlog)
@@ -61,7 +61,7 @@ class Publisher:
         self._feedback = feedback
         self._frames = Counters()
         self._messages = PublishCounters()
-        self._heart: Heart | None = None
+        self._thread: TelemetryThread | None = None
         self._model_watch = ModelWatch(loaded.artifact)
         self._opening: dict[str, tuple[float, float]] = {}
 
@@ -76,30 +76,30 @@ class Publisher:
         )
 
     def use(self, settings: InferenceSettings, loaded: LoadedModel) -> None:
-        """Go on by changed settings, and perhaps with another model."""
+        """Continue with changed settings, and possibly another model."""
         self._settings = settings
         self._model_watch = ModelWatch(loaded.artifact)
         self.telemetry.model = _identity(loaded)
         self.outbox.limit_rate(settings.publish_rate_limit)
 
     def start(self, frames: Counters) -> None:
-        """Begin to publish telemetry about ``frames`` and everything else."""
+        """Start to publish telemetry about ``frames`` and everything else."""
         self._frames = frames
-        self._heart = Heart(self.telemetry, self._publish)
+        self._thread = TelemetryThread(self.telemetry, self._publish)
 
     def close(self, deadline: float) -> int:
-        """Publish telemetry a last time, and send what waits until ``time.monotonic`` is there.
+        """Publish telemetry once more, and send waiting messages until ``deadline``.
 
-        Return how many messages did not get out.
+        ``deadline`` is a ``time.monotonic``. Return how many messages were not sent.
         """
-        if self._heart is not None:
-            self._heart.close()
+        if self._thread is not None:
+            self._thread.close()
         return self.outbox.close(max(0.0, deadline - time.monotonic() - 1.0))
 
     def _publish(self, payload: bytes) -> None:
         self.outbox.put(telemetry_topic(self._settings.core_name), payload)
         if self._settings.embedded_metrics:
-            with contextlib.suppress(OSError):  # where the log goes, the disk is full
+            with contextlib.suppress(OSError):  # the disk that holds the log is full
                 print(embedded_metrics(payload), flush=True)
 
     def _report(self) -> Report:
@@ -107,10 +107,10 @@ class Publisher:
         faults = [fault for status in statuses for fault in self._source_faults(status)]
         model_fault = self._model_watch.fault()
         if model_fault is not None:
-            faults.append(Fault("no model", model_fault))
+            faults.append(HealthFault("no model", model_fault))
         broker_fault = self.outbox.fault
         if broker_fault is not None:
-            faults.append(Fault("no broker", broker_fault))
+            faults.append(HealthFault("no broker", broker_fault))
         return Report(
             faults=[*faults, *self._faults()],
             frames=asdict(self._frames),
@@ -124,19 +124,19 @@ class Publisher:
             sources=[status.to_json() for status in statuses],
         )
 
-    def _source_faults(self, status: SourceStatus) -> list[Fault]:
-        """Return the fault of a source without frames; one being opened has a moment for it."""
+    def _source_faults(self, status: SourceStatus) -> list[HealthFault]:
+        """Return the fault of a source without frames, unless it has just begun to open."""
         if status.state not in (CONNECTING, LOST):
             return []
         if status.state == CONNECTING and not status.reason:
-            # How long it has been opened is told by our own clock: ``since`` is a date.
+            # Measured with the monotonic clock: ``since`` is a date, which may jump.
             date, began = self._opening.get(status.name, (None, 0.0))
             if date != status.since:
                 began = time.monotonic()
                 self._opening[status.name] = (status.since, began)
             if time.monotonic() - began < OPENING_SECONDS:
                 return []
-        return [Fault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
+        return [HealthFault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
 
 
 def _identity(loaded: LoadedModel) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterable, Mapping
 from ..schema import ConfigurationError, Fault, Field, choice, number, parse_fields, text
 
 KEY = "feedbackConfiguration"
-"""The key that faults begin with, which is the context key of the same meaning."""
+"""Faults begin with this key, which is the context key of the same meaning."""
 
 RANDOM_SAMPLING = "RANDOM_SAMPLING"
 LEAST_CONFIDENCE = "LEAST_CONFIDENCE"
@@ -26,12 +26,12 @@ _LIMITS: dict[str, tuple[str, float | None]] = {
     MARGIN: ("threshold", 1.0),
     ENTROPY: ("threshold", None),
 }
-"""Each strategy's number and the largest value of it; the smallest is 0."""
+"""Each strategy's parameter and its largest value; the smallest is 0."""
 
 
 @dataclass(frozen=True)
 class StrategyConfiguration:
-    """A strategy's name and its number: the rate of RANDOM_SAMPLING, the others' threshold."""
+    """A strategy's name and parameter: the rate of RANDOM_SAMPLING, the threshold of others."""
 
     name: str
     limit: float
@@ -43,9 +43,9 @@ class StrategyConfiguration:
 
 @dataclass(frozen=True)
 class FeedbackConfiguration:
-    """Which samples to keep, and where. ``strategy`` None keeps them all.
+    """Which samples to keep, and where. ``strategy`` None keeps all.
 
-    ``bucket`` None is a bucket to be named later: at synthesis its name is not known yet.
+    ``bucket`` None is a bucket to be named later: its name is not known yet at synthesis.
     """
 
     id: str
@@ -57,11 +57,11 @@ class FeedbackConfiguration:
 
     @property
     def key_pattern(self) -> str:
-        """The pattern of its object keys, for the resource of an IAM statement."""
+        """A pattern for its object keys, for the resource of an IAM statement."""
         return f"{self.prefix}/*" if self.prefix else "*"
 
     def to_json(self) -> dict[str, object]:
-        """Return it in the connector's schema, without what is empty."""
+        """Return it in the connector's schema, without empty values."""
         values = {
             "s3-bucket-name": self.bucket,
             "s3-prefix": self.prefix,
@@ -74,7 +74,7 @@ class FeedbackConfiguration:
 
 @dataclass(frozen=True)
 class FeedbackConfigurations:
-    """The feedback configurations of one core, in the order in which they were given."""
+    """The feedback configurations of one core, in the given order."""
 
     all: tuple[FeedbackConfiguration, ...]
 
@@ -82,8 +82,8 @@ class FeedbackConfigurations:
     def parse(cls, value: object) -> FeedbackConfigurations:
         """Read the JSON text of a FeedbackConfigurationMap, or the object in it.
 
-        Stricter than the connector where that would surprise: a content type is one type, and a
-        prefix holds no character that means something else in an S3 key or an IAM resource.
+        It is stricter than the connector where the connector would surprise: a content type is one
+        type, and a prefix has no character with a special meaning in S3 keys or IAM resources.
 
         Raises:
             ConfigurationError: naming every fault by its dotted key, such as
@@ -99,20 +99,20 @@ class FeedbackConfigurations:
         return cls(tuple(parsed))
 
     def find(self, config_id: str) -> FeedbackConfiguration | None:
-        """Return the configuration of that id, if there is one."""
+        """Return the configuration with this id, or None."""
         return next((one for one in self.all if one.id == config_id), None)
 
     def with_bucket(self, name: str) -> FeedbackConfigurations:
-        """Return the same with ``name`` wherever no bucket was given; it may be a CDK token."""
+        """Return a copy with ``name`` wherever no bucket was given; it may be a CDK token."""
         return FeedbackConfigurations(
             tuple(one if one.bucket else replace(one, bucket=name) for one in self.all)
         )
 
     def require_buckets(self) -> None:
-        """Return if every configuration has its bucket.
+        """Check that every configuration has a bucket.
 
         Raises:
-            ConfigurationError: naming those that have none.
+            ConfigurationError: naming those without one.
         """
         lacking = [f"{KEY}.{one.id}.s3-bucket-name" for one in self.all if not one.bucket]
         if lacking:
@@ -126,9 +126,9 @@ class FeedbackConfigurations:
 
 
 def default_configuration(bucket: str | None = None) -> FeedbackConfigurations:
-    """Return the three configurations that a core has unless it is told otherwise.
+    """Return the three configurations that a core has by default.
 
-    The random one has a prefix like the others, so that write access can end at the prefixes.
+    Each has a prefix, also the random one, so that write access can be limited to prefixes.
     """
     strategies = (
         ("RandomSamplingConfiguration", "random-sampling", RANDOM_SAMPLING, 0.5),
@@ -196,7 +196,7 @@ _FIELDS: tuple[Field[Any], ...] = (
 
 
 def _json_number(high: float | None) -> Callable[[object], float]:
-    """Return a reader of JSON numbers from 0; a text is refused, which the connector cannot use."""
+    """Return a reader of JSON numbers from 0; the connector cannot use numbers in strings."""
     as_number = number(0, float("inf") if high is None else high)
     rule = (
         "must be a number of at least 0" if high is None else f"must be a number from 0 to {high:g}"
@@ -214,7 +214,7 @@ def _json_number(high: float | None) -> Callable[[object], float]:
 
 
 def _configuration(config_id: str, value: object, faults: list[Fault]) -> FeedbackConfiguration:
-    """Read one entry of the map; what is wrong with it is added to ``faults``."""
+    """Read one entry of the map; add what is wrong with it to ``faults``."""
     path = f"{KEY}.{config_id}"
     try:
         _ID(config_id)
@@ -240,7 +240,7 @@ def _configuration(config_id: str, value: object, faults: list[Fault]) -> Feedba
 
 
 def _strategy(path: str, value: object, faults: list[Fault]) -> StrategyConfiguration | None:
-    """Read a sampling strategy, whose name decides which number it needs."""
+    """Read a sampling strategy, whose name decides which parameter it needs."""
     if value is None:
         return None
     if not isinstance(value, dict):
@@ -289,10 +289,10 @@ def _as_object(value: object) -> Mapping[str, object]:
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse what JSON lets pass: a key given twice, of which only the last would count."""
+    """Refuse a key that appears twice, which JSON allows: only the last would count."""
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands there twice")
+        raise ValueError(f"the key {twice!r} appears twice")
     return values

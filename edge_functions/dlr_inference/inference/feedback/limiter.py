@@ -1,4 +1,4 @@
-"""RequestLimit: how many samples may be in work at once; what comes on top is dropped.
+"""RequestLimit: how many samples may be in progress at once; further ones are dropped.
 
 https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html#ml-feedback-connector-param
 """
@@ -13,7 +13,7 @@ _PATTERN = text(r"[0-9]{0,3}", "must be a number from 0 to 999, or empty")
 
 
 def parse_request_limit(value: object) -> int:
-    """Read the connector's parameter, a text of digits, or a number; empty or left out is 0.
+    """Read the connector's parameter, a string of digits, or a number; empty or missing is 0.
 
     Raises:
         ValueError: with the rule that the value breaks.
@@ -24,7 +24,7 @@ def parse_request_limit(value: object) -> int:
 
 
 class RequestLimiter:
-    """Knows the requests in work, by id. A limit of 0 is none, as in the connector."""
+    """Tracks the requests in progress by id. A limit of 0 is no limit, as in the connector."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -34,16 +34,16 @@ class RequestLimiter:
 
     @property
     def in_work(self) -> int:
-        """How many requests wait or are worked on."""
+        """How many requests are waiting or in progress."""
         return len(self._in_work)
 
     @property
     def dropped(self) -> int:
-        """How many requests were refused so far."""
+        """How many requests have been refused so far."""
         return self._dropped
 
     def enter(self, request_id: str) -> bool:
-        """Take a request in, or refuse it; one that was taken in must :meth:`leave`."""
+        """Accept a request, or refuse it and return False; an accepted one must :meth:`leave`."""
         with self._lock:
             if self.limit and len(self._in_work) >= self.limit:
                 self._dropped += 1
@@ -52,6 +52,6 @@ class RequestLimiter:
             return True
 
     def leave(self, request_id: str) -> None:
-        """Let a request go that is done; one that an earlier process took in is not known."""
+        """Release a finished request; ones that an earlier process accepted are unknown here."""
         with self._lock:
             self._in_work.discard(request_id)

@@ -21,7 +21,7 @@ _SCORE_DECIMALS = 6
 
 
 def object_key(prefix: str, unique_id: str, file_ext: str) -> str:
-    """Return ``<s3-prefix>/<UUID>.<file-ext>``, without the mark of a part that is empty."""
+    """Return ``<s3-prefix>/<UUID>.<file-ext>``, without the separator of an empty part."""
     name = f"{unique_id}.{file_ext}" if file_ext else unique_id
     return f"{prefix}/{name}" if prefix else name
 
@@ -32,7 +32,7 @@ def source_ref(bucket: str, key: str) -> str:
 
 
 def publish_timestamp(moment: datetime) -> str:
-    """Return ``2019-07-11 00:12:48.816752``: UTC, without saying so."""
+    """Return a date such as ``2019-07-11 00:12:48.816752``, in UTC without an offset."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
@@ -63,9 +63,9 @@ def fitting_prediction_message(
     metadata: Mapping[str, Any],
     published_at: datetime,
 ) -> Message:
-    """Return the prediction message below the size cap, and how many scores it leaves out.
+    """Return the prediction message within the size limit, and how many scores it leaves out.
 
-    ``model-prediction`` is the list when that fits, otherwise an object of the best labels that do.
+    ``model-prediction`` is the list if that fits, otherwise an object of the best labels that fit.
     Scores are rounded to six decimals.
     """
 
@@ -115,7 +115,7 @@ def upload_failure_status(request_id: str, error: Exception) -> bytes:
 
 
 def request_limit_status(request_id: str, limit: int) -> bytes:
-    """Return the status of a request that came on top of the limit."""
+    """Return the status of a request that exceeded the limit."""
     message = f"Request limit has been reached (max request: {limit} ). Dropping request."
     return failure_status(request_id, REQUEST_LIMIT_ERROR, message)
 

@@ -1,4 +1,4 @@
-"""Amazon S3 with the credentials of the core, which boto3 gets from the token exchange service."""
+"""Amazon S3, with the core's credentials that boto3 gets from the token exchange service."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 7
-"""Without a byte; a bucket that hangs is to be named within ten seconds."""
+"""Without a byte received. A bucket that hangs must be reported within ten seconds."""
 
 
 class S3:
-    """Puts objects. The client is made at the first use: importing it takes time and memory."""
+    """Puts objects. The client is created at the first use: it takes time and memory."""
 
     def __init__(self) -> None:
         self._client: Any = None
@@ -21,7 +21,7 @@ class S3:
         """Put ``body`` into ``bucket`` under ``key``.
 
         Raises:
-            OSError: whatever the reason; its text begins with the error's code.
+            OSError: for any reason; its text begins with the error's code.
         """
         try:
             self._connected().put_object(
@@ -41,7 +41,7 @@ class S3:
                 config = Config(
                     connect_timeout=_CONNECT_SECONDS,
                     read_timeout=_READ_SECONDS,
-                    retries={"total_max_attempts": 1},  # the uploader paces its own tries
+                    retries={"total_max_attempts": 1},  # the uploader paces its own attempts
                     max_pool_connections=1,
                 )
                 self._client = boto3.client("s3", config=config)

@@ -1,4 +1,4 @@
-"""Feedback of the second generation: chooses frames by the connector's rules and keeps them."""
+"""Feedback of the second generation: selects frames by the connector's rules and keeps them."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .messages import (
     source_ref,
 )
 from .spool import SampleRequest, Spool
-from .strategies import Strategy, strategy
+from .strategies import Strategy, seen_by, strategy
 
 _log = logging.getLogger(__name__)
 
 Put = Callable[[str, bytes], None]
-"""Hands a payload for a topic to the outbox."""
+"""Puts a payload for a topic into the outbox."""
 
 
 @dataclass
 class SamplingCounters:
-    """What became of the requests, of which each frame makes one a configuration.
+    """What became of the requests: each frame makes one per configuration.
 
-    ``chosen`` are on their way to S3; ``not_used`` were dropped by their strategy, ``throttled`` by
-    the request limit, ``failed`` for want of room.
+    ``chosen`` go to S3, ``not_used`` were dropped by their strategy, ``throttled`` by the request
+    limit, and ``failed`` for lack of space.
     """
 
     chosen: int = 0
@@ -48,9 +48,9 @@ class SamplingCounters:
 
 
 class FeedbackSink:
-    """Offers each frame to every configuration; the chosen ones go to the spool.
+    """Offers each frame to every configuration; chosen frames go to the spool.
 
-    Configurations that choose the same frame for the same bucket and prefix share one upload.
+    Configurations that choose a frame for the same bucket and prefix share one upload.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class FeedbackSink:
         random: Callable[[], float],
         counters: SamplingCounters | None = None,
     ) -> None:
-        """``counters`` are those of a sink that this one replaces."""
+        """``counters``, if given, are those of a sink that this one replaces."""
         self.counters = counters if counters is not None else SamplingCounters()
         self._core_name = core_name
         self._strategies: list[tuple[FeedbackConfiguration, Strategy]] = [
@@ -77,14 +77,14 @@ class FeedbackSink:
         self._limiter = limiter
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
-        """Keep ``frame`` for each configuration that chooses it, as it came: see ``encoded``."""
+        """Keep ``frame``, encoded, for each configuration that chooses it."""
         scores = result.scores()
         keys: dict[tuple[str, str, str, str], str] = {}
         requests: list[SampleRequest] = []
         for configuration, chooses in self._strategies:
             request_id = str(uuid.uuid4())
             name = configuration.strategy.name if configuration.strategy else None
-            if not chooses(scores.seen_by(name)):
+            if not chooses(seen_by(name, scores)):
                 self.counters.not_used += 1
                 self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
             elif not self._limiter.enter(request_id):
@@ -144,7 +144,7 @@ class FeedbackSink:
 
 
 def frame_metadata(core_name: str, frame: Frame) -> dict[str, str]:
-    """Return what is said of a sample's frame: ASCII texts, since S3 metadata takes no others."""
+    """Return a sample's metadata: ASCII strings only, because S3 metadata allows no others."""
     captured_at = datetime.fromtimestamp(frame.captured_at, timezone.utc)
     return {
         "core": core_name,

@@ -1,8 +1,8 @@
-"""Samples on disk until they are uploaded, so that neither a fault nor a restart loses one.
+"""Keeps samples on disk until they are uploaded, so that no fault or restart loses one.
 
-A sample is one file: a line of JSON that says what is to be done with it, then the image. It
-appears under its name only when it is whole, and is removed only when everything was done; a
-``kill -9`` in between leaves it to the next start, which does the same again under the same names.
+A sample is one file: a line of JSON with what is to be done, then the image. It gets its name only
+when it is complete, and is removed only when everything is done. After a ``kill -9`` in between,
+the next start does the same again under the same names.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import InferenceError
+
 _log = logging.getLogger(__name__)
 
 _SUFFIX = ".sample"
 _PARTIAL = ".partial"
 _LOOK_SECONDS = 2.0
-"""How often a disk that took nothing is tried again."""
+"""How often a disk that failed is tried again."""
 
 
 @dataclass(frozen=True)
 class SampleRequest:
-    """One configuration's wish for a sample: where it goes, and the message that will follow.
+    """One configuration's request for a sample: where it goes, and the message that follows.
 
     Requests that share ``bucket`` and ``key`` share the upload.
     """
@@ -40,20 +42,20 @@ class SampleRequest:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image with the requests for it; ``name`` orders samples by their age."""
+    """An image with the requests for it. Names sort by age."""
 
     name: str
     requests: tuple[SampleRequest, ...]
     image: bytes
 
 
-class DamagedSampleError(Exception):
-    """A sample's file is not what was written, or is gone."""
+class DamagedSampleError(InferenceError):
+    """A sample's file that is missing, or not as it was written."""
 
 
 @dataclass
 class SpoolCounters:
-    """What became of the samples. ``dropped`` made room, ``damaged`` could not be read again."""
+    """What became of the samples: ``dropped`` to make room, ``damaged`` when read again."""
 
     kept: int = 0
     dropped: int = 0
@@ -62,28 +64,28 @@ class SpoolCounters:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A sample that waits: its size, and the ids of its requests, if this process took them in."""
+    """A waiting sample: its size, and the ids of its requests, if this process accepted them."""
 
     size: int
     request_ids: tuple[str, ...] = ()
 
 
 class Spool:
-    """Samples in a folder, the oldest first, together at most ``capacity`` bytes.
+    """Samples in a folder, the oldest first, with at most ``capacity`` bytes in total.
 
-    Where the disk takes none, up to a fourth of the capacity is kept in memory instead, until the
-    disk takes them. When the room ends, the oldest sample goes, and is returned to whoever added
-    the newest. One thread adds, another one reads and removes.
+    If the disk rejects samples, up to a fourth of the capacity is kept in memory until it accepts
+    them. When there is no room, the oldest sample is dropped, and returned to the caller who added
+    the newest. One thread adds; another one reads and removes.
     """
 
     def __init__(self, folder: Path, capacity: int) -> None:
         """Open the spool, with the samples that an earlier process left.
 
-        A folder that cannot be made is not an error: samples are then kept in memory.
+        A folder that cannot be created is not an error: samples are then kept in memory.
         """
         self.counters = SpoolCounters()
         self.fault: str | None = None
-        """Why the disk takes no samples at present, if that is so."""
+        """Why the disk rejects samples at present, or None."""
         self._folder = folder
         self._capacity = capacity
         self._lock = threading.RLock()
@@ -99,13 +101,13 @@ class Spool:
                 self._take_over(path)
 
     def __len__(self) -> int:
-        """Return how many samples wait."""
+        """Return how many samples are waiting."""
         with self._lock:
             return len(self._entries)
 
     @property
     def size(self) -> int:
-        """How many bytes the waiting samples take."""
+        """Total size of the waiting samples in bytes."""
         with self._lock:
             return sum(entry.size for entry in self._entries.values())
 
@@ -115,9 +117,9 @@ class Spool:
             return sorted(self._entries)
 
     def add(self, requests: tuple[SampleRequest, ...], image: bytes) -> list[Sample]:
-        """Keep a sample; return those that had to go to make room, the new one perhaps among them.
+        """Keep a sample; return those that were dropped to make room.
 
-        It never fails: where neither disk nor memory has room, the new sample is returned.
+        It never fails: if neither disk nor memory has room, the new sample is among them.
         """
         sample = Sample(self._new_name(), requests, image)
         content = _encode(sample)
@@ -142,10 +144,10 @@ class Spool:
         return gone
 
     def read(self, name: str) -> Sample:
-        """Return a waiting sample, which is not the one to make room until another is read.
+        """Return a waiting sample, which is not dropped to make room until another one is read.
 
         Raises:
-            DamagedSampleError: if its file is damaged or gone; it can only be removed.
+            DamagedSampleError: if its file is damaged or missing; it can only be removed.
             OSError: if it cannot be read at present.
         """
         with self._lock:
@@ -160,9 +162,9 @@ class Spool:
             raise DamagedSampleError(str(error)) from None
 
     def remove(self, name: str) -> tuple[str, ...]:
-        """Forget a sample, because everything was done with it or nothing can be.
+        """Remove a sample, because everything was done with it, or nothing can be done.
 
-        Return the ids of its requests, as far as this process took them in.
+        Return the ids of its requests, as far as this process accepted them.
         """
         with self._lock:
             entry = self._entries.pop(name, _Entry(0))
@@ -175,7 +177,7 @@ class Spool:
         return entry.request_ids
 
     def settle(self) -> None:
-        """Write to disk what is kept in memory, if the disk takes samples again."""
+        """Write to disk what is kept in memory, if the disk accepts samples again."""
         if self.fault is None or time.monotonic() < self._next_look:
             return
         self._next_look = time.monotonic() + _LOOK_SECONDS
@@ -193,7 +195,7 @@ class Spool:
         return lost
 
     def _take_over(self, path: Path) -> None:
-        """Note a file that an earlier process left; what is not a sample's is left alone."""
+        """Add a file that an earlier process left; ignore files that are no samples."""
         with contextlib.suppress(OSError):
             if path.suffix == _SUFFIX and path.stem.isdecimal():
                 self._entries[path.name] = _Entry(path.stat().st_size)
@@ -201,7 +203,7 @@ class Spool:
                 path.unlink()
 
     def _new_name(self) -> str:
-        """Return a name that sorts behind all others, even when the clock was set back."""
+        """Return a name that sorts after all others, even if the clock was set back."""
         with self._lock:
             newest = max(self._entries, default="0").partition(".")[0]
             self._last_name = max(time.time_ns(), self._last_name + 1, int(newest) + 1)
@@ -235,7 +237,7 @@ class Spool:
             gone.append(self._drop(names[0]))
 
     def _drop(self, name: str) -> Sample:
-        """Forget a sample to make room; return what is still known of it."""
+        """Remove a sample to make room; return what is still known about it."""
         with self._lock:
             sample = self._memory.get(name)
         if sample is None:
@@ -267,7 +269,7 @@ class Spool:
             self._taken()
 
     def _try_disk(self) -> None:
-        """Write as much as was refused last, and remove it again."""
+        """Write as many bytes as the disk rejected last, and remove them again."""
         partial = self._folder / (f"trial{_SUFFIX}{_PARTIAL}")
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -289,14 +291,14 @@ class Spool:
 
     def _refused(self, error: OSError, size: int) -> None:
         if self.fault is None:
-            _log.error("samples are kept in memory, the disk takes none: %s", error)
+            _log.error("samples are kept in memory, because the disk rejects them: %s", error)
         self.fault = str(error)
         self._refused_bytes = size
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def _taken(self) -> None:
         if self.fault is not None:
-            _log.info("the disk takes samples again")
+            _log.info("the disk accepts samples again")
         self.fault = None
 
 

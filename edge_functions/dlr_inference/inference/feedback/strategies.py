@@ -1,9 +1,9 @@
-"""The connector's sampling strategies: whether a prediction makes its frame worth keeping.
+"""The connector's sampling strategies: whether to keep a frame, by its scores.
 
 https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html#ml-feedback-connector-sampling-strategies
 
-A strategy sees finite scores from 0 to 1. Where nothing was predicted, the confidence, the margin
-and the entropy are 0: LEAST_CONFIDENCE and MARGIN keep such a frame, ENTROPY does not.
+A strategy reads finite scores from 0 to 1. If nothing was predicted, confidence, margin and entropy
+are 0: LEAST_CONFIDENCE and MARGIN keep such a frame, ENTROPY does not.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from __future__ import annotations
 import math
 from typing import Callable, Sequence
 
+from ..vision.scores import Scores
 from .configuration import ENTROPY, LEAST_CONFIDENCE, MARGIN, RANDOM_SAMPLING, StrategyConfiguration
 
 Strategy = Callable[[Sequence[float]], bool]
-"""Tells from the scores of a prediction whether its sample is to be uploaded."""
+"""Decides from the scores of a frame whether to upload it."""
+
+
+def seen_by(strategy_name: str | None, scores: Scores) -> tuple[float, ...]:
+    """Return the scores as that strategy reads them: for ENTROPY alone their sum is 1."""
+    return scores.normalised() if strategy_name == ENTROPY else scores.values
 
 
 def confidence(scores: Sequence[float]) -> float:
@@ -23,7 +29,7 @@ def confidence(scores: Sequence[float]) -> float:
 
 
 def margin(scores: Sequence[float]) -> float:
-    """Return by how much the best score leads; a second one that is missing counts as 0."""
+    """Return the best score minus the second best; a missing one counts as 0."""
     first, second = sorted([*scores, 0.0, 0.0], reverse=True)[:2]
     return first - second
 

@@ -1,4 +1,4 @@
-"""Uploads samples from the spool on a thread of its own, and tells of each."""
+"""Uploads samples from the spool on a thread of its own, and publishes messages about each."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _log = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
 
 BROKER = "the broker"
-"""Stands among the buckets, and is no bucket's name."""
+"""A resource like the buckets; no bucket has this name."""
 
 PutObject = Callable[[str, str, bytes, str], None]
-"""Puts bytes of a content type into bucket and key; raises ``OSError`` if it could not."""
+"""Puts bytes into bucket and key, with a content type; raises ``OSError`` if it cannot."""
 
 
 @dataclass
 class UploadCounters:
-    """What was done: objects put, requests that were told of, and tries that failed."""
+    """What was done: objects put, requests finished, and attempts that failed."""
 
     uploaded: int = 0
     finished: int = 0
@@ -38,10 +38,10 @@ class UploadCounters:
 
 
 class Uploader:
-    """Works off a spool, the oldest sample first, until everything was done with each.
+    """Processes a spool, the oldest sample first, until everything is done for each.
 
-    A bucket that fails is left alone for a while, the others go on. ``faults`` says by bucket, or
-    by ``BROKER`` for what follows an upload, why it fails at present.
+    A bucket that fails is not tried again for a while; the others continue. ``faults`` says why a
+    bucket fails at present, or under ``BROKER`` why the messages after an upload do.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Uploader:
         first_wait: float = 0.5,
         longest_wait: float = 8.0,
     ) -> None:
-        """Start the thread. ``on_finished`` is called with the id of each request that is over."""
+        """Start the thread. ``on_finished`` is called with the id of each finished request."""
         self.counters = UploadCounters()
         self.faults: dict[str, str] = {}
         self._spool = spool
@@ -65,7 +65,7 @@ class Uploader:
         self._backoffs: dict[str, Backoff] = {}
         self._blocked_until: dict[str, float] = {}
         self._done: set[tuple[str, str]] = set()
-        self._held_up_by: dict[str, frozenset[str]] = {}
+        self._blocked_by: dict[str, frozenset[str]] = {}
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._stopping = threading.Event()
@@ -73,11 +73,11 @@ class Uploader:
         self._thread.start()
 
     def wake(self) -> None:
-        """Say that the spool has a new sample."""
+        """Note that the spool has a new sample."""
         self._wake.set()
 
     def close(self, seconds: float) -> int:
-        """Go on for at most ``seconds``, as far as it works; return how many samples are left."""
+        """Continue for at most ``seconds`` while uploads work; return how many samples are left."""
         deadline = time.monotonic() + seconds
         self._closing.set()
         self._wake.set()
@@ -95,7 +95,7 @@ class Uploader:
                 last_try = True
                 self._blocked_until.clear()
             self._spool.settle()
-            if self._work_off() or self._stopping.is_set():
+            if self._process_all() or self._stopping.is_set():
                 continue
             if self._closing.is_set() and (self.faults or not len(self._spool)):
                 return
@@ -106,13 +106,13 @@ class Uploader:
         waits = [until - time.monotonic() for until in self._blocked_until.values()]
         return min([_POLL_SECONDS, *(max(0.01, wait) for wait in waits if len(self._spool))])
 
-    def _work_off(self) -> bool:
+    def _process_all(self) -> bool:
         """Try each waiting sample once; return whether any was finished."""
         progress = False
         for name in self._spool.names():
             if self._stopping.is_set():
                 return progress
-            resources = self._held_up_by.get(name)
+            resources = self._blocked_by.get(name)
             if resources and all(self._is_blocked(resource) for resource in resources):
                 continue  # without reading it from disk again
             try:
@@ -126,32 +126,32 @@ class Uploader:
             except OSError as error:
                 self._leave_for_later(name, error)
                 continue
-            held_up_by = self._finish(sample)
-            if held_up_by:
-                self._held_up_by[name] = held_up_by
+            blocked_by = self._finish(sample)
+            if blocked_by:
+                self._blocked_by[name] = blocked_by
                 continue
             self._forget(name)
             progress = True
         return progress
 
     def _leave_for_later(self, name: str, error: OSError) -> None:
-        """Let a file that cannot be read at present hold up no other."""
+        """Skip a file that cannot be read at present, so that it does not delay others."""
         resource = f"file {name}"
         if resource not in self._blocked_until:
             _log.warning("sample %s cannot be read now: %s", name, error)
         self._blocked_until[resource] = time.monotonic() + self._waits[1]
-        self._held_up_by[name] = frozenset((resource,))
+        self._blocked_by[name] = frozenset((resource,))
 
     def _forget(self, name: str) -> Sequence[str]:
         """Remove a sample; return the ids of its requests."""
         self._done = {pair for pair in self._done if pair[0] != name}
-        self._held_up_by.pop(name, None)
+        self._blocked_by.pop(name, None)
         self._blocked_until.pop(f"file {name}", None)
         return self._spool.remove(name)
 
     def _finish(self, sample: Sample) -> frozenset[str]:
-        """Do what is still to be done for a sample; return what hinders that, nothing if all is."""
-        hindrances = set()
+        """Do what is left to do for a sample; return the resources that prevent it, if any."""
+        obstacles = set()
         for request in sample.requests:
             if (sample.name, request.id) in self._done:
                 continue
@@ -160,16 +160,16 @@ class Uploader:
                 upload = f"{request.bucket}/{request.key}"
                 self._once(sample.name, upload, resource, partial(self._upload, request, sample))
                 resource = BROKER
-                told = f"{request.id} told"
-                self._once(sample.name, told, resource, partial(self._tell, request))
+                message = f"{request.id} message"
+                self._once(sample.name, message, resource, partial(self._publish, request))
                 self._guarded(resource, partial(self._report, request))
             except OSError:
-                hindrances.add(resource)
+                obstacles.add(resource)
                 continue
             self._done.add((sample.name, request.id))
             self.counters.finished += 1
             self._on_finished(request.id)
-        return frozenset(hindrances)
+        return frozenset(obstacles)
 
     def _once(self, name: str, step: str, resource: str, action: Callable[[], None]) -> None:
         """Do ``action`` as :meth:`_guarded` does, unless it succeeded for this sample before."""
@@ -204,14 +204,14 @@ class Uploader:
         self._put_object(request.bucket, request.key, sample.image, request.content_type)
         self.counters.uploaded += 1
 
-    def _tell(self, request: SampleRequest) -> None:
-        """Publish the message of the sample; the connector, too, does so before its status."""
+    def _publish(self, request: SampleRequest) -> None:
+        """Publish the message of the sample, before its status as the connector does."""
         message: dict[str, Any] = dict(request.message)
         now = datetime.now(timezone.utc)
         message["metadata"] = {**message["metadata"], "publish-ts": publish_timestamp(now)}
         self._send(FEEDBACK_PREDICTION_TOPIC, compact_json(message).encode())
 
     def _report(self, request: SampleRequest) -> None:
-        """Publish that the request succeeded."""
+        """Publish the status of a successful request."""
         status = success_status(request.id, request.bucket, request.key)
         self._send(FEEDBACK_STATUS_TOPIC, status)

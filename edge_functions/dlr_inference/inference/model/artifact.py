@@ -16,9 +16,9 @@ from .digests import check_digests, digests_of
 class ModelArtifact:
     """A folder that passed its checks.
 
-    ``sha256`` identifies the model by the content of all its files. ``input_shapes`` is what its
-    graph says, empty for a model without one. ``has_digests`` tells whether each file was compared
-    with a recorded digest, or only looked sound.
+    ``sha256`` identifies the model by the content of all its files. ``input_shapes`` are those of
+    its graph, empty for a model without one. ``has_digests`` says whether each file was compared
+    with a recorded digest; if not, only its structure was checked.
     """
 
     folder: Path
@@ -28,14 +28,14 @@ class ModelArtifact:
 
 
 def open_artifact(path: Path, work: Path) -> ModelArtifact:
-    """Check the artifact at ``path``: a folder, or an archive, which is unpacked into ``work``.
+    """Check the artifact at ``path``, a folder or an archive that is unpacked into ``work``.
 
     Raises:
-        ModelError: in one line that names the path or the file within it, and what is wrong.
+        ModelError: naming the path, or the file in it, and what is wrong.
     """
     if path.is_dir():
         return check_artifact(model_folder(path))
-    from .unpacking import unpack  # with its archive libraries, only where they are needed
+    from .unpacking import unpack  # imports archive libraries, which a folder does not need
 
     return check_artifact(model_folder(unpack(path, work)))
 
@@ -56,7 +56,7 @@ def model_folder(folder: Path) -> Path:
 
 
 def check_artifact(folder: Path) -> ModelArtifact:
-    """Check every file of the model in ``folder``: digests where recorded, and sound structure.
+    """Check every file of the model in ``folder``: its digest if recorded, and its structure.
 
     Raises:
         ModelError: naming the file and what is wrong with it.
@@ -73,6 +73,6 @@ def check_artifact(folder: Path) -> ModelArtifact:
 
 
 def identity_of(digests: Mapping[str, str]) -> str:
-    """Return the one digest that stands for files with these ``digests`` by their names."""
+    """Return one digest for a set of files, from their ``digests`` by name."""
     summary = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
     return hashlib.sha256(summary.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The files of a compiled model, checked for their own sake and against each other.
+"""Checks of a compiled model's files, each by itself and against the others.
 
-A truncated ``compiled.so`` ends the process with SIGBUS and other damage ends in a ``DLRError``
-without a message, so everything that can be told from the files is told here.
+A truncated ``compiled.so`` ends the process with SIGBUS, and other damage causes a ``DLRError``
+without a message. So everything that the files reveal is checked here first.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Mapping, Tuple
 
 from ..errors import ModelError
 from .digests import content_files
+from .elf import read_elf_header
 
 RUNTIME_LIBRARY = "libdlr.so"
 
-_ELF_MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _PARAMS_MAGIC = 0xF7E58D4F05049CB7
 _NDARRAY_MAGIC = 0xDD5E40F096B4A13F
 _MAX_PARAMS = 100_000
@@ -27,7 +27,7 @@ Shape = Tuple[int, ...]
 
 
 def is_model_library(path: Path) -> bool:
-    """Tell whether ``path`` is a model's own library, and not DLR's or a desktop's leftover."""
+    """Tell whether ``path`` is a model's own library, not DLR's or a file that a desktop left."""
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts[-2:])
     return path.suffix == ".so" and path.name != RUNTIME_LIBRARY and not hidden
 
@@ -56,29 +56,21 @@ def _only(folder: Path, found: list[Path], suffix: str) -> Path:
 
 
 def _check_elf(library: Path) -> None:
-    """Compare what an ELF header says with the file: its machine, and where its last table ends."""
-    size = library.stat().st_size
-    with library.open("rb") as stream:
-        header = stream.read(64)
-    if len(header) < 64 or header[:4] != b"\x7fELF":
-        raise ModelError(f"model file {library}: is not a shared library (no ELF header)")
-    order = "<" if header[5] == 1 else ">"
-    machine = _ELF_MACHINES.get(struct.unpack_from(order + "H", header, 18)[0], "another machine")
+    """Compare what the library's header says with this machine and with the size of the file."""
+    header = read_elf_header(library)
     here = platform.machine()
-    if machine != here and not (machine == "armv7l" and here.startswith("arm")):
+    if header.machine != here and not (header.machine == "armv7l" and here.startswith("arm")):
         raise ModelError(
-            f"model file {library}: is compiled for {machine}, this machine is {here}; "
+            f"model file {library}: is compiled for {header.machine}, this machine is {here}; "
             "compile the model for this target"
         )
-    wide = header[4] == 2
-    table = struct.unpack_from(order + ("Q" if wide else "I"), header, 40 if wide else 32)[0]
-    entry, count = struct.unpack_from(order + "HH", header, 58 if wide else 46)
-    if table + entry * count > size:
+    size = library.stat().st_size
+    if header.size > size:
         raise ModelError(f"model file {library}: is truncated ({size} bytes)")
 
 
 def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[str, Shape]:
-    """Check that the three files are of one model; return the shapes of what it is given."""
+    """Check that the three files belong to one model; return the shapes of its inputs."""
     stored = _param_shapes(params_file)
     try:
         graph = json.loads(graph_file.read_text(encoding="utf-8"))
@@ -106,7 +98,7 @@ def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[
 
 
 def _param_shapes(path: Path) -> Mapping[str, Shape]:
-    """Read names and shapes from a parameter file, whose layout is that of TVM's NDArray list."""
+    """Read names and shapes from a parameter file, which has the layout of TVM's NDArray list."""
     size = path.stat().st_size
     with path.open("rb") as stream:
 

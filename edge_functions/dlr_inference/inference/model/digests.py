@@ -1,4 +1,4 @@
-"""Digests of an artifact's files, recorded in a file that ``sha256sum`` writes and checks too."""
+"""Digests of an artifact's files, recorded in the format of ``sha256sum``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 1 << 20
 
 
 def content_files(folder: Path) -> list[Path]:
-    """Return the plain files of an artifact, sorted, without the one that lists their digests."""
+    """Return the plain files of an artifact, sorted, without the list of their digests."""
     ours = (DIGESTS_FILE, _PARTIAL)
     return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in ours)
 
@@ -48,7 +48,7 @@ def check_digests(folder: Path, digests: Mapping[str, str]) -> bool:
     """Compare ``digests`` with the recorded ones; return whether any are recorded.
 
     Raises:
-        ModelError: naming the first file that is missing, changed, or runs without being listed.
+        ModelError: naming the first file that is missing, changed, or a library that is not listed.
     """
     recorded = _recorded(folder / DIGESTS_FILE)
     for name, digest in recorded.items():
@@ -67,7 +67,7 @@ def check_digests(folder: Path, digests: Mapping[str, str]) -> bool:
 
 
 def record_digests(folder: Path) -> None:
-    """Record the digests of a folder that was found good, so that later damage is noticed."""
+    """Record the digests of a folder that passed its checks, so that later damage is noticed."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests_of(folder).items())
     partial = folder / _PARTIAL
     partial.write_text(lines, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The one place that knows ``dlr``: what it lets pass silently is checked here."""
+"""The only module that knows ``dlr``. It refuses what DLR would silently accept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..errors import ModelError
 from ..memory import return_freed_memory
 from ..preflight import LIBDLR_MISSING, explain_import_error
 from .artifact import ModelArtifact
+from .child_failure import telling_line, why_child_failed
 from .profile import InputSpec
 
 _TRIAL_SECONDS = 300
@@ -22,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 def import_dlr() -> Any:
-    """Import ``dlr`` with its phone-home switched off and its log of tracebacks silent.
+    """Import ``dlr`` with its phone-home switched off and its log of tracebacks silenced.
 
     Importing ``dlr.counter`` would post device data to an outside host and write a file into
-    site-packages, so a module whose decorator does nothing takes its place beforehand.
+    site-packages. So a module whose decorator does nothing takes its place first.
     """
     counter = types.ModuleType("dlr.counter")
     counter.call_phone_home = lambda function: function  # type: ignore[attr-defined]
@@ -41,7 +42,7 @@ def import_dlr() -> Any:
 
 
 class DlrModel:
-    """A model loaded into DLR, with one input, safe to call from several threads."""
+    """A model with one input that is loaded into DLR. Several threads may call it."""
 
     def __init__(self, artifact: ModelArtifact, spec: InputSpec, accelerator: str = "cpu") -> None:
         """Load the model.
@@ -62,7 +63,7 @@ class DlrModel:
             reason = str(error).strip() or why_it_fails(artifact.folder, spec, accelerator)
             raise ModelError(
                 f"model {artifact.folder}: DLR cannot load it on {accelerator}: "
-                + _one_line(reason)
+                + telling_line(reason)
             ) from None
         self.versions: dict[str, str] = {
             "dlr": str(dlr.__version__),
@@ -96,7 +97,7 @@ class DlrModel:
                 outputs: list[Any] = self._model.run({self._spec.name: tensor})
             except Exception as error:  # DLR raises bare Exception too
                 raise ModelError(
-                    f"model {self._artifact.folder}: the run failed: {_one_line(str(error))}"
+                    f"model {self._artifact.folder}: the run failed: {telling_line(str(error))}"
                 ) from None
         for index, output in enumerate(outputs):
             if output.dtype.kind == "f" and not np.isfinite(output).all():
@@ -107,7 +108,7 @@ class DlrModel:
         return outputs
 
     def warm_up(self) -> list[Any]:
-        """Run once on zeros, so that the first frame is as fast as the rest; return the outputs."""
+        """Run once on zeros, so that the first frame is not slower; return the outputs."""
         outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
         return_freed_memory()
         return outputs
@@ -122,7 +123,7 @@ class DlrModel:
             raise self._wrong_input(f"takes {list(shapes[self._spec.name])}")
 
     def _check_inputs(self) -> None:
-        """Compare with what DLR says, which does without a graph file; ``run`` itself would not."""
+        """Compare with what DLR reports, also without a graph file; ``run`` does not compare."""
         names = list(self._model.get_input_names())
         if names != [self._spec.name]:
             raise self._wrong_input("has the inputs " + ", ".join(names))
@@ -142,10 +143,10 @@ class DlrModel:
 
 
 def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:
-    """Load and run the model in a child process: damage that no check sees may end the process.
+    """Load and run the model in a child process, since undetected damage may end the process.
 
     Raises:
-        ModelError: with the signal or the reason, if the child does not come through.
+        ModelError: with the signal or the reason, if the child fails.
     """
     reason = why_it_fails(folder, spec, accelerator)
     if reason:
@@ -153,11 +154,8 @@ def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> Non
 
 
 def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
-    """Return in one line why the model fails in a child process, or nothing if it does not.
-
-    For many faults DLR's exception is empty and the reason stands on the stderr of the process.
-    """
-    import subprocess  # only a model that cannot be vouched for, or that failed, pays for it
+    """Return in one line why the model fails in a child process, or nothing if it does not."""
+    import subprocess  # imported only for a model that is untested or failed
 
     shape = ",".join(str(extent) for extent in spec.shape)
     command = [sys.executable, "-m", "inference.model.trial", str(folder), accelerator]
@@ -174,25 +172,4 @@ def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
         return f"no result within {_TRIAL_SECONDS} s"
     if child.returncode == 0:
         return ""
-    if child.returncode < 0:
-        return f"it ends the process with {_signal_name(-child.returncode)}"
-    return _one_line(child.stderr.decode(errors="replace")) or "DLR gave no reason"
-
-
-def _signal_name(number: int) -> str:
-    import signal
-
-    meaning = {
-        "SIGBUS": " (a truncated library)",
-        "SIGILL": " (an instruction that this processor lacks; compile for this target)",
-        "SIGKILL": " (probably too little memory)",
-    }
-    name = signal.Signals(number).name
-    return name + meaning.get(name, "")
-
-
-def _one_line(text: str) -> str:
-    """Return the telling line of an error: TVM prints its own source position and a stack below."""
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "check failed" in line.lower()]
-    return (telling or lines or ["no reason given"])[-1][:300]
+    return why_child_failed(child.returncode, child.stderr.decode(errors="replace"))

@@ -24,7 +24,7 @@ _MAX_SIDE = 8192
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The tensor that a model takes: value = (pixel · scale − mean) / std, channel by channel."""
+    """The tensor that a model takes: value = (pixel · scale − mean) / std, per channel."""
 
     name: str
     shape: tuple[int, int, int, int]
@@ -57,7 +57,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """How a model's outputs are to be read. ``activation`` matters to classifiers only."""
+    """How to read a model's outputs. ``activation`` matters to classifiers only."""
 
     kind: str
     activation: str = "probabilities"
@@ -65,7 +65,7 @@ class OutputSpec:
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """What an artifact does not say of its model. ``labels`` None: its classes have no names."""
+    """What an artifact does not say about its model. ``labels`` None: classes have no names."""
 
     name: str
     input: InputSpec
@@ -127,7 +127,7 @@ _SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
     "input": (_INPUT_FIELDS, ("name", "shape", "layout", "dtype", "colorOrder", "resize")),
     "output": (_OUTPUT_FIELDS, ("kind",)),
 }
-"""The objects of a profile: their fields, and the keys that may not be left out."""
+"""The objects of a profile: their fields, and the required keys."""
 
 
 def builtin_profiles() -> tuple[str, ...]:
@@ -158,10 +158,10 @@ def labels_path(name_or_path: str | Path) -> Path | None:
 
 
 def load_profile(name_or_path: str | Path) -> ModelProfile:
-    """Load a profile by built-in name or by path, with the labels file that stands beside it.
+    """Load a profile by built-in name or by path, with the labels file beside it.
 
     Raises:
-        ConfigurationError: naming each faulty key of the profile, by its dotted path, and the file.
+        ConfigurationError: naming each faulty key by its dotted path, and the file.
     """
     path = profile_path(name_or_path)
     profile, faults = _parse(_read_json(path), path)

@@ -1,4 +1,4 @@
-"""Loads a model, runs it once on zeros and says nothing: a process whose death harms nobody.
+"""Loads a model and runs it once on zeros, in a process that may die without harm.
 
 Usage: ``python -m inference.model.trial FOLDER ACCELERATOR INPUT_NAME SHAPE DTYPE``.
 """
@@ -13,7 +13,7 @@ from .dlr import import_dlr
 
 
 def main(arguments: list[str]) -> None:
-    """Try the model that ``arguments`` name; failure is an exception, or the process's end."""
+    """Try the model that ``arguments`` name; a failure raises, or ends the process."""
     folder, accelerator, name, shape, dtype = arguments
     model = import_dlr().DLRModel(folder, accelerator)
     model.run({name: np.zeros([int(extent) for extent in shape.split(",")], dtype)})

@@ -1,4 +1,4 @@
-"""Archives of models, unpacked whole or not at all, and never outside their folder."""
+"""Archives of models: unpacked completely or not at all, and never outside their folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DAMAGE = (
 def unpack(archive: Path, work: Path) -> Path:
     """Unpack ``archive`` (tar, compressed or not, or zip) into ``work`` and return the new folder.
 
-    The folder appears under its name only when it is complete; a second call finds it there.
+    The folder gets its name only when it is complete; a second call finds it.
 
     Raises:
         ModelError: if the archive is missing, damaged, too large, or holds a member that is neither
@@ -61,7 +61,7 @@ def unpack(archive: Path, work: Path) -> Path:
 
 
 def remove_leftovers(work: Path, keep: Path) -> None:
-    """Remove from ``work`` what earlier versions unpacked, and what was cut off while unpacking."""
+    """Remove from ``work`` what earlier versions unpacked, and what was interrupted."""
     for pattern in ("model-*", ".unpacking-*"):
         for path in work.glob(pattern):
             if path != keep and keep not in path.parents and path not in keep.parents:
@@ -95,7 +95,7 @@ def _zip_is_plain(info: zipfile.ZipInfo) -> bool:
 
 
 def _safe_names(archive: Path, members: list[tuple[str, int, bool]]) -> Iterator[PurePosixPath]:
-    """Yield each member's path below the root, once all of them are known to be harmless."""
+    """Yield each member's path below the root, after checking that all are harmless."""
     if len(members) > _MAX_ENTRIES or sum(size for _, size, _ in members) > _MAX_UNPACKED_BYTES:
         raise ModelError(f"model {archive}: is larger unpacked than a model can be")
     for name, _, plain in members:

@@ -1,4 +1,4 @@
-"""Whether the files of the model in use are still sound, for the start that will need them next."""
+"""Watches the files of the model in use, because the next start will need them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _Signature = Dict[str, Tuple[int, int]]
 
 
 class ModelWatch:
-    """Looks at times and sizes now and then, and at the content where those changed."""
+    """Checks times and sizes every few seconds, and the content when those have changed."""
 
     def __init__(self, artifact: ModelArtifact) -> None:
         """Watch an artifact that has just been checked."""
@@ -25,7 +25,7 @@ class ModelWatch:
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
     def fault(self) -> str | None:
-        """Return what is wrong with the files, if anything; the model in memory goes on."""
+        """Return what is wrong with the files, or None; the model in memory keeps running."""
         if time.monotonic() >= self._next_look:
             signature = self._signature()
             if signature != self._known:
@@ -52,4 +52,4 @@ class ModelWatch:
             return f"model {folder}: cannot be read: {error.strerror}"
         if identity_of(digests) == self._artifact.sha256:
             return None
-        return f"model {folder}: is another one than was loaded; deploy it as a version of its own"
+        return f"model {folder}: is not the one that was loaded; deploy it as a new version"

@@ -1,4 +1,4 @@
-"""Messages that wait for the broker, on disk as well, so that no end of the process loses them."""
+"""Messages that wait for the broker, also on disk, so that they outlive the process."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _RETRY_SECONDS = 2.0
 
 _log = logging.getLogger(__name__)
 
-Message = Tuple[str, bytes]
+QueuedMessage = Tuple[str, bytes]
 """A topic and a payload."""
 
 
 class Backlog:
-    """A file that follows a queue. Not safe for several threads at once.
+    """A file that mirrors a queue. Not safe for use by several threads at once.
 
-    A line is a message that came, ``["topic", "payload"]``, or the place in the queue of one that
-    went, so that a kill while the queue is worked off repeats one message at most.
+    A line is a new message, ``["topic", "payload"]``, or the position in the queue of a removed
+    one, so that a kill while the queue is processed repeats one message at most.
 
-    A disk that takes none is logged once and is no error: the messages are then in memory only.
+    A disk that rejects messages is logged once and is not an error: they are then in memory only.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,14 +33,14 @@ class Backlog:
         self._next_try = 0.0
 
     @property
-    def rests(self) -> bool:
-        """Whether the disk took nothing a moment ago, so that it is too early to try again."""
+    def is_pausing(self) -> bool:
+        """Whether the disk failed a moment ago, so that it is too early to try again."""
         return time.monotonic() < self._next_try
 
-    def take(self) -> list[Message]:
+    def take(self) -> list[QueuedMessage]:
         """Return the messages of an earlier process, which stay in the file.
 
-        A line that is none is logged and left out.
+        A damaged line is logged and left out.
         """
         try:
             lines = self._path.read_bytes().splitlines()
@@ -49,7 +49,7 @@ class Backlog:
         except OSError as error:
             _log.error("the messages in %s cannot be read: %s", self._path, error)
             return []
-        messages: list[Message] = []
+        messages: list[QueuedMessage] = []
         for line in lines:
             try:
                 values = json.loads(line)
@@ -63,8 +63,8 @@ class Backlog:
         self.lines = len(lines)
         return messages
 
-    def write(self, messages: Sequence[Message]) -> bool:
-        """Make ``messages`` the content; return False if the disk takes none."""
+    def write(self, messages: Sequence[QueuedMessage]) -> bool:
+        """Replace the content by ``messages``; return False if the disk rejects it."""
         partial = self._path.with_name(self._path.name + ".partial")
         try:
             partial.write_bytes(b"".join(map(_line, messages)))
@@ -77,16 +77,16 @@ class Backlog:
         self.lines = len(messages)
         return True
 
-    def append(self, message: Message) -> bool:
-        """Add a message; return False if the disk does not take it."""
+    def append(self, message: QueuedMessage) -> bool:
+        """Add a message; return False if the disk rejects it."""
         return self._add(_line(message))
 
-    def remove(self, place: int) -> bool:
-        """Note that the message at ``place`` is gone; return False if the disk does not take it."""
-        return self._add(b"%d\n" % place)
+    def remove(self, position: int) -> bool:
+        """Note that the message at ``position`` is gone; return False if the disk rejects it."""
+        return self._add(b"%d\n" % position)
 
     def clear(self) -> None:
-        """Remove the file: none of its messages waits any more."""
+        """Remove the file, because none of its messages is waiting any more."""
         self.lines = 0
         self._next_try = 0.0
         try:
@@ -94,7 +94,9 @@ class Backlog:
         except FileNotFoundError:
             return
         except OSError as error:
-            _log.error("%s cannot be removed, its messages will come again: %s", self._path, error)
+            _log.error(
+                "%s cannot be removed, its messages will be sent again: %s", self._path, error
+            )
 
     def _add(self, line: bytes) -> bool:
         try:
@@ -107,12 +109,14 @@ class Backlog:
 
     def _failed(self, error: OSError) -> bool:
         if self._fault is None:
-            _log.error("unsent messages are in memory only, the disk takes none: %s", error)
+            _log.error(
+                "unsent messages are in memory only, because the disk rejects them: %s", error
+            )
         self._fault = str(error)
         self._next_try = time.monotonic() + _RETRY_SECONDS
         return False
 
 
-def _line(message: Message) -> bytes:
+def _line(message: QueuedMessage) -> bytes:
     topic, payload = message
     return json.dumps([topic, payload.decode()]).encode() + b"\n"

@@ -1,4 +1,4 @@
-"""Messages on their way to the broker: none is lost while there is room for it."""
+"""The queue of messages for the broker: none is lost while there is room."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Callable
 
 from ..backoff import Backoff
 from ..errors import RefusedError
-from .backlog import Backlog, Message
+from .backlog import Backlog, QueuedMessage
 
 _HANGS_SECONDS = 7.0
-"""A message that is neither taken nor refused for so long is a fault already."""
+"""A message that is neither accepted nor refused for this long is a fault."""
 
 _KEEP_SECONDS = 1.0
-"""A message that is not out for so long, and what waits behind it, is kept on disk."""
+"""A message that is not sent for this long is kept on disk, with those behind it."""
 
 _log = logging.getLogger(__name__)
 
 Send = Callable[[str, bytes], None]
-"""Sends a payload to a topic; raises ``RefusedError`` if it never will, other ``OSError`` if it
-could not now."""
+"""Sends a payload to a topic. Raises ``RefusedError`` if it never will, another ``OSError`` if it
+cannot now."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ class OutboxCounters:
 
 
 class Outbox:
-    """A bounded queue, emptied in order by a thread of its own that retries until a message is out.
+    """A bounded queue, sent in order by its own thread, which retries until a message is sent.
 
-    When it is full the oldest message makes room, and is counted. While messages do not get out,
-    they are in ``backlog`` too, from which the next process sends them if this one ends.
+    When it is full, the oldest message is dropped and counted. While messages cannot be sent, they
+    are in ``backlog`` too, from which the next process sends them if this one ends.
     """
 
     def __init__(
@@ -53,29 +53,29 @@ class Outbox:
         backoff: Backoff | None = None,
         backlog: Backlog | None = None,
     ) -> None:
-        """Start the thread, with what an earlier one left; ``messages_a_second`` 0 is no limit."""
+        """Start the thread, with what an earlier one left. ``messages_a_second`` 0 is no limit."""
         left = backlog.take()[-capacity:] if backlog else []
         self.counters = OutboxCounters(accepted=len(left))
         self._backlog = backlog
-        # Written anew, because the last line may have been cut off.
+        # Written again, because the last line may have been cut off.
         self._kept = backlog is not None and bool(left) and backlog.write(left)
         self._failure: str | None = None
         self._send = send
         self._capacity = capacity
         self.limit_rate(messages_a_second)
         self._backoff = backoff if backoff is not None else Backoff(first=0.25, cap=5.0)
-        self._waiting: deque[Message] = deque(left)
+        self._waiting: deque[QueuedMessage] = deque(left)
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._closing = False
-        self._in_work: Message | None = None
+        self._in_work: QueuedMessage | None = None
         self._sending_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
 
     @property
     def fault(self) -> str | None:
-        """Why nothing goes out at present, if that is so."""
+        """Why nothing can be sent at present, or None."""
         since = self._sending_since
         if self._failure is None and since is not None:
             seconds = time.monotonic() - since
@@ -84,7 +84,7 @@ class Outbox:
         return self._failure
 
     def put(self, topic: str, payload: bytes) -> None:
-        """Take a message; never blocks."""
+        """Accept a message; never blocks."""
         with self._changed:
             self._waiting.append((topic, payload))
             dropped = len(self._waiting) > self._capacity
@@ -96,27 +96,27 @@ class Outbox:
             self._changed.notify_all()
 
     def limit_rate(self, messages_a_second: float) -> None:
-        """Send at most so many messages a second from now on; 0 is no limit."""
+        """Send at most this many messages per second from now on; 0 is no limit."""
         self._gap = 1 / messages_a_second if messages_a_second else 0.0
 
     def __len__(self) -> int:
-        """Return how many messages wait, with the one in work."""
+        """Return how many messages are waiting, including the one being sent."""
         with self._changed:
             return len(self._waiting) + int(self._in_work is not None)
 
-    def unsent(self) -> list[Message]:
-        """Return the messages that wait, the one in work first."""
+    def unsent(self) -> list[QueuedMessage]:
+        """Return the waiting messages, the one being sent first."""
         with self._changed:
             return [*([self._in_work] if self._in_work else []), *self._waiting]
 
     def keep(self) -> int:
-        """Leave what waits to the next process; return how many messages it will send."""
+        """Leave the waiting messages to the next process; return how many it will send."""
         with self._changed:
             self._write()
             return len(self) if self._kept else 0
 
     def close(self, seconds: float) -> int:
-        """Send what waits for at most ``seconds``; return how many messages did not get out."""
+        """Keep sending for at most ``seconds``; return how many messages were not sent."""
         deadline = time.monotonic() + seconds
         with self._changed:
             self._closing = True
@@ -139,7 +139,7 @@ class Outbox:
                 return
 
     def _deliver(self, topic: str, payload: bytes) -> bool:
-        """Try until the message is out or refused; return False if stopped before that."""
+        """Try until the message is sent or refused; return False if stopped before that."""
         while not self._stopping.is_set():
             try:
                 self._sending_since = time.monotonic()
@@ -174,8 +174,8 @@ class Outbox:
             self._count(sent=sent, refused=refused)
             self._forget(0)
 
-    def _keep_too(self, message: Message) -> None:
-        """Keep a new message on disk if the others are there, or should be by now."""
+    def _keep_too(self, message: QueuedMessage) -> None:
+        """Keep a new message on disk if the others are there already, or should be by now."""
         if self._backlog is None:
             return
         since = self._sending_since
@@ -185,18 +185,18 @@ class Outbox:
         elif self._kept or hangs or self._failure is not None:
             self._try_to_write()
 
-    def _forget(self, place: int) -> None:
-        """Note on disk that the message at ``place`` of the queue is gone."""
+    def _forget(self, position: int) -> None:
+        """Note on disk that the message at ``position`` of the queue is gone."""
         if self._backlog is None:
             return
         if self._kept and len(self):
-            self._kept = self._backlog.remove(place)
+            self._kept = self._backlog.remove(position)
         elif self._backlog.lines and not len(self):
             self._backlog.clear()
             self._kept = False
 
     def _try_to_write(self) -> None:
-        if self._backlog is not None and not self._backlog.rests:
+        if self._backlog is not None and not self._backlog.is_pausing:
             self._write()
 
     def _write(self) -> None:

@@ -1,4 +1,4 @@
-"""How a core is doing, in numbers and in words, for the people who get called about it."""
+"""The state of a core in numbers and words, for the people who are called about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
 
 from ..memory import resident_bytes, return_freed_memory
@@ -20,18 +19,18 @@ from ..sources import Frame
 
 SCHEMA_VERSION = "1.0"
 WINDOW_FRAMES = 512
-"""Percentiles are over the last so many frames."""
+"""Percentiles are over this many of the last frames."""
 
 _MAX_FAULT_CHARACTERS = 200
 _TRIM_SECONDS = 3.0
-"""A model that was replaced, or a backlog that is gone, leaves the memory so soon."""
+"""How often the memory of a replaced model or a sent backlog is returned to the system."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Fault:
-    """Something a core lacks at present: its short name, such as ``no camera``, and the reason."""
+class HealthFault:
+    """Something a core lacks at present: a short name, such as ``no camera``, and the reason."""
 
     name: str
     reason: str
@@ -42,9 +41,9 @@ class Fault:
 
 @dataclass(frozen=True)
 class Report:
-    """What the parts of a core say of themselves at one moment."""
+    """What the parts of a core report about themselves at one moment."""
 
-    faults: Sequence[Fault]
+    faults: Sequence[HealthFault]
     frames: Mapping[str, int]
     publish: Mapping[str, int]
     feedback: Mapping[str, int]
@@ -61,7 +60,7 @@ class _Window:
 
 
 class Telemetry:
-    """Times every frame as a sink, and puts it together with the core's own report."""
+    """A sink that times every frame, and combines that with the core's own report."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Telemetry:
         versions: Mapping[str, str],
         report: Callable[[], Report],
     ) -> None:
-        """``report`` is called for each message; ``versions`` is extended by Python's."""
+        """``report`` is called for each message; Python's version is added to ``versions``."""
         self._core_name = core_name
         self.model: Mapping[str, str] = model
         self._versions = {**versions, "python": platform.python_version()}
@@ -88,12 +87,12 @@ class Telemetry:
                 window = self._window.latencies.setdefault(stage, deque(maxlen=WINDOW_FRAMES))
                 window.append(milliseconds)
 
-    def faults(self) -> Sequence[Fault]:
-        """Return what the core lacks at present."""
+    def faults(self) -> Sequence[HealthFault]:
+        """Return the core's present faults."""
         return self._report().faults
 
     def message(self) -> dict[str, Any]:
-        """Return the telemetry message of this moment; frames a second begin anew with each."""
+        """Return a telemetry message; its frames per second are since the last message."""
         report = self._report()
         with self._lock:
             window = self._window
@@ -121,7 +120,7 @@ class Telemetry:
         }
 
     def payload(self) -> bytes:
-        """Return :meth:`message` encoded, without the list of sources if that would be too long."""
+        """Return :meth:`message` encoded, without the list of sources if it would be too long."""
         message = self.message()
         encoded = compact_json(message).encode()
         if len(encoded) > MAX_MESSAGE_BYTES:
@@ -129,8 +128,8 @@ class Telemetry:
         return encoded
 
 
-class Heart:
-    """Publishes telemetry every ``interval`` seconds, and at once when a fault comes or goes."""
+class TelemetryThread:
+    """Publishes telemetry every ``interval`` seconds, and whenever a fault appears or clears."""
 
     def __init__(
         self,
@@ -149,19 +148,19 @@ class Heart:
         self._trim_due = self._due
         self._known: frozenset[str] = frozenset()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="telemetry", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Publish a last time and stop."""
+        """Publish once more and stop."""
         self._stopping.set()
         self._thread.join(2.0)
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         while not self._stopping.is_set():
             try:
                 self._look()
-            except Exception:  # what is asked for its state has a fault; the core goes on
+            except Exception:  # a part that fails to report must not stop the core
                 _log.exception("telemetry failed")
             self._stopping.wait(self._look_every)
         self._publish(self._telemetry.payload())
@@ -214,9 +213,3 @@ def _percentiles(times: Sequence[float]) -> dict[str, float]:
         for name, rank in ranks.items()
         if ordered
     }
-
-
-def component_version(model: Path) -> str:
-    """Return the component's version, after which the nucleus names the folder of its artifacts."""
-    name = model.parent.name
-    return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"

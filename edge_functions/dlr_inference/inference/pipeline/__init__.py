@@ -1,1 +1,1 @@
-"""The loop over frames, what a prediction says, and where it goes."""
+"""The loop over frames, the messages about predictions, and where they go."""

@@ -1,4 +1,4 @@
-"""The loop: source, preprocess, model, postprocess, sinks; one frame at a time."""
+"""The loop over frames: source, preprocess, model, postprocess, sinks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _AFTER_ERROR_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 Sink = Callable[[Frame, FrameResult], None]
-"""Takes a frame and what was seen in it. A sink that can fail handles that itself."""
+"""Takes a frame and its predictions. A sink that can fail handles that itself."""
 
 
 @dataclass
 class Counters:
     """What became of the frames so far: ``read`` = ``predicted`` + ``failed``.
 
-    ``sink_errors`` counts exceptions that escaped from sinks, which cost the frame nothing else.
+    ``sink_errors`` counts exceptions that sinks raised; the other sinks still get the frame.
     """
 
     read: int = 0
@@ -38,7 +38,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Stages:
-    """What a frame goes through, and the seconds from the start of one to the start of the next."""
+    """What a frame goes through; ``interval`` is the seconds from one frame's start to the next."""
 
     source: FrameSource
     preprocess: Preprocessor
@@ -49,7 +49,7 @@ class Stages:
 
 
 class Pipeline:
-    """Runs frames through one model and hands each result to every sink."""
+    """Runs frames through one model, and passes each result to every sink."""
 
     def __init__(self, stages: Stages) -> None:
         self.counters = Counters()
@@ -68,14 +68,14 @@ class Pipeline:
         self._changed.set()
 
     def stop(self) -> None:
-        """Let :meth:`run` return after the frame in work; callable from any thread or a signal."""
+        """Make :meth:`run` return after the present frame; callable from any thread or signal."""
         self._stopping.set()
         self._changed.set()
 
     def run(self, frames: int | None = None) -> None:
         """Predict until the source ends, :meth:`stop` is called, or ``frames`` were tried.
 
-        Frames start ``interval`` seconds apart; one that took longer delays only itself.
+        Frames start ``interval`` seconds apart; time that one overruns is not made up.
 
         Raises:
             ModelError: if the model fails, or does not fit its profile.
@@ -86,11 +86,11 @@ class Pipeline:
             try:
                 frame = stages.source.read()
             except NoFrameError:
-                continue  # it has waited itself; the frame stays due
+                continue  # the source has waited; the frame stays due
             except (FrameError, OSError) as error:
                 self.counters.read += 1
                 self._fail(error)
-                if isinstance(error, OSError):  # a folder on a disk that fails, not one file
+                if isinstance(error, OSError):  # not one file, but a disk that fails
                     self._stopping.wait(_AFTER_ERROR_SECONDS)
             else:
                 if frame is None and stages is self._stages:
@@ -101,7 +101,7 @@ class Pipeline:
             due = self._wait(due)
 
     def _wait(self, due: float) -> float:
-        """Wait until the next frame is due, by an interval that may change meanwhile."""
+        """Wait until the next frame is due; the interval may change meanwhile."""
         started = due
         while not self._stopping.is_set():
             due = max(started + self._stages.interval, time.monotonic())
@@ -117,7 +117,7 @@ class Pipeline:
     def _predict(self, frame: Frame, stages: Stages) -> None:
         marks: list[float] = [time.perf_counter()]
         try:
-            tensor, way = stages.preprocess(frame.image)
+            tensor, fit = stages.preprocess(frame.image)
         except FrameError as error:
             self._fail(error)
             return
@@ -125,7 +125,7 @@ class Pipeline:
         outputs = stages.model.run(tensor)
         marks.append(time.perf_counter())
         found = stages.postprocess.decode(outputs)
-        predictions = stages.postprocess.choose(found, way)
+        predictions = stages.postprocess.choose(found, fit)
         marks.append(time.perf_counter())
         names = ("preprocess", "inference", "postprocess")
         latency = {"capture": frame.capture_ms}
@@ -150,6 +150,6 @@ class Pipeline:
     def _hand_over(self, sink: Sink, frame: Frame, result: FrameResult) -> None:
         try:
             sink(frame, result)
-        except Exception:  # a sink's fault must not end the loop, whatever it is
+        except Exception:  # no fault of a sink may end the loop
             self.counters.sink_errors += 1
             _log.exception("frame %d: a sink failed", frame.id)

@@ -1,4 +1,4 @@
-"""What a core says about a frame, in the two forms of ``messageFormat``."""
+"""The message about a frame, in the two forms of ``messageFormat``."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MAX_SOURCE_CHARACTERS = 256
 
 @dataclass(frozen=True)
 class FrameResult:
-    """A frame's predictions, best first, with everything that the envelope says about them.
+    """A frame's predictions, best first, with everything that the envelope contains.
 
     ``captured_at`` is in seconds since the epoch; ``latency_ms`` holds milliseconds by stage.
-    ``scores`` works out what a feedback strategy sees, for whoever needs it. ``origin`` tells the
-    sources of one core apart.
+    ``scores`` computes what feedback strategies read, if it is called. ``origin`` distinguishes
+    the sources of one core.
     """
 
     frame_id: int
@@ -42,7 +42,7 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Message:
-    """An encoded message, and how many predictions were left out to keep it below the cap."""
+    """An encoded message, and how many predictions were left out to fit the size limit."""
 
     payload: bytes
     left_out: int = 0
@@ -52,16 +52,16 @@ Encoder = Callable[[FrameResult], Message]
 
 
 def encode_list(result: FrameResult) -> Message:
-    """Encode predictions as a JSON list of label and score, the form of the first generation.
+    """Encode predictions as a JSON list of label and score, the format of generation 1.
 
     ``[{"confidence": "0.21719395", "prediction": "n03983396 pop bottle, soda bottle"}]``: the score
-    is a text with float32's shortest exact digits. A detection has a ``box`` as well.
+    is a string with the shortest exact digits of a float32. A detection also has a ``box``.
     """
     return _capped([_list_item(prediction) for prediction in result.predictions], "[", "]")
 
 
 class EnvelopeEncoder:
-    """Encodes predictions together with who made them, from what, when and how fast."""
+    """Encodes predictions with core, model, frame, time and latencies."""
 
     def __init__(self, *, core_name: str, model_name: str, model_sha256: str) -> None:
         self._core_name = core_name
@@ -115,7 +115,7 @@ def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
 
 
 def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
-    """Join ``items``, best first, as far as they fit; the rest is left out and counted."""
+    """Join as many ``items``, best first, as fit; count those that are left out."""
     encoded = [compact_json(item).encode() for item in items]
     room = MAX_MESSAGE_BYTES - len(head.encode()) - len(tail)
     kept = 0
@@ -129,7 +129,7 @@ def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
 
 
 def compact_json(value: object) -> str:
-    """Return ``value`` as JSON in which other scripts stand as they are, to save bytes."""
+    """Return ``value`` as JSON without escapes for non-ASCII characters, to save bytes."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

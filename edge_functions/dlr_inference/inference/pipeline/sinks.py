@@ -1,4 +1,4 @@
-"""Where predictions go, and which of them are worth a message."""
+"""Where predictions go, and which results are worth a message."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .results import Encoder, FrameResult
 _log = logging.getLogger(__name__)
 
 Publish = Callable[[bytes], None]
-"""Sends one payload; raises ``OSError`` or ``RuntimeError`` if it could not."""
+"""Sends one payload; raises ``OSError`` or ``RuntimeError`` if it cannot."""
 
 Policy = Callable[[FrameResult], bool]
 """Tells whether a result is worth a message."""
@@ -20,9 +20,9 @@ Policy = Callable[[FrameResult], bool]
 
 @dataclass
 class PublishCounters:
-    """What became of the messages: sent, not sent, held back by the policy, and cut below the cap.
+    """What became of the messages: sent, not sent, or held back by the policy.
 
-    ``predictions_left_out`` counts single predictions, the others count messages.
+    ``predictions_left_out`` counts predictions that did not fit into their message.
     """
 
     sent: int = 0
@@ -42,7 +42,7 @@ class PredictionSink:
         policy: Policy = lambda result: True,
         counters: PublishCounters | None = None,
     ) -> None:
-        """``counters`` are those of a sink that this one replaces."""
+        """``counters``, if given, are those of a sink that this one replaces."""
         self.counters = counters if counters is not None else PublishCounters()
         self._encode = encode
         self._publish = publish
@@ -65,16 +65,16 @@ class PredictionSink:
 
 
 def publish_policy(name: str) -> Policy:
-    """Return the policy called ``always``, ``detections`` (something was seen) or ``changes``."""
+    """Return the policy ``always``, ``detections`` (anything was detected) or ``changes``."""
     if name == "detections":
         return lambda result: bool(result.predictions)
     return _Changes() if name == "changes" else lambda result: True
 
 
 class _Changes:
-    """Lets a result pass that has other labels, or another number of one, than its source's last.
+    """Accepts a result whose labels, or their numbers, differ from the last of its source.
 
-    The first result of a source passes, so that a listener knows where things stand.
+    The first result of a source is accepted, so that a subscriber knows the state.
     """
 
     def __init__(self) -> None:

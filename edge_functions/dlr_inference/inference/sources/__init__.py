@@ -1,4 +1,4 @@
-"""Where frames come from. Importing this needs no OpenCV, so that settings can be read without."""
+"""Where frames come from. Importing this needs no OpenCV, so that reading settings does not."""
 
 from .files import SAMPLE_IMAGES, FileSource
 from .frame import Frame, FrameSource, NoFrameError

@@ -1,4 +1,4 @@
-"""One try to open a source and take its frames, on a thread of its own."""
+"""One attempt to open a source and read its frames, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
-from ..errors import FrameError
+from ..errors import FrameError, InferenceError
 from .redaction import one_line
 
 _FAILURES_IN_A_ROW = 100
@@ -17,30 +17,30 @@ _USUAL_FRAME_RATE = 25.0
 
 @dataclass(frozen=True)
 class Still:
-    """One picture as a capture hands it over: ``image`` and ``data`` as in a frame."""
+    """One picture as a capture returns it: ``image`` and ``data`` as in a frame."""
 
     image: Any
     data: bytes | None
     milliseconds: float
 
 
-class EndOfVideo(Exception):
-    """The last frame of a source that has one was read."""
+class EndOfVideo(InferenceError):
+    """The last frame of a source that ends was read."""
 
 
-class AccessRefusedError(OSError):
-    """The server wants other credentials: asking again soon may lock the account."""
+class AccessRefusedError(InferenceError, OSError):
+    """The server requires other credentials. Asking again soon may lock the account."""
 
 
 class Capture(Protocol):
     """An open camera, stream or file, used by one thread only.
 
-    Both of its steps raise FrameError if this picture is damaged and the next may be good, and
-    OSError with the reason if the source is lost.
+    Both steps raise FrameError if this picture is damaged but the next may be good, and OSError
+    with the reason if the source is lost.
     """
 
     frame_rate: float
-    """Frames a second of a video file, 0 where it is unknown."""
+    """Frames per second of a video file; 0 if unknown."""
 
     def grab(self) -> None:
         """Wait for the next picture.
@@ -51,7 +51,7 @@ class Capture(Protocol):
         ...
 
     def retrieve(self) -> Still | None:
-        """Decode the picture that was grabbed, or return None if it is the one before."""
+        """Decode the grabbed picture, or return None if it is the same as the last."""
         ...
 
     def close(self) -> None:
@@ -60,14 +60,14 @@ class Capture(Protocol):
 
 
 Opener = Callable[[], Capture]
-"""Opens a capture, or raises OSError with the reason. It may hang for ever."""
+"""Opens a capture, or raises OSError with the reason. It may hang forever."""
 
 
 class Attempt:
-    """Opens a capture and hands over its frames until it ends, is lost, or is abandoned.
+    """Opens a capture and delivers its frames until it ends, is lost, or is abandoned.
 
-    A thread that hangs in a driver cannot be stopped. It is abandoned instead: when it comes back,
-    if ever, it hands over nothing, closes its capture and ends.
+    A thread that hangs in a driver cannot be stopped, so it is abandoned: if it ever returns, it
+    delivers nothing, closes its capture and ends.
     """
 
     def __init__(
@@ -81,10 +81,10 @@ class Attempt:
         paced: bool = False,
         wanted: threading.Event | None = None,
     ) -> None:
-        """``wanted``, if given, is waited for before each frame; ``paced`` keeps a file's rate.
+        """Wait for ``wanted``, if given, before each frame; ``paced`` keeps a file's frame rate.
 
-        After the first, a picture that comes while it is not ``is_wanted`` is not decoded: ``take``
-        is given None.
+        While ``is_wanted`` returns False, pictures after the first are not decoded: ``take`` gets
+        None.
         """
         self.reason = ""
         self.refused = False
@@ -113,7 +113,7 @@ class Attempt:
         return self._thread.is_alive()
 
     def hangs(self, open_seconds: float, read_seconds: float) -> str:
-        """Return what the thread has hung in for longer than that, or nothing."""
+        """Return what the thread has been doing for longer than allowed, or an empty string."""
         busy = self._busy
         if busy is None:
             return ""
@@ -123,7 +123,7 @@ class Attempt:
         return f"{what} has hung for {seconds:.0f} s" if seconds > limit else ""
 
     def abandon(self) -> None:
-        """Take no more frames, and let the thread end as soon as it can."""
+        """Accept no more frames, and let the thread end as soon as it can."""
         self._abandoned.set()
         if self._wanted is not None:
             self._wanted.set()
@@ -155,7 +155,7 @@ class Attempt:
         failures = 0
         due = time.monotonic()
         lowest, highest = _FRAME_RATES
-        # Of a file whose pictures have no even rate, FFmpeg says that of its clock.
+        # For a file with an irregular frame rate, FFmpeg reports the rate of its clock.
         rate = capture.frame_rate if lowest <= capture.frame_rate <= highest else _USUAL_FRAME_RATE
         while not self._abandoned.is_set():
             if self._paced:
@@ -191,7 +191,7 @@ class Attempt:
 
 
 def check_image(image: Any) -> None:
-    """Refuse what is no picture of 8 bits and three channels.
+    """Refuse anything but an 8-bit picture with three channels.
 
     Raises:
         FrameError: saying what it is instead.
@@ -199,4 +199,4 @@ def check_image(image: Any) -> None:
     shape = getattr(image, "shape", None)
     kind = str(getattr(image, "dtype", type(image).__name__))
     if shape is None or kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
-        raise FrameError(f"is {kind} of shape {shape} and not a colour picture of 8 bits")
+        raise FrameError(f"is {kind} of shape {shape} and not an 8-bit colour picture")

@@ -1,6 +1,6 @@
 """Answers a server's challenge for user and password: Basic (RFC 7617) and Digest (RFC 7616).
 
-The standard library's handlers know neither SHA-256 on older Pythons, nor a server that offers
+The standard library's handlers support neither SHA-256 on older Pythons, nor servers that offer
 several schemes, nor RTSP.
 """
 
@@ -26,7 +26,7 @@ _PARAMETER = re.compile(
 
 @dataclass(frozen=True)
 class Credentials:
-    """User and password, as they stand escaped before the host of an address."""
+    """User and password, which are escaped in front of the host of a URL."""
 
     user: str
     password: str = field(repr=False)
@@ -41,21 +41,21 @@ def credentials_of(url: str) -> Credentials | None:
 
 
 class Authenticator:
-    """Makes the ``Authorization`` header of one server's requests, from its last challenge."""
+    """Creates the ``Authorization`` header for one server's requests, from its last challenge."""
 
     def __init__(
         self, credentials: Credentials, *, cnonce: Callable[[], str] = lambda: os.urandom(16).hex()
     ) -> None:
-        """Answer with ``credentials``; ``cnonce`` gives random text for each Digest."""
+        """Answer with ``credentials``; ``cnonce`` returns random text for each Digest."""
         self._credentials = credentials
         self._cnonce = cnonce
         self._challenge: Mapping[str, str] | None = None
         self._count = 0
 
     def learn(self, headers: Sequence[str]) -> bool:
-        """Take the strongest challenge of the ``WWW-Authenticate`` headers that can be answered.
+        """Remember the strongest answerable challenge of the ``WWW-Authenticate`` headers.
 
-        Returns whether there is one.
+        Return whether there is one.
         """
         answerable = [one for one in _challenges(headers) if _strength(one) is not None]
         self._challenge = min(answerable, key=lambda one: _strength(one) or 0, default=None)
@@ -63,7 +63,7 @@ class Authenticator:
         return self._challenge is not None
 
     def header(self, method: str, uri: str) -> str | None:
-        """Return the header's value for a request, or None before a challenge was learnt."""
+        """Return the header's value for a request, or None before the first challenge."""
         challenge = self._challenge
         if challenge is None:
             return None

@@ -1,4 +1,4 @@
-"""A source that is captured on its own thread, and that comes back when it is lost."""
+"""A source that is captured on its own thread, and reopened when it is lost."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _CLOSE_SECONDS = 1.5
 class Limits:
     """Seconds after which opening or reading counts as hanging, and how many threads may hang.
 
-    Back-off begins anew when frames came for ``steady_seconds``. After a refusal of the credentials
-    it is ``refused_seconds`` at least: cameras lock an account after a few wrong passwords.
+    Back-off starts again after frames have come for ``steady_seconds``. After credentials are
+    refused, it is at least ``refused_seconds``: cameras lock accounts after a few wrong passwords.
     """
 
     open_seconds: float = 9.0
@@ -33,13 +33,13 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How the frames of a source are taken.
+class CapturePolicy:
+    """How frames are taken from a source.
 
-    ``live``: newest first, what is not asked for in time is dropped, and what nobody is about to
-    ask for is not even decoded. Otherwise each frame is read
-    when it is asked for, and none is dropped. ``paced``: at the file's own frame rate. ``repeat``:
-    a video begins again after its end. ``retry``: a lost source is opened again.
+    ``live``: a newer frame replaces one that was not requested in time, and frames that no request
+    is expected for are not decoded. Otherwise each frame is read on request, and none is dropped.
+    ``paced``: at the file's own frame rate. ``repeat``: a video starts again after its end.
+    ``retry``: a lost source is opened again.
     """
 
     live: bool = True
@@ -49,11 +49,11 @@ class Manner:
 
 
 class CaptureSource(FrameSource):
-    """Frames of a camera, stream or video, newest first.
+    """Frames of a camera, stream or video.
 
-    One thread takes the frames, another watches it: a capture that ends, fails or hangs is opened
-    again after a back-off that doubles up to ``backoff``'s cap. A thread that hangs is left behind;
-    while ``limits.stuck_threads`` of them do, none is added.
+    One thread reads the frames, another watches it: a capture that ends, fails or hangs is opened
+    again after a back-off that doubles up to ``backoff``'s cap. A thread that hangs is abandoned.
+    While ``limits.stuck_threads`` threads hang, no new one is started.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class CaptureSource(FrameSource):
         name: str,
         opener: Opener,
         *,
-        manner: Manner = Manner(),
+        policy: CapturePolicy = CapturePolicy(),
         limits: Limits = Limits(),
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``name`` must be redacted. ``clock`` dates frames and states."""
+        """``name`` must be redacted. ``clock`` gives the time of frames and states."""
         self._opener = opener
-        self._manner = manner
+        self._policy = policy
         self._limits = limits
         self._backoff = backoff or Backoff(first=0.5, cap=5.0)
         self._clock = clock
         self._keeper = StatusKeeper(name, clock=clock)
         self._name = name
         self._wake: Callable[[], None] = lambda: None
-        self._wanted = None if manner.live else threading.Event()
+        self._wanted = None if policy.live else threading.Event()
         self._demand = Demand()
         self._changed = threading.Condition()
         self._attempt: Attempt | None = None
@@ -86,11 +86,11 @@ class CaptureSource(FrameSource):
         self._supervisor.start()
 
     def read(self) -> Frame | None:
-        """Return the newest frame that was not returned yet, or None after the end."""
+        """Return the newest frame that has not been returned yet, or None after the end."""
         return self._next(WAIT_SECONDS)
 
     def poll(self) -> Frame | None:
-        """Do as :meth:`read`, without waiting."""
+        """Like :meth:`read`, without waiting."""
         return self._next(0)
 
     def call_on_frame(self, wake: Callable[[], None]) -> None:
@@ -102,7 +102,7 @@ class CaptureSource(FrameSource):
         return (self._keeper.status,)
 
     def close(self) -> None:
-        """Stop both threads; one that hangs in a driver is left behind."""
+        """Stop both threads; one that hangs in a driver is abandoned."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         self._stopping.set()
         attempt = self._attempt
@@ -135,7 +135,7 @@ class CaptureSource(FrameSource):
         return self._keeper.status.state == STOPPED
 
     def _is_wanted(self) -> bool:
-        return not self._manner.live or self._waiting is not None or self._demand.is_near()
+        return not self._policy.live or self._waiting is not None or self._demand.is_near()
 
     def _run(self) -> None:
         again = False
@@ -151,7 +151,7 @@ class CaptureSource(FrameSource):
                 lambda: self._keeper.count(failed=1),
                 name=self._name,
                 is_wanted=self._is_wanted,
-                paced=self._manner.paced,
+                paced=self._policy.paced,
                 wanted=self._wanted,
             )
             self._attempt = attempt
@@ -160,20 +160,20 @@ class CaptureSource(FrameSource):
             if self._stopping.is_set():
                 attempt.abandon()
                 return
-            again = attempt.frames > 0 and self._manner.repeat
-            if attempt.ended and (again or not self._manner.repeat):
+            again = attempt.frames > 0 and self._policy.repeat
+            if attempt.ended and (again or not self._policy.repeat):
                 if not again:
                     self._end("ended", keep_frame=True)
                     return
                 continue
             again = False
             self._lose(attempt, reason)
-            if not self._manner.retry:
+            if not self._policy.retry:
                 self._end(reason, keep_frame=True)
                 return
 
     def _watch(self, attempt: Attempt) -> str:
-        """Wait until ``attempt`` is over, or hangs and is abandoned; return why."""
+        """Wait until ``attempt`` ends, or hangs and is abandoned; return the reason."""
         while not attempt.done.wait(self._limits.look_seconds):
             if self._stopping.is_set():
                 return ""
@@ -188,9 +188,9 @@ class CaptureSource(FrameSource):
         return attempt.reason or "the video has no frames"
 
     def _lose(self, attempt: Attempt, reason: str) -> None:
-        """Say so, and wait before the next try."""
+        """Report the loss, and wait before the next attempt."""
         with self._changed:
-            if self._waiting is not None and self._manner.live:
+            if self._waiting is not None and self._policy.live:
                 self._waiting = None
                 self._keeper.count(dropped=1)
         self._keeper.enter(LOST, reason)
@@ -198,14 +198,14 @@ class CaptureSource(FrameSource):
         if since is not None and time.monotonic() - since >= self._limits.steady_seconds:
             self._backoff.reset()
         pause = max(self._backoff.next(), self._limits.refused_seconds if attempt.refused else 0)
-        if self._manner.retry and not self._stopping.wait(pause):
+        if self._policy.retry and not self._stopping.wait(pause):
             self._keeper.count(reopened=1)
 
     def _too_many_stuck(self) -> bool:
         if self._count_stuck() < self._limits.stuck_threads:
             return False
         self._keeper.enter(
-            LOST, f"{len(self._stuck)} threads hang in its driver; it is opened when one comes back"
+            LOST, f"{len(self._stuck)} threads hang in its driver; it is reopened when one returns"
         )
         return True
 

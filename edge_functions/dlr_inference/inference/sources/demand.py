@@ -1,4 +1,4 @@
-"""When the next frame will be asked for, so that no other has to be decoded."""
+"""Predicts when the next frame is requested, so that no other needs to be decoded."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from typing import Callable
 
 LEAD_SECONDS = 0.1
-"""Pictures are decoded from so long before the next request is expected."""
+"""Decoding starts this long before the next expected request."""
 
 
 class Demand:
-    """Expects the pause between a frame and the request after it to be as long as the last one.
+    """Expects the pause between a frame and the next request to be as long as the last pause.
 
-    A request that comes earlier waits for the next picture, of which a camera makes many a second.
+    An earlier request waits for the next picture; a camera takes many per second.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -23,18 +23,18 @@ class Demand:
         self._pause = 0.0
 
     def ask(self) -> None:
-        """Note that a frame is asked for; asking again before it came changes nothing."""
+        """Note that a frame is requested; a repeated request changes nothing."""
         if not self._asked and self._given is not None:
             self._pause = self._clock() - self._given
         self._asked = True
 
     def give(self) -> None:
-        """Note that the frame was handed over."""
+        """Note that the frame was delivered."""
         self._asked = False
         self._given = self._clock()
 
     def is_near(self) -> bool:
-        """Return whether a frame is asked for, or will be soon."""
+        """Return whether a frame is requested, or soon will be."""
         if self._asked or self._given is None:
             return True
         return self._clock() >= self._given + self._pause - LEAD_SECONDS

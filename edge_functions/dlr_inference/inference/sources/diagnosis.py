@@ -1,6 +1,6 @@
-"""Why a stream cannot be opened, which FFmpeg does not tell through OpenCV.
+"""Finds out why a stream cannot be opened, which FFmpeg does not report through OpenCV.
 
-The server is asked once more, in plain RTSP or HTTP, and its first line is the answer.
+The server is asked once more, in plain RTSP or HTTP; the first line of its answer is the reason.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _ADVICE = {
     403: "the user may not see this stream",
     404: "check the path in imageSource",
     454: "check the path in imageSource",
-    503: "it may serve no more viewers",
+    503: "it may have as many viewers as it can serve",
 }
 
 
 def why_not_open(url: str, seconds: float) -> OSError:
-    """Return the reason, found within ``seconds``, without credentials.
+    """Return the reason, without credentials, after at most ``seconds``.
 
     It is an :class:`AccessRefusedError` if user and password are missing or wrong.
     """
@@ -56,7 +56,7 @@ def _answered(url: str, deadline: float) -> OSError:
         if code == 401:
             return AccessRefusedError(WRONG)
     if code == 0:
-        return OSError(f"what answers there speaks no {_protocol(url)}")
+        return OSError(f"the server there does not speak {_protocol(url)}")
     if 200 <= code < 300:
         return OSError("it answers, but with no video that can be decoded")
     advice = _ADVICE.get(code, "")
@@ -66,7 +66,7 @@ def _answered(url: str, deadline: float) -> OSError:
 def _ask(
     url: str, authenticator: Authenticator | None, deadline: float
 ) -> tuple[int, str, list[str]]:
-    """Return the code, 0 if there is none, its text, and the challenges of one answer."""
+    """Return the status code of one answer (0 if there is none), its text, and its challenges."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -90,7 +90,7 @@ def _exchange(url: str, request: bytes, deadline: float) -> str:
     with closing(socket.create_connection(address, _left(deadline))) as plain:
         connection = plain
         if parts.scheme in ("rtsps", "https"):
-            # FFmpeg has not asked for the certificate either, and this sends no more than it did.
+            # FFmpeg does not check the certificate either, and this sends no more than FFmpeg did.
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

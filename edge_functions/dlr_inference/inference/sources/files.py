@@ -1,4 +1,4 @@
-"""Images in files: a folder or glob, once, over and over, or as they come."""
+"""Images in files: a folder or glob, once, repeatedly, or as files appear."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ SAMPLE_IMAGES = Path(__file__).parent.parent.parent / "sample_images"
 
 _LOOK_SECONDS = 0.2
 _PAUSE_SECONDS = 0.05
-_LOOK_SHARE = 20  # a large folder on slow storage is looked through for 1/20 of the time at most
+_LOOK_SHARE = 20  # listing a large folder on slow storage takes at most 1/20 of the time
 _MAX_BYTES = 128 << 20
 
 
 class FileSource(FrameSource):
     """The images of a folder or glob, in the order of their names.
 
-    With ``repeat``, starts again after the last one, and watches for files that come or change:
-    those are next, before the round goes on. With ``watch``, each file is read once, those that
-    are there and then those that come; the folder may be empty. A file that comes is read when its
-    size and time have stood still between two looks, since it may still be being written.
+    With ``repeat``, it starts again after the last one. Files that appear or change are read next,
+    before the round continues. With ``watch``, each file is read once, existing ones first; the
+    folder may be empty. A new file is read when its size and time are the same in two checks,
+    because it may still be being written.
     """
 
     def __init__(self, pattern: str, *, repeat: bool, watch: bool = False) -> None:
@@ -62,7 +62,7 @@ class FileSource(FrameSource):
             self._closed.wait(_PAUSE_SECONDS)
 
     def poll(self) -> Frame | None:
-        """Do as :meth:`read`, without waiting for a file that may come."""
+        """Like :meth:`read`, without waiting for new files."""
         while not self._closed.is_set():
             path = self._next()
             if path is None and not self._watched:
@@ -76,7 +76,7 @@ class FileSource(FrameSource):
         return None
 
     def statuses(self) -> tuple[SourceStatus, ...]:
-        """Return the one status: lost while a folder that had images has none."""
+        """Return the one status, which is lost while a folder that had images is empty."""
         return (self._keeper.status,)
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class FileSource(FrameSource):
         return self._round.popleft() if self._round else None
 
     def _look(self) -> None:
-        """Find the files that came or changed, and forget those that went."""
+        """Find new and changed files, and forget removed ones."""
         started = time.monotonic()
         found = list_files(self._pattern)
         settling = {path: sign for path, sign in found.items() if self._known.get(path) != sign}
@@ -111,7 +111,7 @@ class FileSource(FrameSource):
         self._next_look = now + max(_LOOK_SECONDS, _LOOK_SHARE * (now - started))
 
     def _load(self, path: str) -> Frame | None:
-        """Return the image at ``path``, or None if it went before its turn came."""
+        """Return the image at ``path``, or None if it was removed before its turn."""
         from ..vision.images import decode  # needs OpenCV, which reading settings must not
 
         captured_at, started = time.time(), time.perf_counter()
@@ -143,7 +143,7 @@ class FileSource(FrameSource):
 
 
 def _read(path: str) -> bytes:
-    """Return what is in a file, without waiting where a pipe has taken its place."""
+    """Return the content of a file, without waiting if a pipe has replaced it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:  # noqa: PTH123
         about = os.fstat(file.fileno())
@@ -155,7 +155,7 @@ def _read(path: str) -> bytes:
 
 
 def printable(path: str) -> str:
-    """Return ``path`` with line breaks, and bytes that are no text, written as escapes."""
+    """Return ``path`` with line breaks, and bytes that are not text, escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 

@@ -1,4 +1,4 @@
-"""What a source yields, and what every source can do."""
+"""The frame, and the interface of every source."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ WAIT_SECONDS = 0.5
 
 
 class NoFrameError(FrameError):
-    """There is no frame at present: nothing failed and nothing is lost. Ask again at once."""
+    """There is no frame at present, but nothing failed or was lost. Read again at once."""
 
 
 @dataclass(frozen=True)
 class Frame:
     """One image and where it came from.
 
-    ``image`` is uint8 of shape (height, width, 3), blue-green-red. ``data`` is the encoded image as
-    it came, if it came encoded. ``captured_at`` is in seconds since the epoch, ``capture_ms`` the
-    time that reading and decoding took. ``source`` contains no credentials. ``origin`` tells the
-    sources of one core apart; it is empty where there is only one.
+    ``image`` is uint8 of shape (height, width, 3), blue-green-red. ``data`` is the encoded image if
+    the source delivered one. ``captured_at`` is in seconds since the epoch, ``capture_ms`` the
+    time that reading and decoding took. ``source`` contains no credentials. ``origin``
+    distinguishes the sources of one core; it is empty if there is only one.
     """
 
     id: int
@@ -36,7 +36,7 @@ class Frame:
     origin: str = ""
 
     def encoded(self) -> bytes:
-        """Return the image as a file: its own bytes if it came as one, otherwise as JPEG.
+        """Return the image as a file: the source's own encoding if there is one, otherwise JPEG.
 
         Raises:
             FrameError: if it cannot be encoded.
@@ -49,31 +49,31 @@ class Frame:
 
 
 class FrameSource(ABC):
-    """Something that yields frames, one at a time, for as long as it lasts."""
+    """Something that yields frames, one at a time, until it ends."""
 
     @abstractmethod
     def read(self) -> Frame | None:
         """Return the next frame, or None when there will be no more.
 
-        Waits :data:`WAIT_SECONDS` for one at most, so that a caller can look whether it is to stop.
+        Waits at most :data:`WAIT_SECONDS` for one, so that a caller can check whether to stop.
 
         Raises:
-            NoFrameError: if none came meanwhile.
+            NoFrameError: if none came in that time.
             FrameError: if this frame cannot be used; the next may be good.
         """
 
     def poll(self) -> Frame | None:
-        """Do as :meth:`read`, without waiting."""
+        """Like :meth:`read`, without waiting."""
         return self.read()
 
     def call_on_frame(self, wake: Callable[[], None]) -> None:
-        """Call ``wake``, from any thread, when a frame came that :meth:`poll` did not find."""
+        """Call ``wake``, from any thread, when a frame arrives that :meth:`poll` did not find."""
         return
 
     def statuses(self) -> tuple[SourceStatus, ...]:
-        """Return how each source behind this one is doing."""
+        """Return the status of each source behind this one."""
         return ()
 
     def close(self) -> None:
-        """Release what the source holds, within 2 s. Reading after that gives None."""
+        """Release what the source holds, within 2 s. Reading then returns None."""
         return

@@ -1,4 +1,4 @@
-"""GStreamer pipelines beside an OpenCV without GStreamer, as PyPI's is."""
+"""GStreamer pipelines for an OpenCV without GStreamer, such as the one from PyPI."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _NVIDIA = Path("/etc/nv_tegra_release")
 
 
 def csi_pipeline(camera: CsiCamera) -> str:
-    """Return the pipeline of a camera at the board's camera interface.
+    """Return the pipeline for a camera on the board's camera interface.
 
-    NVIDIA's Jetson has an element of its own, other boards use libcamera's. A board whose camera
-    is a Video4Linux device, as with NXP's i.MX, is served by ``camera:``.
+    NVIDIA's Jetson has its own element, other boards use libcamera's. For a board whose camera is a
+    Video4Linux device, such as NXP's i.MX, use ``camera:``.
     """
     mode = camera.mode
     size = f",width={mode.width},height={mode.height}" if mode.width else ""
@@ -47,7 +47,7 @@ def csi_pipeline(camera: CsiCamera) -> str:
 
 
 def is_installed() -> bool:
-    """Return whether GStreamer's library is there."""
+    """Return whether GStreamer's library is installed."""
     try:
         ctypes.CDLL(pipeline_process.LIBRARY)
     except OSError:
@@ -64,10 +64,10 @@ class LaunchedPipeline:
     frame_rate = 0.0
 
     def __init__(self, pipeline: str, *, seconds: float = FRAME_SECONDS) -> None:
-        """Start ``pipeline``; a frame takes ``seconds`` at most.
+        """Start ``pipeline``; each frame may take at most ``seconds``.
 
         Raises:
-            OSError: if it cannot be run, or gives no picture.
+            OSError: if it cannot run, or delivers no picture.
         """
         self._seconds = seconds
         self._planes = b""
@@ -114,7 +114,7 @@ class LaunchedPipeline:
 
     def _write(self, text: str) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended; reading from it says why
+        with suppress(BrokenPipeError):  # it has ended; reading from it returns the reason
             self._process.stdin.write(text.encode())
 
     def _size(self) -> tuple[int, int]:
@@ -148,11 +148,11 @@ class LaunchedPipeline:
         return bytes(body)
 
     def _why_ended(self) -> str:
-        """Wait for the last words of a child whose output has ended."""
+        """Return the reason that a child process whose output has ended wrote to stderr."""
         pipe: Any = self._process.stderr
         ready, _, _ = select.select([pipe], [], [], self._seconds)
-        told = pipe.read(4096).decode("utf-8", "replace") if ready else ""
-        return one_line(f"GStreamer: {told or 'it ended'}")
+        reason = pipe.read(4096).decode("utf-8", "replace") if ready else ""
+        return one_line(f"GStreamer: {reason or 'it ended'}")
 
 
 def _libcamera_name(sensor: int) -> str:

@@ -1,4 +1,4 @@
-"""HTTP requests that end at a deadline and take credentials to one server only."""
+"""HTTP requests that end at a deadline, and send credentials to one server only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .redaction import redacted_url
 
 MISSING = "401 Unauthorized: write user:password@ before the host in imageSource"
 WRONG = "401 Unauthorized: check user and password in imageSource"
-UNKNOWN = "401 Unauthorized: it wants a way of authentication that is neither Basic nor Digest"
+UNKNOWN = "401 Unauthorized: it requires authentication that is neither Basic nor Digest"
 
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -26,9 +26,9 @@ _MAX_REQUESTS = 6
 
 
 class HttpClient:
-    """Gets one address, and follows its redirects.
+    """Gets one URL, and follows its redirects.
 
-    User and password in it are sent to its own server only. Each request has its own connection.
+    User and password in the URL are sent to its own server only. Each request opens a connection.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,13 +51,13 @@ class HttpClient:
 
     @contextmanager
     def get(self, headers: Mapping[str, str], seconds: float) -> Iterator[Any]:
-        """Yield the response; ``seconds`` from now all is cut off.
+        """Yield the response; cut off everything after ``seconds``.
 
         Raises:
             AccessRefusedError: if user and password are missing or wrong.
-            HTTPError: if the answer is another error than 401.
+            HTTPError: if the answer is an error other than 401.
             OSError, http.client.HTTPException, ValueError: if there is no answer; TimeoutError if
-                it is not whole in time.
+                it is not complete in time.
         """
         cut = threading.Timer(seconds, self._sockets.cut)
         cut.daemon = True
@@ -75,7 +75,8 @@ class HttpClient:
 
     def _check_deadline(self, seconds: float) -> None:
         if self._sockets.are_cut:
-            raise TimeoutError(f"the still did not come whole within {seconds:g} s") from None
+            late = f"the still did not arrive completely within {seconds:g} s"
+            raise TimeoutError(late) from None
 
     def _open(self, headers: Mapping[str, str], seconds: float) -> Any:
         url, answered = self._url, False
@@ -94,13 +95,13 @@ class HttpClient:
         raise OSError("it redirects too often")
 
     def _learn(self, url: str, error: HTTPError, answered: bool) -> None:
-        """Take up a challenge, or say why that is in vain."""
+        """Remember a challenge, or raise why it cannot be answered."""
         if self._authenticator is None:
             raise AccessRefusedError(MISSING)
         if _origin(url) != _origin(self._url):
             raise AccessRefusedError(
-                f"401 Unauthorized: it redirects to {redacted_url(url)}, another server, which is "
-                "not sent user and password; name that address in imageSource"
+                f"401 Unauthorized: it redirects to {redacted_url(url)}, another server, to "
+                "which user and password are not sent; name that address in imageSource"
             )
         if answered:
             raise AccessRefusedError(WRONG)
@@ -119,7 +120,7 @@ class HttpClient:
 
 
 class _Sockets:
-    """The sockets of the request in work, which another thread can cut off."""
+    """The sockets of the present request, which another thread can shut down."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -146,7 +147,7 @@ class _Sockets:
 
 def _shut(one: socket.socket) -> None:
     with suppress(OSError):
-        socket.socket.shutdown(one, socket.SHUT_RDWR)  # not TLS's own, which may wait
+        socket.socket.shutdown(one, socket.SHUT_RDWR)  # not that of TLS, which may wait
 
 
 class _Connection(http.client.HTTPConnection):

@@ -1,4 +1,4 @@
-"""Which files a folder or glob names, found without opening any, nor going round in circles."""
+"""Lists the files of a folder or glob, without opening any and without following loops."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Signature = Tuple[int, int]
 def list_files(pattern: str) -> dict[str, Signature]:
     """Return the images of a folder, the files that a glob matches, or the one file.
 
-    Pipes, devices and what cannot be looked at are left out. ``**`` passes over folders that are
-    hidden or symbolic links: two of these that point at each other have paths without number.
+    Pipes, devices and inaccessible files are left out. ``**`` skips hidden folders and symbolic
+    links to folders: two links that point at each other have endless paths.
     """
     if is_folder(pattern):
         paths = _images(pattern)
@@ -33,12 +33,12 @@ def list_files(pattern: str) -> dict[str, Signature]:
 
 
 def is_folder(path: str) -> bool:
-    """Return whether ``path`` is a folder; one behind a folder that may not be entered is none."""
+    """Return whether ``path`` is a folder; False if a folder above it may not be entered."""
     return os.path.isdir(path)  # noqa: PTH112 (pathlib's raises then)
 
 
 def signature(path: str) -> Signature | None:
-    """Return what tells that a file changed, or None if it is no regular file."""
+    """Return what changes with a file's content, or None if it is no regular file."""
     try:
         about = os.stat(path)  # noqa: PTH116 (of 100,000 files, each look)
     except OSError:

@@ -12,7 +12,7 @@ import cv2
 
 from ..errors import FrameError
 from ..preflight import device_fault
-from ..vision import images  # noqa: F401 (silences OpenCV, which would print addresses)
+from ..vision import images  # noqa: F401 (silences OpenCV, which would print URLs)
 from .attempt import EndOfVideo, Still
 from .diagnosis import why_not_open
 from .specification import MAX_PIXELS, Mode
@@ -21,10 +21,9 @@ OPEN_SECONDS = 6.0
 READ_SECONDS = 5.0
 _DIAGNOSIS_SECONDS = 1.5
 
-# FFmpeg is told through the environment when a stream is opened. RTSP over TCP: over UDP a lost
-# packet is a smeared picture. Quiet: its messages contain addresses with their passwords. Thread
-# safe, as FFmpeg is since version 4: otherwise one stream that does not answer holds OpenCV's lock,
-# and no other can be opened meanwhile.
+# FFmpeg reads these when a stream is opened. RTSP over TCP: a lost UDP packet smears the picture.
+# Quiet: its messages contain URLs with their passwords. Thread safe, as FFmpeg is since version 4:
+# otherwise a stream that does not answer holds OpenCV's lock, and no other stream can be opened.
 _ENVIRONMENT = {
     "OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",
@@ -33,7 +32,7 @@ _ENVIRONMENT = {
 
 
 class VideoCapture:
-    """One ``cv2.VideoCapture``. ``ends`` where it has a last frame."""
+    """One ``cv2.VideoCapture``. ``ends`` is True if it has a last frame."""
 
     def __init__(self, capture: Any, *, ends: bool = False) -> None:
         """Take over an open ``capture``."""
@@ -45,8 +44,8 @@ class VideoCapture:
     def grab(self) -> None:
         """Wait for the next frame; OpenCV leaves part of the decoding to :meth:`retrieve`.
 
-        That part is all of it for a camera that sends JPEG, and the conversion to blue-green-red
-        for a stream.
+        For a camera that sends JPEG that is all of the decoding, for a stream the conversion to
+        blue-green-red.
         """
         started = time.monotonic()
         if not self._capture.grab():
@@ -56,7 +55,7 @@ class VideoCapture:
         self._frames += 1
 
     def retrieve(self) -> Still:
-        """Decode it, and time that alone."""
+        """Decode the frame; only this is timed."""
         started = time.perf_counter()
         decoded, image = self._capture.retrieve()
         if not decoded or image is None:
@@ -79,7 +78,7 @@ def open_stream(url: str) -> VideoCapture:
     """Open a stream over RTSP or HTTP.
 
     Raises:
-        OSError: if it does not answer in time, refuses, or is no video.
+        OSError: if it does not answer in time, refuses, or is not a video.
     """
     capture = _open(url, cv2.CAP_FFMPEG, _timeouts())
     if not capture.isOpened():
@@ -92,7 +91,7 @@ def open_video(path: str) -> VideoCapture:
     """Open a video file.
 
     Raises:
-        OSError: if it is no video that FFmpeg can decode.
+        OSError: if it is not a video that FFmpeg can decode.
     """
     capture = _open(path, cv2.CAP_FFMPEG, [])
     if not capture.isOpened():
@@ -105,7 +104,7 @@ def open_camera(device: str, mode: Mode) -> VideoCapture:
     """Open a Video4Linux device.
 
     Raises:
-        OSError: if it is not there, may not be read, is in use, or gives no pictures.
+        OSError: if it is missing, may not be read, is in use, or delivers no pictures.
     """
     fault = device_fault(Path(device))
     if fault is not None:
@@ -114,7 +113,7 @@ def open_camera(device: str, mode: Mode) -> VideoCapture:
     if not capture.isOpened():
         raise OSError(f"{device} cannot be opened: it is in use, or is no camera")
     if mode.width:
-        # Uncompressed, USB 2 carries large pictures at a few frames a second only.
+        # USB 2 carries large uncompressed pictures at only a few frames per second.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
@@ -125,7 +124,7 @@ def open_camera(device: str, mode: Mode) -> VideoCapture:
 
 
 def open_gstreamer(pipeline: str) -> VideoCapture:
-    """Open a GStreamer pipeline, to which a sink that drops old frames is added.
+    """Open a GStreamer pipeline; a sink that drops old frames is added to it.
 
     Raises:
         OSError: if GStreamer cannot run it.
@@ -138,7 +137,7 @@ def open_gstreamer(pipeline: str) -> VideoCapture:
 
 
 def has_gstreamer() -> bool:
-    """Return whether this OpenCV can use GStreamer; the one from PyPI cannot."""
+    """Return whether this OpenCV supports GStreamer; the one from PyPI does not."""
     built = re.search(r"GStreamer:\s+YES", cv2.getBuildInformation())
     return bool(built) and cv2.CAP_GSTREAMER in cv2.videoio_registry.getBackends()
 
@@ -150,7 +149,7 @@ def _open(address: str, backend: int, parameters: Sequence[int]) -> Any:
 
 
 def _check_size(capture: Any) -> None:
-    """Refuse pictures that would fill the memory before the first is decoded."""
+    """Refuse pictures that would fill the memory, before the first is decoded."""
     width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
     height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
     if width * height > MAX_PIXELS:
@@ -159,9 +158,9 @@ def _check_size(capture: Any) -> None:
 
 
 def _timeouts() -> list[int]:
-    """Return FFmpeg's time limits, without which it waits for 30 s, and one decoding thread.
+    """Return FFmpeg's time limits, which are 30 s by default, and one decoding thread.
 
-    More threads would hold back as many frames.
+    Each further thread would delay the picture by a frame.
     """
     wanted = {
         "CAP_PROP_OPEN_TIMEOUT_MSEC": OPEN_SECONDS * 1e3,
@@ -170,7 +169,7 @@ def _timeouts() -> list[int]:
     }
     parameters = []
     for name, value in wanted.items():
-        number = getattr(cv2, name, None)  # an older OpenCV refuses what it does not know
+        number = getattr(cv2, name, None)  # an older OpenCV rejects unknown parameters
         if number is not None:
             parameters += [number, int(value)]
     return parameters

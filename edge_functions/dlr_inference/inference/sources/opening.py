@@ -1,4 +1,4 @@
-"""Opens what ``imageSource`` names."""
+"""Opens the sources that ``imageSource`` names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ..schema import ConfigurationError, Fault
-from .capture import CaptureSource, Manner
+from .capture import CapturePolicy, CaptureSource
 from .files import FileSource
 from .frame import FrameSource
 from .several import SeveralSources
@@ -30,9 +30,9 @@ def open_source(pattern: str, *, repeat: bool) -> FrameSource:
     """Open the source, or the sources, that ``imageSource`` names.
 
     Without ``repeat``, files and videos end after their last image, and a video is read as fast as
-    it is asked for. With it they begin again, and a video plays at its own rate, as a camera would.
-    Cameras and streams are opened on their own threads: one that is not there is lost and opened
-    again, and no fault.
+    frames are requested. With it they start again, and a video plays at its own rate, like a
+    camera. Cameras and streams are opened on their own threads: a missing one is not an error, but
+    lost, and opened again.
 
     Raises:
         ConfigurationError: if it names nothing that can be opened.
@@ -58,13 +58,13 @@ def _open(source: Specification, repeat: bool) -> FrameSource:
     if isinstance(source, Video):
         if not Path(source.path).is_file():
             raise ConfigurationError([Fault(KEY, source.name, "there is no such file")])
-        manner = Manner(live=repeat, paced=repeat, repeat=repeat, retry=repeat)
-        return CaptureSource(source.name, partial(opencv.open_video, source.path), manner=manner)
+        policy = CapturePolicy(live=repeat, paced=repeat, repeat=repeat, retry=repeat)
+        return CaptureSource(source.name, partial(opencv.open_video, source.path), policy=policy)
     if isinstance(source, Stream):
         return CaptureSource(source.name, partial(opencv.open_stream, source.url))
     if isinstance(source, Snapshot):
         opener = partial(snapshot.SnapshotCapture, source.url)
-        return CaptureSource(source.name, opener, manner=Manner(live=False))
+        return CaptureSource(source.name, opener, policy=CapturePolicy(live=False))
     if isinstance(source, UsbCamera):
         return CaptureSource(source.name, partial(opencv.open_camera, source.device, source.mode))
     return _open_gstreamer(source)

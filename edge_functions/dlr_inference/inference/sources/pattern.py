@@ -1,4 +1,4 @@
-"""A moving picture with the number of its frame, to try a core without a camera."""
+"""A moving test picture with its frame number, to try a core without a camera."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BAR_PIXELS_A_FRAME = 8
 
 
 class PatternSource(FrameSource):
-    """A gradient, a bar that wanders to the right, and the number of the frame; made when asked."""
+    """A gradient, a bar that moves to the right, and the frame number; drawn on request."""
 
     def __init__(self, name: str, mode: Mode) -> None:
         """``mode`` gives width and height."""

@@ -1,11 +1,11 @@
-"""Runs one GStreamer pipeline in a process of its own: a fault in an element ends only that.
+"""Runs one GStreamer pipeline in its own process, so that a crash of an element ends only that.
 
-Started as a script by :mod:`gstreamer`. It reads the pipeline from its standard input, where no
-other user sees the passwords in it as they would among the arguments, and runs it until it ends,
-fails, or the input is closed. ``{data}`` in it is the descriptor of the standard output. All that
-elements and drivers print is discarded; the reason for the end is one line on the standard error.
+:mod:`gstreamer` starts it as a script. It reads the pipeline from standard input, because other
+users could see passwords in its arguments. It runs the pipeline until that ends or fails, or the
+input is closed. ``{data}`` in it is the descriptor of standard output. What elements and drivers
+print is discarded; the reason for the end is one line on standard error.
 
-Uses GStreamer's library itself, since its Python package cannot be installed by pip.
+It uses GStreamer's library directly, because pip cannot install its Python package.
 https://gstreamer.freedesktop.org/documentation/gstreamer/gstparse.html
 """
 
@@ -22,8 +22,8 @@ _EOS, _ERROR = 1 << 0, 1 << 1  # GstMessageType
 _LOOK_NANOSECONDS = 200_000_000
 
 
-class _Error(ctypes.Structure):
-    """GError."""
+class _GError(ctypes.Structure):
+    """GLib's ``GError``."""
 
     _fields_ = (
         ("domain", ctypes.c_uint32),
@@ -33,10 +33,10 @@ class _Error(ctypes.Structure):
 
 
 def run(pipeline: str) -> str:
-    """Run ``pipeline`` until it is over, and return why."""
+    """Run ``pipeline`` until it ends, and return the reason."""
     gst = _library()
     gst.gst_init(None, None)
-    fault = ctypes.POINTER(_Error)()
+    fault = ctypes.POINTER(_GError)()
     element = gst.gst_parse_launch(pipeline.encode(), ctypes.byref(fault))
     if fault or not element:
         return _text(fault)
@@ -50,7 +50,7 @@ def run(pipeline: str) -> str:
 
 
 def _why(gst: ctypes.CDLL, message: int) -> str:
-    fault, details = ctypes.POINTER(_Error)(), ctypes.c_char_p()
+    fault, details = ctypes.POINTER(_GError)(), ctypes.c_char_p()
     gst.gst_message_parse_error(message, ctypes.byref(fault), ctypes.byref(details))
     if not fault:
         return "it ended"
@@ -60,7 +60,7 @@ def _why(gst: ctypes.CDLL, message: int) -> str:
 
 def _library() -> ctypes.CDLL:
     gst = ctypes.CDLL(LIBRARY)
-    pointer, error = ctypes.c_void_p, ctypes.POINTER(ctypes.POINTER(_Error))
+    pointer, error = ctypes.c_void_p, ctypes.POINTER(ctypes.POINTER(_GError))
     gst.gst_parse_launch.restype = gst.gst_element_get_bus.restype = pointer
     gst.gst_bus_timed_pop_filtered.restype = pointer
     gst.gst_parse_launch.argtypes = (ctypes.c_char_p, error)
@@ -75,13 +75,13 @@ def _library() -> ctypes.CDLL:
     return gst
 
 
-def _text(fault: ctypes._Pointer[_Error]) -> str:
+def _text(fault: ctypes._Pointer[_GError]) -> str:
     message = fault.contents.message if fault else None
     return message.decode("utf-8", "replace") if message else "the pipeline cannot be made"
 
 
 def _is_input_closed() -> bool:
-    """Return whether the component is gone, even if it was killed."""
+    """Return whether the component has ended, even if it was killed."""
     ready, _, _ = select.select([0], [], [], 0)
     return bool(ready) and not os.read(0, 1)
 
@@ -90,13 +90,13 @@ def main() -> None:
     """Run the pipeline on the first line of the standard input."""
     with open(0, "rb", buffering=0, closefd=False) as lines:
         text = lines.readline().decode()
-    data, told = os.dup(1), os.dup(2)
+    data, reason_pipe = os.dup(1), os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)  # a driver that prints to it would damage the frames, as NVIDIA's does
+    os.dup2(null, 1)  # a driver that prints to it, as NVIDIA's does, would damage the frames
     os.dup2(null, 2)
     why = run(text.replace("{data}", str(data)))
-    os.write(told, why.encode("utf-8", "replace")[:4096])
-    os._exit(0)  # elements that hang are not waited for
+    os.write(reason_pipe, why.encode("utf-8", "replace")[:4096])
+    os._exit(0)  # do not wait for elements that hang
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 HIDDEN = "***"
-"""Stands where a credential stood."""
+"""Replaces a credential."""
 
 _MAX_LINE = 300
 
-# Parts of the names of parameters that carry credentials.
+# Parts of the names of parameters that contain credentials.
 _SECRET_NAMES = "auth|cred|key|login|pass|psw|pwd|pw|secret|session|sig|token|user|usr"
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE)
-# A URL whose scheme was mistyped or left out; sources of ours that may have an @ are none.
+# A URL whose scheme is misspelt or missing, but not one of our own sources that may contain an @.
 _USER = re.compile(r"(?<![\w/:])(?!(?:camera|csi|watch):)[\w.+-]+:(?!//)[^\s\"'<>]*@")
 _SECRET_VALUE = re.compile(
     rf"(?P<name>\b[\w.%-]*?(?:{_SECRET_NAMES})[\w.%-]*=)"
@@ -24,15 +24,15 @@ _SECRET_VALUE = re.compile(
 def redacted(text: str) -> str:
     """Return ``text`` with the credentials of every URL and of every ``name=value`` hidden.
 
-    Hidden are user and password before the ``@`` of a URL, and the value of each parameter whose
-    name contains such words as token, key, password, secret, sig or user, in a query, in a path, or
-    among a GStreamer element's properties. In doubt it hides too much.
+    It hides user and password before the ``@`` of a URL, and the value of each parameter whose name
+    contains a word such as token, key, password, secret, sig or user: in a query, in a path, or
+    among a GStreamer element's properties. When in doubt it hides too much.
     """
     return _hide_values(_USER.sub(f"{HIDDEN}@", _URL.sub(_hide_user, text)))
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` redacted, without control characters, and of 300 characters at most."""
+    """Return ``text`` redacted, without control characters, with at most 300 characters."""
     words = "".join(one if one.isprintable() else " " for one in redacted(text)).split()
     line = " ".join(words)
     return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"

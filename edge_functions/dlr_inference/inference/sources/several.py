@@ -1,4 +1,4 @@
-"""Several sources that one model serves in turn."""
+"""Several sources whose frames one model predicts in turn."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CLOSE_SECONDS = 1.9
 
 
 class SeveralSources(FrameSource):
-    """Frames of several sources: each that has a new one gets its turn before any gets two.
+    """Frames of several sources, round robin among those that have a new one.
 
-    A source that has none at present loses its turn and nothing else. Frames are numbered anew,
-    so that no two of a core have the same id. It ends when all have.
+    A source without a new frame only loses its turn. Frames are renumbered, so that no two of a
+    core have the same id. It ends when all sources have ended.
     """
 
     def __init__(self, sources: Sequence[FrameSource]) -> None:
@@ -31,7 +31,7 @@ class SeveralSources(FrameSource):
             source.call_on_frame(self._news.set)
 
     def read(self) -> Frame | None:
-        """Return a frame of the source whose turn is next, or None when all have ended."""
+        """Return a frame of the next source, or None when all have ended."""
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             self._news.clear()
@@ -44,7 +44,7 @@ class SeveralSources(FrameSource):
             self._news.wait(min(left, _LOOK_SECONDS))
 
     def poll(self) -> Frame | None:
-        """Do as :meth:`read`, without waiting."""
+        """Like :meth:`read`, without waiting."""
         reasons = []
         for source in list(self._turns):
             self._turns.remove(source)
@@ -77,7 +77,7 @@ class SeveralSources(FrameSource):
         return tuple(status for source in self._all for status in source.statuses())
 
     def close(self) -> None:
-        """Close all sources at once, since each may take its time."""
+        """Close all sources in parallel, because each may take a while."""
         deadline = time.monotonic() + _CLOSE_SECONDS
         threads = [threading.Thread(target=source.close, daemon=True) for source in self._all]
         for thread in threads:

@@ -1,4 +1,4 @@
-"""Stills that a camera's web server hands out, fetched again for each frame."""
+"""Stills from a camera's web server, fetched again for each frame."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _CHUNK_BYTES = 64 << 10
 
 
 class SnapshotCapture:
-    """Fetches one address over and over; user and password in it are sent by Basic or Digest.
+    """Fetches one URL repeatedly; user and password in it are sent by Basic or Digest.
 
-    What the server says is unchanged since the last time, by ETag or date, is no new frame.
+    A still that is unchanged according to its ETag or date is not a new frame.
     """
 
     frame_rate = 0.0
@@ -39,7 +39,7 @@ class SnapshotCapture:
         min_interval: float = MIN_INTERVAL_SECONDS,
         wait: Callable[[float], Any] | None = None,
     ) -> None:
-        """``timeout`` is for a whole still; two begin ``min_interval`` apart at least."""
+        """``timeout`` is for a complete still; requests start at least ``min_interval`` apart."""
         self._name = redacted_url(url)
         self._client = HttpClient(url)
         self._timeout = timeout
@@ -58,8 +58,8 @@ class SnapshotCapture:
         """Fetch the still, or return None if it has not changed.
 
         Raises:
-            FrameError: if what came is no image, or too large.
-            OSError: if nothing came, and why.
+            FrameError: if the answer is not an image, or is too large.
+            OSError: with the reason, if there is no answer.
         """
         started = time.monotonic()
         try:
@@ -81,7 +81,7 @@ class SnapshotCapture:
         return Still(image, data, (time.monotonic() - started) * 1e3)
 
     def close(self) -> None:
-        """Do nothing: each still has a connection of its own."""
+        """Do nothing: each still has its own connection."""
 
     def _body(self, response: Any) -> bytes:
         if response.headers.get_content_type() == "multipart/x-mixed-replace":

@@ -1,6 +1,6 @@
-"""What ``imageSource`` may be, read once into a dataclass a kind.
+"""Parses ``imageSource``, once, into one dataclass per kind of source.
 
-Nothing here needs OpenCV or a device, so that ``cdk synth`` refuses what no device could open.
+Nothing here needs OpenCV or a device, so that ``cdk synth`` refuses what no device can open.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ TEST_PATTERN = "test-pattern"
 IMAGE_SUFFIXES = (
     ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 )  # fmt: skip
-"""Names of image files, in lower case, that a folder source reads."""
+"""Suffixes of image files, in lower case, that a folder source reads."""
 
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-"""Names of video files, in lower case."""
+"""Suffixes of video files, in lower case."""
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
 MAX_SOURCES = 16
@@ -43,7 +43,7 @@ _PREFIXES = ("camera", "csi", "gstreamer", "watch", TEST_PATTERN, *STREAM_SCHEME
 
 @dataclass(frozen=True)
 class Mode:
-    """Width and height in pixels, and frames a second; 0 leaves it to the camera."""
+    """Width and height in pixels, and frames per second; 0 leaves it to the camera."""
 
     width: int = 0
     height: int = 0
@@ -52,7 +52,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Files:
-    """The images of a folder or glob, or one image; with ``watch``, each once, as they come."""
+    """The images of a folder or glob, or one image; with ``watch``, each once, as they appear."""
 
     name: str
     pattern: str
@@ -69,7 +69,7 @@ class Video:
 
 @dataclass(frozen=True)
 class UsbCamera:
-    """A Video4Linux device, as USB cameras are."""
+    """A Video4Linux device, such as a USB camera."""
 
     name: str
     device: str
@@ -78,7 +78,7 @@ class UsbCamera:
 
 @dataclass(frozen=True)
 class CsiCamera:
-    """A camera at the board's camera interface, by number."""
+    """A camera on the board's camera interface, by number."""
 
     name: str
     sensor: int
@@ -87,7 +87,7 @@ class CsiCamera:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream over RTSP or HTTP. ``url`` may hold credentials, ``name`` does not."""
+    """A stream over RTSP or HTTP. ``url`` may contain credentials, ``name`` does not."""
 
     name: str
     url: str = field(repr=False)
@@ -95,7 +95,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A still that is fetched again for each frame. ``url`` may hold credentials."""
+    """A still that is fetched again for each frame. ``url`` may contain credentials."""
 
     name: str
     url: str = field(repr=False)
@@ -103,7 +103,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class GStreamerPipeline:
-    """A GStreamer pipeline, without its sink. ``text`` may hold credentials."""
+    """A GStreamer pipeline, without its sink. ``text`` may contain credentials."""
 
     name: str
     text: str = field(repr=False)
@@ -111,7 +111,7 @@ class GStreamerPipeline:
 
 @dataclass(frozen=True)
 class MovingPattern:
-    """A moving picture with the number of its frame."""
+    """A moving test picture with its frame number."""
 
     name: str
     mode: Mode
@@ -123,10 +123,10 @@ Specification = Union[
 
 
 def parse_sources(value: object) -> tuple[Specification, ...]:
-    """Read ``imageSource``: one source, or several as a JSON list or the text of one.
+    """Read ``imageSource``: one source, or several as a list or as JSON text of one.
 
     Raises:
-        ConfigurationError: naming each source that is none, without its credentials, and a fix.
+        ConfigurationError: naming each invalid source, without its credentials, and a fix.
     """
     texts = _texts(value)
     sources: list[Specification] = []
@@ -138,9 +138,7 @@ def parse_sources(value: object) -> tuple[Specification, ...]:
             faults.extend(error.faults)
             continue
         if source in sources:
-            faults.append(
-                Fault(KEY, source.name, "stands in the list twice; name each source once")
-            )
+            faults.append(Fault(KEY, source.name, "is in the list twice; name each source once"))
         sources.append(source)
     if faults:
         raise ConfigurationError(faults)
@@ -148,7 +146,7 @@ def parse_sources(value: object) -> tuple[Specification, ...]:
 
 
 def parse_image_source(value: object) -> str:
-    """Check ``imageSource`` and return it as one text that :func:`parse_sources` reads.
+    """Check ``imageSource`` and return it as one string that :func:`parse_sources` reads.
 
     Raises:
         ConfigurationError: as :func:`parse_sources`.
@@ -173,7 +171,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _parse(text: str) -> Specification:
-    """Read one source, without spaces around it."""
+    """Read one source, which has no spaces around it."""
     name = redacted_url(text) if "://" in text and " ! " not in text else redacted(text)
     if not text or len(text) > MAX_CHARACTERS or not text.isprintable():
         raise _fault(name, f"must be 1 to {MAX_CHARACTERS} characters without control characters")

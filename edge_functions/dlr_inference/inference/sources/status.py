@@ -1,4 +1,4 @@
-"""How a source is doing: its state, since when and why, and what became of its frames."""
+"""The status of a source: its state, since when and why, and what became of its frames."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any, Callable, Mapping
 _log = logging.getLogger(__name__)
 
 CONNECTING = "connecting"
-"""Being opened; ``reason`` still says why it was lost, if it was."""
+"""Being opened. If it was lost, ``reason`` still says why."""
 
 STREAMING = "streaming"
-"""Frames come."""
+"""Frames are arriving."""
 
 LOST = "lost"
-"""No frames come, for ``reason``; it will be opened again."""
+"""No frames arrive, for ``reason``. It will be opened again."""
 
 STOPPED = "stopped"
 """Ended or closed: there will be no more frames."""
@@ -28,10 +28,10 @@ STOPPED = "stopped"
 class SourceStatus:
     """One source at one moment. ``name`` and ``reason`` contain no credentials.
 
-    ``since`` is the time of the last change of state, in seconds since the epoch. ``frames`` are
-    the good ones that came; ``dropped`` those of them that a newer one replaced before they were
-    asked for. ``failed`` could not be used and are not among ``frames``. ``reopened`` counts the
-    tries after the first; ``stuck`` the threads that hang in a driver at present.
+    ``since`` is the time of the last change of state, in seconds since the epoch. ``frames`` counts
+    good frames, ``dropped`` those of them that a newer one replaced before they were requested.
+    ``failed`` frames could not be used and are not among ``frames``. ``reopened`` counts attempts
+    after the first, ``stuck`` the threads that hang in a driver at present.
     """
 
     name: str
@@ -63,7 +63,7 @@ class SourceStatus:
 class StatusKeeper:
     """The status of one source, changed and read from any thread.
 
-    A loss is logged once with its cause, however many tries it takes to mend it.
+    A loss is logged once with its cause, however many attempts it takes to recover.
     """
 
     def __init__(self, name: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -75,11 +75,11 @@ class StatusKeeper:
 
     @property
     def status(self) -> SourceStatus:
-        """The status of this moment."""
+        """The present status."""
         return self._status
 
     def enter(self, state: str, reason: str | None = None) -> None:
-        """Change the state, unless the source is stopped; without ``reason`` the last one stays."""
+        """Change the state, unless the source is stopped; without ``reason`` keep the last one."""
         with self._lock:
             before = self._status
             if before.state == STOPPED:
@@ -110,6 +110,6 @@ class StatusKeeper:
             )
 
     def set_stuck(self, threads: int) -> None:
-        """Say how many threads hang at present."""
+        """Set how many threads hang at present."""
         with self._lock:
             self._status = replace(self._status, stuck=threads)

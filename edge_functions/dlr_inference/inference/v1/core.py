@@ -7,7 +7,7 @@ import json
 from typing import Any, Mapping, Sequence
 
 QUEUE_FULL_POLICY = "AllOrException"
-"""A message that the core's queue has no room for is an error that we count, not a silent loss."""
+"""A message that does not fit into the core's queue is an error to count, not a silent loss."""
 
 
 class Core:
@@ -31,12 +31,12 @@ class Core:
             ) from None
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Hand ``payload`` to the core's router, which sends it on by the group's subscriptions.
+        """Pass ``payload`` to the core's router, which forwards it by the group's subscriptions.
 
-        The V1 SDK has no quality of service to choose; the core sends to the cloud with its own.
+        The V1 SDK offers no choice of quality of service; the core decides.
 
         Raises:
-            OSError: if the core does not take it.
+            OSError: if the core does not accept it.
         """
         try:
             self._data.publish(topic=topic, payload=payload, queueFullPolicy=QUEUE_FULL_POLICY)
@@ -51,12 +51,12 @@ class Core:
         prediction: Sequence[float],
         metadata: Mapping[str, str],
     ) -> None:
-        """Give the MLFeedback connector a sample; it answers on its status topic.
+        """Send the MLFeedback connector a sample; it answers on its status topic.
 
         https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html#ml-feedback-connector-data-input
 
         Raises:
-            OSError: if the core does not take it.
+            OSError: if the core does not accept it.
         """
         request = {
             "ConfigId": config_id,

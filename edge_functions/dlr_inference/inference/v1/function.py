@@ -1,4 +1,4 @@
-"""The long-lived function of the first generation: its thread, and what it puts together."""
+"""The long-lived function of the first generation."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Mapping
 
-from ..errors import ModelError
+from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profile import builtin_profiles, load_profile
-from ..preflight import explain_import_error
-from ..schema import ConfigurationError
+from ..preflight import explained_errors
 from ..stopping import StopSignal
 from .environment import FunctionEnvironment
 
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 CODE_FOLDER = Path(__file__).resolve().parents[2]
 
 _PAUSE_BEFORE_RESTART_SECONDS = 10
-"""The core starts a function that ended again at once: wait, rather than fill its log."""
+"""The core restarts a function at once: pause first, so that its log does not fill up."""
 
 _log = logging.getLogger(__name__)
 
 
 def start(variables: Mapping[str, str]) -> threading.Thread:
-    """Begin to predict on a thread of its own, by the ``variables`` of this process.
+    """Start to predict on a thread of its own, with the ``variables`` of this process.
 
     The caller is a module that the core imports, and the core waits for the import to end. SIGTERM
-    ends the process in order: with status 0, and with everything sent that can be sent.
+    causes an ordered stop: what can be sent is sent, and the status is 0.
     """
     logging.getLogger().setLevel(logging.INFO)
     share_one_heap()
@@ -44,7 +43,7 @@ def start(variables: Mapping[str, str]) -> threading.Thread:
 
 
 def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
-    """Predict until the source ends or the core stops the function, then send what waits.
+    """Predict until the source ends or the core stops the function, then send what is waiting.
 
     Raises:
         ConfigurationError: if a setting or the profile is wrong.
@@ -57,47 +56,49 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     settings = environment.settings
     profile = load_profile(_profile_path(environment.model_profile))
     core = Core()
-    # The core unpacked the model, so there is nothing to unpack into a folder of ours.
+    # The core unpacked the model, so no folder for unpacking is needed.
     model = Path(settings.model_override or environment.model_folder)
     loaded = load_model(model, model, profile, settings.accelerator)
-    from ..component.assembly import build_pipeline  # needs OpenCV, imported while the model loaded
+    from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
     from ..component.publisher import Publisher
-    from ..sources import open_source
+    from ..pipeline.pipeline import Pipeline
 
-    source = open_source(settings.image_source, repeat=True)
     publisher = Publisher(
-        settings, loaded, core.publish, component_version="1", sources=source.statuses
+        settings,
+        loaded,
+        core.publish,
+        component_version="1",
+        sources=lambda: pipeline.stages.source.statuses(),
     )
-    sinks: list[Sink] = [publisher.telemetry]
+    sinks: list[Sink] = [publisher.prediction_sink(settings, loaded), publisher.telemetry]
     if settings.feedback is not None and environment.connector is not None:
         from .feedback import ConnectorFeedback
 
         request = partial(core.request_feedback, environment.connector)
         sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
-    pipeline = build_pipeline(
-        settings, loaded, source, publisher.prediction_sink(settings, loaded), sinks=sinks
-    )
+    pipeline = Pipeline(build_stages(settings, loaded, sinks))
     stop.call(pipeline.stop)
     publisher.start(pipeline.counters)
     try:
         pipeline.run()
     finally:
-        source.close()
+        pipeline.stages.source.close()
         unsent = publisher.close(stop.deadline())
         _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
 
 
 def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
-    """Run; end the process on a fault that no retry mends, so that the core starts it afresh.
+    """Run; end the process on a fault that retrying does not fix, so that the core restarts it.
 
-    A function whose source has ended stays, since the core would only start it again.
+    A function whose source has ended keeps its process, because the core would only restart it.
     """
+    status = 1
     try:
-        run(FunctionEnvironment.from_variables(variables), stop)
-    except ImportError as error:
-        _log.error("the function failed: %s", explain_import_error(error))
-    except (ConfigurationError, ModelError, OSError) as error:
+        with explained_errors():
+            run(FunctionEnvironment.from_variables(variables), stop)
+    except InferenceError as error:
         _log.error("the function failed: %s", error)
+        status = error.exit_status
     except Exception:
         _log.exception("the function failed")
     else:
@@ -106,7 +107,7 @@ def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
     stop.forget()
     time.sleep(_PAUSE_BEFORE_RESTART_SECONDS)
     logging.shutdown()
-    os._exit(1)
+    os._exit(status)
 
 
 def _profile_path(name: str) -> str:

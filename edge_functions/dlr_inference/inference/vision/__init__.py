@@ -1,1 +1,1 @@
-"""Images and numbers: from a frame to a tensor, and from outputs to predictions."""
+"""Image processing: from a frame to a tensor, and from outputs to predictions."""

@@ -11,7 +11,7 @@ from typing import Tuple
 from ..model.profile import InputSpec
 
 _MAX_ASPECT_RATIO = 16
-"""Beyond this ratio of the sides, a centre crop cuts the image before it enlarges it."""
+"""With a larger ratio of the sides, a centre crop cuts the image before scaling it."""
 
 Size = Tuple[int, int]
 Box = Tuple[float, float, float, float]
@@ -19,7 +19,7 @@ Box = Tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Fit:
-    """One image's way into the input; all pairs are (horizontal, vertical), in pixels.
+    """How one image is fitted to the input; all pairs are (horizontal, vertical), in pixels.
 
     Of the ``source`` image, the part of size ``part`` whose corner is at ``part_at`` is scaled to
     ``scaled``; the corner of the result lies at ``offset`` in the input, negative where it is cut.
@@ -53,7 +53,7 @@ class Fit:
 
 
 def fit(spec: InputSpec, width: int, height: int) -> Fit:
-    """Return how an image of ``width`` × ``height`` pixels goes into the input, by its resize rule.
+    """Return how an image of ``width`` × ``height`` pixels is fitted, by the input's resize rule.
 
     * ``stretch``: both sides to the input's, the aspect ratio is lost.
     * ``letterbox``: scaled to fit inside, centred; the border is filled with the pad colour.

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import FrameError
 
-cv2.setNumThreads(1)  # the images are small: threads of its own only disturb the model's
+cv2.setNumThreads(1)  # images are small: more threads would only disturb the model's
 _FORMATS = {
     "GIF": rb"GIF8",
     "HEIC": rb".{4}ftyp(hei|hev|mif|msf)",
@@ -20,16 +20,16 @@ _FORMATS = {
     "PDF": rb"%PDF",
     "a web page or other text": rb"\s*[<{]",
 }
-"""Beginnings of what is put in the place of an image, and that OpenCV may not be able to decode."""
+"""First bytes of files that are given as images, but that OpenCV may not decode."""
 
-cv2.setLogLevel(0)  # what it would print is raised here, with the name of the image
+cv2.setLogLevel(0)  # its messages are raised here, with the name of the image
 
 
 def encode_jpeg(image: Any, name: str) -> bytes:
     """Return an image, uint8 of shape (height, width, 3) in blue-green-red, as a JPEG file.
 
     Raises:
-        FrameError: if OpenCV cannot make one, with ``name`` in the message.
+        FrameError: if OpenCV cannot encode it, with ``name`` in the message.
     """
     try:
         encoded, data = cv2.imencode(".jpg", image)
@@ -47,7 +47,7 @@ def decode(data: bytes, name: str) -> Any:
     converted, and the orientation in EXIF data is applied. Truncated data is refused.
 
     Raises:
-        FrameError: if ``data`` is no whole image, with ``name`` in the message.
+        FrameError: if ``data`` is not a complete image, with ``name`` in the message.
     """
     if not data:
         raise FrameError(f"{name}: the file is empty")
@@ -62,6 +62,6 @@ def decode(data: bytes, name: str) -> Any:
     if image is None:
         for kind, beginning in _FORMATS.items():
             if re.match(beginning, data[:64], re.DOTALL):
-                raise FrameError(f"{name}: is {kind}; give JPEG, PNG, WebP, TIFF or BMP")
+                raise FrameError(f"{name}: is {kind}; use JPEG, PNG, WebP, TIFF or BMP")
         raise FrameError(f"{name}: is not an image, or is damaged or truncated ({len(data)} bytes)")
     return image

@@ -1,4 +1,4 @@
-"""From a model's outputs to predictions, by the convention that its profile names."""
+"""Converts a model's outputs to predictions, by the convention that its profile names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outputs = Sequence[Any]
 
 @dataclass(frozen=True)
 class Prediction:
-    """One thing seen. ``box`` is xmin, ymin, xmax, ymax as fractions of the source image."""
+    """One detected object or class. ``box`` is xmin, ymin, xmax, ymax in fractions of the image."""
 
     label: str
     score: float
@@ -27,7 +27,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Detections:
-    """What a model said of a frame, before any choice: parallel arrays, best first."""
+    """All that a model found in a frame, as parallel arrays, best first."""
 
     class_ids: Any
     scores: Any
@@ -56,27 +56,27 @@ class Postprocessor:
         """Return everything in ``outputs``, best first, boxes in input pixels.
 
         Raises:
-            ModelError: if the outputs are not what the profile's output kind consists of.
+            ModelError: if the outputs are not of the profile's output kind.
         """
         return self._decode(outputs, self._profile)
 
-    def __call__(self, outputs: Outputs, way: Fit) -> list[Prediction]:
+    def __call__(self, outputs: Outputs, fit: Fit) -> list[Prediction]:
         """Decode and choose in one step."""
-        return self.choose(self.decode(outputs), way)
+        return self.choose(self.decode(outputs), fit)
 
     def scores(self, found: Detections) -> Scores:
-        """Return what a feedback strategy sees of a frame.
+        """Return the scores that feedback strategies read.
 
-        That is a classifier's whole probability vector; of a detector the best score of each class
-        that reaches the threshold, whether or not it is published.
+        For a classifier this is the whole probability vector. For a detector it is the best score
+        of each class that reaches the threshold, published or not.
         """
         if found.boxes is None:
             return Scores.of_classifier(found.class_ids, found.scores, self._label)
         passed = self._passed(found)
         return Scores.of_detector(found.class_ids[:passed], found.scores[:passed], self._label)
 
-    def choose(self, found: Detections, way: Fit) -> list[Prediction]:
-        """Return the predictions to publish for a frame that went into the input by ``way``.
+    def choose(self, found: Detections, fit: Fit) -> list[Prediction]:
+        """Return the predictions to publish for a frame that was fitted to the input by ``fit``.
 
         Raises:
             ModelError: if a class has no label.
@@ -92,9 +92,9 @@ class Postprocessor:
             box: Box | None = None
             if found.boxes is not None:
                 xmin, ymin, xmax, ymax = (float(value) for value in found.boxes[row])
-                box = way.to_source((xmin, ymin, xmax, ymax))
+                box = fit.to_source((xmin, ymin, xmax, ymax))
                 if box[0] >= box[2] or box[1] >= box[3]:
-                    continue  # wholly in the border that the resize added
+                    continue  # entirely in the border that the resize added
             predictions.append(Prediction(label, float(found.scores[row]), box))
         return predictions
 
@@ -107,7 +107,7 @@ class Postprocessor:
             return str(class_id)
         if class_id >= len(labels):
             raise ModelError(
-                f"profile {self._profile.name}: the model says class {class_id}, "
+                f"profile {self._profile.name}: the model returned class {class_id}, "
                 f"its labels have entries 0 to {len(labels) - 1} only"
             )
         return labels[class_id]

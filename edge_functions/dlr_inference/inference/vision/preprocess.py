@@ -1,4 +1,4 @@
-"""From a frame to the tensor that a model takes, by its profile."""
+"""Converts a frame to the tensor that a model takes, by its profile."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import FrameError
 from ..model.profile import InputSpec
-from .geometry import Fit, fit
+from . import geometry
+from .geometry import Fit
 
 Image = Any
 """A ``numpy.ndarray`` of uint8, shape (height, width, 3), blue-green-red as OpenCV has it."""
@@ -28,8 +29,8 @@ _INTERPOLATION = {
 class Preprocessor:
     """Fits, recolours and normalises frames into one tensor, which each call overwrites.
 
-    Normalising is one table of 256 values a channel, looked up for all pixels at once: exact, and
-    cheaper than arithmetic on floats.
+    Normalising is a lookup in one table of 256 values per channel, for all pixels at once. It is
+    exact, and cheaper than float arithmetic.
     """
 
     def __init__(self, spec: InputSpec) -> None:
@@ -42,22 +43,22 @@ class Preprocessor:
         self._planes = [np.empty((spec.height, spec.width), np.uint8) for _ in range(spec.channels)]
 
     def __call__(self, image: Image) -> tuple[Tensor, Fit]:
-        """Return the tensor for ``image``, valid until the next call, and the way back.
+        """Return the tensor for ``image``, valid until the next call, and how it was fitted.
 
         Raises:
-            FrameError: if OpenCV cannot fit the image, for want of memory for one.
+            FrameError: if OpenCV cannot fit the image, for example without enough memory.
         """
         height, width = image.shape[:2]
-        way = fit(self._spec, width, height)
+        fit = geometry.fit(self._spec, width, height)
         try:
-            fitted = self._fit(image, way)
+            fitted = self._fit(image, fit)
             if self._planar:
                 self._fill_planes(fitted)
             else:
                 self._fill_pixels(fitted)
         except (cv2.error, MemoryError) as error:
             raise FrameError(f"an image of {width}×{height} cannot be fitted: {error}") from None
-        return self._tensor, way
+        return self._tensor, fit
 
     def _lookup_tables(self) -> list[Any]:
         spec = self._spec
@@ -67,32 +68,32 @@ class Preprocessor:
             tables = [np.clip(np.rint(table), 0, 255) for table in tables]
         return [table.astype(spec.dtype) for table in tables]
 
-    def _fit(self, image: Image, way: Fit) -> Image:
+    def _fit(self, image: Image, fit: Fit) -> Image:
         """Return the image at the input's size, in the colour order of the profile's last axis."""
         if self._spec.channels == 1:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if way.part != way.source:
-            (x, y), (w, h) = way.part_at, way.part
+        if fit.part != fit.source:
+            (x, y), (w, h) = fit.part_at, fit.part
             image = image[y : y + h, x : x + w]
         scaled = image
-        if (image.shape[1], image.shape[0]) != way.scaled:
-            scaled = cv2.resize(image, way.scaled, interpolation=self._interpolation)
+        if (image.shape[1], image.shape[0]) != fit.scaled:
+            scaled = cv2.resize(image, fit.scaled, interpolation=self._interpolation)
         if scaled.ndim == 2:
             scaled = scaled[:, :, np.newaxis]
         size = (self._spec.width, self._spec.height)
-        if way.scaled == size:
+        if fit.scaled == size:
             return scaled
-        return self._place(scaled, way)
+        return self._place(scaled, fit)
 
-    def _place(self, scaled: Image, way: Fit) -> Image:
+    def _place(self, scaled: Image, fit: Fit) -> Image:
         """Cut ``scaled`` to the input, or centre it on a canvas of the pad colour, axis by axis."""
         width, height = self._spec.width, self._spec.height
-        cut_x, cut_y = max(0, -way.offset[0]), max(0, -way.offset[1])
+        cut_x, cut_y = max(0, -fit.offset[0]), max(0, -fit.offset[1])
         cut = scaled[cut_y : cut_y + height, cut_x : cut_x + width]
         if cut.shape[:2] == (height, width):
             return cut
         self._canvas[:] = self._spec.pad_color[::-1]
-        x, y = max(0, way.offset[0]), max(0, way.offset[1])
+        x, y = max(0, fit.offset[0]), max(0, fit.offset[1])
         self._canvas[y : y + cut.shape[0], x : x + cut.shape[1]] = cut
         return self._canvas
 

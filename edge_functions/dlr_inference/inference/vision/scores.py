@@ -1,4 +1,4 @@
-"""What a strategy sees of a prediction: one score for each class."""
+"""The scores of one frame: one for each class, as feedback strategies read them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Callable, Sequence
 
-from ..feedback.configuration import ENTROPY
-
 
 @dataclass(frozen=True)
 class Scores:
     """A score for each label: a classifier's in the order of its classes, a detector's best first.
 
-    ``sums_to_one`` tells probabilities of one choice from a detector's independent scores.
+    ``sums_to_one`` distinguishes probabilities of one choice from a detector's independent scores.
     """
 
     labels: tuple[str, ...]
@@ -24,7 +22,7 @@ class Scores:
     def of_classifier(
         cls, class_ids: Sequence[int], scores: Sequence[float], label: Callable[[int], str]
     ) -> Scores:
-        """Return the probability vector in the order of the class ids, whatever the given one."""
+        """Return the probability vector in the order of the class ids, whatever the given order."""
         pairs = sorted((int(i), float(score)) for i, score in zip(class_ids, scores))
         return cls(tuple(label(i) for i, _ in pairs), tuple(score for _, score in pairs), True)
 
@@ -32,23 +30,16 @@ class Scores:
     def of_detector(
         cls, class_ids: Sequence[int], scores: Sequence[float], label: Callable[[int], str]
     ) -> Scores:
-        """Return the best score of each class that was detected; nothing detected is empty."""
+        """Return the best score of each class that was detected; empty if nothing was."""
         best: dict[int, float] = {}
         for class_id, score in zip(class_ids, scores):
             best[int(class_id)] = max(float(score), best.get(int(class_id), 0.0))
         ranked = sorted(best.items(), key=lambda item: -item[1])
         return cls(tuple(label(i) for i, _ in ranked), tuple(score for _, score in ranked), False)
 
-    def seen_by(self, strategy_name: str | None) -> tuple[float, ...]:
-        """Return the values for that strategy: as they are, but for ENTROPY summing to 1."""
+    def normalised(self) -> tuple[float, ...]:
+        """Return the values scaled to a sum of 1; all zeros stay as they are."""
         total = math.fsum(self.values)
-        if strategy_name != ENTROPY or self.sums_to_one or total <= 0:
+        if self.sums_to_one or total <= 0:
             return self.values
         return tuple(value / total for value in self.values)
-
-    def for_connector(self, strategy_name: str | None) -> list[float]:
-        """Return the ``ModelPrediction`` of a request to the connector.
-
-        The connector refuses an empty one; a single 0 has the same confidence, margin and entropy.
-        """
-        return list(self.seen_by(strategy_name)) or [0.0]
