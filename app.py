@@ -1,10 +1,20 @@
 """The CDK app: context in, one Greengrass core out."""
 
+import os
 import sys
+from pathlib import Path
 
-import aws_cdk as cdk
+# Node 20 works, but is past its end of life: jsii, which aws_cdk starts, would print a banner.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
-from inference import schema
+try:
+    import aws_cdk as cdk
+
+    from inference import schema
+except ModuleNotFoundError as error:
+    needed = Path(__file__).resolve().with_name("requirements.txt")
+    sys.exit(f"{error}; install the app's packages first: pip install -r {needed}")
+
 from stacks.context.report import report
 from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack

@@ -14,16 +14,17 @@ from stacks.nag_checks import add_checks
 from tests.stacks.synthesis import ROOT, context, new_app
 
 
-def run_app(folder: Path, values: dict[str, object]) -> "subprocess.CompletedProcess[str]":
+def run_app(
+    folder: Path, values: dict[str, object], *options: str
+) -> "subprocess.CompletedProcess[str]":
     environment = {
         **os.environ,
         "CDK_CONTEXT_JSON": json.dumps(values),
         "CDK_OUTDIR": str(folder),
         "CDK_VALIDATION": "false",
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
     }
     return subprocess.run(
-        [sys.executable, "app.py"],
+        [sys.executable, *options, "app.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -41,9 +42,19 @@ def test_wrong_context_ends_the_app_with_its_faults_and_no_traceback(tmp_path: P
     assert not list((tmp_path / "cdk.out").glob("*.template.json"))
 
 
+def test_missing_packages_are_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    without_packages = "-S"
+    result = run_app(tmp_path / "cdk.out", context(tmp_path), without_packages)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "No module named 'aws_cdk'; install the app's packages first: "
+        f"pip install -r {ROOT / 'requirements.txt'}\n"
+    )
+
+
 def test_right_context_synthesises_a_stack_for_any_environment(tmp_path: Path) -> None:
     result = run_app(tmp_path / "cdk.out", context(tmp_path))
-    assert result.returncode == 0, result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     manifest = json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())
     stack = manifest["artifacts"]["DlrInference-Demo"]
     assert stack["environment"] == "aws://unknown-account/unknown-region"
