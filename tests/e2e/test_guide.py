@@ -186,6 +186,8 @@ def test_chain_is_eight_commands_or_fewer() -> None:
         assert not re.search(r";|&&|\|", step.command), step.command
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_commands_of_the_guide_lead_to_predictions(checkout: Path, tmp_path: Path) -> None:
     with Shell(checkout, tmp_path / "shell.log") as shell:
         for step in steps():
