@@ -1,8 +1,10 @@
 """The CDK app: context in, one Greengrass core out."""
 
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 # Node 20 works, but is past its end of life: jsii, which aws_cdk starts, would print a banner.
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
@@ -33,9 +35,15 @@ def add_stacks(app: cdk.App, settings: Settings) -> None:
         SimulatorStack(app, settings=settings)
 
 
+def feature_flags() -> dict[str, Any]:
+    """Return the context of cdk.json, which the CDK CLI reads in its own working directory only."""
+    found = json.loads(Path(__file__).with_name("cdk.json").read_text(encoding="utf-8"))
+    return dict(found["context"])
+
+
 def main() -> None:
     """Synthesise the core that the context describes, or say what is wrong with the context."""
-    app = cdk.App()
+    app = cdk.App(context=feature_flags())
     try:
         add_stacks(app, Settings.from_context(app.node.get_all_context()))
     except schema.ConfigurationError as error:
