@@ -36,14 +36,14 @@ def add_stacks(app: cdk.App, settings: Settings) -> None:
 
 
 def feature_flags() -> dict[str, Any]:
-    """Return the context of cdk.json, which the CDK CLI reads in its own working directory only."""
+    """Return the context of cdk.json: the CDK CLI reads it in its own working directory only."""
     found = json.loads(Path(__file__).with_name("cdk.json").read_text(encoding="utf-8"))
     return dict(found["context"])
 
 
 def main() -> None:
     """Synthesise the core that the context describes, or say what is wrong with the context."""
-    app = cdk.App(context=feature_flags())
+    app = cdk.App(analytics_reporting=False, context=feature_flags())
     try:
         add_stacks(app, Settings.from_context(app.node.get_all_context()))
     except schema.ConfigurationError as error:

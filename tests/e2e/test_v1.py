@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, files_below
+from tests.e2e.rig import SEED, Rig, eventually, files_below
 
 GENERATION = 1
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -96,6 +96,7 @@ def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(rig: Ri
 
 
 def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
+    eventually(lambda: rig.site.samples(rig.outputs["FeedbackBucket"]))
     rig.destroy()
     assert rig.verdict() == ("Success", "")
     assert rig.is_silent(FEEDBACK_STATUS_TOPIC)

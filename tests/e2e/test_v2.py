@@ -23,7 +23,7 @@ from local_core.device.credentials import CredentialProvider, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate, read_v2_configuration
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, files_below
+from tests.e2e.rig import SEED, Rig, eventually, files_below
 
 GENERATION = 2
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -150,6 +150,7 @@ def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
 
 
 def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
+    eventually(lambda: rig.site.samples(rig.outputs["FeedbackBucket"]))
     rig.stop()
     rig.destroy()
     iot, greengrass = rig.client("iot"), rig.client("greengrassv2")

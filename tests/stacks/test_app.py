@@ -69,6 +69,56 @@ def test_synthesis_passes_the_checks(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "WARNING" not in capfd.readouterr().err
 
 
+def environment_of(folder: Path) -> Path:
+    """Make an environment whose Python prints where it is."""
+    python = folder / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$0 $*"\n')
+    python.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("variables", "chosen"),
+    [
+        ({}, ".venv"),
+        ({"VIRTUAL_ENV": "active"}, "active"),
+        ({"CONDA_DEFAULT_ENV": "base", "CONDA_PREFIX": "conda"}, ".venv"),
+        ({"CONDA_DEFAULT_ENV": "mli", "CONDA_PREFIX": "conda"}, "conda"),
+        ({"CONDA_DEFAULT_ENV": "mli", "CONDA_PREFIX": "conda", "VIRTUAL_ENV": "active"}, "active"),
+    ],
+)
+def test_app_runs_in_the_active_environment_else_in_that_of_make(
+    tmp_path: Path, variables: dict[str, str], chosen: str
+) -> None:
+    folders = {name: environment_of(tmp_path / name) for name in (".venv", "active", "conda")}
+    names = {key: str(folders.get(value, value)) for key, value in variables.items()}
+    done = subprocess.run(
+        json.loads((ROOT / "cdk.json").read_text())["app"],
+        shell=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **names},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{folders[chosen]}/bin/python3 app.py\n"
+
+
+def test_app_runs_with_the_python_on_the_path_where_no_environment_is_named(tmp_path: Path) -> None:
+    folder = environment_of(tmp_path / "conda")
+    done = subprocess.run(
+        json.loads((ROOT / "cdk.json").read_text())["app"],
+        shell=True,
+        cwd=tmp_path,
+        env={"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{folder}/bin/python3 app.py\n"
+
+
 def test_cdk_json_holds_no_setting_of_a_core() -> None:
     frozen = json.loads((ROOT / "cdk.json").read_text())["context"]
     assert all(key == "cli-telemetry" or key.startswith("@aws-cdk") for key in frozen)
