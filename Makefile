@@ -11,10 +11,9 @@ LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-uns
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run onnx cloud test lint types templates unit bench soak synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates unit device-tests bench soak synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,8 +42,11 @@ types: setup ## Check types
 templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDATE=1)
 	@mli templates $(CORES) $(if $(UPDATE),--update)
 
-unit: setup ## Run the tests (ARGS="-k geometry")
+unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams)
 	pytest $(ARGS)
+
+device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
+	@.ci/device-tests $(ARGS)
 
 bench: setup ## Measure against the bare runtime; writes build/bench.json
 	@python -m bench $(ARGS)
@@ -83,5 +85,8 @@ lock: setup ## Pin what pyproject.toml names: requirements.txt, -operate.txt and
 		echo '--editable .' >> $$list; \
 	done
 
-clean: ## Remove everything that was made in this clone
+clean: ## Remove everything that was made in this clone, except keys and set-up archives
 	rm -rf $(VENV) node_modules build cdk.out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@for kept in certs fleet greengrass-setup*.zip; do \
+		test ! -e "$$kept" || echo "Not removed, because it holds private keys: $$kept"; \
+	done

@@ -1,10 +1,22 @@
 """The CDK app: it turns a context into the stacks of one Greengrass core."""
 
+import json
+import os
 import sys
+from pathlib import Path
+from typing import Any
 
-import aws_cdk as cdk
+# Node 20 works, but is past its end of life: jsii, which aws_cdk starts, would print a banner.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
-from inference import schema
+try:
+    import aws_cdk as cdk
+
+    from inference import schema
+except ModuleNotFoundError as error:
+    needed = Path(__file__).resolve().with_name("requirements.txt")
+    sys.exit(f"{error}; install the app's packages first: pip install -r {needed}")
+
 from stacks.context.report import format_faults
 from stacks.context.settings import Settings
 from stacks.generations import GENERATIONS, read_settings
@@ -20,9 +32,15 @@ def add_stacks(app: cdk.App, settings: Settings) -> None:
         SimulatorStack(app, settings=settings, set_up=generation.simulator)
 
 
+def feature_flags() -> dict[str, Any]:
+    """Return the context of cdk.json: the CDK CLI reads it in its own working directory only."""
+    found = json.loads(Path(__file__).with_name("cdk.json").read_text(encoding="utf-8"))
+    return dict(found["context"])
+
+
 def main() -> None:
     """Synthesise the core that the context describes, or report every fault of the context."""
-    app = cdk.App()
+    app = cdk.App(analytics_reporting=False, context=feature_flags())
     try:
         add_stacks(app, read_settings(app.node.get_all_context()))
     except schema.ConfigurationError as error:

@@ -19,11 +19,10 @@ OUTPUT = REPOSITORY / "build" / "cdk.out"
 _ENVIRONMENT = {
     "CI": "true",
     "NO_COLOR": "1",
-    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "CDK_VALIDATION": "false",
 }
-"""Plain output, no banner about Node 20, which works; and not the library's check against
-CloudFormation, which takes three quarters of a synthesis and matters to a deployment there.
+"""Plain output, and not the library's check against CloudFormation, which takes three quarters of
+a synthesis and matters to a deployment there.
 """
 _STOP_SECONDS = 5.0
 _TIMEOUT_SECONDS = 300.0

@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Params = dict[str, NDArray[Any]]
-
 LARGE = 1 << 14
 """Arrays with at least this many elements are stored as float16."""
 
@@ -66,7 +64,7 @@ class _Reader:
             raise ParamsError(f"{len(self._data) - self._at} unexpected bytes after the parameters")
 
 
-def read_params(data: bytes) -> Params:
+def read_params(data: bytes) -> dict[str, NDArray[Any]]:
     """Return the arrays in the content of a parameter file by name, in the file's order.
 
     Raises:

@@ -115,9 +115,9 @@ def _unpack(packed: Path, target: Path) -> None:
         plain = name
         try:
             if plain.endswith(_COMPRESSED):
-                plain, data = plain.removesuffix(_COMPRESSED), lzma.decompress(data)
+                plain, data = plain[: -len(_COMPRESSED)], lzma.decompress(data)
             if plain.endswith(_HALVED):
-                plain, data = plain.removesuffix(_HALVED), unpack(data)
+                plain, data = plain[: -len(_HALVED)], unpack(data)
         except (lzma.LZMAError, EOFError, ParamsError) as error:
             raise DamagedModelError(f"{source}: cannot be unpacked: {error}") from None
         (target / plain).write_bytes(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -23,3 +25,16 @@ REPOSITORY = Path(__file__).parent.parent
 def photographs() -> Path:
     """The folder with the four sample photographs."""
     return REPOSITORY / "edge_functions" / "dlr_inference" / "sample_images"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test of streams that is skipped fail where CI=true: there its packages are a must."""
+    report = yield
+    is_skipped = report.skipped and not hasattr(report, "wasxfail")
+    if is_skipped and item.get_closest_marker("streams") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is an error where CI=true: {report.longreprtext}"
+    return report

@@ -63,8 +63,12 @@ class Message:
 
 def encode(message: Message) -> bytes:
     """Return the packet of ``message``."""
-    own = zip(_OWN_HEADERS, (message.type, message.flags, message.stream_id), strict=True)
-    headers = b"".join(_encode_header(name, int(value)) for name, value in own)
+    # Declared, because mypy joins an IntEnum, an IntFlag and an int to `int` or to `object`,
+    # differently from run to run.
+    values: tuple[int, ...] = (message.type, message.flags, message.stream_id)
+    headers = b"".join(
+        _encode_header(name, int(value)) for name, value in zip(_OWN_HEADERS, values, strict=True)
+    )
     headers += b"".join(_encode_header(name, value) for name, value in message.headers.items())
     total = PRELUDE_BYTES + len(headers) + len(message.payload) + _CRC_BYTES
     lengths = struct.pack(">II", total, len(headers))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class LazyCommand(NamedTuple):
@@ -37,6 +40,18 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(found.module), found.attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Invoke a command; report a package that is not installed in one line."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if error.name is None or (_REPOSITORY / error.name.split(".")[0]).exists():
+                raise  # a module of this project: a mistake, not a missing package
+            raise click.ClickException(
+                f"this command needs the package {error.name}, which is not installed: "
+                f"pip install -r {_REPOSITORY / 'requirements-dev.txt'}"
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-import click
+import sys
+from pathlib import Path
+
+try:
+    import click
+except ModuleNotFoundError:
+    wanted = Path(__file__).resolve().parents[2] / "requirements-operate.txt"
+    sys.exit(f"mli: its packages are not installed: pip install -r {wanted}")
 
 from .lazy_group import LazyCommand, LazyGroup
 

@@ -70,7 +70,6 @@ def synthesise(core: CoreFile, folder: Path) -> Synthesised:
     shutil.rmtree(folder, ignore_errors=True)
     frozen = json.loads((REPOSITORY / "cdk.json").read_text(encoding="utf-8"))["context"]
     environment = {
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
         **os.environ,
         "CDK_CONTEXT_JSON": json.dumps({**frozen, **core.context}),
         "CDK_OUTDIR": str(folder.resolve()),

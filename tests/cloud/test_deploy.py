@@ -17,7 +17,10 @@ STACK = "DeployTest"
 CONTEXT = {"stackName": STACK, "threshold": "0.5"}
 APP = f"{sys.executable} {Path(__file__).with_name('cdk_app.py')}"
 
-pytestmark = pytest.mark.skipif(not CLI.exists(), reason="the CDK CLI is not installed: npm ci")
+pytestmark = [
+    pytest.mark.skipif(not CLI.exists(), reason="the CDK CLI is not installed: npm ci"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from tests.component.camera import Camera
 from tests.component.conftest import CORE, Rig
 from tests.local_core.support import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def camera(photographs: Path) -> Iterator[Camera]:

@@ -17,6 +17,8 @@ from inference.sources import FileSource
 from inference.sources.status import CONNECTING, SourceStatus
 from tests.inference.test_pipeline import NAME, SETTINGS, loaded, pipeline
 
+pytestmark = pytest.mark.slow
+
 
 def test_intervals_and_counters_do_not_follow_a_clock_that_jumps(
     monkeypatch: pytest.MonkeyPatch,

@@ -13,6 +13,8 @@ from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def small_disk(rig: Rig) -> Iterator[Path]:

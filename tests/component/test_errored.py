@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from edge_functions import CODE_FOLDER
 from inference.names import telemetry_topic
 from local_core.ipc.router import InMemoryCloud
@@ -18,6 +20,8 @@ from local_core.nucleus.recipe import Recipe
 from models import store
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
 from tests.local_core.support import MQTT, eventually, policy
+
+pytestmark = pytest.mark.slow
 
 NO_LIBRARY = 'raise ImportError("libGL.so.1: cannot open shared object file")'
 

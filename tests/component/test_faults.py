@@ -8,9 +8,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def frame_ids(rig: Rig) -> list[int]:

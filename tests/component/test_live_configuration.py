@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.local_core.support import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def labels(rig: Rig) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, Rig
 from tests.local_core.support import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_model_that_is_damaged_on_disk_is_named_while_the_one_in_memory_goes_on(

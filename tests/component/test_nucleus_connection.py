@@ -17,6 +17,8 @@ from inference.component.nucleus import Nucleus
 from tests.component.conftest import COMPONENT, Broker
 from tests.local_core.support import MQTT, Bench, eventually, policy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:

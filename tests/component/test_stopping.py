@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.component.conftest import FEEDBACK, Rig
 from tests.local_core.support import eventually
+
+pytestmark = pytest.mark.slow
 
 
 def frame_ids(rig: Rig) -> list[int]:

@@ -1,4 +1,4 @@
-"""One local cloud for all, and one core a generation whose tests follow on each other."""
+"""One local cloud for all, and one core per generation, which each test finds in the same state."""
 
 from __future__ import annotations
 
@@ -39,8 +39,15 @@ def watcher(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
 
 
 @pytest.fixture(scope="module")
-def rig(request: pytest.FixtureRequest, site: Site, watcher: Watcher) -> Iterator[Rig]:
+def module_rig(request: pytest.FixtureRequest, site: Site, watcher: Watcher) -> Iterator[Rig]:
     """A core of the generation that the module names in GENERATION."""
     made = Rig(site, watcher, site.prepare(target(request.module.GENERATION)))
     yield made
     made.stop()
+
+
+@pytest.fixture
+def rig(module_rig: Rig) -> Rig:
+    """The module's core, deployed with the user's context and running."""
+    module_rig.ensure_running()
+    return module_rig

@@ -29,7 +29,8 @@ from models import store
 
 MODEL = "efficientnet-lite0-imagenet"
 SEED = 7
-SECONDS = 60.0
+SECONDS = 180.0
+"""The most that anything may take, on a busy machine."""
 T = TypeVar("T")
 
 
@@ -49,6 +50,16 @@ def target(generation: int) -> Target:
     )
 
 
+@dataclass(frozen=True)
+class Record:
+    """What one run of a core has sent, and the keys of the samples that it has put into S3."""
+
+    predictions: list[Any]
+    samples: list[Any]
+    statuses: list[Any]
+    keys: list[str]
+
+
 @dataclass
 class Rig:
     """A core of one generation, and who listens to it."""
@@ -61,8 +72,10 @@ class Rig:
         self.outputs: Mapping[str, str] = {}
         self.device: V1Device | V2Device | None = None
         self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self._earlier = len(self.watcher.on(FEEDBACK_STATUS_TOPIC))
-        """Statuses of another core, which do not say whose they are."""
+        self.first_verdict: tuple[str, str] | None = None
+        """The one on the first deployment."""
+        self._deployed: dict[str, str] | None = None
+        """What the last deployment changed in the context; None while there is no stack."""
 
     @property
     def generation(self) -> int:
@@ -83,9 +96,24 @@ class Rig:
     def client(self, service: str) -> Any:
         return self.site.cloud.client(service)
 
+    def ensure_running(self, **changes: str) -> None:
+        """Bring the core to a known state, whatever an earlier test has left.
+
+        Its stack is deployed with these changes of the context, it runs, and no verdict waits.
+        """
+        if self._deployed != changes:
+            self.deploy(**changes)
+            if self.device is not None:
+                self.verdict()
+        if self.device is None:
+            self.start()
+            verdict = self.verdict()
+            self.first_verdict = self.first_verdict or verdict
+
     def deploy(self, **changes: str) -> None:
         """Run ``cdk deploy`` with the user's context, and the group's command in V1."""
         deployer = self.site.deployer()
+        self._deployed = changes
         deployer.deploy({**self.context, **changes})
         self.outputs = deployer.outputs(self.prepared.stack)
         if self.generation == 1:
@@ -115,6 +143,11 @@ class Rig:
             )
         self.device.__enter__()
 
+    def destroy(self) -> None:
+        """Run ``cdk destroy``."""
+        self._deployed = None
+        self.site.deployer().destroy(self.context)
+
     def stop(self) -> None:
         device, self.device = self.device, None
         if device is not None:
@@ -135,7 +168,7 @@ class Rig:
         """Return those of the next frames that arrive from now on."""
         before = len(self.watcher.on(self.prediction_topic))
         try:
-            found = eventually(lambda: self._from(before, number), 30)
+            found = eventually(lambda: self._from(before, number))
         except AssertionError:
             raise AssertionError(f"no predictions; the core's log: {self.log()}") from None
         return [json.loads(message.payload) for message in found]
@@ -145,13 +178,38 @@ class Rig:
         time.sleep(seconds)
         return len(self.watcher.on(topic)) == before
 
-    def feedback(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return this core's messages of samples, and its statuses."""
+    def record(self) -> Record:
+        """Run the core from its start to its end; return what that has left in the cloud."""
+        self.stop()
         bucket = self.outputs["FeedbackBucket"]
-        samples = [_json(message) for message in self.watcher.on(FEEDBACK_PREDICTION_TOPIC)]
-        ours = [one for one in samples if one["source-ref"].startswith(f"s3://{bucket}/")]
-        statuses = self.watcher.on(FEEDBACK_STATUS_TOPIC)[self._earlier :]
-        return ours, [_json(message) for message in statuses]
+        topics = (self.prediction_topic, FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC)
+        before = [len(self.watcher.on(topic)) for topic in topics]
+        keys = set(self.site.samples(bucket))
+        self.start()
+        self.next_predictions(8)
+        self.verdict()
+        self.stop()
+        self._wait_for_the_broker()
+        predictions, samples, statuses = (
+            [json.loads(message.payload) for message in self.watcher.on(topic)[start:]]
+            for topic, start in zip(topics, before, strict=True)
+        )
+        found = self.site.samples(bucket)
+        assert keys <= set(found)
+        return Record(predictions, samples, statuses, sorted(set(found) - keys))
+
+    def key_of(self, sample: Mapping[str, Any]) -> str:
+        """Return the key in this core's bucket of which a message of a sample speaks."""
+        prefix = f"s3://{self.outputs['FeedbackBucket']}/"
+        assert sample["source-ref"].startswith(prefix)
+        return str(sample["source-ref"].removeprefix(prefix))
+
+    def _wait_for_the_broker(self) -> None:
+        """Wait until all that was published so far has arrived: a later message does."""
+        topic = "mli/end-of-run"
+        before = len(self.watcher.on(topic))
+        self.client("iot-data").publish(topic=topic, qos=1, payload=b"{}")
+        eventually(lambda: len(self.watcher.on(topic)) > before)
 
     def upload_bad_model(self) -> str:
         """Return the URI of an archive in which there is no model."""
@@ -174,8 +232,3 @@ def files_below(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-
-
-def _json(message: Received) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(message.payload)
-    return content

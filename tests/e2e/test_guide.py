@@ -10,6 +10,8 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
+import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +45,12 @@ READY = re.compile(r"^\[[ .\d]+s\] ready", re.MULTILINE)
 FAILED = re.compile(r"^make: \*\*\* |^Error: |the deployment: FAIL", re.MULTILINE)
 _STEP = re.compile(r"^## (\d)\. (.+?)\n(.*?)(?=^## )", re.MULTILINE | re.DOTALL)
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+needs_installed = pytest.mark.skipif(
+    not CDK.exists() or Path(sys.prefix) != REPOSITORY / ".venv",
+    reason="node_modules and .venv, of which this needs to be a part, are not there: make setup",
+)
 
 
 @dataclass(frozen=True)
@@ -141,21 +149,45 @@ def _new_users_environment() -> dict[str, str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
     """A copy of this folder as it was cloned, in which everything is installed."""
-    if not CDK.exists():
-        pytest.skip("the CDK CLI is not installed: npm ci")
-    if not (REPOSITORY / ".venv").is_dir():
-        pytest.skip("there is no .venv, which the guide's `make` would install: make setup")
     environment.prepared(Output(as_json=False))
-    copy = tmp_path / "checkout"
-    shutil.copytree(REPOSITORY, copy, ignore=_ignored, symlinks=True)
-    for name in INSTALLED:
-        _share_installed(REPOSITORY / name, copy / name)
+    copy = _copied(tmp_path / "checkout")
     (copy / "build").mkdir()
     for name in SHARED:
         (REPOSITORY / name).mkdir(parents=True, exist_ok=True)
         (copy / name).symlink_to(REPOSITORY / name)
     yield copy
     shutil.rmtree(copy, ignore_errors=True)
+
+
+def _copied(copy: Path) -> Path:
+    """Copy this folder's files, and share what is installed in it."""
+    shutil.copytree(REPOSITORY, copy, ignore=_ignored, symlinks=True)
+    for name in INSTALLED:
+        _share_installed(REPOSITORY / name, copy / name)
+    _point_to(copy, copy / ".venv")
+    return copy
+
+
+def _point_to(copy: Path, environment: Path) -> None:
+    """Let the copy's environment import the copy's code.
+
+    The editable install and the script `mli` hold this folder's path.
+    """
+    for link in (environment / "bin", environment / "lib"):
+        link.unlink()
+    shutil.copytree(REPOSITORY / ".venv" / "bin", environment / "bin", symlinks=True)
+    packages = Path(sysconfig.get_path("purelib"))
+    packages = environment / packages.relative_to(REPOSITORY / ".venv")
+    packages.mkdir(parents=True)
+    for entry in (REPOSITORY / packages.relative_to(copy)).iterdir():
+        (packages / entry.name).symlink_to(entry)
+    ours, theirs = str(REPOSITORY), str(copy)
+    for file in [environment / "bin" / "mli", *packages.glob("*.pth")]:
+        text = file.read_text(encoding="utf-8")
+        mode = file.stat().st_mode
+        file.unlink()
+        file.write_text(text.replace(ours, theirs), encoding="utf-8")
+        file.chmod(mode)
 
 
 def _share_installed(folder: Path, copy: Path) -> None:
@@ -186,6 +218,21 @@ def test_chain_is_eight_commands_or_fewer() -> None:
         assert not re.search(r";|&&|\|", step.command), step.command
 
 
+@needs_installed
+def test_copy_runs_its_own_code(tmp_path: Path) -> None:
+    copy = _copied(tmp_path / "checkout")
+    python = copy / ".venv" / "bin" / "python"
+    assert (copy / ".venv" / "bin" / "mli").read_text().startswith(f"#!{python}\n")
+    code = "import inference, mli, stacks; print(*(m.__file__ for m in (inference, mli, stacks)))"
+    done = subprocess.run(
+        [python, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert all(file.startswith(f"{copy}/") for file in done.stdout.split()), done.stdout
+
+
+@needs_installed
+@pytest.mark.e2e
+@pytest.mark.slow
 def test_commands_of_the_guide_lead_to_predictions(checkout: Path, tmp_path: Path) -> None:
     with Shell(checkout, tmp_path / "shell.log") as shell:
         for step in steps():

@@ -11,11 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from inference import names
 from local_core.device.watcher import Watcher
 from local_core.shared_cloud import Site
 from local_core.synthesis import REPOSITORY
 from tests.e2e.rig import eventually, target
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_v1_core_runs_from_its_archive(site: Site, watcher: Watcher, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """A V2 core, from ``cdk deploy`` by the real CLI to ``cdk destroy``.
 
-The tests follow on each other, each on what the one before has left.
+Each test finds the core deployed with the user's context and running, and can run alone.
 AWS::GreengrassV2::ComponentVersion, AWS::GreengrassV2::Deployment and AWS::IoT::RoleAlias are
 served by our own handlers, every other type by ministack.
 """
@@ -23,16 +23,15 @@ from local_core.device.credentials import CredentialProvider, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate, read_v2_configuration
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, files_below
+from tests.e2e.rig import SEED, Rig, eventually, files_below
 
 GENERATION = 2
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_deployed_by_our_handlers_of_component_version_deployment_and_role_alias(rig: Rig) -> None:
-    rig.deploy()
-    rig.start()
+    assert rig.first_verdict == ("SUCCEEDED", "SUCCESSFUL")
     lists = rig.next_predictions(8)
-    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
     assert {one["prediction"].split()[1] for found in lists for one in found} >= {
         "tripod",
         "espresso",
@@ -43,7 +42,8 @@ def test_deployed_by_our_handlers_of_component_version_deployment_and_role_alias
 def test_core_has_reported_by_our_greengrassv2_api(rig: Rig) -> None:
     greengrass = rig.client("greengrassv2")
     assert greengrass.get_core_device(coreDeviceThingName=rig.thing)["status"] == "HEALTHY"
-    (deployment,) = _effective(rig)
+    deployment = _effective(rig)[0]
+    assert deployment["deploymentId"] == _deployments(rig)[0]["deploymentId"]
     assert deployment["coreDeviceExecutionStatus"] == "SUCCEEDED"
     reply = greengrass.list_installed_components(
         coreDeviceThingName=rig.thing, topologyFilter="ALL"
@@ -76,23 +76,21 @@ def test_component_that_runs_is_the_artifact_of_the_template_byte_for_byte(rig: 
 
 
 def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None:
-    rig.stop()
-    frames = len(rig.watcher.on(rig.prediction_topic))
-    samples, statuses = rig.feedback()
+    made = rig.record()
+    frames, samples = len(made.predictions), made.samples
     assert Counter(one["config-id"] for one in samples) == chosen(frames, Random(str(SEED)))
-    keys = {one["source-ref"].split("/", 3)[3] for one in samples}
-    assert sorted(keys) == sorted(rig.site.samples(rig.outputs["FeedbackBucket"]))
-    assert len(keys) == len(samples)
-    outcomes = Counter(one["response"]["status"] for one in statuses)
+    assert sorted(rig.key_of(one) for one in samples) == made.keys
+    outcomes = Counter(one["response"]["status"] for one in made.statuses)
     assert outcomes == {
         "success": len(samples),
         "sample_dropped_by_strategy": 3 * frames - len(samples),
     }
-    told = {one["response"]["s3_response"]["key"] for one in statuses if _succeeded(one)}
-    assert told == keys
+    told = {one["response"]["s3_response"]["key"] for one in made.statuses if _succeeded(one)}
+    assert told == set(made.keys)
 
 
 def test_core_that_was_stopped_carries_on_with_its_deployment(rig: Rig) -> None:
+    rig.stop()
     rig.start()
     assert rig.next_predictions()
     assert rig.verdict()[0] == "SUCCEEDED"
@@ -119,6 +117,7 @@ def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
 
 
 def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(rig: Rig) -> None:
+    rig.ensure_running(confidenceThreshold="0.9")
     rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
     status, reason = rig.verdict()
     assert status == "FAILED"
@@ -151,8 +150,9 @@ def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
 
 
 def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
+    eventually(lambda: rig.site.samples(rig.outputs["FeedbackBucket"]))
     rig.stop()
-    rig.site.deployer().destroy(rig.context)
+    rig.destroy()
     iot, greengrass = rig.client("iot"), rig.client("greengrassv2")
     with pytest.raises(ClientError, match="does not exist"):
         rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)

@@ -99,11 +99,11 @@ def test_a_mark_in_the_image_lands_where_the_geometry_says(
     width, height = size
     block = (0.4, 0.3, 0.6, 0.7)
     image = np.zeros((height, width, 3), np.uint8)
-    x0, y0, x1, y1 = (round(v * s) for v, s in zip(block, (width, height) * 2, strict=True))
+    x0, y0, x1, y1 = (round(v * s) for v, s in zip(block, (width, height) * 2))
     image[y0:y1, x0:x1] = 255
     tensor, fitted = Preprocessor(spec(rule))(image)
     rows, columns = np.nonzero(tensor[0, 1] > 127)
     found = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     x, y = 1.5 * width / fitted.scaled[0] / width, 1.5 * height / fitted.scaled[1] / height
-    for got, wanted, pixel in zip(fitted.to_source(found), block, (x, y, x, y), strict=True):
+    for got, wanted, pixel in zip(fitted.to_source(found), block, (x, y, x, y)):
         assert abs(got - wanted) <= pixel

@@ -120,7 +120,7 @@ def test_a_profile_of_another_model_is_refused_before_any_frame() -> None:
 
 def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -> None:
     values = json.loads(profile_path(NAME).read_text())
-    values |= {"output": {"kind": "gluoncv-ssd"}, "labels": None}
+    values.update({"output": {"kind": "gluoncv-ssd"}, "labels": None})
     path = tmp_path / "wrong.json"
     path.write_text(json.dumps(values))
     with pytest.raises(ModelError, match=r"needs three outputs.*the model returned \[1, 1000\]"):

@@ -24,7 +24,8 @@ from local_core.ipc.operations import all_operations
 from local_core.ipc.router import CloudRouter, InMemoryCloud, LocalTopics
 from local_core.ipc.server import IpcServer
 
-SECONDS = 5
+SECONDS = 30
+"""The most that anything may take, on a busy machine."""
 MQTT = "aws.greengrass.ipc.mqttproxy"
 PUBSUB = "aws.greengrass.ipc.pubsub"
 T = TypeVar("T")

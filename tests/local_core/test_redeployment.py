@@ -7,7 +7,6 @@ import queue
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,9 +199,10 @@ import os, sys, time
 from pathlib import Path
 from local_core.nucleus.process import ProcessGroup
 folder = Path(sys.argv[1])
-group = ProcessGroup(["/bin/sh", "-c", "sleep 60 & echo $! > pid; wait"], folder=folder,
+group = ProcessGroup(["/bin/sh", "-c", "sleep 600 & echo $$ $! > pid; wait"], folder=folder,
                      environment=dict(os.environ), log=folder / "log")
-time.sleep(60)
+(folder / "guarded").touch()
+time.sleep(600)
 """
 
 
@@ -210,10 +210,12 @@ def test_components_end_when_their_core_is_killed(tmp_path: Path) -> None:
     repository = Path(__file__).parents[2]
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)], cwd=repository)
     file = tmp_path / "pid"
-    pid = int(eventually(lambda: file.exists() and file.read_text().strip()))
-    assert is_running(pid)
+    eventually((tmp_path / "guarded").exists)
+    pids = eventually(lambda: file.exists() and file.read_text().split())
+    shell, child = map(int, pids)
+    assert is_running(shell)
+    assert is_running(child)
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
-    began = time.monotonic()
-    eventually(lambda: not is_running(pid))
-    assert time.monotonic() - began < SECONDS
+    eventually(lambda: not is_running(shell))
+    eventually(lambda: not is_running(child))

@@ -23,6 +23,8 @@ from local_core.synthesis import REPOSITORY, Target
 from mli.cli.main import main
 from mli.local import run
 
+pytestmark = pytest.mark.slow
+
 TOPIC = "mli/predictions/Demo"
 PAYLOAD = b'[{"confidence": "0.93", "prediction": "cat", "box": [0.1, 0.2, 0.3, 0.4]}]'
 

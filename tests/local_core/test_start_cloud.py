@@ -19,6 +19,8 @@ from local_core.process_environment import for_a_local_cloud
 from local_core.synthesis import CDK, REPOSITORY
 from tests.local_core.support import eventually
 
+pytestmark = pytest.mark.slow
+
 USERS_OWN = {
     "AWS_PROFILE": "of-the-users-own",
     "AWS_SESSION_TOKEN": "of-the-users-own",

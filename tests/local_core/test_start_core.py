@@ -28,6 +28,8 @@ from mli.local import core as start_core
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from tests.local_core.support import eventually
 
+pytestmark = pytest.mark.slow
+
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 ALIAS = "CoreAlias"
 

@@ -41,6 +41,30 @@ def test_help_loads_no_command() -> None:
     assert all(name in done.stdout for name in COMMANDS)
 
 
+def test_command_whose_packages_are_missing_names_the_list_to_install() -> None:
+    code = (
+        "import sys; sys.modules['numpy'] = sys.modules['cv2'] = None; "
+        "from mli.cli.main import main; main(['compile', '--help'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "this command needs the package numpy, which is not installed: pip" in done.stderr
+    assert f"pip install -r {REPOSITORY / 'requirements-dev.txt'}\n" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_mli_without_any_package_names_the_list_to_install() -> None:
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "mli", "status"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    wanted = REPOSITORY / "requirements-operate.txt"
+    assert done.stderr == f"mli: its packages are not installed: pip install -r {wanted}\n"
+
+
 def invoke(error: Exception, *arguments: str) -> click.testing.Result:
     @click.command("greet")
     @reporting

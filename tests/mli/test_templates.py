@@ -15,6 +15,8 @@ from mli.templates.snapshots import compare, left_over, readable, readable_text
 from mli.templates.synthesis import CoreFile, Synthesised, lint, synthesise
 from tests.stacks.synthesis import CERTIFICATE_ID
 
+pytestmark = pytest.mark.slow
+
 CORE = {
     "coreName": "Demo",
     "certificateId": CERTIFICATE_ID,

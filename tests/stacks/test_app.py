@@ -14,16 +14,17 @@ from stacks.nag_checks import add_checks
 from tests.stacks.synthesis import ROOT, context, new_app
 
 
-def run_app(folder: Path, values: dict[str, object]) -> "subprocess.CompletedProcess[str]":
+def run_app(
+    folder: Path, values: dict[str, object], *options: str
+) -> "subprocess.CompletedProcess[str]":
     environment = {
         **os.environ,
         "CDK_CONTEXT_JSON": json.dumps(values),
         "CDK_OUTDIR": str(folder),
         "CDK_VALIDATION": "false",
-        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
     }
     return subprocess.run(
-        [sys.executable, "app.py"],
+        [sys.executable, *options, "app.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -41,9 +42,19 @@ def test_wrong_context_ends_the_app_with_its_faults_and_no_traceback(tmp_path: P
     assert not list((tmp_path / "cdk.out").glob("*.template.json"))
 
 
+def test_missing_packages_are_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+    without_packages = "-S"
+    result = run_app(tmp_path / "cdk.out", context(tmp_path), without_packages)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "No module named 'aws_cdk'; install the app's packages first: "
+        f"pip install -r {ROOT / 'requirements.txt'}\n"
+    )
+
+
 def test_right_context_synthesises_a_stack_for_any_environment(tmp_path: Path) -> None:
     result = run_app(tmp_path / "cdk.out", context(tmp_path))
-    assert result.returncode == 0, result.stderr
+    assert (result.returncode, result.stderr) == (0, "")
     manifest = json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())
     stack = manifest["artifacts"]["DlrInference-Demo"]
     assert stack["environment"] == "aws://unknown-account/unknown-region"
@@ -56,6 +67,56 @@ def test_synthesis_passes_the_checks(tmp_path: Path, capfd: pytest.CaptureFixtur
     add_checks(app)
     app.synth()
     assert "WARNING" not in capfd.readouterr().err
+
+
+def environment_of(folder: Path) -> Path:
+    """Make an environment whose Python prints where it is."""
+    python = folder / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$0 $*"\n')
+    python.chmod(0o755)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("variables", "chosen"),
+    [
+        ({}, ".venv"),
+        ({"VIRTUAL_ENV": "active"}, "active"),
+        ({"CONDA_DEFAULT_ENV": "base", "CONDA_PREFIX": "conda"}, ".venv"),
+        ({"CONDA_DEFAULT_ENV": "mli", "CONDA_PREFIX": "conda"}, "conda"),
+        ({"CONDA_DEFAULT_ENV": "mli", "CONDA_PREFIX": "conda", "VIRTUAL_ENV": "active"}, "active"),
+    ],
+)
+def test_app_runs_in_the_active_environment_else_in_that_of_make(
+    tmp_path: Path, variables: dict[str, str], chosen: str
+) -> None:
+    folders = {name: environment_of(tmp_path / name) for name in (".venv", "active", "conda")}
+    names = {key: str(folders.get(value, value)) for key, value in variables.items()}
+    done = subprocess.run(
+        json.loads((ROOT / "cdk.json").read_text())["app"],
+        shell=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **names},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{folders[chosen]}/bin/python3 app.py\n"
+
+
+def test_app_runs_with_the_python_on_the_path_where_no_environment_is_named(tmp_path: Path) -> None:
+    folder = environment_of(tmp_path / "conda")
+    done = subprocess.run(
+        json.loads((ROOT / "cdk.json").read_text())["app"],
+        shell=True,
+        cwd=tmp_path,
+        env={"PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{folder}/bin/python3 app.py\n"
 
 
 def test_cdk_json_holds_no_setting_of_a_core() -> None:

@@ -70,7 +70,6 @@ class CdkCli:
         """Return the environment, with the Python of this process first, for the app."""
         path = os.pathsep.join([str(Path(sys.executable).parent), self.environment.get("PATH", "")])
         return {
-            "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
             "NODE_NO_WARNINGS": "1",
             **self.environment,
             "PATH": path,

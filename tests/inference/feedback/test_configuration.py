@@ -89,7 +89,7 @@ def strategy_faults(**strategy: object) -> dict[str, str]:
     entry = {"content-type": "image/jpeg", "sampling-strategy": hyphenated}
     prefix = "feedbackConfiguration.LC50.sampling-strategy."
     return {
-        key.removeprefix(prefix): told.removeprefix(prefix)
+        key.replace(prefix, "", 1): told.replace(prefix, "", 1)
         for key, told in faults_of({"LC50": entry}).items()
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from inference.feedback.messages import fitting_prediction_message, object_key, 
 from inference.names import MAX_MESSAGE_BYTES
 from inference.vision.scores import Scores
 
-MOMENT = datetime(2019, 7, 11, 0, 12, 48, 816752, UTC)
+MOMENT = datetime(2019, 7, 11, 0, 12, 48, 816752, timezone.utc)
 ID = "4bf5aeb0-d1e4-4362-5bb4-87c05de78ba3"
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,11 @@ PROBABILITIES = st.lists(st.floats(0, 1), max_size=20)
 
 def keeps(name: str, limit: float, scores: Sequence[float], random: float = 0.5) -> bool:
     return strategy(StrategyConfiguration(name, limit), lambda: random)(scores)
+
+
+def nextafter(value: float, towards: float) -> float:
+    """Return what ``math.nextafter`` does, which Python 3.8 lacks."""
+    return float(np.nextafter(value, towards))
 
 
 def letter(class_id: int) -> str:
@@ -41,29 +47,29 @@ def test_documented_example_of_entropy() -> None:
 
 def test_least_confidence_includes_its_threshold() -> None:
     assert keeps("LEAST_CONFIDENCE", 0.5, [0.5, 0.5])
-    assert not keeps("LEAST_CONFIDENCE", 0.5, [math.nextafter(0.5, 1), 0.4])
+    assert not keeps("LEAST_CONFIDENCE", 0.5, [nextafter(0.5, 1), 0.4])
 
 
 def test_margin_includes_its_threshold() -> None:
     assert keeps("MARGIN", 0.25, [0.25, 0.5, 0.125])
-    assert not keeps("MARGIN", math.nextafter(0.25, 0), [0.25, 0.5, 0.125])
+    assert not keeps("MARGIN", nextafter(0.25, 0), [0.25, 0.5, 0.125])
 
 
 def test_entropy_excludes_its_threshold() -> None:
     pair = [0.5, 0.5]
     assert entropy(pair) == math.log(2)
     assert not keeps("ENTROPY", math.log(2), pair)
-    assert keeps("ENTROPY", math.nextafter(math.log(2), 0), pair)
+    assert keeps("ENTROPY", nextafter(math.log(2), 0), pair)
 
 
 def test_random_sampling_excludes_its_rate() -> None:
     assert not keeps("RANDOM_SAMPLING", 0.5, [], random=0.5)
-    assert keeps("RANDOM_SAMPLING", 0.5, [], random=math.nextafter(0.5, 0))
+    assert keeps("RANDOM_SAMPLING", 0.5, [], random=nextafter(0.5, 0))
 
 
 def test_rate_0_keeps_none_and_rate_1_keeps_all() -> None:
     assert not keeps("RANDOM_SAMPLING", 0.0, [], random=0.0)
-    assert keeps("RANDOM_SAMPLING", 1.0, [], random=math.nextafter(1, 0))
+    assert keeps("RANDOM_SAMPLING", 1.0, [], random=nextafter(1, 0))
 
 
 def test_random_sampling_repeats_itself_from_its_seed() -> None:

@@ -66,6 +66,7 @@ def test_a_refusal_is_distinguished_and_says_what_to_do(
     assert "hunter2" not in str(found)
 
 
+@pytest.mark.streams
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 def test_a_real_camera_takes_the_right_password_only(scheme: str) -> None:
     require_rtsp_server()

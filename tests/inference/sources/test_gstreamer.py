@@ -17,6 +17,8 @@ from inference.sources.gstreamer import LaunchedPipeline
 
 from .servers import free_port, needs_gstreamer, require_frame, until
 
+pytestmark = pytest.mark.streams
+
 
 @needs_gstreamer
 def test_a_gstreamer_pipeline_runs_beside_an_opencv_without_gstreamer() -> None:

@@ -35,6 +35,8 @@ from .servers import (
     until,
 )
 
+pytestmark = pytest.mark.streams
+
 
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +106,9 @@ def test_an_rtsp_camera_takes_an_escaped_password_and_names_a_wrong_one(scheme: 
 def test_rtsp_over_tls_works_with_a_certificate_of_the_cameras_own(tmp_path: Path) -> None:
     require_rtsp_server()
     inner = free_port()
-    with (
-        rtsp_camera(inner, "digest", "viewer", "hunter2"),
-        tls_in_front_of(inner, tmp_path) as port,
-    ):
+    with rtsp_camera(inner, "digest", "viewer", "hunter2"), tls_in_front_of(
+        inner, tmp_path
+    ) as port:
         with opened(f"rtsps://viewer:hunter2@127.0.0.1:{port}/test") as source:
             require_frame(source, 15)
         with opened(f"rtsps://viewer:wrong@127.0.0.1:{port}/test") as source:
@@ -130,10 +131,9 @@ def test_a_stream_that_redirects_takes_no_credentials_to_another_server() -> Non
             location = f"HTTP/1.1 302 Moved\r\nLocation: http://localhost:{thief}/\r\n"
             connection.sendall(location.encode() + b"Content-Length: 0\r\n\r\n")
 
-        with (
-            tcp_server(redirect) as port,
-            opened(f"http://viewer:hunter2@127.0.0.1:{port}/") as source,
-        ):
+        with tcp_server(redirect) as port, opened(
+            f"http://viewer:hunter2@127.0.0.1:{port}/"
+        ) as source:
             until(lambda: state(source).state == "lost", 5)
     assert asked
     assert b"authorization" not in b"".join(asked).lower()
@@ -141,10 +141,9 @@ def test_a_stream_that_redirects_takes_no_credentials_to_another_server() -> Non
 
 def test_pictures_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opencv, "MAX_PIXELS", 64 * 48 - 1)
-    with (
-        tcp_server(lambda connection: multipart(connection, [jpeg()] * 50)) as port,
-        opened(f"http://127.0.0.1:{port}/") as source,
-    ):
+    with tcp_server(lambda connection: multipart(connection, [jpeg()] * 50)) as port, opened(
+        f"http://127.0.0.1:{port}/"
+    ) as source:
         until(lambda: state(source).state == "lost", 5)
         assert state(source).reason == "its pictures of 64x48 pixels are too large"
         assert state(source).frames == 0
@@ -152,10 +151,9 @@ def test_pictures_that_would_fill_the_memory_are_refused(monkeypatch: pytest.Mon
 
 def test_pictures_of_one_pixel_are_pictures() -> None:
     tiny = bytes(cv2.imencode(".jpg", np.full((1, 1, 3), 200, np.uint8))[1])
-    with (
-        tcp_server(lambda connection: multipart(connection, [tiny] * 50)) as port,
-        opened(f"http://127.0.0.1:{port}/") as source,
-    ):
+    with tcp_server(lambda connection: multipart(connection, [tiny] * 50)) as port, opened(
+        f"http://127.0.0.1:{port}/"
+    ) as source:
         assert require_frame(source).image.shape == (1, 1, 3)
 
 
@@ -176,10 +174,9 @@ def test_an_mjpeg_stream_comes_back() -> None:
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_a_server_that_accepts_and_says_nothing_is_lost_in_time(scheme: str) -> None:
     connections = threading.Semaphore(0)
-    with (
-        tcp_server(lambda connection: connections.release()) as port,
-        opened(f"{scheme}://127.0.0.1:{port}/") as source,
-    ):
+    with tcp_server(lambda connection: connections.release()) as port, opened(
+        f"{scheme}://127.0.0.1:{port}/"
+    ) as source:
         assert connections.acquire(timeout=3)
         until(lambda: state(source).state == "lost", 3)
         assert connections.acquire(timeout=3)  # it is tried again
@@ -187,11 +184,9 @@ def test_a_server_that_accepts_and_says_nothing_is_lost_in_time(scheme: str) -> 
 
 @needs_ffmpeg
 def test_a_camera_that_hangs_does_not_keep_others_from_opening(video: Path) -> None:
-    with (
-        tcp_server(lambda connection: None) as port,
-        opened(f"rtsp://127.0.0.1:{port}/") as silent,
-        opened(str(video)) as other,
-    ):
+    with tcp_server(lambda connection: None) as port, opened(
+        f"rtsp://127.0.0.1:{port}/"
+    ) as silent, opened(str(video)) as other:
         require_frame(other, 2)
         assert state(silent).state == "connecting"
 

@@ -19,6 +19,8 @@ from mli.profile.dlr_child import run_in_child
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[3]
 SIDE = 32
 GLUONCV = Suppression()
