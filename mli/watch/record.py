@@ -1,4 +1,4 @@
-"""Messages kept in a file, one JSON object a line."""
+"""Messages kept in a file, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
 
 
 class Record:
-    """A context that appends lines to a file. Each is there at once, and whole or not at all.
+    """A context that appends lines to a file, each at once, and whole or not at all.
 
-    A half line that a crash of another program left is ended first, so that ours stand alone.
+    If a crash of another program left half a line, that line is ended first.
     """
 
     def __init__(self, file: Path) -> None:
@@ -41,14 +41,14 @@ class Record:
         """Append one line.
 
         Raises:
-            ToolError: if the disk is full; what was written of the line is taken back.
+            MliError: if the disk is full; the part of the line that was written is removed.
         """
         line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
         size = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
         except OSError as error:
-            raise ToolError(f"{self._file}: {error.strerror}") from error
+            raise MliError(f"{self._file}: {error.strerror}") from error
         if written != len(line):
             os.ftruncate(self._descriptor, size)
-            raise ToolError(f"{self._file}: no space for another line")
+            raise MliError(f"{self._file}: no space for another line")

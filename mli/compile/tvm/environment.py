@@ -17,7 +17,8 @@ from typing import Any
 
 from mli.compile.tvm.packages import TVM
 
-from ...cli.output import Output, ToolError, one_line
+from ...cli.output import Output
+from ...errors import MliError, one_line
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = REPOSITORY / "build" / "tvm"
@@ -41,7 +42,7 @@ def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
     """Have a job done in the environment, and return its result; see ``worker`` for both.
 
     Raises:
-        ToolError: if the model cannot be compiled, or the environment cannot be made.
+        MliError: if the model cannot be compiled, or the environment cannot be made.
     """
     python = prepared(output)
     with tempfile.TemporaryDirectory(prefix="tvm-") as folder:
@@ -60,10 +61,10 @@ def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
                 process.wait()
         if not files[1].is_file():
             reason = _last_line(errors.read_text(errors="replace"))
-            raise ToolError(f"TVM's process ended with status {process.returncode}: {reason}")
+            raise MliError(f"TVM's process ended with status {process.returncode}: {reason}")
         result = json.loads(files[1].read_text())
     if "error" in result:
-        raise ToolError(result["error"])
+        raise MliError(result["error"])
     done: dict[str, Any] = result["ok"]
     return done
 
@@ -84,7 +85,7 @@ def prepared(output: Output) -> Path:
     """Return the environment's Python, making the environment first if it is not there whole.
 
     Raises:
-        ToolError: if it cannot be made.
+        MliError: if it cannot be made.
     """
     python, mark = FOLDER / "venv" / "bin" / "python", FOLDER / "ready"
     state = hashlib.sha256(REQUIREMENTS.read_bytes() + TVM.sha256.encode()).hexdigest()
@@ -112,7 +113,7 @@ def _make(python: Path, output: Output) -> None:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = _last_line(done.stderr)
-            raise ToolError(f"TVM's environment cannot be made: {step}: {reason}")
+            raise MliError(f"TVM's environment cannot be made: {step}: {reason}")
     output.say("TVM is ready")
 
 
@@ -123,7 +124,7 @@ def _base_python() -> str:
         found = shutil.which(f"python{major}.{minor}")
         if found:
             return found
-    raise ToolError("TVM needs Python 3.11 or 3.12 for its environment; neither is on the PATH")
+    raise MliError("TVM needs Python 3.11 or 3.12 for its environment; neither is on the PATH")
 
 
 @contextmanager

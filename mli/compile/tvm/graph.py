@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from ...errors import MliError
+
 SUPPORTED = (
     "a classifier with one output [1,K]; a detector with scores [1,A,C] or [1,C,A] and boxes "
     "[1,A,4]; or a detector with one NonMaxSuppression node of such inputs"
@@ -21,8 +23,8 @@ _DTYPES = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}
 _CHANNELS = (1, 3)
 
 
-class GraphError(ValueError):
-    """A model that cannot be compiled: one line that says why."""
+class GraphError(MliError):
+    """An ONNX model that cannot be compiled."""
 
 
 @dataclass(frozen=True)
