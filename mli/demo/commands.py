@@ -8,7 +8,7 @@ import click
 
 from models import store
 
-from ..cli.output import Output, ToolError, examples, reporting
+from ..cli.output import Output, examples, reporting
 from ..compile.tvm.packages import WORK
 from .files import LABELS, PHOTOGRAPHS, REFERENCES
 
@@ -44,10 +44,7 @@ def demo() -> None:
 @reporting
 def unpack(output: Output, names: tuple[str, ...]) -> None:
     """Unpack the demo models NAME, or all, and print their folders, one per line."""
-    try:
-        folders = [str(store.unpacked(name)) for name in names or store.demo_models()]
-    except (store.UnknownModelError, store.DamagedModelError) as error:
-        raise ToolError(str(error)) from None
+    folders = [str(store.unpacked(name)) for name in names or store.demo_models()]
     output.result({"folders": folders}, "\n".join(folders))
 
 

@@ -22,17 +22,17 @@ def write(file: Path, output: Output) -> None:
     """Convert the detector into ``file``, in TVM's environment.
 
     Raises:
-        ToolError: if the environment, or the detector's package, cannot be had.
+        MliError: if the environment, or the detector's package, cannot be had.
     """
-    from ..cli.output import ToolError
     from ..compile.tvm import environment
+    from ..errors import MliError
 
     python = environment.prepared(output)
     command = [str(python), "-m", "mli.demo.detector", str(file.absolute())]
     done = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise ToolError(f"{file} cannot be made: {reason}")
+        raise MliError(f"{file} cannot be made: {reason}")
 
 
 def write_here(file: Path) -> None:

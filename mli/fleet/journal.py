@@ -1,4 +1,4 @@
-"""What of a fleet has been done, in a file that outlives every failure."""
+"""The steps of a fleet that are done, in a file that survives every failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
 
 DONE = "done"
 
@@ -17,15 +17,15 @@ DONE = "done"
 class Journal:
     """A context that notes each step as a line of JSON, on disk before the next step begins.
 
-    Its first line says which fleet it is of, so that it cannot be used for another one. It holds no
-    keys. Threads may share it.
+    Its first line names the fleet, so that it cannot be used for another one. It holds no keys.
+    Threads may share it.
     """
 
     def __init__(self, file: Path, fleet: dict[str, str]) -> None:
-        """Read what is there.
+        """Read an existing journal, or begin one.
 
         Raises:
-            ToolError: if it is the journal of another fleet, or none.
+            MliError: if the file is the journal of another fleet, or not a journal.
         """
         self._file = file
         self._lock = threading.Lock()
@@ -59,9 +59,9 @@ class Journal:
             self._append({"core": core, "step": step, "value": value})
 
     def _read(self, fleet: dict[str, str]) -> bool:
-        """Take over what is there; return False if it has no complete line."""
+        """Read the steps that are noted; return False if there is no complete line."""
         content = self._file.read_bytes()
-        # The last line may be half: the step that it was to note is then done once more.
+        # The last line may be incomplete: its step is then done again.
         whole, _, rest = content.rpartition(b"\n")
         if rest:
             os.truncate(self._file, len(content) - len(rest))
@@ -74,20 +74,21 @@ class Journal:
             for step in steps:
                 self._steps.setdefault(step["core"], {})[step["step"]] = step["value"]
         except (ValueError, KeyError, TypeError):
-            raise ToolError(f"{self._file} is no journal of this command") from None
+            raise MliError(f"{self._file} is not a journal of this command") from None
         if found != fleet:
             changed = [
                 f"{key} was {found.get(key)}, now {fleet[key]}"
                 for key in fleet
                 if found.get(key) != fleet[key]
             ]
-            raise ToolError(
-                f"{self._file} is of another fleet ({'; '.join(changed)}): give its own --out"
+            raise MliError(
+                f"{self._file} is the journal of another fleet ({'; '.join(changed)}): "
+                "give another --output"
             )
         return True
 
     def _append(self, values: dict[str, Any]) -> None:
         line = json.dumps(values, sort_keys=True).encode() + b"\n"
         if os.write(self._descriptor, line) != len(line):
-            raise ToolError(f"{self._file}: the disk is full")
+            raise MliError(f"{self._file}: the disk is full")
         os.fsync(self._descriptor)

@@ -13,7 +13,8 @@ import pytest
 
 from mli.aws import explain
 from mli.cli.main import COMMANDS, main
-from mli.cli.output import Output, ToolError, reporting
+from mli.cli.output import Output, reporting
+from mli.errors import MliError
 
 REPOSITORY = Path(__file__).parents[2]
 WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
@@ -51,9 +52,9 @@ def invoke(error: Exception, *arguments: str) -> click.testing.Result:
 
 
 def test_expected_fault_is_one_line_and_status_1() -> None:
-    done = invoke(ToolError("too\n  cold"))
+    done = invoke(MliError("too\n  cold"))
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", "greet: too cold\n")
-    assert json.loads(invoke(ToolError("cold"), "--json").stdout) == {"error": "cold"}
+    assert json.loads(invoke(MliError("cold"), "--json").stdout) == {"error": "cold"}
 
 
 def test_fault_of_a_file_names_it() -> None:

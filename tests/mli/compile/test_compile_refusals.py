@@ -80,7 +80,7 @@ def test_folder_that_is_no_artifact_is_not_replaced(
     target = tmp_path / "out"
     target.mkdir()
     (target / "thesis.txt").write_text("years of work")
-    assert "is there already" in refused(run, onnx_models / "classifier.onnx", target)
+    assert "already exists" in refused(run, onnx_models / "classifier.onnx", target)
     assert (target / "thesis.txt").read_text() == "years of work"
 
 

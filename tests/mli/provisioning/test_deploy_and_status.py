@@ -81,7 +81,7 @@ def test_deployment_that_another_replaced_is_not_waited_for(
 ) -> None:
     greengrass = core.cloud.client("greengrassv2")
     once_waiting(lambda: greengrass.create_deployment(targetArn=core.thing_arn))
-    assert "took its place" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
+    assert "replaced it" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
 
 
 def test_group_is_deployed_in_its_latest_version(
