@@ -47,10 +47,10 @@ def session(region: str | None = None, profile: str | None = None) -> boto3.Sess
     Raises:
         MliError: if no Region is set anywhere.
     """
-    made = boto3.Session(region_name=region, profile_name=profile)
-    if not made.region_name:
+    created = boto3.Session(region_name=region, profile_name=profile)
+    if not created.region_name:
         raise MliError("no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION")
-    return made
+    return created
 
 
 def client(service: str, region: str | None = None, profile: str | None = None) -> Any:
@@ -60,8 +60,8 @@ def client(service: str, region: str | None = None, profile: str | None = None) 
 
 def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
     """Return a function that returns the client of a service, the same one each time."""
-    made = functools.cache(lambda: session(region, profile))
-    return functools.cache(lambda service: made().client(service, config=RETRIES))
+    opened = functools.cache(lambda: session(region, profile))
+    return functools.cache(lambda service: opened().client(service, config=RETRIES))
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:

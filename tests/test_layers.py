@@ -75,7 +75,7 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "mli": (
         ("errors",),
-        ("archives", "aws"),
+        ("archives", "aws", "files"),
         ("cli",),
         ("device", "profile", "sagemaker", "templates"),
         ("compile", "fleet", "watch"),

@@ -34,7 +34,7 @@ class Destination:
 
     @property
     def is_archive(self) -> bool:
-        """Tell whether it is a ``.tar.gz``."""
+        """Return whether it is a ``.tar.gz``."""
         return self.path.name.endswith(_ARCHIVES)
 
     @property

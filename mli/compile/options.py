@@ -32,10 +32,10 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> A
 
 
 def _option(group: str, *names: str, **settings: Any) -> Decorator:
-    made = click.option(*names, **settings)
+    created = click.option(*names, **settings)
     long = names[-1].lstrip("-").replace("-", "_")
     GROUPS[group].append(long)
-    return made
+    return created
 
 
 class GroupedCommand(click.Command):

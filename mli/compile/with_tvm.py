@@ -191,8 +191,8 @@ def _compile(
     tensor, _ = Preprocessor(profile.input)(image)
     np.save(work / "sample.npy", tensor)
     verified_on = target if target.runs_here() else X86_64
-    made = {target.name: work / "target"}
-    made.setdefault(verified_on.name, work / "twin")
+    folders = {target.name: work / "target"}
+    folders.setdefault(verified_on.name, work / "twin")
     facts = environment.work(
         {
             **job,
@@ -200,12 +200,12 @@ def _compile(
             "sample": work / "sample.npy",
             "expected": work / "expected.npz",
             "tvm": environment.tvm_folder(),
-            "targets": made,
+            "targets": folders,
         },
         output,
     )
     output.say(f"verifying against onnxruntime {facts['onnxruntime']}")
-    run = run_in_child(made[verified_on.name], profile.input.name, tensor)
+    run = run_in_child(folders[verified_on.name], profile.input.name, tensor)
     for array in run.outputs:
         if not np.isfinite(array).all():
             raise MliError("the compiled model returns values that are not finite")

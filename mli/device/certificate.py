@@ -62,7 +62,7 @@ def certificate(
     Nothing is ever overwritten: when repeated, the command only prints again how to deploy.
     """
     if csr and watch:
-        raise click.UsageError("--watch needs a certificate: leave --csr out")
+        raise click.UsageError("--watch needs a certificate: remove --csr")
     keys = KeyFolder(folder or Path("certs") / name)
     keys.prepare()
     if csr:
@@ -106,14 +106,14 @@ def create_certificate(iot: Any, keys: KeyFolder) -> bool:
                 f"{file} already exists, and is not overwritten: move it away, give another "
                 "--folder, or add --csr if it belongs to a signing request"
             )
-    made = iot.create_keys_and_certificate(setAsActive=True)
+    created = iot.create_keys_and_certificate(setAsActive=True)
     try:
-        keys.write_key(made["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(made["certificatePem"].encode())
+        keys.write_key(created["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(created["certificatePem"].encode())
     except OSError as error:
         raise MliError(
-            f"{error}; the certificate {made['certificateId']} was created and its key is lost: "
-            f"`aws iot update-certificate --certificate-id {made['certificateId']} "
+            f"{error}; the certificate {created['certificateId']} was created and its key is lost: "
+            f"`aws iot update-certificate --certificate-id {created['certificateId']} "
             "--new-status REVOKED`"
         ) from error
     return True

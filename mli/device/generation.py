@@ -21,8 +21,8 @@ class Order:
 class Generation(Protocol):
     """One generation of Greengrass, as the stack of a core deploys it."""
 
-    def made(self, stack: CoreStack) -> bool:
-        """Tell by its outputs whether a stack is of this generation."""
+    def matches(self, stack: CoreStack) -> bool:
+        """Return whether a stack is of this generation, by its outputs."""
 
     def layout(self, stack: CoreStack, nucleus: Nucleus) -> Layout:
         """Return where the files of a stack's core go on its device.

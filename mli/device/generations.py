@@ -11,9 +11,9 @@ GENERATIONS: tuple[Generation, ...] = (
     V1Generation(),  # to drop V1, delete this line and the folder v1
     V2Generation(),
 )
-"""In the order in which they are asked whether they made a stack; the last one always has."""
+"""In the order in which they are tried; the last one matches every stack."""
 
 
 def generation_of(stack: CoreStack) -> Generation:
     """Return the generation of a deployed stack."""
-    return next(generation for generation in GENERATIONS if generation.made(stack))
+    return next(generation for generation in GENERATIONS if generation.matches(stack))

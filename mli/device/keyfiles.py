@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import ssl
 import stat
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import NameOID
 
 from ..errors import MliError
+from ..files import draft_of
 
 CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
@@ -114,18 +114,11 @@ def write_new(file: Path, content: bytes, mode: int) -> None:
     Raises:
         MliError: if it exists.
     """
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.link(draft, file)  # unlike a rename, this fails if the file exists
-    except FileExistsError:
-        raise MliError(f"{file} already exists, and is not overwritten") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_of(file, content, mode) as draft:
+        try:
+            os.link(draft, file)  # unlike a rename, this fails if the file exists
+        except FileExistsError:
+            raise MliError(f"{file} already exists, and is not overwritten") from None
 
 
 def root_certificate(other: Path | None = None) -> bytes:

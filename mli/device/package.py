@@ -42,7 +42,7 @@ _EXAMPLES = examples(
     show_default=True,
     help="The archive to write.",
 )
-@click.option("--without-key", is_flag=True, help="Leave the private key out.")
+@click.option("--without-key", is_flag=True, help="Write the archive without the private key.")
 @root_ca_option
 @aws_options
 @reporting

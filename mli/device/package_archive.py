@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import MliError
+from ..files import draft_of
 from .keyfiles import PRIVATE_KEY
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -55,16 +54,8 @@ def save(file: Path, content: bytes) -> bool:
                 f"{file} {what}, and is not overwritten: move it away, or give another --output"
             )
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
+    with draft_of(file, content, _PRIVATE) as draft:
         draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
     return True
 
 

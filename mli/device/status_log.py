@@ -13,7 +13,7 @@ import botocore.exceptions
 
 from ..errors import one_line
 
-_TELLING = re.compile(
+_EXPLAINING = re.compile(
     r"\b(ERROR|FATAL|CRITICAL|[A-Za-z.]*(?:Error|Exception)\b:)|cannot|must be|is required", re.I
 )
 _NUCLEUS_FORM = re.compile(r"\. \{scriptName=.*\}\s*$")
@@ -22,11 +22,11 @@ _MAX_CHARACTERS = 300
 _HOURS = 24
 
 
-def telling_line(lines: Iterable[str]) -> str | None:
+def explaining_line(lines: Iterable[str]) -> str | None:
     """Return the last line that says what went wrong, without the additions of the nucleus."""
     kept = deque((line for line in lines if line.strip()), maxlen=_LAST_LINES)
     for line in reversed(kept):
-        if _TELLING.search(line):
+        if _EXPLAINING.search(line):
             return one_line(_NUCLEUS_FORM.sub("", line))[:_MAX_CHARACTERS]
     return None
 
@@ -41,7 +41,7 @@ def from_folder(folder: Path, component: str) -> str | None:
     if not file.exists():
         return None
     with file.open(errors="replace") as opened:
-        return telling_line(opened)
+        return explaining_line(opened)
 
 
 def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> str | None:
@@ -61,4 +61,4 @@ def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> 
     except botocore.exceptions.ClientError:
         return None
     own = [event for event in events if thing_name in event.get("logStreamName", "")]
-    return telling_line(event["message"] for event in own)
+    return explaining_line(event["message"] for event in own)

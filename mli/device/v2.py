@@ -26,8 +26,8 @@ _REPEATED = (
 class V2Generation:
     """The core devices of AWS IoT Greengrass V2, with the classic nucleus or nucleus lite."""
 
-    def made(self, stack: CoreStack) -> bool:
-        """Return True: every stack that no other generation made."""
+    def matches(self, stack: CoreStack) -> bool:
+        """Return True: a stack that is of no other generation is of this one."""
         return True
 
     def layout(self, stack: CoreStack, nucleus: Nucleus) -> Layout:

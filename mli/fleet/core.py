@@ -117,14 +117,14 @@ class CoreCreator:
 
     def _new_certificate(self, core: FleetCore, keys: KeyFolder) -> dict[str, str]:
         if core.request is not None:
-            made = self._iot.create_certificate_from_csr(
+            created = self._iot.create_certificate_from_csr(
                 certificateSigningRequest=core.request.read_text(), setAsActive=False
             )
         else:
-            made = self._iot.create_keys_and_certificate(setAsActive=False)
-            keys.write_key(made["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(made["certificatePem"].encode())
-        return {"id": made["certificateId"], "arn": made["certificateArn"]}
+            created = self._iot.create_keys_and_certificate(setAsActive=False)
+            keys.write_key(created["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(created["certificatePem"].encode())
+        return {"id": created["certificateId"], "arn": created["certificateArn"]}
 
     def _unnoted(self, core: FleetCore, keys: KeyFolder) -> dict[str, str] | None:
         """Return the certificate whose files were written, but which the journal does not have.

@@ -48,7 +48,7 @@ class NeoJob:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether the model is a file that is uploaded first."""
+        """Return whether the model is a file that is uploaded first."""
         return not self.model.startswith("s3://")
 
     @property

@@ -45,9 +45,9 @@ def templates(output: Output, cores: Path, update: bool, folder: Path) -> None:
     core fails.
     """
     files = core_files(cores)
-    made = _synthesise_all(output, files, folder)
-    faults = [f"{core.file}: {core.fault}" for core in made if core.fault]
-    sound = [core for core in made if not core.fault]
+    results = _synthesise_all(output, files, folder)
+    faults = [f"{core.file}: {core.fault}" for core in results if core.fault]
+    sound = [core for core in results if not core.fault]
     faults += _same_stack(sound)
     if sound:
         output.say("cfn-lint")
@@ -89,12 +89,12 @@ def core_files(cores: Path) -> list[CoreFile]:
 
 def _synthesise_all(output: Output, files: Sequence[CoreFile], folder: Path) -> list[Synthesised]:
     """Synthesise each core in a process of its own, as many at once as there are processors."""
-    made = []
+    results = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for one in pool.map(lambda file: synthesise(file, folder / file.path.stem), files):
             output.say(f"{one.file}: {'failed' if one.fault else 'synthesised'}")
-            made.append(one)
-    return made
+            results.append(one)
+    return results
 
 
 def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
@@ -107,8 +107,7 @@ def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
             if other != core.file:
                 stack = template.name.partition(".")[0]
                 faults.append(
-                    f"{core.file}: makes the stack {stack}, as {other} does: give it its own "
-                    "coreName"
+                    f"{core.file}: has the stack {stack}, as {other} has: give it its own coreName"
                 )
     return faults
 

@@ -79,9 +79,9 @@ class CertificateConnection(Connection):
 
     def client(self) -> paho.Client:
         """Return a client that presents the certificate."""
-        made = _new_client(self.client_id, "tcp")
-        made.tls_set_context(self._tls)
-        return made
+        created = _new_client(self.client_id, "tcp")
+        created.tls_set_context(self._tls)
+        return created
 
     @property
     def advice(self) -> str:
@@ -120,11 +120,11 @@ class CredentialsConnection(Connection):
         if self._is_local:
             host = f"data-ats.iot.{self._region}.localhost"
         path = signed_path(self._credentials(), host=host, region=self._region)
-        made = _new_client(self.client_id, "websockets")
-        made.ws_set_options(path=path, headers={"Host": host})
+        created = _new_client(self.client_id, "websockets")
+        created.ws_set_options(path=path, headers={"Host": host})
         if not self._is_local:
-            made.tls_set_context(ssl.create_default_context())
-        return made
+            created.tls_set_context(ssl.create_default_context())
+        return created
 
     @property
     def advice(self) -> str:
@@ -136,11 +136,11 @@ class CredentialsConnection(Connection):
 
 
 def _new_client(client_id: str, transport: Any) -> paho.Client:
-    made = paho.Client(
+    created = paho.Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         transport=transport,
         reconnect_on_failure=False,
     )
-    made.connect_timeout = 10.0
-    return made
+    created.connect_timeout = 10.0
+    return created

@@ -19,8 +19,8 @@ _MOST_DEPLOYMENTS = 5
 class V1Generation:
     """The groups of AWS IoT Greengrass V1. The cloud knows nothing of their single functions."""
 
-    def made(self, stack: CoreStack) -> bool:
-        """Tell whether a stack has a group."""
+    def matches(self, stack: CoreStack) -> bool:
+        """Return whether a stack has a group."""
         return _GROUP_ID in stack.outputs
 
     def layout(self, stack: CoreStack, nucleus: Nucleus) -> Layout:

@@ -16,8 +16,7 @@ from botocore.stub import Stubber
 
 import mli.aws
 from mli.cli.output import Output
-from mli.device import keyfiles, package, package_checks
-from mli.device import redeploy as deploy
+from mli.device import keyfiles, package, package_checks, redeploy
 from mli.device.certificate import create_certificate
 from mli.device.core_stack import CoreStack
 from mli.device.generations import generation_of
@@ -103,7 +102,7 @@ def test_expired_session(commands: Commands, command: str, monkeypatch: pytest.M
     assert "the AWS session has expired: sign in again" in _say(commands, command)
 
 
-def test_throttling_is_tried_again_before_it_is_told(
+def test_throttling_is_tried_again_before_it_is_reported(
     commands: Commands, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came = _refuse(monkeypatch, "ThrottlingException", "Rate exceeded", 429)
@@ -137,7 +136,7 @@ def _stubbed(service: str) -> Iterator[tuple[Any, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
-def test_wrong_region_is_named_with_the_option_that_mends_it() -> None:
+def test_wrong_region_is_named_with_the_option_that_fixes_it() -> None:
     with _stubbed("cloudformation") as (made, stubber):
         stubber.add_client_error(
             "describe_stacks", "ValidationError", "Stack with id DlrInference-Demo does not exist"
@@ -146,7 +145,7 @@ def test_wrong_region_is_named_with_the_option_that_mends_it() -> None:
             CoreStack.find(lambda service: made, "Demo")
 
 
-def test_certificate_of_another_region_is_told_so(tmp_path: Path) -> None:
+def test_certificate_of_another_region_is_reported(tmp_path: Path) -> None:
     pem = _certificate_pem(tmp_path)
     with _stubbed("iot") as (made, stubber):
         stubber.add_client_error("describe_certificate", "ResourceNotFoundException", "none")
@@ -196,15 +195,15 @@ def test_core_without_a_deployment_has_nothing_to_repeat() -> None:
             generation_of(STACK).redeploy(lambda service: made, STACK, again=False)
 
 
-def test_refusal_of_the_second_generation_is_told() -> None:
+def test_refusal_of_the_second_generation_is_reported() -> None:
     with _stubbed("greengrassv2") as (made, stubber):
         stubber.add_client_error("get_core_device", "AccessDeniedException", "no", 403)
         with pytest.raises(botocore.exceptions.ClientError) as refused:
-            deploy.wait_for(lambda service: made, STACK, "id", 1, Output(as_json=True))
+            redeploy.wait_for(lambda service: made, STACK, "id", 1, Output(as_json=True))
     assert mli.aws.explain(refused.value).startswith("not permitted: GetCoreDevice: no")
 
 
-def test_stack_of_another_version_is_told_so() -> None:
+def test_stack_of_another_version_is_reported() -> None:
     stack = CoreStack("Demo", "eu-west-1", {"GreengrassGroupID": "g", "GreengrassConfig": "{"})
     with pytest.raises(MliError, match="GreengrassConfig is not JSON"):
         package.layout_of(stack, "classic")

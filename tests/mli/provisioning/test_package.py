@@ -121,7 +121,7 @@ def test_certificate_made_by_the_stack_comes_from_aws(
     assert (Path("certs") / core.name / "device.pem.crt").exists()
 
 
-def test_certificate_that_a_stack_made_anew_replaces_the_one_before(
+def test_certificate_that_a_stack_created_again_replaces_the_one_before(
     commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands.run("certificate", core.name, "--csr")

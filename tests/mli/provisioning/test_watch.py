@@ -75,17 +75,22 @@ def test_predictions_come_with_aws_credentials(
 def test_predictions_of_all_cores_come_with_a_certificate(
     commands: Commands, cloud: LocalCloud, speaking: Callable[..., None]
 ) -> None:
-    commands.run("certificate", "desk", "--watch")
+    commands.run("certificate", "workstation", "--watch")
     speaking("W2", "W3")
-    connection = ["--certificate", "certs/desk", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
+    connection = [
+        "--certificate",
+        "certs/workstation",
+        "--endpoint",
+        f"127.0.0.1:{cloud.mqtt_port}",
+    ]
     said = commands.json("watch", "--all", *connection, "--count", "6", "--seconds", "20")
     assert {"W2", "W3"} <= set(said["summary"]["cores"])
     assert said["summary"]["predictions"] == 6
 
 
 def test_certificate_of_a_watcher_may_not_publish(commands: Commands, cloud: LocalCloud) -> None:
-    commands.run("certificate", "desk2", "--watch")
-    document = cloud.client("iot").get_policy(policyName="desk2_Watch")["policyDocument"]
+    commands.run("certificate", "other", "--watch")
+    document = cloud.client("iot").get_policy(policyName="other_Watch")["policyDocument"]
     actions = [statement["Action"] for statement in json.loads(document)["Statement"]]
     assert actions == ["iot:Connect", "iot:Subscribe", "iot:Receive"]
 
@@ -142,7 +147,7 @@ def test_connection_that_breaks_is_made_again(commands: Commands, tmp_path: Path
     with LocalCloud() as own:
         iot, data = own.client("iot"), own.client("iot-data")
         made = iot.create_keys_and_certificate(setAsActive=True)
-        folder = tmp_path / "desk"
+        folder = tmp_path / "workstation"
         folder.mkdir()
         (folder / "private.pem.key").write_text(made["keyPair"]["PrivateKey"])
         (folder / "device.pem.crt").write_text(made["certificatePem"])
