@@ -93,7 +93,7 @@ def test_folder_that_is_no_assembly_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "Demo").mkdir()
     (tmp_path / "Demo" / "thesis.txt").write_text("years of work")
     fault = synthesise(CoreFile(Path("Demo.json"), CORE), tmp_path / "Demo").fault
-    assert "is not empty, and is no assembly" in fault
+    assert "is not empty, and is not an assembly" in fault
     assert (tmp_path / "Demo" / "thesis.txt").exists()
 
 
