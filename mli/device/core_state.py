@@ -13,7 +13,7 @@ _BAD_STATES = ("BROKEN", "ERRORED")
 
 @dataclass(frozen=True)
 class Component:
-    """One component on a core; ``detail`` is what the nucleus says of its state."""
+    """One component on a core; ``detail`` is what the nucleus reports about its state."""
 
     name: str
     version: str
@@ -44,7 +44,7 @@ class Deployment:
 
 @dataclass(frozen=True)
 class CoreState:
-    """A core as it last reported; ``summary`` is what a person reads of the core as a whole.
+    """A core as it last reported; ``summary`` is what a person reads about the core as a whole.
 
     ``device``, ``nucleus`` and ``seen`` are empty for a core that never reported them.
     """

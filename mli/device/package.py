@@ -1,4 +1,4 @@
-"""``mli package``: everything that a device needs to become the core, in one archive."""
+"""``mli package``: everything that a device needs to become a core, in one archive."""
 
 from __future__ import annotations
 

@@ -73,15 +73,13 @@ class V2Generation:
     def redeploy(self, clients: Clients, stack: CoreStack, *, again: bool) -> Order:
         """Create a deployment with the content of the latest one."""
         greengrass = clients("greengrassv2")
-        target = stack.deployment_target
-        listed = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
-        if not listed.get("deployments"):
+        found = latest_deployment(greengrass, stack.deployment_target)
+        if found is None:
             raise MliError(
                 f"{stack.core_name} has no deployment to repeat: "
                 "deploy its stack (npx cdk deploy …)"
             )
-        latest = listed["deployments"][0]["deploymentId"]
-        content = greengrass.get_deployment(deploymentId=latest)
+        latest, content = found
         if not again and content["deploymentStatus"] == "ACTIVE":
             known = _of_id(self.state(clients, stack), latest)
             if known is None or known.is_under_way:
@@ -110,6 +108,15 @@ class V2Generation:
 
     def check_pattern(self, core_name: str) -> None:
         """Return: every V2 core can be a pattern."""
+
+
+def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, Any]] | None:
+    """Return id and content of the latest deployment to a thing or thing group, if there is one."""
+    listed = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
+    if not listed.get("deployments"):
+        return None
+    identity = str(listed["deployments"][0]["deploymentId"])
+    return identity, greengrass.get_deployment(deploymentId=identity)
 
 
 def _of_id(state: CoreState, identity: str) -> Deployment | None:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from ..cli.output import FAILED, INTERRUPTED, Output, examples, reporting
 from ..device.core_stack import Clients, CoreName
 from ..device.options import nucleus_option, root_ca_option
 from ..device.package_layout import Nucleus
+from ..device.v2 import latest_deployment
 from ..errors import MliError
 from .core import ARCHIVE, EXPECTED, CoreCreator, ends_everything
 from .core_list import FleetCore, read_list
@@ -152,7 +153,7 @@ def create_all(
     result: Result,
     output: Output,
 ) -> None:
-    """Create all cores. A fault of one core is noted, and the others go on; a common one ends all.
+    """Create all cores. A fault of one core is noted, the others continue; a common one ends all.
 
     So does Ctrl-C: the cores in work are finished, since each step is short.
     """
@@ -198,11 +199,11 @@ def deploy_to_group(
     """
     greengrass = clients("greengrassv2")
     request = pattern.group_deployment(group_arn, name)
-    listed = greengrass.list_deployments(targetArn=group_arn, historyFilter="LATEST_ONLY")
-    for item in listed.get("deployments", []):
-        present = greengrass.get_deployment(deploymentId=item["deploymentId"])
+    latest = latest_deployment(greengrass, group_arn)
+    if latest is not None:
+        identity, present = latest
         if present["deploymentStatus"] == "ACTIVE" and _same(present, request):
-            return str(item["deploymentId"]), False
+            return identity, False
     return str(greengrass.create_deployment(**request)["deploymentId"]), True
 
 
@@ -255,7 +256,7 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _same(present: dict[str, Any], request: dict[str, Any]) -> bool:
+def _same(present: Mapping[str, Any], request: dict[str, Any]) -> bool:
     """Return whether a deployment has the content of a request; JSON is compared as values."""
 
     def plain(components: dict[str, Any]) -> Any:

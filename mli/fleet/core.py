@@ -127,7 +127,7 @@ class CoreCreator:
         return {"id": created["certificateId"], "arn": created["certificateArn"]}
 
     def _unnoted(self, core: FleetCore, keys: KeyFolder) -> dict[str, str] | None:
-        """Return the certificate whose files were written, but which the journal does not have.
+        """Return a certificate whose files were written, but which the journal does not have.
 
         Raises:
             MliError: if there is only a key, or a key of another certificate.

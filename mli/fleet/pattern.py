@@ -13,6 +13,7 @@ from stacks.component.fleet_configuration import for_all_cores
 
 from ..device.core_stack import Clients, CoreStack
 from ..device.generations import generation_of
+from ..device.v2 import latest_deployment
 from ..errors import MliError
 
 
@@ -88,13 +89,10 @@ def read_pattern(clients: Clients, core_name: str) -> Pattern:
             policies[kind] = json.loads(iot.get_policy(policyName=name)["policyDocument"])
         except iot.exceptions.ResourceNotFoundException:
             raise MliError(f"the stack of {core_name} has no policy {name}: deploy it") from None
-    listed = greengrass.list_deployments(
-        targetArn=stack.deployment_target, historyFilter="LATEST_ONLY"
-    )
-    if not listed.get("deployments"):
+    found = latest_deployment(greengrass, stack.deployment_target)
+    if found is None:
         raise MliError(f"{core_name} has no deployment: deploy its stack (npx cdk deploy …)")
-    identity = listed["deployments"][0]["deploymentId"]
-    deployment = greengrass.get_deployment(deploymentId=identity)
+    _, deployment = found
     if names.component_name(core_name) not in deployment.get("components", {}):
         raise MliError(f"the deployment of {core_name} has no {names.component_name(core_name)}")
     return Pattern(stack, policies, deployment)
