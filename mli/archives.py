@@ -1,4 +1,4 @@
-"""Archives that are the same, bit for bit, whenever their files are."""
+"""Archives whose bytes depend on their files only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS clients for the commands, and what their errors mean in one line."""
+"""AWS clients for the commands, and one-line explanations of their errors."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import botocore.config
 import botocore.exceptions as faults
 import click
 
-from .cli.output import ToolError, one_line
+from .errors import MliError, one_line
 
 RETRIES = botocore.config.Config(
     retries={"mode": "standard", "max_attempts": 8}, connect_timeout=10, read_timeout=60
 )
-"""Throttling and passing network faults are tried again, with back-off and jitter."""
+"""Retries throttling and temporary network faults, with back-off and jitter."""
 
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired")
 _UNKNOWN_KEY = (
@@ -42,33 +42,35 @@ _OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintExcep
 
 
 def session(region: str | None = None, profile: str | None = None) -> boto3.Session:
-    """Return a session with a Region, which every client of ours needs.
+    """Return a session with a Region, which every client needs.
 
     Raises:
-        ToolError: if no Region is set anywhere.
+        MliError: if no Region is set anywhere.
     """
-    made = boto3.Session(region_name=region, profile_name=profile)
-    if not made.region_name:
-        raise ToolError("no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION")
-    return made
+    created = boto3.Session(region_name=region, profile_name=profile)
+    if not created.region_name:
+        raise MliError("no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION")
+    return created
 
 
 def client(service: str, region: str | None = None, profile: str | None = None) -> Any:
-    """Return a client of ``service`` that tries again when it is throttled."""
+    """Return a client of ``service`` that retries when it is throttled."""
     return session(region, profile).client(service, config=RETRIES)
 
 
 def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
-    """Return a function that gives the client of a service, the same one each time."""
-    made = functools.cache(lambda: session(region, profile))
-    return functools.cache(lambda service: made().client(service, config=RETRIES))
+    """Return a function that returns the client of a service, the same one each time."""
+    opened = functools.cache(lambda: session(region, profile))
+    return functools.cache(lambda service: opened().client(service, config=RETRIES))
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``region`` and ``aws_profile``."""
 
-    @click.option("--region", help="AWS Region; default: the one of your AWS configuration.")
-    @click.option("--aws-profile", help="Profile of your AWS configuration to use.")
+    @click.option(
+        "--region", metavar="REGION", help="AWS Region; default: that of your AWS configuration."
+    )
+    @click.option("--aws-profile", metavar="NAME", help="Profile of your AWS configuration.")
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
         command(*arguments, **options)
@@ -77,7 +79,7 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def explain(error: Exception) -> str:
-    """Return in one line what an exception of boto3 means, and what to do about it."""
+    """Return in one line what an exception of boto3 means, and what fixes it."""
     if isinstance(error, faults.ClientError):
         return _explain_answer(error)
     if isinstance(error, (faults.NoCredentialsError, faults.PartialCredentialsError)):
@@ -86,7 +88,7 @@ def explain(error: Exception) -> str:
                           faults.SSOTokenLoadError)):  # fmt: skip
         return "the AWS session has expired: run `aws sso login`, then repeat the command"
     if isinstance(error, faults.ProfileNotFound):
-        return f"{error}: `aws configure list-profiles` shows those that there are"
+        return f"{error}: `aws configure list-profiles` lists the profiles"
     if isinstance(error, faults.NoRegionError):
         return "no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION"
     if isinstance(error, faults.EndpointConnectionError):

@@ -8,8 +8,9 @@ each. Little-endian throughout::
     array: u64 magic, u64 reserved, i32 device type, i32 device id, i32 dimensions,
            u8 type code, u8 bits, u16 lanes, dimensions × i64 extent, i64 bytes, data
 
-In git the large float32 arrays are rounded to float16: half the size, and deep networks do not
-notice. Small ones (biases, anchors) stay exact: they would save nothing and can cost accuracy.
+In git the large float32 arrays are rounded to float16, which halves their size and changes the
+outputs little. Small ones (biases, anchors) stay exact: they would save nothing and could cost
+accuracy.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import DemoModelError
+
 LARGE = 1 << 14
 """Arrays with at least this many elements are stored as float16."""
 
@@ -32,12 +35,12 @@ _KINDS = {0: "i", 1: "u", 2: "f"}
 _CODES = {kind: code for code, kind in _KINDS.items()}
 
 
-class ParamsError(ValueError):
-    """The data is not a whole parameter file, or holds what this module does not handle."""
+class ParamsError(DemoModelError):
+    """The data is not a complete parameter file, or holds what this module does not support."""
 
 
 class _Reader:
-    """Reads structures off the front of a buffer, which may end too early."""
+    """Reads structures from the start of a buffer, which may end too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -131,7 +134,7 @@ def write_params(params: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def is_halved(array: NDArray[Any]) -> bool:
-    """Tell whether an array is stored as float16: float32, large, and within float16's range."""
+    """Return whether an array is stored as float16: float32, large, and within float16's range."""
     if array.dtype != np.float32 or array.size < LARGE:
         return False
     return bool(np.abs(array).max() <= np.finfo(np.float16).max)

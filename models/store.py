@@ -1,7 +1,7 @@
 """The demo models, unpacked on first use from ``models/<name>/`` to ``build/models/<name>/``.
 
 A packed model is a folder whose files are compressed (``.xz``), its weights also halved
-(``.f16.xz``; see ``packing``). Two lists of digests, both in the format of ``sha256sum``, lie
+(``.f16.xz``; see ``packing``). Two lists of digests, both in the format of ``sha256sum``, are
 beside them: ``SHA256SUMS.packed`` of the files in git, and ``SHA256SUMS`` of the artifact that
 they unpack to, which goes into the artifact too.
 """
@@ -17,7 +17,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from models.packing import ParamsError, unpack
+from .errors import DemoModelError
+from .packing import ParamsError, unpack
 
 DIGESTS = "SHA256SUMS"
 PACKED_DIGESTS = "SHA256SUMS.packed"
@@ -28,12 +29,12 @@ _COMPRESSED = ".xz"
 _HALVED = ".f16"
 
 
-class UnknownModelError(ValueError):
+class UnknownModelError(DemoModelError):
     """There is no demo model of that name."""
 
 
-class DamagedModelError(RuntimeError):
-    """A packed model's files are not those that were committed, or do not unpack."""
+class DamagedModelError(DemoModelError):
+    """The files of a packed model differ from those that were committed, or cannot be unpacked."""
 
 
 def demo_models() -> tuple[str, ...]:
@@ -42,14 +43,14 @@ def demo_models() -> tuple[str, ...]:
 
 
 def unpacked(name: str, root: Path | None = None) -> Path:
-    """Return the folder of a demo model's artifact, unpacking it first if it is not there whole.
+    """Return the folder of a demo model's artifact, and unpack it first if it is not complete.
 
-    The artifact is in ``build/models/<name>`` under ``root``, by default the repository. It
-    appears there at once and complete, also when several processes ask for it together; a folder
-    whose files differ from the committed digests is replaced.
+    The artifact is in ``build/models/<name>`` under ``root``, by default the repository. It appears
+    there atomically, even if several processes ask for it together. A folder whose files differ
+    from the committed digests is replaced.
 
     Raises:
-        UnknownModelError: with the names that there are.
+        UnknownModelError: with the known names.
         DamagedModelError: naming the file of the packed model that is damaged.
     """
     if name not in demo_models():
@@ -72,7 +73,7 @@ def _packed_root() -> Path:
 
 
 def _is_whole(target: Path, packed: Path) -> bool:
-    """Tell whether ``target`` holds the artifact that belongs to ``packed``, bit for bit."""
+    """Return whether ``target`` holds exactly the artifact that ``packed`` unpacks to."""
     try:
         listed = (packed / DIGESTS).read_bytes()
         if (target / DIGESTS).read_bytes() != listed:
@@ -85,7 +86,7 @@ def _is_whole(target: Path, packed: Path) -> bool:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock among processes, and threads of one; it ends with its holder at the latest."""
+    """Hold a lock among processes and threads; it ends with its holder at the latest."""
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
@@ -125,7 +126,7 @@ def _unpack(packed: Path, target: Path) -> None:
 
 
 def _check(folder: Path, listing: str) -> None:
-    """Compare the files in ``folder`` with the digests that it lists in the file ``listing``."""
+    """Compare the files in ``folder`` with the digests in its file ``listing``."""
     for name, digest in _digests(folder / listing).items():
         path = folder / name
         try:

@@ -1,1 +1,1 @@
-"""The command line itself: the group of commands, and how they report."""
+"""The command line itself: the group of commands, shared options, and reporting."""

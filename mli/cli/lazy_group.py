@@ -21,7 +21,7 @@ class LazyCommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is called; its help comes from the table."""
+    """A group that imports a command only when it is called; its help comes from the table."""
 
     def __init__(self, *arguments: Any, table: Mapping[str, LazyCommand], **options: Any) -> None:
         """``table`` maps each command's name to where it is; help keeps this order."""

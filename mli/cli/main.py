@@ -12,6 +12,7 @@ except ModuleNotFoundError:
     sys.exit(f"mli: its packages are not installed: pip install -r {wanted}")
 
 from .lazy_group import LazyCommand, LazyGroup
+from .output import examples
 
 COMMANDS = {
     "run": LazyCommand(
@@ -56,9 +57,19 @@ COMMANDS = {
 }
 """Each command by its name, in the order in which a user meets them."""
 
+_EXAMPLES = examples(
+    "mli run                     # deploy to a local cloud, and predict the sample images",
+    "mli certificate Demo        # the first step to a core on AWS",
+    "mli status Demo",
+)
+
 
 @click.group(
-    cls=LazyGroup, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+    "mli",
+    epilog=_EXAMPLES,
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 def main() -> None:
     """Run image inference on this machine, and take a trained model to cores on AWS.

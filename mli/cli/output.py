@@ -1,6 +1,6 @@
-"""What every command says: progress on stderr, its result on stdout, an error in one line.
+"""What every command prints: progress on stderr, its result on stdout, an error in one line.
 
-A command is made with three decorators, and gets an ``Output`` as its first argument::
+A command has three decorators, and gets an ``Output`` as its first argument::
 
     @click.command(epilog=examples("mli greet World"))
     @click.argument("name")
@@ -23,26 +23,23 @@ import click
 
 from inference.errors import ModelError
 from inference.schema import ConfigurationError
+from models.errors import DemoModelError
 
-FAILED = 1
+from ..errors import MliError, one_line
+
+FAILED = MliError.exit_status
 INTERRUPTED = 130
+
+_ROOTS = (MliError, ConfigurationError, DemoModelError, ModelError)
+"""The roots of what the packages below raise when what they were given cannot be used."""
 
 _SECONDS_BETWEEN_LINES = 15
 _WIDTH = 100
 
 
-class ToolError(RuntimeError):
-    """A command cannot do what it was asked to: one line that says why, and what would help."""
-
-
 def examples(*lines: str) -> str:
     """Return a command's epilog with examples, each on a line of its own."""
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
-def one_line(text: str) -> str:
-    """Return ``text`` without line breaks or runs of blanks."""
-    return " ".join(text.split())
 
 
 class Output:
@@ -60,7 +57,7 @@ class Output:
         print(text, file=self._stderr, flush=True)
 
     def status(self, text: str) -> None:
-        """Show where a long step is: in place on a terminal, elsewhere a line now and then."""
+        """Show the progress of a long step: in place on a terminal, else as occasional lines."""
         if self._stderr.isatty():
             self._clear()
             self._shown = one_line(text)[:_WIDTH]
@@ -75,7 +72,7 @@ class Output:
         print(json.dumps(values, ensure_ascii=False) if self._as_json else text, flush=True)
 
     def event(self, values: Mapping[str, Any], text: str) -> None:
-        """Write one of many results, such as a prediction as it comes: one line each."""
+        """Write one of many results, such as each prediction that arrives, on one line."""
         self.result(values, text)
 
     def _clear(self) -> None:
@@ -87,10 +84,9 @@ class Output:
 def reporting(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--json`` and an ``Output``, and let it fail in one line.
 
-    A fault is ``NAME: what is wrong`` on stderr with exit status 1; with ``--json`` stdout also
-    has ``{"error": …}``. Expected are ``ToolError``, ``ModelError``, ``ConfigurationError``,
-    ``OSError`` and what boto3 raises; anything else is a mistake in this project, and shows its
-    traceback.
+    A fault is ``NAME: what is wrong`` on stderr with the error's exit status; with ``--json``
+    stdout also has ``{"error": …}``. Expected are ``_ROOTS``, ``OSError`` and what boto3 raises.
+    Anything else is a bug in this project, and shows its traceback.
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Write the result as JSON, for scripts.")
@@ -100,7 +96,7 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(output, *arguments, **options)
         except (KeyboardInterrupt, click.Abort):
-            output.say(f"{_name()}: interrupted; repeat the command to go on")
+            output.say(f"{_name()}: interrupted; repeat the command to continue")
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
@@ -114,19 +110,20 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
             output.say(f"{_name()}: {reason}")
             if as_json:
                 output.result({"error": reason}, "")
-            sys.exit(FAILED)
+            sys.exit(error.exit_status if isinstance(error, MliError) else FAILED)
 
     return run
 
 
 def _name() -> str:
+    """Return the command as the user called it, such as ``mli redeploy``."""
     context = click.get_current_context(silent=True)
-    return context.info_name or "mli" if context else "mli"
+    return context.command_path if context else "mli"
 
 
 def _reason(error: Exception) -> str | None:
-    """Return in one line what went wrong, or None if the exception is none of the expected."""
-    if isinstance(error, (ToolError, ModelError, ConfigurationError)):
+    """Return in one line what went wrong, or None for an exception that is not expected."""
+    if isinstance(error, _ROOTS):
         return one_line(str(error))
     if type(error).__module__.split(".")[0] in ("botocore", "boto3", "s3transfer"):
         from ..aws import explain  # loads botocore, which raised this

@@ -1,4 +1,4 @@
-"""The artifact that `compile --with tvm` leaves: compiled files, profile, labels, provenance.
+"""The artifact that ``mli compile --with tvm`` writes: compiled files, profile and provenance.
 
 The top of the folder holds what DLR loads, and ``SHA256SUMS`` of it. Everything else is in the
 sub-folder ``profile``, because DLR takes any ``.json`` at the top for the model's graph.
@@ -19,48 +19,45 @@ from inference.model.digests import DIGESTS_FILE, record_digests, sha256_of
 from inference.model.profile import ModelProfile, load_profile
 
 from ..archives import write_archive
-from ..cli.output import ToolError
-
-PROFILE_FOLDER = "profile"
-PROFILE_FILE = f"{PROFILE_FOLDER}/profile.json"
-PROVENANCE_FILE = f"{PROFILE_FOLDER}/provenance.json"
+from ..errors import MliError
+from ..profile.files import PROFILE_FILE, PROFILE_FOLDER, PROVENANCE_FILE
 
 _LABELS = "labels.txt"
 _ARCHIVES = (".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an artifact is to appear: a folder, or an archive with its profile beside it."""
+class Destination:
+    """Where an artifact is written: a folder, or an archive with its profile beside it."""
 
     path: Path
 
     @property
     def is_archive(self) -> bool:
-        """Tell whether it is a ``.tar.gz``."""
+        """Return whether it is a ``.tar.gz``."""
         return self.path.name.endswith(_ARCHIVES)
 
     @property
     def profile(self) -> Path:
-        """The profile's path once the artifact is there."""
+        """The path of the profile once the artifact is written."""
         if not self.is_archive:
             return self.path / PROFILE_FILE
         stem = self.path.name.removesuffix(".tgz").removesuffix(".tar.gz")
         return self.path.with_name(f"{stem}-profile") / "profile.json"
 
     def check(self) -> None:
-        """Make sure that nothing but an artifact would be replaced.
+        """Check that nothing but an artifact would be replaced.
 
         Raises:
-            ToolError: if something else is there.
+            MliError: if it would.
         """
         path = self.path
         if self.is_archive:
             if path.exists() and not path.is_file():
-                raise ToolError(f"--output {path}: is there already, and is not an archive")
+                raise MliError(f"--output {path}: already exists, and is not an archive")
         elif path.exists() and not _is_ours(path):
-            raise ToolError(
-                f"--output {path}: is there already, and is not an artifact made by this command"
+            raise MliError(
+                f"--output {path}: already exists, and is not an artifact of this command"
             )
 
 
@@ -69,8 +66,8 @@ def _is_ours(path: Path) -> bool:
 
 
 @contextmanager
-def staged(place: Place) -> Iterator[Path]:
-    """Yield a folder for a new artifact, which takes its place when the block ends well."""
+def staged(place: Destination) -> Iterator[Path]:
+    """Yield a folder for a new artifact, which is moved into place if the block succeeds."""
     place.check()
     place.path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{place.path.name}.", dir=place.path.parent))

@@ -1,4 +1,4 @@
-"""``mli compile``: a trained model to a DLR artifact, here or by SageMaker Neo."""
+"""``mli compile``: compiles a trained model for DLR, here or with SageMaker Neo."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _EXAMPLES = examples(
     "compiler",
     required=True,
     type=click.Choice(["tvm", "neo"]),
-    help="tvm: on this machine, from ONNX. neo: SageMaker Neo, from what it takes.",
+    help="tvm: on this machine, from ONNX. neo: with SageMaker Neo.",
 )
 @click.option(
     "--output",
     "output_path",
     required=True,
-    metavar="PLACE",
-    help="A folder or a .tar.gz with tvm, an s3:// prefix with neo.",
+    metavar="PATH|S3_URI",
+    help="tvm: a folder or a .tar.gz to write. neo: an S3 prefix to write to.",
 )
 @click.option(
     "--input-shape",
     metavar="SHAPE",
-    help="tvm: 1,3,224,224 where the model leaves it open. neo: JSON by input name.",
+    help="tvm: such as 1,3,224,224, if the model leaves it open. neo: JSON by input name.",
 )
 @tvm_options
 @neo_options
@@ -52,9 +52,10 @@ def compile(
 ) -> None:  # fmt: skip
     """Compile MODEL for the Deep Learning Runtime.
 
-    With tvm MODEL is an ONNX file: a classifier with one output [1,K], or a detector with scores
-    [1,A,C] and boxes [1,A,4]. The artifact is compared with onnxruntime before it appears, and
-    holds its own profile. With neo MODEL is an s3:// URI or a file, of any framework of Neo's.
+    With tvm, MODEL is an ONNX file: a classifier with one output [1,K], or a detector with scores
+    [1,A,C] and boxes [1,A,4]. The artifact is verified against onnxruntime before it is written,
+    and holds its own profile. With neo, MODEL is an S3 URI or a file, of any framework that Neo
+    supports.
     """
     _refuse_options_of(NEO if compiler == "tvm" else TVM, compiler)
     if compiler == "neo":

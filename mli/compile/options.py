@@ -9,6 +9,7 @@ import click
 
 from inference.model.profile import COLOR_ORDERS, INTERPOLATIONS, RESIZE_RULES
 
+from ..cli.options import DRY_RUN_HELP, LABELS_HELP
 from .tvm.suppression import IOU_THRESHOLD, SCORE_THRESHOLD
 
 TVM, NEO = "With tvm", "With neo"
@@ -31,14 +32,14 @@ def _numbers(ctx: click.Context, param: click.Parameter, value: str | None) -> A
 
 
 def _option(group: str, *names: str, **settings: Any) -> Decorator:
-    made = click.option(*names, **settings)
+    created = click.option(*names, **settings)
     long = names[-1].lstrip("-").replace("-", "_")
     GROUPS[group].append(long)
-    return made
+    return created
 
 
 class GroupedCommand(click.Command):
-    """Shows the options of the two compilers apart."""
+    """Shows the options of each compiler in a group of their own."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one list of options for both, then one for each."""
@@ -61,44 +62,52 @@ def tvm_options(command: Callable[..., None]) -> Callable[..., None]:
     options = [
         _option(TVM, "--target", default="x86-64", show_default=True,
                 type=click.Choice(["x86-64", "x86-64-avx512", "aarch64"]),
-                help="Processor; x86-64 is every one with AVX2."),
+                help="Processor of the device; x86-64 needs AVX2."),
         _option(TVM, "--kind", default="auto", show_default=True,
                 type=click.Choice(["auto", "classification", "ssd"]),
-                help="What the model is to be; auto tells by its outputs."),
-        _option(TVM, "--softmax", is_flag=True, help="Put a softmax behind the scores."),
-        _option(TVM, "--background", is_flag=True, help="A detector's class 0 is the background."),
+                help="Kind of model; auto: recognised by its outputs."),
+        _option(TVM, "--softmax", is_flag=True, help="Apply a softmax to the scores."),
+        _option(TVM, "--background", is_flag=True,
+                help="Class 0 of the detector is the background."),
         _option(TVM, "--box-units", default="auto", show_default=True,
-                type=click.Choice(["auto", "pixels", "fractions"]), help="Unit of the boxes."),
+                type=click.Choice(["auto", "pixels", "fractions"]),
+                help="Unit of the boxes; auto: recognised by their values."),
         _option(TVM, "--box-order", default="auto", show_default=True,
                 type=click.Choice(["auto", "xyxy", "yxyx", "cxcywh"]),
-                help="Order of a box's numbers; auto: as NonMaxSuppression has it, else xyxy."),
-        _option(TVM, "--scores", metavar="TENSOR", help="Tensor of the scores, if no output."),
-        _option(TVM, "--boxes", metavar="TENSOR", help="Tensor of the boxes, if no output."),
+                help="Order of a box's numbers; auto: that of NonMaxSuppression, else xyxy."),
+        _option(TVM, "--scores", metavar="TENSOR",
+                help="Tensor of the scores, if it is not an output."),
+        _option(TVM, "--boxes", metavar="TENSOR",
+                help="Tensor of the boxes, if it is not an output."),
         _option(TVM, "--score-threshold", type=fraction,
-                help="Suppression: detections below are dropped inside the model; default: that "
-                f"of the model's NonMaxSuppression, else {SCORE_THRESHOLD}."),
+                help="Score below which suppression drops a detection inside the model; default: "
+                f"that of the model's NonMaxSuppression, else {SCORE_THRESHOLD}."),
         _option(TVM, "--iou-threshold", type=fraction,
-                help="Suppression: overlap within a class from which the lesser is dropped; "
-                f"default: likewise, else {IOU_THRESHOLD}."),
-        _option(TVM, "--profile", metavar="FILE|NAME", help="The model's profile, instead of:"),
-        _option(TVM, "--name", help="Name of the model; default: the file's."),
-        _option(TVM, "--scale", type=float, help="value = (pixel * scale - mean) / std; "
-                "default: ImageNet's, scale 1/255."),
-        _option(TVM, "--mean", help="Of a channel, or of red, green and blue.", **number),
-        _option(TVM, "--std", help="Likewise.", **number),
-        _option(TVM, "--color-order", type=click.Choice(COLOR_ORDERS), help="Default: RGB."),
+                help="Overlap in a class above which suppression drops the lower score; default: "
+                f"that of the model's NonMaxSuppression, else {IOU_THRESHOLD}."),
+        _option(TVM, "--profile", metavar="FILE|NAME",
+                help="Profile of the model, instead of --name to --top-k."),
+        _option(TVM, "--name", metavar="NAME", help="Name of the model; default: the file's."),
+        _option(TVM, "--scale", type=float, metavar="N",
+                help="In value = (pixel * scale - mean) / std; default: ImageNet's, 1/255."),
+        _option(TVM, "--mean", help="Mean of all channels, or of red, green and blue.", **number),
+        _option(TVM, "--std", help="Standard deviation of the same.", **number),
+        _option(TVM, "--color-order", type=click.Choice(COLOR_ORDERS),
+                help="Order of the channels; default: RGB."),
         _option(TVM, "--resize", type=click.Choice(RESIZE_RULES),
-                help="Default: center-crop for classifiers, stretch for detectors."),
+                help="How an image is fitted to the input; default: center-crop for classifiers, "
+                "stretch for detectors."),
         _option(TVM, "--resize-shorter-side", type=click.IntRange(min=1), metavar="PIXELS",
-                help="Before a centre crop."),
+                help="Length of the shorter side before a center-crop."),
         _option(TVM, "--interpolation", type=click.Choice(INTERPOLATIONS),
-                help="Default: linear."),
-        _option(TVM, "--threshold", type=fraction, help="Score from which to publish."),
-        _option(TVM, "--top-k", type=click.IntRange(1, 100), help="Most to publish of a frame."),
+                help="Interpolation of the resize; default: linear."),
+        _option(TVM, "--threshold", type=fraction, help="Lowest confidence to publish."),
+        _option(TVM, "--top-k", type=click.IntRange(1, 100),
+                help="Most predictions to publish per frame."),
         _option(TVM, "--labels", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-                help="Names of the classes, one a line."),
+                help=LABELS_HELP),
         _option(TVM, "--image", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
-                help="Image to verify with; default: a generated one."),
+                help="Image to predict; default: a generated one."),
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -108,22 +117,27 @@ def tvm_options(command: Callable[..., None]) -> Callable[..., None]:
 def neo_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of SageMaker Neo."""
     options = [
-        _option(NEO, "--role", metavar="ARN", help="Role that SageMaker takes for the job."),
-        _option(NEO, "--framework", metavar="NAME", help="Such as mxnet, onnx, pytorch, tflite."),
-        _option(NEO, "--framework-version", metavar="VERSION", help="For PyTorch, TensorFlow."),
-        _option(NEO, "--target-device", metavar="NAME", help="Such as jetson_nano, rasp4b."),
-        _option(NEO, "--os", metavar="NAME", help="Instead of a device: LINUX or ANDROID …"),
-        _option(NEO, "--arch", metavar="NAME", help="… with X86_64, X86, ARM64, ARM_EABIHF …"),
-        _option(NEO, "--accelerator", metavar="NAME", help="… and NVIDIA, MALI, INTEL_GRAPHICS."),
-        _option(NEO, "--compiler-options", metavar="JSON", help="As Neo documents them."),
+        _option(NEO, "--role", metavar="ARN", help="IAM role that SageMaker assumes for the job."),
+        _option(NEO, "--framework", metavar="NAME",
+                help="Framework, such as mxnet, onnx, pytorch, tflite."),
+        _option(NEO, "--framework-version", metavar="VERSION",
+                help="Its version, for PyTorch and TensorFlow."),
+        _option(NEO, "--target-device", metavar="NAME",
+                help="Device to compile for, such as jetson_nano."),
+        _option(NEO, "--os", metavar="NAME", help="Instead of a device: LINUX or ANDROID."),
+        _option(NEO, "--arch", metavar="NAME", help="With --os: X86_64, X86, ARM64, ARM_EABIHF …"),
+        _option(NEO, "--accelerator", metavar="NAME",
+                help="With --os: NVIDIA, MALI, INTEL_GRAPHICS."),
+        _option(NEO, "--compiler-options", metavar="JSON", help="Options of Neo's compiler."),
         _option(NEO, "--upload-to", metavar="S3_URI", help="Prefix for a local model; default: "
-                "beside --output."),
-        _option(NEO, "--job-name", help="Default: from the model's name and the time."),
+                "models/ below --output."),
+        _option(NEO, "--job-name", metavar="NAME",
+                help="Name of the job; default: derived from the request."),
         _option(NEO, "--max-minutes", type=click.IntRange(1, 7200), default=30, show_default=True,
-                help="After which SageMaker stops the job."),
+                metavar="MINUTES", help="Time after which SageMaker stops the job."),
         _option(NEO, "--wait/--no-wait", default=True, show_default=True,
-                help="Wait until the job is done."),
-        _option(NEO, "--dry-run", is_flag=True, help="Print the request, and send nothing."),
+                help="Wait for the job to end."),
+        _option(NEO, "--dry-run", is_flag=True, help=DRY_RUN_HELP),
     ]  # fmt: skip
     GROUPS[NEO].append("wait")
     for option in reversed(options):

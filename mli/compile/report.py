@@ -1,4 +1,4 @@
-"""What `compile --with tvm` says of a model and of its artifact."""
+"""What ``mli compile --with tvm`` reports about a model and its artifact."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from inference.vision.postprocess import Postprocessor
 
 from ..cli.output import Output
 from ..profile.dlr_child import DlrRun
-from .artifact import Place
+from .artifact import Destination
 from .tvm.suppression import Suppression
 from .tvm.targets import Target
 
 
 def predictions_of(profile: ModelProfile, run: DlrRun, image: Any) -> list[dict[str, Any]]:
-    """Return what the profile would publish of the image that was run."""
+    """Return what the profile would publish for the image that was run."""
     height, width = image.shape[:2]
     found = Postprocessor(profile)(run.outputs, fit(profile.input, width, height))
     return [
@@ -32,7 +32,7 @@ def description(
     rule: Suppression,
     profile: ModelProfile,
 ) -> str:
-    """Return in one line what the model is, what its pixels become, and how its boxes are read."""
+    """Return in one line the kind of model, its preprocessing, and how its boxes are read."""
     spec = described["input"]
     shape = "×".join(map(str, spec["shape"]))
     cut = ", ".join(name for name in (described["scores"], described["boxes"]) if name)
@@ -53,13 +53,13 @@ def description(
 
 def report(
     output: Output,
-    place: Place,
+    place: Destination,
     target: Target,
     profile: ModelProfile,
     provenance: Mapping[str, Any],
     predictions: list[dict[str, Any]] | None,
 ) -> None:
-    """Write the result: where the artifact is, how far it was verified, and what to do next."""
+    """Write the result: where the artifact is, how it was verified, and what to do next."""
     checked = provenance["verified"]
     how = f"largest difference from onnxruntime {checked['largestDifference']:g}"
     if checked["ranOn"] != target.name:

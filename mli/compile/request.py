@@ -1,4 +1,4 @@
-"""From the command line's words to what TVM is asked for."""
+"""Turns the options of the command line into a request to TVM."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .artifact import Place
-from .profile import Preprocessing
+from ..profile.proposal import Preprocessing
+from .artifact import Destination
 from .with_tvm import TvmOptions
 
 _PREPROCESSING = (
@@ -26,7 +26,7 @@ def tvm_request(
     """Return the request of a command line.
 
     Raises:
-        click.UsageError: if its parts do not go together.
+        click.UsageError: if options contradict each other.
     """
     if output_path.startswith("s3://"):
         raise click.UsageError("--output must be a folder or a .tar.gz with --with tvm")
@@ -38,7 +38,7 @@ def tvm_request(
         )
     return TvmOptions(
         model=model,
-        place=Place(Path(output_path)),
+        place=Destination(Path(output_path)),
         input_shape=_shape(input_shape),
         preprocessing=pixels,
         **options,

@@ -1,4 +1,4 @@
-"""Whether a compiled model says what onnxruntime says of the same input."""
+"""Compares the outputs of a compiled model with those of onnxruntime for the same input."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from ..cli.output import ToolError
+from ..errors import MliError
 from .tvm.suppression import Suppression, overlaps
 
 TOLERANCE = 1e-3
-"""The largest difference that passes: of scores, and of boxes in fractions of the input's side."""
+"""The largest difference allowed: of scores, and of boxes in fractions of the input's side."""
 
 
 def compare_scores(outputs: list[Any], expected: Mapping[str, Any]) -> float:
     """Return the largest difference of a classifier's scores, relative where they exceed 1.
 
     Raises:
-        ToolError: if it is more than ``TOLERANCE``, or the output is of another shape.
+        MliError: if it is more than ``TOLERANCE``, or the output is of another shape.
     """
     reference = expected["scores"]
     if len(outputs) != 1 or outputs[0].shape != reference.shape:
         shapes = [list(output.shape) for output in outputs]
-        raise ToolError(f"the compiled model returned {shapes}, not {list(reference.shape)}")
+        raise MliError(f"the compiled model returned {shapes}, not {list(reference.shape)}")
     scale = max(1.0, float(np.abs(reference).max()))
     return _passed(float(np.abs(outputs[0] - reference).max()) / scale, "a score")
 
@@ -44,12 +44,12 @@ def compare_detections(
         size: width and height of the input.
 
     Raises:
-        ToolError: naming what differs.
+        MliError: naming what differs.
     """
     rows = rule.detections
     shapes = [tuple(output.shape) for output in outputs]
     if shapes != [(1, rows, 1), (1, rows, 1), (1, rows, 4)]:
-        raise ToolError(f"the compiled model returned outputs of shapes {shapes}")
+        raise MliError(f"the compiled model returned outputs of shapes {shapes}")
     used = outputs[0][0, :, 0] >= 0
     ids = outputs[0][0, used, 0].astype(int)
     scores = outputs[1][0, used, 0]
@@ -63,7 +63,7 @@ def compare_detections(
 
 
 class _Anchors:
-    """What onnxruntime says of each anchor: its best class, that score, its box in fractions."""
+    """What onnxruntime returns for each anchor: best class, its score, its box in fractions."""
 
     def __init__(self, scores: Any, boxes: Any) -> None:
         self.ids, self.scores, self.boxes = scores.argmax(axis=1), scores.max(axis=1), boxes
@@ -82,10 +82,10 @@ class _Anchors:
 def _check_kept(ids: Any, scores: Any, boxes: Any, rule: Suppression) -> None:
     for row in range(1, len(ids)):
         if scores[row] > scores[row - 1] + TOLERANCE:
-            raise ToolError("the compiled model's detections are not sorted by score")
+            raise MliError("the compiled model's detections are not sorted by score")
         rivals = np.flatnonzero(ids[:row] == ids[row])
         if len(rivals) and _iou(boxes[row], boxes[rivals]).max() > rule.iou_threshold + TOLERANCE:
-            raise ToolError("the compiled model keeps two detections of one object")
+            raise MliError("the compiled model keeps two detections of one object")
 
 
 def _check_missing(anchors: _Anchors, ids: Any, scores: Any, boxes: Any, rule: Suppression) -> None:
@@ -101,7 +101,7 @@ def _check_missing(anchors: _Anchors, ids: Any, scores: Any, boxes: Any, rule: S
         box = anchors.boxes[anchor]
         near = _iou(box, boxes[rivals]) if rivals.any() else np.zeros(1)
         if near.max() < rule.iou_threshold - TOLERANCE:
-            raise ToolError(
+            raise MliError(
                 f"the compiled model misses a detection: class {anchors.ids[anchor]} with "
                 f"score {anchors.scores[anchor]:.4f}"
             )
@@ -114,7 +114,7 @@ def _iou(box: Any, others: Any) -> Any:
 
 def _passed(difference: float, what: str) -> float:
     if not difference <= TOLERANCE:  # also if it is not a number
-        raise ToolError(
+        raise MliError(
             f"the compiled model differs from onnxruntime: {what} by {difference:.3g}, "
             f"more than {TOLERANCE:g}; no artifact was written"
         )

@@ -1,4 +1,4 @@
-"""``compile --with tvm``: ONNX to a verified DLR artifact, on this machine."""
+"""``mli compile --with tvm``: from ONNX to a verified DLR artifact, on this machine."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ import numpy as np
 from inference.model.profile import ModelProfile
 from inference.vision.preprocess import Preprocessor
 
-from ..cli.output import Output, ToolError
+from ..cli.output import Output
+from ..errors import MliError
 from ..profile.dlr_child import DlrRun, run_in_child
-from .artifact import PROFILE_FOLDER, Place, finish, staged, write_profile
-from .profile import Preprocessing, given_profile, profile_values, read_labels
+from ..profile.files import PROFILE_FOLDER
+from ..profile.proposal import Preprocessing, profile_values
+from .artifact import Destination, finish, staged, write_profile
+from .given_profile import given_profile, read_labels
 from .report import description, predictions_of, report
 from .tvm import environment
 from .tvm.suppression import Suppression
@@ -30,10 +33,10 @@ _SOURCE = "hhb-tvm 3.2.3 from PyPI"
 
 @dataclass(frozen=True)
 class TvmOptions:
-    """What the command line says of a compilation with TVM."""
+    """What the command line asks of a compilation with TVM."""
 
     model: str
-    place: Place
+    place: Destination
     target: str = X86_64.name
     kind: str = "auto"
     softmax: bool = False
@@ -53,7 +56,7 @@ class TvmOptions:
 
 @dataclass(frozen=True)
 class _Compiled:
-    """What is known after the worker and DLR have done their parts."""
+    """What is known after the worker and DLR have finished."""
 
     facts: Mapping[str, Any]
     run: DlrRun
@@ -62,10 +65,10 @@ class _Compiled:
 
 
 def compile_with_tvm(output: Output, options: TvmOptions) -> None:
-    """Compile, verify, and only then let the artifact appear.
+    """Compile and verify a model, and only then write the artifact.
 
     Raises:
-        ToolError: in one line, if anything is not as it must be.
+        MliError: if it cannot be compiled, or differs from onnxruntime.
     """
     target = TARGETS[options.target]
     _check(options, target)
@@ -96,14 +99,14 @@ def compile_with_tvm(output: Output, options: TvmOptions) -> None:
 
 def _check(options: TvmOptions, target: Target) -> None:
     if not Path(options.model).is_file():
-        raise ToolError(f"{options.model}: there is no such file")
+        raise MliError(f"{options.model}: there is no such file")
     options.place.check()
     if not X86_64.runs_here():
-        raise ToolError("TVM's wheel needs an x86-64 processor with AVX2")
+        raise MliError("TVM's wheel needs an x86-64 processor with AVX2")
     if shutil.which("g++") is None:
-        raise ToolError("TVM needs a linker: install Debian's package g++")
+        raise MliError("TVM needs a linker: install Debian's package g++")
     if target.linker and shutil.which(target.linker) is None:
-        raise ToolError(
+        raise MliError(
             f"--target {target.name} needs {target.linker}: install Debian's package "
             f"{target.linker_package} (apt-get install {target.linker_package})"
         )
@@ -112,11 +115,11 @@ def _check(options: TvmOptions, target: Target) -> None:
 def _check_description(options: TvmOptions, described: Mapping[str, Any]) -> None:
     kind = described["kind"]
     if options.kind not in ("auto", kind):
-        raise ToolError(f"--kind {options.kind}: the model's outputs are those of a {kind} model")
+        raise MliError(f"--kind {options.kind}: the model's outputs are those of a {kind} model")
     if kind == "classification" and options.softmax and described["probabilities"]:
-        raise ToolError("--softmax: the model returns probabilities already")
+        raise MliError("--softmax: the model returns probabilities already")
     if kind == "classification" and options.background:
-        raise ToolError("--background: goes with detectors only")
+        raise MliError("--background: is for detectors only")
 
 
 def _form(options: TvmOptions, described: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +133,7 @@ def _form(options: TvmOptions, described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _suppression(options: TvmOptions, described: Mapping[str, Any]) -> Suppression:
-    """Return the rule: as the options say, else the model's own, else GluonCV's."""
+    """Return the rule of the options, else that of the model, else GluonCV's."""
     said = [
         ("score_threshold", described["scoreThreshold"]),
         ("iou_threshold", described["iouThreshold"]),
@@ -147,7 +150,7 @@ def _profile(options: TvmOptions, described: Mapping[str, Any], folder: Path) ->
         said = values["output"].get("activation")
         if said and (said == "probabilities") != probabilities:
             is_said = "probabilities" if probabilities else "logits"
-            raise ToolError(
+            raise MliError(
                 f"--profile {options.profile}: says {said}, the compiled model returns {is_said}"
             )
     else:
@@ -159,7 +162,7 @@ def _profile(options: TvmOptions, described: Mapping[str, Any], folder: Path) ->
 
 
 def _image(path: str | None) -> tuple[Any, str]:
-    """Return the image to verify with, and what it is."""
+    """Return the image to verify with, and its name."""
     if path is None:
         generator = np.random.default_rng(7)
         coarse = generator.integers(0, 256, (12, 16, 3), np.uint8)
@@ -168,7 +171,7 @@ def _image(path: str | None) -> tuple[Any, str]:
         return cv2.add(smooth, grain), "a generated image"
     image = cv2.imread(path)
     if image is None:
-        raise ToolError(f"--image {path}: cannot be read as an image")
+        raise MliError(f"--image {path}: cannot be read as an image")
     return image, path
 
 
@@ -183,13 +186,13 @@ def _compile(
 ) -> _Compiled:
     """Compile into ``folder``, and compare a run with onnxruntime's.
 
-    What cannot run on this machine is compiled a second time for x86-64, and that twin is run.
+    What cannot run on this machine is also compiled for x86-64, and that copy is run.
     """
     tensor, _ = Preprocessor(profile.input)(image)
     np.save(work / "sample.npy", tensor)
     verified_on = target if target.runs_here() else X86_64
-    made = {target.name: work / "target"}
-    made.setdefault(verified_on.name, work / "twin")
+    folders = {target.name: work / "target"}
+    folders.setdefault(verified_on.name, work / "twin")
     facts = environment.work(
         {
             **job,
@@ -197,15 +200,15 @@ def _compile(
             "sample": work / "sample.npy",
             "expected": work / "expected.npz",
             "tvm": environment.tvm_folder(),
-            "targets": made,
+            "targets": folders,
         },
         output,
     )
     output.say(f"verifying against onnxruntime {facts['onnxruntime']}")
-    run = run_in_child(made[verified_on.name], profile.input.name, tensor)
+    run = run_in_child(folders[verified_on.name], profile.input.name, tensor)
     for array in run.outputs:
         if not np.isfinite(array).all():
-            raise ToolError("the compiled model returns values that are not finite")
+            raise MliError("the compiled model returns values that are not finite")
     with np.load(work / "expected.npz") as expected:
         if profile.output.kind == "classification":
             difference = compare_scores(run.outputs, expected)

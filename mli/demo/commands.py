@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from models import store
 
-from ..cli.output import Output, ToolError, examples, reporting
+from ..cli.output import Output, examples, reporting
 from ..compile.tvm.packages import WORK
 from .files import LABELS, PHOTOGRAPHS, REFERENCES
 
 _work = click.option(
     "--work",
     type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
     default=WORK,
     show_default=True,
     help="Folder for downloaded packages and intermediate files.",
@@ -24,18 +26,25 @@ _work = click.option(
 def _output(default: Path) -> click.decorators.FC:
     return click.option(
         "--output",
+        "target",
         type=click.Path(path_type=Path),
+        metavar="PATH",
         default=default,
         show_default=True,
-        help="Where the result is written.",
+        help="File or folder to write.",
     )
+
+
+def _written(output: Output, files: Sequence[Path]) -> None:
+    names = [str(file) for file in files]
+    output.result({"files": names}, "\n".join(names))
 
 
 @click.group(epilog=examples("mli demo unpack", "mli demo detector build/detector.onnx"))
 def demo() -> None:
-    """Unpack the demo models, or rebuild them and what belongs to them.
+    """Unpack the demo models, or rebuild them and their files.
 
-    All but `unpack` and `detector` need the packages of mli/demo/requirements.txt.
+    All commands except `unpack` and `detector` need the packages of mli/demo/requirements.txt.
     """
 
 
@@ -44,10 +53,7 @@ def demo() -> None:
 @reporting
 def unpack(output: Output, names: tuple[str, ...]) -> None:
     """Unpack the demo models NAME, or all, and print their folders, one per line."""
-    try:
-        folders = [str(store.unpacked(name)) for name in names or store.demo_models()]
-    except (store.UnknownModelError, store.DamagedModelError) as error:
-        raise ToolError(str(error)) from None
+    folders = [str(store.unpacked(name)) for name in names or store.demo_models()]
     output.result({"folders": folders}, "\n".join(folders))
 
 
@@ -67,52 +73,60 @@ def detector(output: Output, file: Path) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @_work
 @_output(Path("models"))
-def make(names: tuple[str, ...], work: Path, output: Path) -> None:
+@reporting
+def make(output: Output, names: tuple[str, ...], work: Path, target: Path) -> None:
     """Rebuild the packed models NAME, or all: fetch, convert, compile, pack."""
     from .make import RECIPES, make
 
     unknown = sorted(set(names) - set(RECIPES))
     if unknown:
         raise click.UsageError(f"no recipe for {', '.join(unknown)}; known: {', '.join(RECIPES)}")
+    lines = []
     for name in names or RECIPES:
-        make(name, work.absolute(), output)
-        size = sum(path.stat().st_size for path in (output / name).iterdir())
-        click.echo(f"{output / name}: {size / 1e6:.1f} MB")
+        output.say(f"making {name} …")
+        make(name, work.absolute(), target)
+        size = sum(path.stat().st_size for path in (target / name).iterdir())
+        lines.append(f"{target / name}: {size / 1e6:.1f} MB")
+    output.result({"folders": [str(target / name) for name in names or RECIPES]}, "\n".join(lines))
 
 
 @demo.command(epilog=examples("mli demo labels"))
 @_work
 @_output(LABELS)
-def labels(work: Path, output: Path) -> None:
+@reporting
+def labels(output: Output, work: Path, target: Path) -> None:
     """Write the names of ImageNet's classes, from timm's data files."""
     from .labels import write_labels
 
-    write_labels(work.absolute(), output)
+    count = write_labels(work.absolute(), target)
+    output.result({"file": str(target), "classes": count}, f"{target}: {count} classes")
 
 
 @demo.command(epilog=examples("mli demo photographs"))
 @_work
 @_output(PHOTOGRAPHS)
-def photographs(work: Path, output: Path) -> None:
+@reporting
+def photographs(output: Output, work: Path, target: Path) -> None:
     """Write the sample photographs, from scikit-image's data files."""
     from .photographs import write_photographs
 
-    write_photographs(work.absolute(), output)
+    _written(output, write_photographs(work.absolute(), target))
 
 
 @demo.command(epilog=examples("mli demo reference"))
 @_work
 @_output(REFERENCES)
-def reference(work: Path, output: Path) -> None:
-    """Write what the demo models must return for the photographs, by onnxruntime."""
+@reporting
+def reference(output: Output, work: Path, target: Path) -> None:
+    """Write what onnxruntime returns for the photographs, which the demo models must match."""
     from .reference import write_references
 
-    write_references(work.absolute(), output)
+    _written(output, write_references(work.absolute(), target))
 
 
 @demo.command(epilog=examples("mli demo compare"))
 def compare() -> None:
-    """Print how far DLR's results are from the references."""
+    """Print how much DLR's results differ from the references."""
     from .compare import compare as run
 
     run()

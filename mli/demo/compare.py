@@ -1,4 +1,4 @@
-"""``mli demo compare``: how far DLR's results are from the references."""
+"""``mli demo compare``: how much DLR's results differ from the references."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LABELS = Path("edge_functions/dlr_inference/inference/profiles")
 
 
 def import_dlr() -> ModuleType:
-    """Import DLR without the module that reports to its makers on import and on each load."""
+    """Import DLR without the module that reports to its authors on import and on each load."""
     silent: Any = ModuleType("dlr.counter")
     silent.call_phone_home = lambda function: function
     sys.modules["dlr.counter"] = silent

@@ -1,6 +1,7 @@
 """``mli demo detector``: the demo detector as ONNX, before it is compiled.
 
-TVM's environment has what the conversion needs, so it runs ``python -m mli.demo.detector FILE``.
+TVM's environment has the packages for the conversion, and runs
+``python -m mli.demo.detector FILE``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compile.tvm.packages import WORK
+from ..errors import MliError
 
 if TYPE_CHECKING:
     from ..cli.output import Output
@@ -22,9 +24,8 @@ def write(file: Path, output: Output) -> None:
     """Convert the detector into ``file``, in TVM's environment.
 
     Raises:
-        ToolError: if the environment, or the detector's package, cannot be had.
+        MliError: if the environment, or the detector's package, is not available.
     """
-    from ..cli.output import ToolError
     from ..compile.tvm import environment
 
     python = environment.prepared(output)
@@ -32,11 +33,11 @@ def write(file: Path, output: Output) -> None:
     done = subprocess.run(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or "no reason given").splitlines()[-1]
-        raise ToolError(f"{file} cannot be made: {reason}")
+        raise MliError(f"{file} cannot be created: {reason}")
 
 
 def write_here(file: Path) -> None:
-    """Convert the detector into ``file``, which appears whole or not at all."""
+    """Convert the detector into ``file``, atomically."""
     from . import ssdlite
 
     work = WORK.absolute()
@@ -48,5 +49,5 @@ def write_here(file: Path) -> None:
 if __name__ == "__main__":
     try:
         write_here(Path(sys.argv[1]))
-    except RuntimeError as error:
+    except MliError as error:
         sys.exit(f"{error}")

@@ -1,4 +1,4 @@
-"""Where what belongs to the demo models stands in the repository."""
+"""Where the files of the demo models are in the repository."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from mli.compile.tvm.packages import TIMM
 
 
-def write_labels(work: Path, output: Path) -> None:
-    """Write one line a class, in the models' order: synset id, blank, WordNet's lemmas."""
+def write_labels(work: Path, file: Path) -> int:
+    """Write a line per class in the models' order: synset id, blank, WordNet's lemmas."""
     source = TIMM.folder(work.absolute()) / "timm/data/_info"
     rows = (source / "imagenet_synset_to_lemma.txt").read_text(encoding="utf-8").splitlines()
     lemmas = dict(row.split("\t") for row in rows)
     synsets = (source / "imagenet_synsets.txt").read_text(encoding="utf-8").split()
     lines = [f"{synset} {lemmas[synset]}\n" for synset in synsets]
-    output.write_text("".join(lines), encoding="utf-8")
-    print(output, len(lines))
+    file.write_text("".join(lines), encoding="utf-8")
+    return len(lines)

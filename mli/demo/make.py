@@ -18,7 +18,7 @@ from mli.demo.packed import write_packed
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one demo model is made."""
+    """How one demo model is built."""
 
     make_onnx: Callable[[Path], Path]
     signature: Signature
@@ -49,7 +49,7 @@ RECIPES = {
 
 
 def make(name: str, work: Path, target: Path) -> None:
-    """Make one model: fetch its packages, convert to ONNX, compile, and pack into ``target``."""
+    """Build one model: fetch its packages, convert to ONNX, compile, and pack into ``target``."""
     recipe = RECIPES[name]
     work.mkdir(parents=True, exist_ok=True)
     artifact = work / "artifacts" / name

@@ -31,8 +31,8 @@ class OnnxGraph:
     def node(self, operation: str, *inputs: str, output: str = "", **attributes: Any) -> str:
         """Add an operation and return the name of its output."""
         output = output or f"{operation.lower()}_{len(self._nodes)}"
-        made = helper.make_node(operation, list(inputs), [output], name=output, **attributes)
-        self._nodes.append(made)
+        created = helper.make_node(operation, list(inputs), [output], name=output, **attributes)
+        self._nodes.append(created)
         return output
 
     def save(

@@ -16,7 +16,7 @@ _FLAT_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 
 
 def write_packed(artifact: Path, target: Path) -> None:
-    """Pack the artifact in the folder ``artifact`` into ``target``, replacing what was there.
+    """Pack the artifact in the folder ``artifact`` into ``target``, and replace what is there.
 
     The digests in ``SHA256SUMS`` are those after the weights' rounding to float16.
     """

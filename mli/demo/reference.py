@@ -3,7 +3,7 @@
 The ONNX models are run by onnxruntime, which shares no code with TVM or DLR, and non-maximum
 suppression is done here in NumPy. Each result is recorded twice: with the original weights, and
 with weights rounded to float16 as they are in the packed artifact. The files go to
-``tests/reference/``; their own keys say how they are to be read.
+``tests/reference/``; their keys say how to read them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mli.demo.photographs import PHOTOGRAPHS
 from models.packing import LARGE, rounded
 
 RECORDED_SCORES = {"roundedWeights": 0.05, "originalWeights": 0.3}
-"""Detections below these are not recorded: rounding lets the weak ones change places."""
+"""Detections below these are not recorded: rounding can change the order of the weak ones."""
 
 Outputs = list[np.ndarray]
 
@@ -162,11 +162,13 @@ def reference(name: str, model_file: Path, photographs: Path) -> dict[str, Any]:
     }
 
 
-def write_references(work: Path, output: Path) -> None:
-    """Write the references of all demo models."""
-    output.mkdir(parents=True, exist_ok=True)
+def write_references(work: Path, folder: Path) -> list[Path]:
+    """Write the references of all demo models, and return their files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
     for name in CASES:
         found = reference(name, work / f"{name}.onnx", FOLDER)
-        path = output / f"{name}.json"
+        path = folder / f"{name}.json"
         path.write_text(json.dumps(found, indent=None, separators=(",", ": ")) + "\n")
-        print(path, path.stat().st_size)
+        written.append(path)
+    return written

@@ -150,14 +150,14 @@ class _Converter:
         before, after = padding // 2, padding - padding // 2
         weight = self._onnx.constant(convolution.weight)
         bias = self._onnx.constant(convolution.bias)
-        made = self._onnx.node(
+        created = self._onnx.node(
             "Conv", source, weight, bias,
             kernel_shape=[kernel, kernel],
             strides=list(convolution.strides),
             group=convolution.groups,
             pads=[before, before, after, after],
         )  # fmt: skip
-        return made, out
+        return created, out
 
     def _emit_other(self, name: str) -> tuple[str, int]:
         node = self._graph.nodes[name]

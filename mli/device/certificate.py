@@ -1,4 +1,4 @@
-"""``certificate``: a key, and a certificate or the request for one."""
+"""``mli certificate``: a key, and a certificate or the request for one."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from typing import Any
 import click
 
 from ..aws import aws_options, clients
-from ..cli.output import Output, ToolError, examples, reporting
+from ..cli.output import Output, examples, reporting
+from ..errors import MliError
 from . import keyfiles
 from .core_stack import CoreName
 from .keyfiles import KeyFolder
+from .options import key_folder_option, root_ca_option
 
 _EXAMPLES = examples(
     "mli certificate Demo",
     "mli certificate Demo --csr --key-type rsa    # no AWS account needed yet",
-    "mli certificate desk --watch                 # for `watch --certificate`",
+    "mli certificate workstation --watch          # for `mli watch --certificate`",
 )
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("name", type=CoreName())
-@click.option("--csr", is_flag=True, help="Make the key here, and a signing request for the stack.")
+@click.option(
+    "--csr", is_flag=True, help="Create the key here, and a signing request for the stack."
+)
 @click.option(
     "--key-type",
     type=click.Choice(list(keyfiles.KEY_KINDS)),
@@ -32,15 +36,12 @@ _EXAMPLES = examples(
     help="With --csr: EC P-256, or RSA 2048. AWS's own keys are RSA 2048.",
 )
 @click.option(
-    "--watch", is_flag=True, help="For a listener: attach a policy that lets it subscribe."
+    "--watch",
+    is_flag=True,
+    help="Attach a policy for `mli watch --certificate`: to subscribe only.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Default: certs/NAME.")
-@click.option(
-    "--root-ca",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    envvar=keyfiles.ROOT_CA_VARIABLE,
-    help=f"Authority of the endpoints, if not Amazon's [{keyfiles.ROOT_CA_VARIABLE}].",
-)
+@key_folder_option
+@root_ca_option
 @aws_options
 @reporting
 def certificate(
@@ -54,24 +55,24 @@ def certificate(
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Make the key and the certificate of the core NAME, and say what to deploy it with.
+    """Create the key and the certificate of the core NAME, and print how to deploy with them.
 
-    By default AWS IoT makes both, and the certificate is active. With --csr the key is made here
-    and never leaves this machine; the stack makes the certificate from the request. Nothing is
-    ever overwritten: repeated, the command only says once more what to deploy with.
+    By default AWS IoT creates both, and the certificate is active. With --csr the key is created
+    here and never leaves this machine, and the stack creates the certificate from the request.
+    Nothing is ever overwritten: when repeated, the command only prints again how to deploy.
     """
     if csr and watch:
-        raise click.UsageError("--watch needs a certificate: leave --csr out")
+        raise click.UsageError("--watch needs a certificate: remove --csr")
     keys = KeyFolder(folder or Path("certs") / name)
     keys.prepare()
     if csr:
-        made = request_certificate(keys, name, key_type)
+        created = request_certificate(keys, name, key_type)
         keys.write_root_ca(root_ca)
         option = f"certificateSigningRequest={keys.request}"
         values: dict[str, Any] = {"request": str(keys.request)}
     else:
         iot = clients(region, aws_profile)("iot")
-        made = create_certificate(iot, keys)
+        created = create_certificate(iot, keys)
         keys.write_root_ca(root_ca)
         identity = keyfiles.certificate_id(keys.certificate.read_bytes())
         if watch:
@@ -79,20 +80,20 @@ def certificate(
         option = f"certificateId={identity}"
         values = {"certificateId": identity, "certificate": str(keys.certificate)}
     context = f"-c coreName={name} -c {option}"
-    values |= {"privateKey": str(keys.private_key), "made": made, "context": context}
-    begun = "made" if made else "there already, and unchanged"
+    values |= {"privateKey": str(keys.private_key), "made": created, "context": context}
+    state = "created" if created else "already there, unchanged"
     if watch:
         todo = f"  mli watch --all --certificate {keys.path}"
     else:
         todo = f"  npx cdk deploy {context} -c modelS3Uri=s3://…"
-    output.result(values, f"{keys.path}: {begun}. Next:\n{todo}")
+    output.result(values, f"{keys.path}: {state}. Next:\n{todo}")
 
 
 def create_certificate(iot: Any, keys: KeyFolder) -> bool:
-    """Have AWS IoT make a key and an active certificate; return False if they are there already.
+    """Let AWS IoT create a key and an active certificate; return False if both are already there.
 
     Raises:
-        ToolError: if the folder holds one of both only, or two that do not belong together.
+        MliError: if the folder holds only one of them, or two that do not belong together.
     """
     if keys.private_key.exists() and keys.certificate.exists():
         keyfiles.check_pair(
@@ -101,30 +102,30 @@ def create_certificate(iot: Any, keys: KeyFolder) -> bool:
         return False
     for file in (keys.private_key, keys.certificate, keys.request):
         if file.exists():
-            raise ToolError(
-                f"{file} is there already, and is not overwritten: move it away, give another "
+            raise MliError(
+                f"{file} already exists, and is not overwritten: move it away, give another "
                 "--folder, or add --csr if it belongs to a signing request"
             )
-    made = iot.create_keys_and_certificate(setAsActive=True)
+    created = iot.create_keys_and_certificate(setAsActive=True)
     try:
-        keys.write_key(made["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(made["certificatePem"].encode())
+        keys.write_key(created["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(created["certificatePem"].encode())
     except OSError as error:
-        raise ToolError(
-            f"{error}; the certificate {made['certificateId']} was made and its key is lost: "
-            f"`aws iot update-certificate --certificate-id {made['certificateId']} "
+        raise MliError(
+            f"{error}; the certificate {created['certificateId']} was created and its key is lost: "
+            f"`aws iot update-certificate --certificate-id {created['certificateId']} "
             "--new-status REVOKED`"
         ) from error
     return True
 
 
 def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
-    """Make a key and a signing request; return False if both are there already.
+    """Create a key and a signing request; return False if both are already there.
 
-    A key alone, left by an interruption, is used.
+    A key that an interruption left without a request is used.
 
     Raises:
-        ToolError: if the request that is there is not for the key.
+        MliError: if the existing request is not for the key.
     """
     from cryptography.hazmat.primitives import serialization
 
@@ -133,20 +134,20 @@ def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
         key: Any = serialization.load_pem_private_key(pem, None)
     else:
         if keys.request.exists():
-            raise ToolError(f"{keys.request} is there without its key {keys.private_key.name}")
+            raise MliError(f"{keys.request} exists without its key {keys.private_key.name}")
         key = keyfiles.new_key(kind)
         keys.write_key(keyfiles.key_pem(key))
     if keys.request.exists():
         found = keyfiles.load_request(keys.request.read_bytes(), str(keys.request))
         if found.public_key() != key.public_key():
-            raise ToolError(f"{keys.request} is not for {keys.private_key}: move both away")
+            raise MliError(f"{keys.request} is not for {keys.private_key}: move both away")
         return False
     keys.write_request(keyfiles.signing_request(key, name))
     return True
 
 
 def allow_watching(iot: Any, name: str, identity: str) -> None:
-    """Let a certificate connect as NAME and hear predictions and telemetry, and nothing else."""
+    """Let a certificate connect as NAME and receive predictions and telemetry, nothing else."""
     arn = iot.describe_certificate(certificateId=identity)["certificateDescription"][
         "certificateArn"
     ]
@@ -169,5 +170,5 @@ def allow_watching(iot: Any, name: str, identity: str) -> None:
     except iot.exceptions.ResourceAlreadyExistsException:
         found = json.loads(iot.get_policy(policyName=policy)["policyDocument"])
         if found != document:
-            raise ToolError(f"there is another policy {policy}: choose another NAME") from None
+            raise MliError(f"there is another policy {policy}: choose another NAME") from None
     iot.attach_policy(policyName=policy, target=arn)

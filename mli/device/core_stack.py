@@ -1,11 +1,11 @@
-"""Finds what the stack of a core has made, by the stack's outputs."""
+"""Finds the resources of a core by the outputs of its stack."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import botocore.exceptions
 import click
@@ -14,7 +14,7 @@ from inference.names import CORE_NAME_PATTERN
 from inference.schema import text
 from stacks import names
 
-from ..cli.output import ToolError
+from ..errors import MliError
 
 Clients = Callable[[str], Any]
 """Returns the boto3 client of a service."""
@@ -22,8 +22,12 @@ Clients = Callable[[str], Any]
 _UNUSABLE = ("ROLLBACK_COMPLETE", "DELETE_COMPLETE", "CREATE_FAILED")
 
 
+class StackNotFoundError(MliError):
+    """A core has no stack in this Region, or one that was never completely deployed."""
+
+
 class CoreName(click.ParamType):
-    """A core's name, by the same rule as ``-c coreName=``."""
+    """A core's name, with the same rule as for ``-c coreName=``."""
 
     name = "CORE_NAME"
 
@@ -38,7 +42,7 @@ class CoreName(click.ParamType):
 
 @dataclass(frozen=True)
 class CoreStack:
-    """A deployed stack of one core: its Region, its outputs by name, and its generation."""
+    """A deployed stack of one core: its Region, and its outputs by name."""
 
     core_name: str
     region: str
@@ -46,14 +50,14 @@ class CoreStack:
 
     @classmethod
     def find_or_thing(cls, clients: Clients, core_name: str) -> CoreStack:
-        """Look the stack up; for a core of a fleet, which has none, its thing is enough.
+        """Find the stack; a core of a fleet has none, and its thing is enough.
 
         Raises:
-            ToolError: if there is neither.
+            StackNotFoundError: if there is neither.
         """
         try:
             return cls.find(clients, core_name)
-        except ToolError:
+        except StackNotFoundError:
             iot = clients("iot")
             try:
                 found = iot.describe_thing(thingName=names.thing_name(core_name))
@@ -66,10 +70,10 @@ class CoreStack:
 
     @classmethod
     def find(cls, clients: Clients, core_name: str) -> CoreStack:
-        """Look the stack up.
+        """Find the stack of a core.
 
         Raises:
-            ToolError: if there is none in this Region, or it was never complete.
+            StackNotFoundError: if there is none in this Region, or it was never complete.
         """
         cloudformation = clients("cloudformation")
         region = str(cloudformation.meta.region_name)
@@ -79,12 +83,12 @@ class CoreStack:
         except botocore.exceptions.ClientError as error:
             if "does not exist" not in str(error):
                 raise
-            raise ToolError(
+            raise StackNotFoundError(
                 f"there is no stack {name} in {region}: give the Region of the core with --region, "
                 f"or deploy it first (npx cdk deploy -c coreName={core_name} …)"
             ) from None
         if found["StackStatus"] in _UNUSABLE or not found.get("Outputs"):
-            raise ToolError(
+            raise StackNotFoundError(
                 f"the stack {name} is {found['StackStatus']} and has no outputs: "
                 "deploy it (npx cdk deploy …), then repeat"
             )
@@ -97,34 +101,38 @@ class CoreStack:
         return names.thing_name(self.core_name)
 
     @property
-    def generation(self) -> Literal[1, 2]:
-        """1 for a group, which has an id, and 2 for components, whose deployment has a target."""
-        return 1 if "GreengrassGroupID" in self.outputs else 2
+    def deployment_target(self) -> str:
+        """The ARN that V2 deploys to.
 
-    @property
-    def target(self) -> str:
-        """The ARN of the V2 deployment's target, or the id of the V1 group."""
-        return self._output("GreengrassGroupID" if self.generation == 1 else "DeploymentTarget")
+        Raises:
+            MliError: if the stack has no such output.
+        """
+        return self.output("DeploymentTarget")
 
     def configuration(self) -> dict[str, Any]:
         """Return the output ``GreengrassConfig``, parsed.
 
         Raises:
-            ToolError: if it is not what this project's stacks write.
+            MliError: if it is not what the stacks of this project write.
         """
         try:
-            parsed = json.loads(self._output("GreengrassConfig"))
+            parsed = json.loads(self.output("GreengrassConfig"))
         except ValueError as error:
-            raise ToolError(f"the output GreengrassConfig is not JSON: {error}") from None
+            raise MliError(f"the output GreengrassConfig is not JSON: {error}") from None
         if not isinstance(parsed, dict):
-            raise ToolError("the output GreengrassConfig is not an object")
+            raise MliError("the output GreengrassConfig is not an object")
         return parsed
 
-    def _output(self, name: str) -> str:
+    def output(self, name: str) -> str:
+        """Return one output.
+
+        Raises:
+            MliError: if the stack has none of that name.
+        """
         try:
             return self.outputs[name]
         except KeyError:
-            raise ToolError(
+            raise MliError(
                 f"the stack {names.stack_name(self.core_name)} has no output {name}: "
-                "was it made by another version of this project? Deploy it again"
+                "was it deployed by another version of this project? Deploy it again"
             ) from None

@@ -1,14 +1,10 @@
-"""What the cloud knows of a core: its components, its deployments, and why one failed."""
+"""What the cloud knows about a core: its components, its deployments, and why one failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-from ..cli.output import one_line
-from .core_stack import Clients, CoreStack
 
 SUCCEEDED = ("SUCCEEDED", "COMPLETED", "Success")
 FAILED = ("FAILED", "TIMED_OUT", "CANCELED", "REJECTED", "Failure")
@@ -17,7 +13,7 @@ _BAD_STATES = ("BROKEN", "ERRORED")
 
 @dataclass(frozen=True)
 class Component:
-    """One component on a core; ``detail`` is what the nucleus says of its state."""
+    """One component on a core; ``detail`` is what the nucleus reports about its state."""
 
     name: str
     version: str
@@ -26,13 +22,13 @@ class Component:
 
     @property
     def is_bad(self) -> bool:
-        """Whether it does not do its work."""
+        """Whether it has failed."""
         return self.state in _BAD_STATES
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """How one deployment went on this core; ``reason`` is the core's own word, in one line."""
+    """How one deployment went on this core; ``reason`` is what the core reports, in one line."""
 
     id: str
     name: str
@@ -42,21 +38,27 @@ class Deployment:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether the core has still to say how it went."""
+        """Whether the core has not reported a result yet."""
         return self.status not in SUCCEEDED + FAILED
 
 
 @dataclass(frozen=True)
 class CoreState:
-    """A core as it last reported. ``device`` is empty when it never has."""
+    """A core as it last reported; ``summary`` is what a person reads about the core as a whole.
+
+    ``device``, ``nucleus`` and ``seen`` are empty for a core that never reported them.
+    """
 
     core_name: str
     generation: int
-    device: str
-    nucleus: str
-    seen: datetime | str
-    components: tuple[Component, ...]
-    deployments: tuple[Deployment, ...]
+    summary: str = ""
+    has_connected: bool = True
+    is_healthy: bool = False
+    device: str = ""
+    nucleus: str = ""
+    seen: datetime | str = ""
+    components: tuple[Component, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
 
     @property
     def latest(self) -> Deployment | None:
@@ -65,10 +67,10 @@ class CoreState:
 
     @property
     def is_good(self) -> bool:
-        """Whether it runs what it was last told to run."""
+        """Whether it runs what was last deployed to it."""
         done = self.latest is not None and self.latest.status in SUCCEEDED
-        is_well = self.generation == 1 or self.device == "HEALTHY"
-        return done and is_well and not any(component.is_bad for component in self.components)
+        broken = any(component.is_bad for component in self.components)
+        return done and self.is_healthy and not broken
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, for scripts."""
@@ -82,92 +84,3 @@ class CoreState:
             "components": [vars(component) for component in self.components],
             "deployments": [{**vars(d), "at": str(d.at)} for d in self.deployments],
         }
-
-
-def read_state(clients: Clients, stack: CoreStack) -> CoreState:
-    """Ask the cloud what the core last reported."""
-    if stack.generation == 1:
-        return _v1_state(clients("greengrass"), stack)
-    return v2_state(clients("greengrassv2"), stack.core_name, stack.thing_name)
-
-
-def v2_state(greengrass: Any, core_name: str, thing_name: str) -> CoreState:
-    """Return the state of a V2 core; one that never connected has none, which is no error."""
-    try:
-        device = greengrass.get_core_device(coreDeviceThingName=thing_name)
-    except greengrass.exceptions.ResourceNotFoundException:
-        return CoreState(core_name, 2, "", "", "", (), ())
-    installed = _pages(
-        greengrass,
-        "list_installed_components",
-        "installedComponents",
-        coreDeviceThingName=thing_name,
-        topologyFilter="ALL",
-    )
-    effective = _pages(
-        greengrass,
-        "list_effective_deployments",
-        "effectiveDeployments",
-        coreDeviceThingName=thing_name,
-    )
-    deployments = [_v2_deployment(item) for item in effective]
-    return CoreState(
-        core_name=core_name,
-        generation=2,
-        device=device.get("status", ""),
-        nucleus=device.get("coreVersion", ""),
-        seen=device.get("lastStatusUpdateTimestamp", ""),
-        components=tuple(
-            Component(
-                item["componentName"],
-                item["componentVersion"],
-                item.get("lifecycleState", ""),
-                _detail(item),
-            )
-            for item in installed
-        ),
-        deployments=tuple(sorted(deployments, key=lambda d: str(d.at), reverse=True)),
-    )
-
-
-def _v2_deployment(item: Mapping[str, Any]) -> Deployment:
-    details = item.get("statusDetails") or {}
-    stack = " / ".join(details.get("errorStack") or ())
-    return Deployment(
-        id=item["deploymentId"],
-        name=item.get("deploymentName", ""),
-        status=item["coreDeviceExecutionStatus"],
-        reason=one_line(" ".join(filter(None, (item.get("reason"), stack)))),
-        at=item.get("creationTimestamp", ""),
-    )
-
-
-def _detail(item: Mapping[str, Any]) -> str:
-    parts = [item.get("lifecycleStateDetails") or "", *(item.get("lifecycleStatusCodes") or ())]
-    return one_line(" ".join(parts))
-
-
-def _v1_state(greengrass: Any, stack: CoreStack) -> CoreState:
-    """Return the state of a V1 group; the cloud knows nothing of its single functions."""
-    found = greengrass.list_deployments(GroupId=stack.target).get("Deployments", [])
-    newest = sorted(found, key=lambda item: str(item["CreatedAt"]), reverse=True)[:5]
-    deployments = tuple(v1_deployment(greengrass, stack.target, item) for item in newest)
-    return CoreState(stack.core_name, 1, "", "", "", (), deployments)
-
-
-def v1_deployment(greengrass: Any, group_id: str, item: Mapping[str, Any]) -> Deployment:
-    """Return how a group's deployment goes."""
-    told = greengrass.get_deployment_status(GroupId=group_id, DeploymentId=item["DeploymentId"])
-    causes = [detail.get("DetailedErrorMessage", "") for detail in told.get("ErrorDetails") or ()]
-    return Deployment(
-        id=item["DeploymentId"],
-        name=item.get("DeploymentType", ""),
-        status=told["DeploymentStatus"],
-        reason=one_line(" ".join([told.get("ErrorMessage") or "", *causes])),
-        at=item.get("CreatedAt", ""),
-    )
-
-
-def _pages(client: Any, operation: str, key: str, **request: Any) -> list[Mapping[str, Any]]:
-    pages = client.get_paginator(operation).paginate(**request)
-    return [item for page in pages for item in page.get(key, [])]

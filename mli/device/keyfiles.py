@@ -1,4 +1,4 @@
-"""A device's key and certificate as files: where they lie, how they are made, and that they fit.
+"""A device's key and certificate as files: their places, how they are created and checked.
 
 Nothing here ever overwrites a file, and a key is readable by its owner alone from its first byte.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import ssl
 import stat
 from collections.abc import Callable
@@ -24,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
-from ..cli.output import ToolError
+from ..errors import MliError
+from ..files import draft_of
 
 CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
@@ -32,7 +32,7 @@ REQUEST = "device.csr"
 ROOT_CA = "AmazonRootCA1.pem"
 
 ROOT_CA_VARIABLE = "MLI_ROOT_CA"
-"""Environment variable with the file of another authority than Amazon's: a local cloud's."""
+"""Environment variable that names the root certificate of a local cloud."""
 
 _ROOT_CA_SHA256 = "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -42,12 +42,12 @@ KEY_KINDS: dict[str, Callable[[], ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
     "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
 }
-"""The keys that AWS IoT's signing takes and every device can use: EC P-256, RSA 2048."""
+"""The keys that AWS IoT signs and every device can use: EC P-256, RSA 2048."""
 
 
 @dataclass(frozen=True)
 class KeyFolder:
-    """One device's folder. It is this user's alone, and git ignores what is in it."""
+    """One device's folder. Only this user can read it, and git ignores what is in it."""
 
     path: Path
 
@@ -72,70 +72,63 @@ class KeyFolder:
         return self.path / ROOT_CA
 
     def prepare(self) -> None:
-        """Make the folder with mode 0700.
+        """Create the folder with mode 0700.
 
         Raises:
-            ToolError: if it is there already and others may look into it.
+            MliError: if it exists and other users can read it.
         """
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
             (self.path / ".gitignore").write_text("*\n")
         elif stat.S_IMODE(self.path.stat().st_mode) & 0o077:
-            raise ToolError(
-                f"others may look into {self.path}: `chmod 700 {self.path}`, or give a new --folder"
+            raise MliError(
+                f"other users can read {self.path}: `chmod 700 {self.path}`, or give a new --folder"
             )
 
     def write_key(self, pem: bytes) -> None:
-        """Keep a private key, with mode 0600."""
+        """Write a private key, with mode 0600."""
         write_new(self.private_key, pem, _PRIVATE)
 
     def write_certificate(self, pem: bytes) -> None:
-        """Keep a certificate."""
+        """Write a certificate."""
         write_new(self.certificate, pem, _PUBLIC)
 
     def retire_certificate(self, identity: str) -> None:
-        """Keep a certificate under a name that tells its id, so that another can take its place."""
+        """Rename a certificate after its id, so that another one can replace it."""
         self.certificate.rename(self.path / f"{CERTIFICATE}.{identity[:10]}")
 
     def write_request(self, pem: bytes) -> None:
-        """Keep a certificate signing request."""
+        """Write a certificate signing request."""
         write_new(self.request, pem, _PUBLIC)
 
     def write_root_ca(self, other: Path | None) -> None:
-        """Keep Amazon's root certificate, or the ``other``, unless one is there."""
+        """Write Amazon's root certificate, or the ``other``, unless there is one."""
         if not self.root_ca.exists():
             write_new(self.root_ca, root_certificate(other), _PUBLIC)
 
 
 def write_new(file: Path, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet, whole or not at all.
+    """Write a new file, whole or not at all.
 
     Raises:
-        ToolError: if it is there.
+        MliError: if it exists.
     """
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
-        os.link(draft, file)  # unlike a rename, this fails if the file is there
-    except FileExistsError:
-        raise ToolError(f"{file} is there already, and is not overwritten") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    with draft_of(file, content, mode) as draft:
+        try:
+            os.link(draft, file)  # unlike a rename, this fails if the file exists
+        except FileExistsError:
+            raise MliError(f"{file} already exists, and is not overwritten") from None
 
 
 def root_certificate(other: Path | None = None) -> bytes:
     """Return the root certificate of AWS IoT's endpoints, PEM; ``other`` is a local cloud's.
 
-    It comes from certifi's list and is known by its digest:
+    It is taken from certifi's list, by its digest:
     https://docs.aws.amazon.com/iot/latest/developerguide/server-authentication.html
 
     Raises:
-        ToolError: if ``other`` holds no certificate.
+        MliError: if ``other`` holds no certificate.
     """
     if other is not None:
         return load_certificate(other.read_bytes(), str(other)).public_bytes(
@@ -145,7 +138,7 @@ def root_certificate(other: Path | None = None) -> bytes:
         der = ssl.PEM_cert_to_DER_cert(pem)
         if hashlib.sha256(der).hexdigest() == _ROOT_CA_SHA256:
             return f"{pem}\n".encode()
-    raise ToolError("Amazon Root CA 1 is not among certifi's: update certifi, or give --root-ca")
+    raise MliError("certifi does not have Amazon Root CA 1: update certifi, or give --root-ca")
 
 
 def new_key(kind: str) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
@@ -173,26 +166,26 @@ def load_certificate(pem: bytes, what: str) -> x509.Certificate:
     """Return a certificate; ``what`` names it in the error.
 
     Raises:
-        ToolError: if it is none.
+        MliError: if it is not one.
     """
     try:
         return x509.load_pem_x509_certificate(pem)
     except ValueError as error:
-        raise ToolError(f"{what} is no certificate in PEM: {error}") from None
+        raise MliError(f"{what} is not a certificate in PEM: {error}") from None
 
 
 def load_request(pem: bytes, what: str) -> x509.CertificateSigningRequest:
-    """Return a signing request whose own signature is good.
+    """Return a signing request whose own signature is valid.
 
     Raises:
-        ToolError: if it is none.
+        MliError: if it is not one.
     """
     try:
         request = x509.load_pem_x509_csr(pem)
     except ValueError as error:
-        raise ToolError(f"{what} is no certificate signing request in PEM: {error}") from None
+        raise MliError(f"{what} is not a certificate signing request in PEM: {error}") from None
     if not request.is_signature_valid:
-        raise ToolError(f"the signature of {what} is wrong: make the request again")
+        raise MliError(f"the signature of {what} is wrong: create the request again")
     return request
 
 
@@ -204,25 +197,25 @@ def certificate_id(pem: bytes) -> str:
 
 
 def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> None:
-    """Return if a certificate is valid today, and the key is the one it was made for.
+    """Return if a certificate is valid today, and the key is the one that it was created for.
 
     Raises:
-        ToolError: saying which of it is not so.
+        MliError: naming what is wrong.
     """
     certificate = load_certificate(certificate_pem, f"{where}/{CERTIFICATE}")
     try:
         key: Any = serialization.load_pem_private_key(private_key_pem, None)
     except (TypeError, ValueError) as error:
-        raise ToolError(f"{where}/{PRIVATE_KEY} cannot be read as a key: {error}") from None
+        raise MliError(f"{where}/{PRIVATE_KEY} cannot be read as a key: {error}") from None
     if _public(key.public_key()) != _public(certificate.public_key()):
-        raise ToolError(
+        raise MliError(
             f"{where}: key and certificate do not belong together (their public keys differ)"
         )
     now = datetime.now(UTC)
     if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-        raise ToolError(
+        raise MliError(
             f"{where}/{CERTIFICATE} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
-            f"{certificate.not_valid_after_utc:%Y-%m-%d} only; make a new one"
+            f"{certificate.not_valid_after_utc:%Y-%m-%d} only; create a new one"
         )
 
 

@@ -1,4 +1,4 @@
-"""``package``: everything that a device needs to become the core, in one archive."""
+"""``mli package``: everything that a device needs to become a core, in one archive."""
 
 from __future__ import annotations
 
@@ -8,47 +8,42 @@ from typing import Any, cast
 import click
 
 from ..aws import aws_options, clients
-from ..cli.output import Output, ToolError, examples, reporting
-from . import keyfiles, package_layout
+from ..cli.options import RenamedOption
+from ..cli.output import Output, examples, reporting
+from ..errors import MliError
+from . import keyfiles
 from .core_stack import CoreName, CoreStack
+from .generations import generation_of
 from .keyfiles import KeyFolder
+from .options import key_folder_option, nucleus_option, root_ca_option
 from .package_archive import archive, save
 from .package_checks import check_registered, fetch_certificate
-from .package_layout import Layout, Nucleus
+from .package_layout import Layout, Nucleus, check_names
 
 _EXAMPLES = examples(
     "mli package Demo",
-    "mli package Demo --nucleus lite --out demo-lite.zip",
-    "mli package Demo --without-key      # the key is on the device already",
+    "mli package Demo --nucleus lite --output demo-lite.zip",
+    "mli package Demo --without-key      # the key is already on the device",
 )
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName())
+@nucleus_option
+@key_folder_option
 @click.option(
-    "--nucleus",
-    type=click.Choice(["classic", "lite"]),
-    default="classic",
-    show_default=True,
-    help="What runs on the device; a V1 core has neither.",
-)
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="Key and certificate; default: certs/NAME."
-)
-@click.option(
+    "--output",
     "--out",
+    "file",
+    cls=RenamedOption,
     type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
     default=Path("greengrass-setup.zip"),
     show_default=True,
-    help="The archive.",
+    help="The archive to write.",
 )
-@click.option("--without-key", is_flag=True, help="Leave the private key out.")
-@click.option(
-    "--root-ca",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    envvar=keyfiles.ROOT_CA_VARIABLE,
-    help=f"Authority of the endpoints, if not Amazon's [{keyfiles.ROOT_CA_VARIABLE}].",
-)
+@click.option("--without-key", is_flag=True, help="Write the archive without the private key.")
+@root_ca_option
 @aws_options
 @reporting
 def package(
@@ -56,7 +51,7 @@ def package(
     core_name: str,
     nucleus: str,
     folder: Path | None,
-    out: Path,
+    file: Path,
     without_key: bool,
     root_ca: Path | None,
     region: str | None,
@@ -64,9 +59,9 @@ def package(
 ) -> None:
     """Write greengrass-setup.zip for the core CORE_NAME, from its stack's outputs and its key.
 
-    First it makes sure that key, certificate and thing belong together, and that the certificate is
-    active. The archive has mode 0600, the same content makes the same bytes, and one that holds
-    another key is never overwritten.
+    The command first checks that key, certificate and thing belong together, and that the
+    certificate is active. The archive has mode 0600, identical content gives identical bytes, and
+    an archive that holds another key is never overwritten.
     """
     of = clients(region, aws_profile)
     output.status(f"reading the stack of {core_name} …")
@@ -75,33 +70,30 @@ def package(
     layout = layout_of(stack, cast(Nucleus, nucleus))
     output.status("asking AWS IoT for the certificate …")
     files, identity = checked_files(of("iot"), stack, keys, layout, without_key, root_ca)
-    is_new = save(out, archive(files))
-    commands = layout.commands(out.name)
+    is_new = save(file, archive(files))
+    commands = layout.commands(file.name)
     values = {
-        "archive": str(out),
+        "archive": str(file),
         "written": is_new,
         "files": sorted(files),
         "thingName": stack.thing_name,
         "certificateId": identity,
         "commands": list(commands),
     }
-    todo = "\n".join(f"  {command}" for command in (f"scp {out} DEVICE:", *commands))
-    state = "written" if is_new else "there already, and unchanged"
+    todo = "\n".join(f"  {command}" for command in (f"scp {file} DEVICE:", *commands))
+    state = "written" if is_new else "already there, unchanged"
     output.result(
         values,
-        f"{out}: {state} ({', '.join(sorted(files))}). Next, the last ones on the device:\n{todo}\n"
+        f"{file}: {state} ({', '.join(sorted(files))}). "
+        f"Next, after `scp` on the device:\n{todo}\n"
         f"  mli redeploy {core_name}",
     )
 
 
 def layout_of(stack: CoreStack, nucleus: Nucleus) -> Layout:
     """Return where the files of a stack's core go."""
-    configuration = stack.configuration()
-    if stack.generation == 1:
-        layout = package_layout.v1_layout(configuration)
-    else:
-        layout = package_layout.v2_layout(configuration, nucleus)
-    package_layout.check_names(layout)
+    layout = generation_of(stack).layout(stack, nucleus)
+    check_names(layout)
     return layout
 
 
@@ -113,17 +105,17 @@ def checked_files(
     without_key: bool,
     root_ca: Path | None,
 ) -> tuple[dict[str, bytes], str]:
-    """Return the files of a core by their names, and its certificate's id, all of it checked.
+    """Return the checked files of a core by their names, and the id of its certificate.
 
     Raises:
-        ToolError: if a file is missing, or does not belong to the others.
+        MliError: if a file is missing, or does not belong to the others.
     """
-    _make_certificate_be_there(iot, stack, keys)
+    _fetch_missing_certificate(iot, stack, keys)
     pem = keys.certificate.read_bytes()
     key = None
     if not without_key:
         if not keys.private_key.exists():
-            raise ToolError(
+            raise MliError(
                 f"there is no {keys.private_key}: give the folder of the key with --folder, or add "
                 "--without-key if it is on the device"
             )
@@ -138,34 +130,34 @@ def root_of_endpoints(keys: KeyFolder, other: Path | None) -> bytes:
     """Return Amazon's root certificate, PEM, or the ``other`` that the user names.
 
     Raises:
-        ToolError: if the folder has another one, which the user did not name: no core would connect
-            to AWS by a local cloud's.
+        MliError: if the folder has one that the user did not name: with that of a local cloud no
+            core would connect to AWS.
     """
     root = keyfiles.root_certificate(other)
     if other is None and keys.root_ca.exists():
         found = keyfiles.certificate_id(keys.root_ca.read_bytes())
         if found != keyfiles.certificate_id(root):
-            raise ToolError(
-                f"{keys.root_ca} is not Amazon's, but maybe a local cloud's: remove it and repeat, "
-                f"or name it with --root-ca {keys.root_ca}"
+            raise MliError(
+                f"{keys.root_ca} is not Amazon's, but perhaps a local cloud's: remove it and "
+                f"repeat, or name it with --root-ca {keys.root_ca}"
             )
     return root
 
 
-def _make_certificate_be_there(iot: Any, stack: CoreStack, keys: KeyFolder) -> None:
-    """Fetch the certificate that the stack made from a signing request, if it is not here.
+def _fetch_missing_certificate(iot: Any, stack: CoreStack, keys: KeyFolder) -> None:
+    """Fetch the certificate that the stack created from a signing request, if it is not here.
 
-    A stack that was deleted and deployed again has made another one from the same request.
+    A stack that was deleted and deployed again has created another one from the same request.
     """
-    made = stack.outputs.get("CertificateId")
+    created = stack.outputs.get("CertificateId")
     if keys.certificate.exists():
         here = keyfiles.certificate_id(keys.certificate.read_bytes())
-        if made in (None, here) or not keys.request.exists():
+        if created in (None, here) or not keys.request.exists():
             return
         keys.retire_certificate(here)
-    if made is None:
-        raise ToolError(
+    if created is None:
+        raise MliError(
             f"there is no {keys.certificate}: give the folder of key and certificate with --folder"
         )
     keys.prepare()
-    fetch_certificate(iot, keys, made)
+    fetch_certificate(iot, keys, created)

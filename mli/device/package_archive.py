@@ -1,15 +1,14 @@
-"""The archive that a device unpacks: the same bytes from the same content, and never over a key."""
+"""The archive that a device unpacks: identical bytes for identical content, never over a key."""
 
 from __future__ import annotations
 
 import io
-import os
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..cli.output import ToolError
+from ..errors import MliError
+from ..files import draft_of
 from .keyfiles import PRIVATE_KEY
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -19,9 +18,9 @@ _PRIVATE, _PUBLIC = 0o600, 0o644
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip of ``files`` by their names; one named as a private key is its owner's alone.
+    """Return a zip of ``files`` by their names; only its owner can read a private key.
 
-    They are stored, not deflated: another zlib would write other bytes.
+    The files are stored and not deflated, because another zlib would write other bytes.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as opened:
@@ -35,12 +34,12 @@ def archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def save(file: Path, content: bytes) -> bool:
-    """Write an archive with mode 0600; return False if it is there already, byte by byte.
+    """Write an archive with mode 0600; return False if an identical one exists.
 
-    An older archive with the same key is replaced, at once and whole.
+    An older archive with the same key is replaced atomically.
 
     Raises:
-        ToolError: if the file is something else, or holds another key, which would be lost.
+        MliError: if the file is something else, or holds another key, which would be lost.
     """
     if file.exists():
         old = file.read_bytes()
@@ -48,26 +47,20 @@ def save(file: Path, content: bytes) -> bool:
             file.chmod(_PRIVATE)
             return False
         if (kept := _private_key(old)) is None or kept not in (b"", _private_key(content)):
-            what = "is no archive of this command" if kept is None else "holds another private key"
-            raise ToolError(
-                f"{file} {what}, and is not overwritten: move it away, or give another --out"
+            what = (
+                "is not an archive of this command" if kept is None else "holds another private key"
+            )
+            raise MliError(
+                f"{file} {what}, and is not overwritten: move it away, or give another --output"
             )
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-            opened.flush()
-            os.fsync(opened.fileno())
+    with draft_of(file, content, _PRIVATE) as draft:
         draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
     return True
 
 
 def _private_key(content: bytes) -> bytes | None:
-    """Return the private key in an archive, nothing if it has none, None if it is no archive."""
+    """Return the private key in an archive, b"" if it has none, None for any other file."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             names = [name for name in opened.namelist() if name.endswith(PRIVATE_KEY)]

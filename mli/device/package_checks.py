@@ -1,16 +1,16 @@
-"""Whether certificate and thing belong together, as AWS IoT knows them."""
+"""Checks in AWS IoT whether certificate and thing belong together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
 from .keyfiles import KeyFolder, certificate_id
 
 
 def fetch_certificate(iot: Any, keys: KeyFolder, identity: str) -> None:
-    """Keep the certificate that a stack made from a signing request, beside its key."""
+    """Write the certificate that a stack created from a signing request beside its key."""
     found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
     keys.write_certificate(found["certificatePem"].encode())
 
@@ -19,29 +19,29 @@ def check_registered(iot: Any, certificate_pem: bytes, thing_name: str) -> str:
     """Return a certificate's id if it is active and attached to the thing.
 
     Raises:
-        ToolError: saying which of it is not so, and what would mend it.
+        MliError: naming what is wrong, and the command that fixes it.
     """
     identity, region = certificate_id(certificate_pem), iot.meta.region_name
     errors = iot.exceptions
     try:
         found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
     except errors.ResourceNotFoundException:
-        raise ToolError(
-            f"AWS IoT has no certificate {identity[:10]}… in {region}: is it of another Region or "
-            "account? Give its --region"
+        raise MliError(
+            f"AWS IoT has no certificate {identity[:10]}… in {region}: is it from another Region "
+            "or account? Give its --region"
         ) from None
     if found["status"] != "ACTIVE":
-        raise ToolError(
+        raise MliError(
             f"the certificate {identity[:10]}… is {found['status']}: `aws iot update-certificate "
             f"--region {region} --certificate-id {identity} --new-status ACTIVE`"
         )
     try:
         attached = principals(iot, thing_name)
     except errors.ResourceNotFoundException:
-        raise ToolError(f"there is no thing {thing_name} in {region}: deploy the stack") from None
+        raise MliError(f"there is no thing {thing_name} in {region}: deploy the stack") from None
     if found["certificateArn"] not in attached:
         others = ", ".join(f"{arn.rpartition('/')[2][:10]}…" for arn in attached) or "none"
-        raise ToolError(
+        raise MliError(
             f"the certificate {identity[:10]}… is not attached to {thing_name} (attached: {others})"
             f": deploy with -c certificateId={identity}, or give the right --folder"
         )

@@ -1,4 +1,4 @@
-"""``status``: what a core runs, how its deployments went, and the line that explains a failure."""
+"""``mli status``: what a core runs, how its deployments went, and why one failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..aws import aws_options, clients
 from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
 from .core_stack import Clients, CoreName, CoreStack
-from .core_state import FAILED, CoreState, read_state
+from .core_state import FAILED, CoreState
+from .generations import generation_of
 from .status_log import from_cloudwatch, from_folder
 
 _EXAMPLES = examples(
@@ -27,7 +28,8 @@ _SHOWN_DEPLOYMENTS = 5
 @click.option(
     "--logs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder of the core's logs, on the core or copied from it; else CloudWatch is asked.",
+    metavar="FOLDER",
+    help="Logs of the core, on the core itself or copied from it; default: CloudWatch Logs.",
 )
 @aws_options
 @reporting
@@ -38,13 +40,13 @@ def status(
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Show the core CORE_NAME: its components, its last deployments, and why one failed.
+    """Show the core CORE_NAME: its components, its latest deployments, and why one failed.
 
-    The exit status is 1 unless the core runs what it was last told to run.
+    The exit status is 1 unless the core runs what was last deployed to it.
     """
     of = clients(region, aws_profile)
     stack = CoreStack.find_or_thing(of, core_name)
-    state = read_state(of, stack)
+    state = generation_of(stack).state(of, stack)
     lines = explaining_lines(of, stack, state, logs)
     output.result({**state.to_json(), "logLines": lines}, describe(stack, state, lines))
     if not state.is_good:
@@ -54,7 +56,7 @@ def status(
 def explaining_lines(
     clients: Clients, stack: CoreStack, state: CoreState, folder: Path | None
 ) -> dict[str, str]:
-    """Return by component the log line that says why it failed; looked for only if one did."""
+    """Return the log line that explains each failed component; without a failure there is none."""
     failed = state.latest is not None and state.latest.status in FAILED
     wanted = [c.name for c in state.components if c.is_bad]
     if failed and not wanted:
@@ -71,16 +73,10 @@ def explaining_lines(
 
 
 def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
-    """Return the state as people read it."""
-    if state.generation == 2 and not state.device:
+    """Return the state as a person reads it."""
+    if not state.has_connected:
         return f"{state.core_name} has never connected. Next:\n  mli package {state.core_name}"
-    text = []
-    if state.generation == 2:
-        text.append(
-            f"{stack.thing_name}: {state.device}, nucleus {state.nucleus}, last seen {state.seen}"
-        )
-    else:
-        text.append(f"{stack.thing_name}: group {stack.target} (Greengrass V1)")
+    text = [f"{stack.thing_name}: {state.summary}"]
     width = max([len(c.name) for c in state.components], default=0)
     for component in state.components:
         line = f"  {component.name:{width}} {component.version:9} {component.state}"
@@ -89,18 +85,18 @@ def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
         line = f"  deployment {deployment.id} {deployment.status}"
         text.append(f"{line}: {deployment.reason}" if deployment.reason else line)
     text += [f"  log of {component}: {line}" for component, line in lines.items()]
-    return "\n".join([*text, *_advice(state, lines)])
+    return "\n".join([*text, *_advice(stack, state, lines)])
 
 
-def _advice(state: CoreState, lines: dict[str, str]) -> list[str]:
+def _advice(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> list[str]:
     name, latest = state.core_name, state.latest
     if state.is_good:
         return ["Next:", f"  mli watch {name}"]
     if latest is None or latest.is_under_way:
         return ["Next:", f"  mli redeploy {name}"]
-    hint = []
-    if not lines and state.generation == 2:
-        hint = [
-            f"  sudo tail -50 /greengrass/v2/logs/DlrInference.{name}.log    # on the core",
-        ]
-    return ["Next, when the cause is gone:", *hint, f"  mli redeploy {name}"]
+    logs = () if lines else generation_of(stack).log_commands(name)
+    return [
+        "Next, when the cause is fixed:",
+        *(f"  {one}" for one in logs),
+        f"  mli redeploy {name}",
+    ]

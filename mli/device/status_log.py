@@ -11,9 +11,9 @@ from typing import Any
 
 import botocore.exceptions
 
-from ..cli.output import one_line
+from ..errors import one_line
 
-_TELLING = re.compile(
+_EXPLAINING = re.compile(
     r"\b(ERROR|FATAL|CRITICAL|[A-Za-z.]*(?:Error|Exception)\b:)|cannot|must be|is required", re.I
 )
 _NUCLEUS_FORM = re.compile(r"\. \{scriptName=.*\}\s*$")
@@ -22,33 +22,33 @@ _MAX_CHARACTERS = 300
 _HOURS = 24
 
 
-def telling_line(lines: Iterable[str]) -> str | None:
-    """Return the last line that says what went wrong, without what the nucleus adds; or None."""
+def explaining_line(lines: Iterable[str]) -> str | None:
+    """Return the last line that says what went wrong, without the additions of the nucleus."""
     kept = deque((line for line in lines if line.strip()), maxlen=_LAST_LINES)
     for line in reversed(kept):
-        if _TELLING.search(line):
+        if _EXPLAINING.search(line):
             return one_line(_NUCLEUS_FORM.sub("", line))[:_MAX_CHARACTERS]
     return None
 
 
 def from_folder(folder: Path, component: str) -> str | None:
-    """Look into a core's own logs, such as /greengrass/v2/logs, if there is one of the component.
+    """Search a core's own logs, such as /greengrass/v2/logs; None without one of the component.
 
     Raises:
-        OSError: if it cannot be read, as for want of root's rights.
+        OSError: if it cannot be read, such as without root's permissions.
     """
     file = folder / f"{component}.log"
     if not file.exists():
         return None
     with file.open(errors="replace") as opened:
-        return telling_line(opened)
+        return explaining_line(opened)
 
 
 def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> str | None:
-    """Look into CloudWatch Logs, where a core with aws.greengrass.LogManager sends its own.
+    """Search CloudWatch Logs, where a core with aws.greengrass.LogManager sends its logs.
 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/log-manager-component.html
-    None when the core sends none, or when they may not be read.
+    None if the core sends none, or if they may not be read.
     """
     request = {
         "logGroupName": f"/aws/greengrass/UserComponent/{region}/{component}",
@@ -61,4 +61,4 @@ def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> 
     except botocore.exceptions.ClientError:
         return None
     own = [event for event in events if thing_name in event.get("logStreamName", "")]
-    return telling_line(event["message"] for event in own)
+    return explaining_line(event["message"] for event in own)

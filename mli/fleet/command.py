@@ -1,4 +1,4 @@
-"""``fleet``: many cores at once, by the pattern of one."""
+"""``mli fleet``: provisions many cores at once, with one core as the pattern."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,14 @@ import click
 from stacks import names
 
 from ..aws import aws_options, clients, explain
-from ..cli.output import FAILED, INTERRUPTED, Output, ToolError, examples, reporting
-from ..device import keyfiles
+from ..cli.options import RenamedOption, dry_run_option
+from ..cli.output import FAILED, INTERRUPTED, Output, examples, reporting
 from ..device.core_stack import Clients, CoreName
+from ..device.options import nucleus_option, root_ca_option
 from ..device.package_layout import Nucleus
-from .core import ARCHIVE, EXPECTED, CoreMaker, ends_everything
+from ..device.v2 import latest_deployment
+from ..errors import MliError
+from .core import ARCHIVE, EXPECTED, CoreCreator, ends_everything
 from .core_list import FleetCore, read_list
 from .journal import Journal
 from .pattern import Pattern, read_pattern
@@ -29,7 +32,7 @@ from .pattern import Pattern, read_pattern
 _EXAMPLES = examples(
     "mli fleet cores.csv --pattern Demo --group shop-floor",
     "mli fleet cores.csv --pattern Demo --group shop-floor --dry-run",
-    "mli fleet cores.yaml --pattern Demo --group pumps --nucleus lite --out pumps",
+    "mli fleet cores.yaml --pattern Demo --group pumps --nucleus lite --output pumps",
 )
 INTERRUPTION = "interrupted"
 _MOST_SHOWN = 20
@@ -38,34 +41,36 @@ _MOST_SHOWN = 20
 @click.command(epilog=_EXAMPLES)
 @click.argument("cores", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
-    "--pattern", type=CoreName(), required=True, help="The core whose stack the others follow."
+    "--pattern",
+    type=CoreName(),
+    required=True,
+    help="The core whose stack is the pattern for the others.",
 )
-@click.option("--group", required=True, help="Thing group of the fleet, made if it is not there.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), help="Default: fleet/GROUP."
+    "--group", required=True, metavar="NAME", help="Thing group of the fleet, created if missing."
 )
 @click.option(
-    "--nucleus",
-    type=click.Choice(["classic", "lite"]),
-    default="classic",
-    show_default=True,
-    help="What runs on the devices.",
+    "--output",
+    "--out",
+    "folder",
+    cls=RenamedOption,
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Folder for the archives and the journal; default: fleet/GROUP.",
 )
+@nucleus_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 16),
     default=4,
     show_default=True,
-    help="Cores in work at once; AWS IoT takes about ten requests of a kind a second.",
+    help="Cores to provision at once. AWS IoT accepts about ten requests of a kind per second.",
 )
-@click.option("--no-deploy", is_flag=True, help="Make the cores, and deploy nothing to the group.")
-@click.option("--dry-run", is_flag=True, help="Check the list and the pattern, and make nothing.")
 @click.option(
-    "--root-ca",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    envvar=keyfiles.ROOT_CA_VARIABLE,
-    help=f"Authority of the endpoints, if not Amazon's [{keyfiles.ROOT_CA_VARIABLE}].",
+    "--no-deploy", is_flag=True, help="Create the cores, but deploy nothing to the group."
 )
+@dry_run_option
+@root_ca_option
 @aws_options
 @reporting
 def fleet(
@@ -73,7 +78,7 @@ def fleet(
     cores: Path,
     pattern: str,
     group: str,
-    out: Path | None,
+    folder: Path | None,
     nucleus: str,
     workers: int,
     no_deploy: bool,
@@ -84,30 +89,32 @@ def fleet(
 ) -> None:
     """Provision every core of the list CORES, and deploy one component version to all of them.
 
-    CORES is CSV or YAML: coreName, and if the key is on the device certificateSigningRequest. Each
-    core gets a thing, a certificate, policies of its own, a place in the thing group, and an
-    archive for its device in the folder --out. A journal there makes the command resumable:
-    repeated, it goes on where it ended. No template grows with the fleet.
+    CORES is CSV or YAML: coreName, and certificateSigningRequest if the key is on the device. Each
+    core gets a thing, a certificate, its own policies, membership in the thing group, and an
+    archive for its device in the folder --output. With the journal there the command can be
+    resumed: when repeated, it continues where it ended. No template grows with the fleet.
     """
     if not re.fullmatch(names.THING_GROUP_PATTERN, group):
         raise click.UsageError("--group must be letters, digits, :, _ and -, at most 128")
     wanted = read_list(cores)
     if any(core.name == pattern for core in wanted):
-        raise ToolError(f"{cores}: {pattern} is the pattern, which has its own stack: leave it out")
+        raise MliError(
+            f"{cores}: {pattern} is the pattern, which has its own stack: remove it from the list"
+        )
     of = clients(region, aws_profile)
     found = read_pattern(of, pattern)
     if dry_run:
         output.result(
             {"cores": [core.name for core in wanted], "component": found.component},
-            f"{len(wanted)} cores would be made, each with {found.component}; nothing was done",
+            f"{len(wanted)} cores would be created, each with {found.component}; nothing was done",
         )
         return
-    folder = out or Path("fleet") / group
+    folder = folder or Path("fleet") / group
     result = Result()
     about = {"group": group, "pattern": pattern, "place": found.place}
     with Journal(_prepared(folder) / "journal.jsonl", about) as journal:
         group_arn = _group(of("iot"), group)
-        maker = CoreMaker(
+        creator = CoreCreator(
             of("iot"),
             found,
             journal,
@@ -116,7 +123,7 @@ def fleet(
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
         )
-        make_all(maker.make, wanted, workers, result, output)
+        create_all(creator.create, wanted, workers, result, output)
     if result.ended is None and not no_deploy:
         result.deployment, result.is_new = deploy_to_group(of, found, group_arn, group)
     values, text = summary(result, found, folder, wanted)
@@ -129,7 +136,7 @@ def fleet(
 
 @dataclass
 class Result:
-    """What of a fleet was done: certificates by core, faults by core, and who was not begun."""
+    """What was done: certificates by core, faults by core, and the cores that were not begun."""
 
     done: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -139,16 +146,16 @@ class Result:
     is_new: bool = False
 
 
-def make_all(
-    make: Callable[[FleetCore], str],
+def create_all(
+    create: Callable[[FleetCore], str],
     cores: list[FleetCore],
     workers: int,
     result: Result,
     output: Output,
 ) -> None:
-    """Make all cores. One's own fault is noted and the others go on; a common one ends it all.
+    """Create all cores. A fault of one core is noted, the others continue; a common one ends all.
 
-    So does Ctrl-C: what has begun is finished, since each step is soon done.
+    So does Ctrl-C: the cores in work are finished, since each step is short.
     """
     is_over = threading.Event()
 
@@ -158,7 +165,7 @@ def make_all(
 
     def work(core: FleetCore) -> str | None:
         try:
-            return None if is_over.is_set() else make(core)
+            return None if is_over.is_set() else create(core)
         except Exception as error:
             if ends_everything(error):
                 end(explain(error))
@@ -184,26 +191,26 @@ def make_all(
 def deploy_to_group(
     clients: Clients, pattern: Pattern, group_arn: str, name: str
 ) -> tuple[str, bool]:
-    """Deploy the pattern's component to the group, unless just that is deployed.
+    """Deploy the pattern's component to the group, unless exactly that is deployed.
 
-    So a group that the pattern's stack deploys to (``thingGroupName``) is left to it. Return the
-    deployment's id and whether it is new. The thing group's job is continuous: cores that join the
-    group later are deployed to as well.
+    So a group that the pattern's stack deploys to (``thingGroupName``) is left to the stack. Return
+    the deployment's id and whether it is new. The thing group's job is continuous: cores that join
+    the group later get the deployment too.
     """
     greengrass = clients("greengrassv2")
     request = pattern.group_deployment(group_arn, name)
-    listed = greengrass.list_deployments(targetArn=group_arn, historyFilter="LATEST_ONLY")
-    for item in listed.get("deployments", []):
-        present = greengrass.get_deployment(deploymentId=item["deploymentId"])
+    latest = latest_deployment(greengrass, group_arn)
+    if latest is not None:
+        identity, present = latest
         if present["deploymentStatus"] == "ACTIVE" and _same(present, request):
-            return str(item["deploymentId"]), False
+            return identity, False
     return str(greengrass.create_deployment(**request)["deploymentId"]), True
 
 
 def summary(
     result: Result, pattern: Pattern, folder: Path, cores: list[FleetCore]
 ) -> tuple[dict[str, Any], str]:
-    """Return what was and was not done, for scripts and for people."""
+    """Return what was done and what was not, for scripts and for people."""
     values = {
         "done": result.done,
         "failed": result.failed,
@@ -219,20 +226,20 @@ def summary(
     if result.ended is not None:
         lines.append(f"ended early: {result.ended}")
     if result.deployment is not None:
-        state = "made" if result.is_new else "is there already"
+        state = "created" if result.is_new else "already exists"
         lines.append(f"deployment {result.deployment} of {pattern.component} {state}")
     if result.failed or result.not_begun:
-        lines.append("Next, when the cause is gone: the same command, which goes on from here")
+        lines.append("Next, when the cause is fixed: the same command, which continues from here")
     else:
         lines += [
-            f"Next: bring {folder}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md), then",
+            f"Next: copy {folder}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md), then",
             "  mli watch --all",
         ]
     return values, "\n".join(lines)
 
 
 def _group(iot: Any, name: str) -> str:
-    """Return the ARN of the thing group, made if it is not there."""
+    """Return the ARN of the thing group, which is created if it is missing."""
     try:
         return str(iot.describe_thing_group(thingGroupName=name)["thingGroupArn"])
     except iot.exceptions.ResourceNotFoundException:
@@ -240,17 +247,17 @@ def _group(iot: Any, name: str) -> str:
 
 
 def _prepared(folder: Path) -> Path:
-    """Return the folder, made so that git ignores what is in it."""
+    """Return the folder, created with a rule that makes git ignore its content."""
     if not folder.exists():
         folder.mkdir(parents=True, mode=0o700)
         (folder / ".gitignore").write_text("*\n")
     elif not folder.is_dir():
-        raise ToolError(f"{folder} is no folder")
+        raise MliError(f"{folder} is not a folder")
     return folder
 
 
-def _same(present: dict[str, Any], request: dict[str, Any]) -> bool:
-    """Return whether a deployment has the content of a request, texts of JSON compared as such."""
+def _same(present: Mapping[str, Any], request: dict[str, Any]) -> bool:
+    """Return whether a deployment has the content of a request; JSON is compared as values."""
 
     def plain(components: dict[str, Any]) -> Any:
         return {

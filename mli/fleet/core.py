@@ -1,4 +1,4 @@
-"""Makes one core of a fleet, step by step; a step that is done is not done again."""
+"""Creates one core of a fleet, step by step; a step that is done is not repeated."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import botocore.exceptions
 
 from stacks import names
 
-from ..cli.output import ToolError
 from ..device import keyfiles
 from ..device.keyfiles import KeyFolder
 from ..device.package_archive import archive, save
 from ..device.package_layout import Nucleus, for_thing, v2_layout
+from ..errors import MliError
 from .core_list import FleetCore
 from .journal import DONE, Journal
 from .pattern import Pattern
@@ -22,21 +22,21 @@ from .pattern import Pattern
 ARCHIVE = "greengrass-setup.zip"
 
 _POLICY_VERSIONS = 5
-"""AWS IoT keeps no more of a policy."""
+"""The most versions that AWS IoT keeps of a policy."""
 
 EXPECTED = (
-    ToolError,
+    MliError,
     OSError,
     botocore.exceptions.BotoCoreError,
     botocore.exceptions.ClientError,
 )
-"""What may go wrong with a core; anything else is a mistake of this project's."""
+"""What may go wrong with a core; anything else is a bug in this project."""
 
 
-class CoreMaker:
-    """Makes things, certificates, policies, memberships and archives, all by a pattern.
+class CoreCreator:
+    """Creates things, certificates, policies, memberships and archives, all by a pattern.
 
-    Clients of boto3 may be shared by threads, and so may this.
+    Threads may share it, as they may share clients of boto3.
     """
 
     def __init__(
@@ -59,15 +59,14 @@ class CoreMaker:
         self._root_ca = root_ca
         self._configuration = pattern.stack.configuration()
 
-    def make(self, core: FleetCore) -> str:
-        """Make a core, or what of it is missing; return its certificate's id.
+    def create(self, core: FleetCore) -> str:
+        """Create a core, or what it still lacks; return the id of its certificate.
 
-        Each call of the API may be repeated: AWS IoT answers the second time as the first. Only a
-        certificate would be made twice, so it is noted at once, and active only when its key is
-        safe.
+        Each call of the API can be repeated, and AWS IoT gives the same answer. Only a certificate
+        would be created twice, so it is noted at once, and activated only when its key is saved.
 
         Raises:
-            ToolError: if something else of this name is there.
+            MliError: if something else has this name.
             botocore.exceptions.ClientError: if AWS refuses.
         """
         thing = names.thing_name(core.name)
@@ -85,7 +84,7 @@ class CoreMaker:
             self._journal.note(core.name, name)
             self._iot.attach_policy(policyName=name, target=certificate["arn"])
         self._write_archive(core, thing)
-        # Last: once in the group a core is deployed to, and must then be allowed to act.
+        # Last: a core in the group gets its deployment, and must then have its permissions.
         self._iot.add_thing_to_thing_group(thingGroupName=self._group, thingName=thing)
         self._journal.note(core.name, DONE, done)
         return identity
@@ -96,18 +95,20 @@ class CoreMaker:
                 thingName=thing, attributePayload={"attributes": dict(core.attributes)}
             )
         except self._iot.exceptions.ResourceAlreadyExistsException:
-            raise ToolError(
+            raise MliError(
                 f"there is a thing {thing} with other attributes: choose another coreName, or "
                 f"`aws iot update-thing --thing-name {thing}` if it is this core's"
             ) from None
 
     def _certificate(self, core: FleetCore) -> dict[str, str]:
-        """Return id and ARN of the core's certificate, made inactive unless it is noted."""
+        """Return id and ARN of the core's certificate, created inactive unless it is noted."""
         noted = self._journal.get(core.name, "certificate")
         keys = KeyFolder(self._folder / core.name)
         if isinstance(noted, dict):
             if not keys.certificate.exists():
-                raise ToolError(f"{keys.certificate} is gone, and its certificate is noted as made")
+                raise MliError(
+                    f"{keys.certificate} is missing, but the journal has its certificate"
+                )
             return noted
         keys.prepare()
         noted = self._unnoted(core, keys) or self._new_certificate(core, keys)
@@ -116,24 +117,24 @@ class CoreMaker:
 
     def _new_certificate(self, core: FleetCore, keys: KeyFolder) -> dict[str, str]:
         if core.request is not None:
-            made = self._iot.create_certificate_from_csr(
+            created = self._iot.create_certificate_from_csr(
                 certificateSigningRequest=core.request.read_text(), setAsActive=False
             )
         else:
-            made = self._iot.create_keys_and_certificate(setAsActive=False)
-            keys.write_key(made["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(made["certificatePem"].encode())
-        return {"id": made["certificateId"], "arn": made["certificateArn"]}
+            created = self._iot.create_keys_and_certificate(setAsActive=False)
+            keys.write_key(created["keyPair"]["PrivateKey"].encode())
+        keys.write_certificate(created["certificatePem"].encode())
+        return {"id": created["certificateId"], "arn": created["certificateArn"]}
 
     def _unnoted(self, core: FleetCore, keys: KeyFolder) -> dict[str, str] | None:
-        """Return the certificate whose files were written just before the journal was to be.
+        """Return a certificate whose files were written, but which the journal does not have.
 
         Raises:
-            ToolError: if there is only a key, or one that is not the certificate's.
+            MliError: if there is only a key, or a key of another certificate.
         """
         if not keys.certificate.exists():
             if keys.private_key.exists():
-                raise ToolError(f"{keys.private_key} has no certificate: move it away")
+                raise MliError(f"{keys.private_key} has no certificate: move it away")
             return None
         pem = keys.certificate.read_bytes()
         if core.request is None:
@@ -143,7 +144,7 @@ class CoreMaker:
         return {"id": about["certificateId"], "arn": about["certificateArn"]}
 
     def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
-        """Make a policy, or let one of ours be as the pattern's has become."""
+        """Create a policy, or update one of ours to that of the pattern."""
         try:
             self._iot.create_policy(policyName=name, policyDocument=document)
             return
@@ -152,7 +153,7 @@ class CoreMaker:
         if json.loads(found) == json.loads(document):
             return
         if not is_ours:
-            raise ToolError(f"there is another policy {name}: choose another coreName")
+            raise MliError(f"there is another policy {name}: choose another coreName")
         versions = self._iot.list_policy_versions(policyName=name)["policyVersions"]
         if len(versions) >= _POLICY_VERSIONS:
             oldest = min(
@@ -176,8 +177,8 @@ class CoreMaker:
 
 
 def ends_everything(error: Exception) -> bool:
-    """Return whether a fault of one core would be all others' too: credentials, leave, disk."""
+    """Return whether a fault of one core affects all: credentials, permissions, disk."""
     if isinstance(error, botocore.exceptions.ClientError):
         code = error.response.get("Error", {}).get("Code", "")
         return code not in ("InvalidRequestException", "CertificateValidationException")
-    return not isinstance(error, ToolError)
+    return not isinstance(error, MliError)

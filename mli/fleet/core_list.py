@@ -1,4 +1,4 @@
-"""The list of a fleet's cores, CSV or YAML, checked as a whole."""
+"""The list of a fleet's cores, as CSV or YAML, checked as a whole."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import yaml
 from inference import schema
 from inference.names import CORE_NAME_PATTERN
 
-from ..cli.output import ToolError
 from ..device.keyfiles import load_request
+from ..errors import MliError
 
 _ATTRIBUTE_PREFIX = "attribute."
 _ATTRIBUTE = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,800}")
@@ -42,7 +42,7 @@ def read_list(file: Path) -> list[FleetCore]:
     ``attribute.NAME``, an attribute of the thing.
 
     Raises:
-        ToolError: naming every faulty line.
+        MliError: naming every faulty line.
     """
     rows = list(_yaml_rows(file) if file.suffix in (".yaml", ".yml") else _csv_rows(file))
     faults: list[str] = []
@@ -51,17 +51,17 @@ def read_list(file: Path) -> list[FleetCore]:
     for where, row in rows:
         core, found = _core(row, file.parent)
         if core is not None:
-            # Names of stacks and files may not tell capitals from small letters.
+            # Names of stacks and files may be case-insensitive.
             if first := seen.get(core.name.lower()):
-                found.append(f"coreName={core.name!r} stands in {first} already")
+                found.append(f"coreName={core.name!r} is already in {first}")
             seen.setdefault(core.name.lower(), where)
             cores.append(core)
         faults += [f"{where}: {fault}" for fault in found]
     if not rows:
-        faults.append("no cores: it needs a line coreName, and one for each core")
+        faults.append("no cores: it needs a line coreName, and a line for each core")
     if faults:
         more = f"; and {len(faults) - _MOST_SHOWN} more" if len(faults) > _MOST_SHOWN else ""
-        raise ToolError(f"{file}: " + "; ".join(faults[:_MOST_SHOWN]) + more)
+        raise MliError(f"{file}: " + "; ".join(faults[:_MOST_SHOWN]) + more)
     return cores
 
 
@@ -71,25 +71,25 @@ def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         try:
             for row in reader:
                 if None in row:
-                    raise ToolError(f"{file}: line {reader.line_num} has more values than line 1")
+                    raise MliError(f"{file}: line {reader.line_num} has more values than line 1")
                 yield f"line {reader.line_num}", row
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ToolError(f"{file} is not CSV in UTF-8: {error}") from None
+            raise MliError(f"{file} is not CSV in UTF-8: {error}") from None
 
 
 def _yaml_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ToolError(f"{file} is not YAML: {error}") from None
+        raise MliError(f"{file} is not YAML: {error}") from None
     items = document.get("cores") if isinstance(document, dict) else document
     if not isinstance(items, list):
-        raise ToolError(f"{file} is not a list of cores, nor an object with the list `cores`")
+        raise MliError(f"{file} is not a list of cores, nor an object with the list `cores`")
     for number, item in enumerate(items, 1):
         if isinstance(item, str):
             item = {"coreName": item}
         if not isinstance(item, dict):
-            raise ToolError(f"{file}: core {number} is neither a name nor an object")
+            raise MliError(f"{file}: core {number} is neither a name nor an object")
         given = item.get("attributes")
         flat = {str(key): value for key, value in item.items() if key != "attributes"}
         if isinstance(given, dict):
@@ -114,7 +114,7 @@ def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, list[
         request = folder / text
         try:
             load_request(request.read_bytes(), str(request))
-        except (OSError, ToolError) as error:
+        except (OSError, MliError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             faults.append(f"certificateSigningRequest={text!r}: {reason}")
     name = plain.get("coreName", "")

@@ -1,4 +1,4 @@
-"""What of a fleet has been done, in a file that outlives every failure."""
+"""The steps of a fleet that are done, in a file that survives every failure."""
 
 from __future__ import annotations
 
@@ -6,46 +6,33 @@ import json
 import os
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
+from ..files import AppendedFile
 
 DONE = "done"
 
 
-class Journal:
+class Journal(AppendedFile):
     """A context that notes each step as a line of JSON, on disk before the next step begins.
 
-    Its first line says which fleet it is of, so that it cannot be used for another one. It holds no
-    keys. Threads may share it.
+    Its first line names the fleet, so that it cannot be used for another one. It holds no keys.
+    Threads may share it.
     """
 
     def __init__(self, file: Path, fleet: dict[str, str]) -> None:
-        """Read what is there.
+        """Read an existing journal, or begin one.
 
         Raises:
-            ToolError: if it is the journal of another fleet, or none.
+            MliError: if the file is the journal of another fleet, or not a journal.
         """
-        self._file = file
         self._lock = threading.Lock()
         self._steps: dict[str, dict[str, Any]] = {}
-        is_new = not file.exists() or not self._read(fleet)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        is_new = not file.exists() or not self._read(file, fleet)
+        super().__init__(file, 0o600)
         if is_new:
             self._append({"fleet": fleet})
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)
 
     def get(self, core: str, step: str) -> Any:
         """Return what was noted of a step; None if it has not been done."""
@@ -58,13 +45,13 @@ class Journal:
             self._steps.setdefault(core, {})[step] = value
             self._append({"core": core, "step": step, "value": value})
 
-    def _read(self, fleet: dict[str, str]) -> bool:
-        """Take over what is there; return False if it has no complete line."""
-        content = self._file.read_bytes()
-        # The last line may be half: the step that it was to note is then done once more.
+    def _read(self, file: Path, fleet: dict[str, str]) -> bool:
+        """Read the steps that are noted; return False if there is no complete line."""
+        content = file.read_bytes()
+        # The last line may be incomplete: its step is then done again.
         whole, _, rest = content.rpartition(b"\n")
         if rest:
-            os.truncate(self._file, len(content) - len(rest))
+            os.truncate(file, len(content) - len(rest))
         lines = whole.splitlines()
         if not lines:
             return False
@@ -74,20 +61,21 @@ class Journal:
             for step in steps:
                 self._steps.setdefault(step["core"], {})[step["step"]] = step["value"]
         except (ValueError, KeyError, TypeError):
-            raise ToolError(f"{self._file} is no journal of this command") from None
+            raise MliError(f"{file} is not a journal of this command") from None
         if found != fleet:
             changed = [
                 f"{key} was {found.get(key)}, now {fleet[key]}"
                 for key in fleet
                 if found.get(key) != fleet[key]
             ]
-            raise ToolError(
-                f"{self._file} is of another fleet ({'; '.join(changed)}): give its own --out"
+            raise MliError(
+                f"{file} is the journal of another fleet ({'; '.join(changed)}): "
+                "give another --output"
             )
         return True
 
     def _append(self, values: dict[str, Any]) -> None:
         line = json.dumps(values, sort_keys=True).encode() + b"\n"
-        if os.write(self._descriptor, line) != len(line):
-            raise ToolError(f"{self._file}: the disk is full")
-        os.fsync(self._descriptor)
+        if os.write(self.descriptor, line) != len(line):
+            raise MliError(f"{self.file}: the disk is full")
+        os.fsync(self.descriptor)

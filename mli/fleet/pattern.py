@@ -1,4 +1,4 @@
-"""What all cores of a fleet have in common: the content of one core's stack, with names changed."""
+"""What all cores of a fleet share: the content of one core's stack, with other names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from inference import names as device_names
 from stacks import names
 from stacks.component.fleet_configuration import for_all_cores
 
-from ..cli.output import ToolError
 from ..device.core_stack import Clients, CoreStack
+from ..device.generations import generation_of
+from ..device.v2 import latest_deployment
+from ..errors import MliError
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """One core's stack, by which others are made.
+    """The stack of one core, by which others are created.
 
     ``policies`` are the documents of its certificate by the last part of their names, and
     ``deployment`` is the content of its deployment.
@@ -29,17 +31,17 @@ class Pattern:
 
     @property
     def component(self) -> str:
-        """The component and its version, the same for the whole fleet."""
+        """The component and its version, which the whole fleet has."""
         name = names.component_name(self.stack.core_name)
         return f"{name} {self.deployment['components'][name]['componentVersion']}"
 
     @property
     def place(self) -> str:
         """The Region and the account."""
-        return ":".join(self.stack.target.split(":")[3:5])
+        return ":".join(self.stack.deployment_target.split(":")[3:5])
 
     def policies_of(self, core_name: str) -> dict[str, str]:
-        """Return the documents of another core's policies, by their whole names."""
+        """Return the documents of another core's policies, by their full names."""
         return {
             f"{core_name}_{kind}": json.dumps(
                 rename(document, self.stack.core_name, core_name), sort_keys=True
@@ -50,7 +52,7 @@ class Pattern:
     def group_deployment(self, group_arn: str, name: str) -> dict[str, Any]:
         """Return the request that deploys the pattern's component to a thing group.
 
-        It is what the stack deploys by itself to the group of ``thingGroupName``.
+        The stack itself deploys the same to the group of ``thingGroupName``.
         """
         component = names.component_name(self.stack.core_name)
         components = dict(self.deployment["components"])
@@ -75,11 +77,10 @@ def read_pattern(clients: Clients, core_name: str) -> Pattern:
     """Read a core's stack, policies and deployment.
 
     Raises:
-        ToolError: if it is of the first generation, or lacks one of them.
+        MliError: if it is a V1 group, or lacks one of them.
     """
     stack = CoreStack.find(clients, core_name)
-    if stack.generation == 1:
-        raise ToolError(f"{core_name} is a V1 group, which has one core; a fleet needs V2")
+    generation_of(stack).check_pattern(core_name)
     iot, greengrass = clients("iot"), clients("greengrassv2")
     policies = {}
     for kind in ("CorePolicy", "PublishPolicy"):
@@ -87,21 +88,20 @@ def read_pattern(clients: Clients, core_name: str) -> Pattern:
         try:
             policies[kind] = json.loads(iot.get_policy(policyName=name)["policyDocument"])
         except iot.exceptions.ResourceNotFoundException:
-            raise ToolError(f"the stack of {core_name} has no policy {name}: deploy it") from None
-    listed = greengrass.list_deployments(targetArn=stack.target, historyFilter="LATEST_ONLY")
-    if not listed.get("deployments"):
-        raise ToolError(f"{core_name} has no deployment: deploy its stack (npx cdk deploy …)")
-    identity = listed["deployments"][0]["deploymentId"]
-    deployment = greengrass.get_deployment(deploymentId=identity)
+            raise MliError(f"the stack of {core_name} has no policy {name}: deploy it") from None
+    found = latest_deployment(greengrass, stack.deployment_target)
+    if found is None:
+        raise MliError(f"{core_name} has no deployment: deploy its stack (npx cdk deploy …)")
+    _, deployment = found
     if names.component_name(core_name) not in deployment.get("components", {}):
-        raise ToolError(f"the deployment of {core_name} has no {names.component_name(core_name)}")
+        raise MliError(f"the deployment of {core_name} has no {names.component_name(core_name)}")
     return Pattern(stack, policies, deployment)
 
 
 def rename(document: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     """Return a policy with the resources of the core ``new`` instead of those of ``old``.
 
-    What has no core's name in its place stays: the role alias and the data plane are shared.
+    Resources without a core's name do not change: role alias and data plane are shared.
     """
     return {
         **document,

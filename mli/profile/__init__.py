@@ -1,1 +1,1 @@
-"""``mli profile``: what an artifact holds, its profile, and what it sees."""
+"""``mli profile``: what an artifact holds, its profile, and what it predicts."""

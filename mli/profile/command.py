@@ -1,4 +1,4 @@
-"""``mli profile``: what an artifact holds, its profile, what it sees."""
+"""``mli profile``: what an artifact holds, its profile, and what it predicts."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 
-from ..cli.output import Output, ToolError, examples, reporting
-from ..compile.profile import Preprocessing, profile_values
+from ..cli.options import labels_option
+from ..cli.output import Output, examples, reporting
+from ..errors import MliError
 from .dlr_child import DlrRun, run_in_child
 from .inspection import Inspection, Tensor, inspect
+from .proposal import Preprocessing, profile_values
 
 SAMPLE = Path(__file__).parents[2] / "edge_functions/dlr_inference/sample_images/coffee.jpg"
 _SHOWN = 5
@@ -41,18 +43,13 @@ _EXAMPLES = examples(
     metavar="FILE",
     help="Image to predict; default: a sample photograph.",
 )
-@click.option(
-    "--labels",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Names of the classes, one a line.",
-)
+@labels_option
 @click.option(
     "--output",
     "target",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write the profile here, its labels beside it; default: on stdout.",
+    help="File to write the profile to, with its labels beside it; default: stdout.",
 )
 @reporting
 def profile(
@@ -60,8 +57,9 @@ def profile(
 ) -> None:
     """Inspect ARTIFACT, a folder or an archive, and propose its profile.
 
-    The model is run once in a process of its own. What no artifact says, such as the normalisation
-    of pixels, is proposed as for models trained on ImageNet: check it against your training.
+    The model is run once, in a process of its own. What an artifact does not say, such as the
+    normalisation of pixels, is proposed as for models trained on ImageNet: check it against your
+    training.
     """
     with tempfile.TemporaryDirectory(prefix="profile-") as work:
         path = Path(artifact)
@@ -107,7 +105,7 @@ def _profile(
         load_profile(own)
         file = labels_path(own)
         names = file.read_text(encoding="utf-8").splitlines() if file else None
-        output.say(f"it brings its own profile: {own}")
+        output.say(f"it has its own profile: {own}")
         values: dict[str, Any] = json.loads(own.read_text(encoding="utf-8"))
     else:
         values = _proposed(output, found, path)
@@ -118,8 +116,8 @@ def _profile(
 
 def _proposed(output: Output, found: Inspection, path: Path) -> dict[str, Any]:
     if len(found.inputs) != 1:
-        listed = ", ".join(map(str, found.inputs)) or "none that its graph names"
-        raise ToolError(f"{path}: has the inputs {listed}; a profile describes one image")
+        listed = ", ".join(map(str, found.inputs)) or "none named in its graph"
+        raise MliError(f"{path}: has the inputs {listed}; a profile describes one image")
     spec = _input(found.inputs[0])
     kind = _kind(found.outputs)
     probabilities = kind == "classification" and _sums_to_one(found)
@@ -146,7 +144,7 @@ def _proposed(output: Output, found: Inspection, path: Path) -> dict[str, Any]:
 def _input(tensor: Tensor) -> dict[str, Any]:
     shape = list(tensor.shape)
     if len(shape) != 4 or shape[0] != 1 or not {1, 3} & {shape[1], shape[3]}:
-        raise ToolError(f"input {tensor}: a profile describes one image, [1,3,H,W] or [1,H,W,3]")
+        raise MliError(f"input {tensor}: a profile describes one image, [1,3,H,W] or [1,H,W,3]")
     layout = "NCHW" if shape[1] in (1, 3) else "NHWC"
     return {"name": tensor.name, "shape": shape, "layout": layout, "dtype": tensor.dtype}
 
@@ -160,14 +158,12 @@ def _kind(outputs: tuple[Tensor, ...]) -> str:
         return "sagemaker-ssd"
     if len(shapes) == 1 and int(np.prod(shapes[0])) == max(shapes[0], default=0) > 1:
         return "classification"
-    listed = ", ".join(map(str, outputs)) or "none that its graph names"
-    raise ToolError(
-        f"outputs {listed}: no output kind of a profile (docs/profiles.md) is like that"
-    )
+    listed = ", ".join(map(str, outputs)) or "none named in its graph"
+    raise MliError(f"outputs {listed}: no output kind of a profile (docs/profiles.md) is like that")
 
 
 def _sums_to_one(found: Inspection) -> bool:
-    """Tell by a run on noise whether a classifier's scores are probabilities."""
+    """Return whether a classifier's scores are probabilities, by a run on noise."""
     if not found.runs_here:
         return False
     one = found.inputs[0]
@@ -189,19 +185,19 @@ def _write(path: Path, values: Mapping[str, Any], names: list[str] | None) -> Mo
 def _smoke(
     output: Output, found: Inspection, read: ModelProfile, image: str | None
 ) -> tuple[list[dict[str, Any]] | None, DlrRun | None]:
-    """Predict an image and show the best; a model for another machine is not run."""
+    """Predict an image and show the best results; a model for another machine is not run."""
     if not found.runs_here:
         output.say(f"not run: it is compiled for {found.machine}")
         return None, None
     file = Path(image) if image else SAMPLE
     pixels = cv2.imread(str(file))
     if pixels is None:
-        raise ToolError(f"--image {file}: cannot be read as an image")
+        raise MliError(f"--image {file}: cannot be read as an image")
     tensor, _ = Preprocessor(read.input)(pixels)
     run = run_in_child(found.folder, read.input.name, tensor)
     output.say("ran with " + ", ".join(f"{k} {v}" for k, v in run.versions.items()))
     if not all(np.isfinite(array).all() for array in run.outputs):
-        raise ToolError(f"model {found.folder}: returns values that are not finite")
+        raise MliError(f"model {found.folder}: returns values that are not finite")
     height, width = pixels.shape[:2]
     chosen = Postprocessor(read, confidence_threshold=0.0, top_k=_SHOWN)
     predictions = [

@@ -19,7 +19,7 @@ import numpy as np
 from inference.model.child_failure import why_child_failed
 from inference.model.dlr import import_dlr
 
-from ..cli.output import ToolError, one_line
+from ..errors import MliError, one_line
 
 _SECONDS = 300
 
@@ -38,7 +38,7 @@ def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
     """Run the model in ``folder`` on ``tensor`` as its input ``name``.
 
     Raises:
-        ToolError: in one line, if the child does not come through.
+        MliError: in one line, if the child does not come through.
     """
     with tempfile.TemporaryDirectory(prefix="dlr-") as work:
         given, made = Path(work) / "input.npy", Path(work) / "outputs.npz"
@@ -56,10 +56,10 @@ def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise ToolError(f"model {folder}: DLR gave no result within {_SECONDS} s") from None
+            raise MliError(f"model {folder}: DLR gave no result within {_SECONDS} s") from None
         if child.returncode or not made.is_file():
             reason = one_line(why_child_failed(child.returncode, child.stderr))
-            raise ToolError(f"model {folder}: DLR cannot run it: {reason}")
+            raise MliError(f"model {folder}: DLR cannot run it: {reason}")
         said = json.loads(child.stdout.splitlines()[-1])
         with np.load(made) as arrays:
             outputs = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]

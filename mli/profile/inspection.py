@@ -1,4 +1,4 @@
-"""What an artifact's files say: target, inputs, outputs, where it came from."""
+"""What the files of an artifact say: target, inputs, outputs, and provenance."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from inference.model.digests import check_digests, content_files, digests_of
 from inference.model.elf import read_elf_header
 from models.packing import ParamsError, read_params
 
-from ..cli.output import ToolError
-from ..compile.artifact import PROFILE_FILE, PROVENANCE_FILE
+from ..errors import MliError
+from .files import PROFILE_FILE, PROVENANCE_FILE
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Inspection:
-    """An artifact whose files are sound. Without a graph file its tensors are not known here."""
+    """An artifact whose files are valid. Without a graph file its tensors are not known here."""
 
     folder: Path
     files: Mapping[str, int]
@@ -47,17 +47,17 @@ class Inspection:
 
     @property
     def runs_here(self) -> bool:
-        """Tell whether it is compiled for this machine's architecture."""
+        """Return whether it is compiled for the architecture of this machine."""
         return self.machine == platform.machine()
 
     @property
     def own_profile(self) -> Path | None:
-        """The profile that the artifact brings along, if it does."""
+        """The profile inside the artifact, if there is one."""
         path = self.folder / PROFILE_FILE
         return path if path.is_file() else None
 
     def facts(self) -> dict[str, Any]:
-        """Return everything as JSON can hold it."""
+        """Return everything as values of JSON."""
         return {
             "folder": str(self.folder),
             "machine": self.machine,
@@ -76,12 +76,12 @@ def inspect(folder: Path) -> Inspection:
 
     Raises:
         ModelError: naming a file that is damaged.
-        ToolError: if there is no library.
+        MliError: if there is no library.
     """
     files = content_files(folder)
     libraries = [path for path in files if is_model_library(path)]
     if len(libraries) != 1:
-        raise ToolError(f"model {folder}: needs exactly one .so file, it has {len(libraries)}")
+        raise MliError(f"model {folder}: needs exactly one .so file, it has {len(libraries)}")
     machine = read_elf_header(libraries[0]).machine
     if machine == platform.machine():
         has_digests = check_artifact(folder).has_digests
@@ -120,7 +120,7 @@ def _parameters(files: list[Path]) -> set[str]:
             try:
                 return set(read_params(path.read_bytes()))
             except ParamsError as error:
-                raise ToolError(f"model file {path}: {error}") from None
+                raise MliError(f"model file {path}: {error}") from None
     return set()
 
 

@@ -1,4 +1,4 @@
-"""The trainings of the guide: their images, and the hyperparameters that they take.
+"""The algorithms of the guide: their images, and the hyperparameters that they accept.
 
 Hyperparameters: Amazon SageMaker developer guide, "Image Classification Hyperparameters" and
 "Object Detection Hyperparameters"; for GluonCV the arguments of the script ``ssd_entry_point.py``
@@ -14,7 +14,7 @@ from typing import Any
 
 from inference.schema import Field, choice, integer, number, text
 
-from ..cli.output import ToolError
+from ..errors import MliError
 
 _BUILT_IN = {
     "ap-east-1": "286214385809", "ap-northeast-1": "501404015308",
@@ -40,14 +40,14 @@ _MXNET_TAG = "1.8.0-gpu-py37"
 
 @dataclass(frozen=True)
 class Algorithm:
-    """One way to train: its image, what it takes, and what its model's input is like."""
+    """One way to train: its image, its hyperparameters, and the shape of its model's input."""
 
     name: str
     repository: str
     registries: Mapping[str, str]
     fields: Sequence[Field[Any]]
     side: Callable[[Mapping[str, Any]], Sequence[int]]
-    """From the hyperparameters to channels, height and width of the model's input."""
+    """Returns channels, height and width of the model's input for given hyperparameters."""
     required: Sequence[str] = field(default=())
     is_script: bool = False
 
@@ -55,11 +55,11 @@ class Algorithm:
         """Return the training image for a Region.
 
         Raises:
-            ToolError: if the table has none.
+            MliError: if none is known.
         """
         account = self.registries.get(region)
         if account is None:
-            raise ToolError(
+            raise MliError(
                 f"no {self.name} image is known for {region}: give one with --image-uri, or train "
                 f"in one of {', '.join(sorted(self.registries))}"
             )

@@ -19,7 +19,8 @@ from botocore.validate import ParamValidator
 
 from inference.model.digests import sha256_of
 
-from ..cli.output import Output, ToolError
+from ..cli.output import Output
+from ..errors import MliError
 
 POLL_SECONDS = 10.0
 _MOST_ATTEMPTS = 9
@@ -27,38 +28,38 @@ _NAME_LENGTH = 63
 
 
 @dataclass(frozen=True)
-class S3Place:
-    """A bucket and a key, or a key's beginning."""
+class S3Location:
+    """A bucket and a key, or the prefix of keys."""
 
     bucket: str
     key: str
 
     @classmethod
-    def parse(cls, uri: str, option: str) -> S3Place:
+    def parse(cls, uri: str, option: str) -> S3Location:
         """Read ``s3://bucket/key``.
 
         Raises:
-            ToolError: if it is none; ``option`` says where it stood.
+            MliError: if it is not one; ``option`` is where it was given.
         """
         found = re.fullmatch(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", uri)
         if found is None:
-            raise ToolError(f"{option} {uri}: must be an S3 URI such as s3://my-bucket/models/")
+            raise MliError(f"{option} {uri}: must be an S3 URI such as s3://my-bucket/models/")
         return cls(found[1], found[2] or "")
 
-    def below(self, name: str) -> S3Place:
-        """Return the place ``name`` under this prefix."""
+    def below(self, name: str) -> S3Location:
+        """Return the location of ``name`` under this prefix."""
         prefix = self.key.rstrip("/")
-        return S3Place(self.bucket, f"{prefix}/{name}" if prefix else name)
+        return S3Location(self.bucket, f"{prefix}/{name}" if prefix else name)
 
     @property
     def uri(self) -> str:
-        """The place as ``s3://bucket/key``."""
+        """The location as ``s3://bucket/key``."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True)
 class JobKind:
-    """The words in which SageMaker speaks of one kind of job."""
+    """The names that SageMaker has for one kind of job."""
 
     what: str
     create: str
@@ -80,7 +81,7 @@ TRAINING = JobKind(
 
 
 def job_name(given: str | None, stem: str, request: Mapping[str, Any]) -> str:
-    """Return the name given, or the one that the same request always gets."""
+    """Return the given name, or one derived from the request, so that it stays the same."""
     if given:
         return given
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:10]
@@ -92,13 +93,13 @@ def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Check a request against botocore's model of SageMaker, with its patterns and choices.
 
     Raises:
-        ToolError: naming what is not as SageMaker wants it.
+        MliError: naming what SageMaker would not accept.
     """
     shape = _service_model().operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     faults = [report.generate_report()] if report.has_errors() else [*_faults(shape, request, "")]
     if faults:
-        raise ToolError(f"{operation}: {'; '.join(fault.strip() for fault in faults)}")
+        raise MliError(f"{operation}: {'; '.join(fault.strip() for fault in faults)}")
 
 
 @functools.cache
@@ -107,7 +108,7 @@ def _service_model() -> Any:
 
 
 def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
-    """Yield what botocore's own validation leaves out: choices, and patterns of texts."""
+    """Yield what botocore's own validation leaves out: choices and patterns."""
     if shape.type_name == "structure":
         for name, part in value.items():
             yield from _faults(shape.members[name], part, f"{where}.{name}" if where else name)
@@ -125,13 +126,13 @@ def _faults(shape: Any, value: Any, where: str) -> Iterator[str]:
             yield f"{where} {value!r} must match {pattern}"
 
 
-def check_places(s3: Any, places: Mapping[str, S3Place], region: str) -> None:
-    """Check that each bucket is there, and in the job's Region, as SageMaker demands.
+def check_places(s3: Any, places: Mapping[str, S3Location], region: str) -> None:
+    """Check that each bucket exists, and in the job's Region, as SageMaker requires.
 
-    A bucket or object that this user may not look at passes: the job's role may.
+    A bucket that this user may not read passes, since the role of the job may.
 
     Raises:
-        ToolError: naming the option and the bucket.
+        MliError: naming the option and the bucket.
     """
     for option, place in places.items():
         try:
@@ -142,36 +143,36 @@ def check_places(s3: Any, places: Mapping[str, S3Place], region: str) -> None:
             code = str(error.response["Error"].get("Code"))
             answer, headers = {}, error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             if code in ("404", "NoSuchBucket"):
-                raise ToolError(f"{option} {place.uri}: there is no such bucket") from None
+                raise MliError(f"{option} {place.uri}: there is no such bucket") from None
             if code not in ("301", "400", "403"):
                 raise
         found = answer.get("BucketRegion") or headers.get("x-amz-bucket-region") or region
         if found != region:
-            raise ToolError(
+            raise MliError(
                 f"{option} {place.uri}: is in the Region {found}, the job would run in {region}; "
                 f"add --region {found}"
             )
         if code == "400":
-            raise ToolError(f"{option} {place.uri}: S3 refuses the request; is the session valid?")
+            raise MliError(f"{option} {place.uri}: S3 refuses the request; is the session valid?")
 
 
-def check_object(s3: Any, place: S3Place, what: str) -> None:
-    """Raise ``ToolError`` if an object is certainly not there."""
+def check_object(s3: Any, place: S3Location, what: str) -> None:
+    """Raise ``MliError`` if an object certainly does not exist."""
     try:
         s3.head_object(Bucket=place.bucket, Key=place.key)
     except botocore.exceptions.ClientError as error:
         if str(error.response["Error"].get("Code")) in ("404", "NoSuchKey"):
-            raise ToolError(f"{what} {place.uri}: there is no such object") from None
+            raise MliError(f"{what} {place.uri}: there is no such object") from None
         if str(error.response["Error"].get("Code")) != "403":
             raise
 
 
-def uploaded(s3: Any, file: Path, prefix: S3Place, output: Output) -> S3Place:
-    """Upload ``file`` under ``prefix`` and its digest, unless it is there; return where it is."""
+def uploaded(s3: Any, file: Path, prefix: S3Location, output: Output) -> S3Location:
+    """Upload ``file`` under ``prefix`` and its digest, unless it exists; return its location."""
     place, size = prefix.below(f"{sha256_of(file)[:12]}/{file.name}"), file.stat().st_size
     with contextlib.suppress(botocore.exceptions.ClientError):
         if s3.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"] == size:
-            output.say(f"{place.uri} is there already")
+            output.say(f"{place.uri} already exists")
             return place
     sent = 0
 
@@ -186,10 +187,10 @@ def uploaded(s3: Any, file: Path, prefix: S3Place, output: Output) -> S3Place:
 
 
 def start_or_join(client: Any, kind: JobKind, request: Mapping[str, Any], output: Output) -> str:
-    """Start a job, or find the one of that name that runs or is done; return its name.
+    """Start a job, or find the one of that name that runs or has ended; return its name.
 
     Raises:
-        ToolError: if job after job of that name has failed.
+        MliError: if too many jobs of that name have failed.
     """
     first = str(request[kind.name_key])
     for attempt in range(1, _MOST_ATTEMPTS + 1):
@@ -204,18 +205,18 @@ def start_or_join(client: Any, kind: JobKind, request: Mapping[str, Any], output
             return name
         found = getattr(client, kind.describe)(**{kind.name_key: name})
         if found[kind.status_key] not in kind.failed:
-            output.say(f"{kind.what} {name} is there already: {found[kind.status_key]}")
+            output.say(f"{kind.what} {name} already exists: {found[kind.status_key]}")
             return name
-    raise ToolError(
+    raise MliError(
         f"{kind.what} {first}: has failed {_MOST_ATTEMPTS} times; use another --job-name"
     )
 
 
 def wait_for(client: Any, kind: JobKind, name: str, output: Output) -> Mapping[str, Any]:
-    """Wait until a job is done, showing where it is; return its description.
+    """Wait until a job has ended, and show its progress; return its description.
 
     Raises:
-        ToolError: if it fails, with SageMaker's reason.
+        MliError: if it fails, with SageMaker's reason.
     """
     begun = time.monotonic()
     while True:
@@ -225,7 +226,7 @@ def wait_for(client: Any, kind: JobKind, name: str, output: Output) -> Mapping[s
             return found
         if status in kind.failed:
             reason = str(found.get("FailureReason") or "no reason given")
-            raise ToolError(f"{kind.what} {name} {status.lower()}: {reason}")
+            raise MliError(f"{kind.what} {name} {status.lower()}: {reason}")
         minutes, seconds = divmod(int(time.monotonic() - begun), 60)
         output.status(f"{kind.what} {name}: {_detail(found, status)}, {minutes} min {seconds:02} s")
         time.sleep(POLL_SECONDS)

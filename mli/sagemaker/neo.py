@@ -1,4 +1,4 @@
-"""``compile --with neo``: a SageMaker Neo compilation job, from upload to artifact."""
+"""``mli compile --with neo``: a SageMaker Neo compilation job, from upload to artifact."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import click
 
 from ..archives import write_archive
 from ..aws import RETRIES, session
-from ..cli.output import Output, ToolError
+from ..cli.output import Output
+from ..errors import MliError
 from .jobs import (
     COMPILATION,
-    S3Place,
+    S3Location,
     check_object,
     check_places,
     check_request,
@@ -35,10 +36,10 @@ class NeoJob:
     """A compilation as the command line describes it."""
 
     model: str
-    output: S3Place
-    upload_to: S3Place
+    output: S3Location
+    upload_to: S3Location
     request: dict[str, Any]
-    """Without the model's URI and the job's name, which come last."""
+    """Without the model's URI and the job's name, which are added last."""
     job_name: str | None
     wait: bool
     dry_run: bool
@@ -47,15 +48,15 @@ class NeoJob:
 
     @property
     def is_local(self) -> bool:
-        """Tell whether the model is a file that is uploaded first."""
+        """Return whether the model is a file that is uploaded first."""
         return not self.model.startswith("s3://")
 
     @property
     def stem(self) -> str:
-        """The model's name without its endings."""
+        """The model's name without its suffixes."""
         return Path(self.model).name.partition(".")[0]
 
-    def full_request(self, model: S3Place) -> dict[str, Any]:
+    def full_request(self, model: S3Location) -> dict[str, Any]:
         """Return the request with the model's place and the job's name."""
         request = {
             **self.request,
@@ -85,7 +86,7 @@ def neo_job(
 
     Raises:
         click.UsageError: if an option is missing, or two contradict each other.
-        ToolError: if a value is not what it must be.
+        MliError: if a value is wrong.
     """
     framework = framework or _FRAMEWORKS.get(Path(model).suffix)
     needed = {"--role": role, "--framework": framework, "--input-shape": input_shape}
@@ -98,7 +99,7 @@ def neo_job(
         raise click.UsageError("--os and --arch go together")
     if accelerator and target_device:
         raise click.UsageError("--accelerator goes with --os and --arch")
-    place = S3Place.parse(output_path, "--output")
+    place = S3Location.parse(output_path, "--output")
     target: dict[str, Any] = {"TargetDevice": target_device}
     if not target_device:
         platform = {"Os": _upper(os), "Arch": _upper(arch), "Accelerator": _upper(accelerator)}
@@ -117,23 +118,23 @@ def neo_job(
         "OutputConfig": results,
         "StoppingCondition": {"MaxRuntimeInSeconds": max_minutes * 60},
     }
-    models = S3Place.parse(upload_to, "--upload-to") if upload_to else place.below("models")
+    models = S3Location.parse(upload_to, "--upload-to") if upload_to else place.below("models")
     return NeoJob(model=model, output=place, upload_to=models, request=request, **rest)
 
 
 def compile_with_neo(output: Output, job: NeoJob) -> None:
-    """Upload a local model, run the job, and say where its artifact is.
+    """Upload a local model, run the job, and report where its artifact is.
 
     Raises:
-        ToolError: in one line, if anything is not as it must be.
+        MliError: if a value is wrong, or the job fails.
     """
     given = job.upload_to.below(f"{_PLACEHOLDER}/{job.stem}.tar.gz")
     if not job.is_local:
-        given = S3Place.parse(job.model, "MODEL")
+        given = S3Location.parse(job.model, "MODEL")
         if not given.key.endswith(_ARCHIVES):
-            raise ToolError(f"{job.model}: Neo takes a .tar.gz that holds the model")
+            raise MliError(f"{job.model}: Neo accepts a .tar.gz that holds the model")
     elif not Path(job.model).is_file():
-        raise ToolError(f"{job.model}: there is no such file")
+        raise MliError(f"{job.model}: there is no such file")
     check_request("CreateCompilationJob", job.full_request(given))
     if job.dry_run:
         request = job.full_request(given)
@@ -160,8 +161,8 @@ def compile_with_neo(output: Output, job: NeoJob) -> None:
     )
 
 
-def _upload(s3: Any, job: NeoJob, output: Output) -> S3Place:
-    """Upload the model, as the archive that Neo takes."""
+def _upload(s3: Any, job: NeoJob, output: Output) -> S3Location:
+    """Upload the model as the archive that Neo accepts."""
     file = Path(job.model)
     if file.name.endswith(_ARCHIVES):
         return uploaded(s3, file, job.upload_to, output)
@@ -179,17 +180,17 @@ def _json(text: str, option: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ToolError(f"{option} {text!r}: is not JSON ({error})") from None
+        raise MliError(f"{option} {text!r}: is not JSON ({error})") from None
 
 
 def _check_shape(shape: Any) -> None:
-    """Check the form that all frameworks but PyTorch's want: extents by input name."""
+    """Check the form that all frameworks except PyTorch need: dimensions by input name."""
     example = """'{"data":[1,3,512,512]}'"""
     if not isinstance(shape, (dict, list)) or not shape:
-        raise ToolError(f"--input-shape: must be the inputs' shapes by name, such as {example}")
+        raise MliError(f"--input-shape: must be the inputs' shapes by name, such as {example}")
     if isinstance(shape, dict):
         for name, extents in shape.items():
             extents = extents.get("shape") if isinstance(extents, dict) else extents
             whole = isinstance(extents, list) and all(isinstance(e, int) for e in extents)
             if not whole or not extents or min(extents) < 1:
-                raise ToolError(f"--input-shape: {name} must be extents, such as {example}")
+                raise MliError(f"--input-shape: {name} must be dimensions, such as {example}")

@@ -12,9 +12,18 @@ import click
 
 from ..archives import write_archive
 from ..aws import RETRIES, aws_options, session
+from ..cli.options import dry_run_option, wait_option
 from ..cli.output import Output, examples, reporting
 from .algorithms import ALGORITHMS
-from .jobs import TRAINING, S3Place, check_places, check_request, start_or_join, uploaded, wait_for
+from .jobs import (
+    TRAINING,
+    S3Location,
+    check_places,
+    check_request,
+    start_or_join,
+    uploaded,
+    wait_for,
+)
 from .neo import NeoJob, compile_with_neo, neo_job
 from .training import Training, read_hyperparameters, training_of
 
@@ -31,44 +40,66 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("algorithm", type=click.Choice(list(ALGORITHMS)))
 @click.option(
-    "--train", "train_data", required=True, metavar="S3_URI", help="RecordIO files to train with."
+    "--train",
+    "train_data",
+    required=True,
+    metavar="S3_URI",
+    help="Prefix of RecordIO files to train with.",
 )
-@click.option("--validation", metavar="S3_URI", help="RecordIO files to validate with.")
+@click.option("--validation", metavar="S3_URI", help="Prefix of RecordIO files to validate with.")
 @click.option(
     "--hyperparameters",
     required=True,
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="A JSON or YAML file.",
+    help="Hyperparameters, as JSON or YAML.",
 )
 @click.option(
     "--script",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="GluonCV's training script; a requirements.txt beside it goes along.",
+    help="GluonCV's training script; a requirements.txt beside it is uploaded too.",
 )
-@click.option("--role", required=True, metavar="ARN", help="Role that SageMaker takes.")
 @click.option(
-    "--output", "output_path", required=True, metavar="S3_URI", help="Prefix for the model."
+    "--role", required=True, metavar="ARN", help="IAM role that SageMaker assumes for the job."
 )
-@click.option("--image-uri", metavar="URI", help="Training image; default: the Region's.")
-@click.option("--instance-type", default="ml.g4dn.xlarge", show_default=True, metavar="NAME")
-@click.option("--volume-gb", type=click.IntRange(1, 16384), default=50, show_default=True)
+@click.option(
+    "--output", "output_path", required=True, metavar="S3_URI", help="Prefix to write the model to."
+)
+@click.option("--image-uri", metavar="URI", help="Training image; default: AWS's for the Region.")
+@click.option(
+    "--instance-type",
+    default="ml.g4dn.xlarge",
+    show_default=True,
+    metavar="NAME",
+    help="Machine that SageMaker trains on.",
+)
+@click.option(
+    "--volume-gb",
+    type=click.IntRange(1, 16384),
+    default=50,
+    show_default=True,
+    metavar="GB",
+    help="Size of its disk.",
+)
 @click.option(
     "--max-hours",
     type=click.FloatRange(0.1, 672),
     default=24,
     show_default=True,
-    help="After which SageMaker stops the job.",
+    metavar="HOURS",
+    help="Time after which SageMaker stops the job.",
 )
-@click.option("--job-name", help="Default: from the algorithm and the request.")
+@click.option(
+    "--job-name", metavar="NAME", help="Name of the job; default: derived from the request."
+)
 @click.option(
     "--target-device",
     metavar="NAME",
-    help="Compile the model for it with SageMaker Neo when it is trained.",
+    help="Device to compile the trained model for, with SageMaker Neo.",
 )
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the model.")
-@click.option("--dry-run", is_flag=True, help="Print the requests, and send nothing.")
+@wait_option("the job to end")
+@dry_run_option
 @aws_options
 @reporting
 def train(
@@ -76,9 +107,10 @@ def train(
     target_device: str | None, wait: bool, dry_run: bool, region: str | None,
     aws_profile: str | None, **options: Any,
 ) -> None:  # fmt: skip
-    """Train a model by ALGORITHM on Amazon SageMaker.
+    """Train a model with ALGORITHM on Amazon SageMaker.
 
-    The hyperparameters are checked first. A repeated command finds the job that it started before.
+    The hyperparameters are checked first. When repeated, the command finds the job that it started
+    before.
     """
     chosen = ALGORITHMS[algorithm]
     if chosen.is_script != bool(options["script"]):
@@ -116,7 +148,7 @@ def train(
     uri = str(done["ModelArtifacts"]["S3ModelArtifacts"])
     if target_device:
         output.say(f"trained {uri}")
-        place = S3Place.parse(uri, "model")
+        place = S3Location.parse(uri, "model")
         compile_with_neo(
             output,
             _compilation(training, values, place, target_device, False, region, aws_profile),
@@ -126,7 +158,7 @@ def train(
     output.result({"job": name, "model": uri, "next": follow}, f"{uri}\nNext: {follow}")
 
 
-def _upload_source(s3: Any, training: Training, output: Output) -> S3Place:
+def _upload_source(s3: Any, training: Training, output: Output) -> S3Location:
     assert training.script is not None
     files = {training.script.name: training.script}
     requirements = training.script.with_name("requirements.txt")
@@ -145,7 +177,7 @@ def _shape(training: Training, values: Mapping[str, Any]) -> str:
 def _compilation(
     training: Training,
     values: Mapping[str, Any],
-    model: S3Place,
+    model: S3Location,
     device: str,
     dry_run: bool,
     region: str | None,
@@ -173,6 +205,6 @@ def _compile_command(training: Training, values: Mapping[str, Any], uri: str) ->
 def _print_requests(output: Output, request: dict[str, Any], compilation: NeoJob | None) -> None:
     requests = {"CreateTrainingJob": request}
     if compilation is not None:
-        model = S3Place.parse(compilation.model, "model")
+        model = S3Location.parse(compilation.model, "model")
         requests["CreateCompilationJob"] = compilation.full_request(model)
     output.result(requests, json.dumps(requests, indent=2))

@@ -12,9 +12,10 @@ import yaml
 
 from inference.schema import ConfigurationError, Fault, parse_fields
 
-from ..cli.output import Output, ToolError
+from ..cli.output import Output
+from ..errors import MliError
 from .algorithms import Algorithm
-from .jobs import S3Place, job_name
+from .jobs import S3Location, job_name
 
 _RECORDS = "application/x-recordio"
 
@@ -24,14 +25,14 @@ class Training:
     """A training as the command line describes it."""
 
     algorithm: Algorithm
-    channels: Mapping[str, S3Place]
-    output: S3Place
+    channels: Mapping[str, S3Location]
+    output: S3Location
     script: Path | None
     request: dict[str, Any]
     job_name: str | None
 
-    def full_request(self, source: S3Place | None, region: str) -> dict[str, Any]:
-        """Return the request with its name, and for a script with where that is."""
+    def full_request(self, source: S3Location | None, region: str) -> dict[str, Any]:
+        """Return the request with its name, and with the location of a script."""
         parameters = dict(self.request["HyperParameters"])
         if self.script is not None and source is not None:
             # What the training toolkit in SageMaker's framework images reads, each as JSON.
@@ -47,19 +48,19 @@ def read_hyperparameters(path: Path, algorithm: Algorithm, output: Output) -> di
     """Read and check a file of hyperparameters, JSON or YAML.
 
     Raises:
-        ToolError: if it is neither, or no mapping.
-        ConfigurationError: with every fault in it.
+        MliError: if it is neither, or not a mapping.
+        ConfigurationError: with all of its faults.
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ToolError(f"--hyperparameters {path}: is neither JSON nor YAML: {error}") from None
+        raise MliError(f"--hyperparameters {path}: is neither JSON nor YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ToolError(f"--hyperparameters {path}: must hold names and values")
+        raise MliError(f"--hyperparameters {path}: must hold names and values")
     known = [field.key for field in algorithm.fields]
     strange = [key for key in values if key not in known]
     if algorithm.is_script and strange:
-        output.say(f"not checked, passed to the script as they are: {', '.join(strange)}")
+        output.say(f"passed to the script without a check: {', '.join(strange)}")
         checked = {key: value for key, value in values.items() if key in known}
     else:
         checked = values
@@ -90,12 +91,12 @@ def training_of(
     """Return the training of a command line.
 
     Raises:
-        ToolError: if a place is no S3 URI.
+        MliError: if a location is not an S3 URI.
     """
-    places = {"train": S3Place.parse(train_data, "--train")}
+    places = {"train": S3Location.parse(train_data, "--train")}
     if validation:
-        places["validation"] = S3Place.parse(validation, "--validation")
-    place = S3Place.parse(output_path, "--output")
+        places["validation"] = S3Location.parse(validation, "--validation")
+    place = S3Location.parse(output_path, "--output")
     write = json.dumps if algorithm.is_script else str
     request = {
         "HyperParameters": {key: write(value) for key, value in values.items()},
@@ -114,7 +115,7 @@ def training_of(
     return Training(algorithm, channels, place, Path(script) if script else None, request, job_name)
 
 
-def _channel(name: str, place: S3Place) -> dict[str, Any]:
+def _channel(name: str, place: S3Location) -> dict[str, Any]:
     source = {
         "S3DataType": "S3Prefix",
         "S3Uri": place.uri,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from ..cli.output import FAILED, Output, ToolError, examples, reporting
+from ..cli.output import FAILED, Output, examples, reporting
+from ..errors import MliError
 from .snapshots import Comparison, compare, left_over
 from .synthesis import REPOSITORY, CoreFile, Synthesised, lint, synthesise
 
@@ -25,26 +26,28 @@ _SNAPSHOTS = "snapshots"
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("cores", type=click.Path(path_type=Path), default=Path("cores"))
-@click.option("--update", is_flag=True, help="Write the templates down as the accepted ones.")
+@click.option("--update", is_flag=True, help="Accept the templates as they are now.")
 @click.option(
     "--output",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=REPOSITORY / "build" / "templates",
-    help="Where the assemblies go, one folder a core; default: build/templates.",
+    metavar="FOLDER",
+    help="Folder for the assemblies, one folder per core; default: build/templates.",
 )
 @reporting
 def templates(output: Output, cores: Path, update: bool, folder: Path) -> None:
     """Check the template of each core in the folder CORES, or of one file.
 
     A core is a JSON file of context keys. Its template must pass CloudFormation's rules, cdk-nag
-    and cfn-lint, and be as it was when it was last accepted; CORES/snapshots holds it in a form to
-    read, without digests of files. No AWS account is asked. The exit status is 1 if any fails.
+    and cfn-lint, and must be identical to the accepted one, which CORES/snapshots holds in a
+    readable form without digests of files. No AWS account is needed. The exit status is 1 if any
+    core fails.
     """
     files = core_files(cores)
-    made = _synthesise_all(output, files, folder)
-    faults = [f"{core.file}: {core.fault}" for core in made if core.fault]
-    sound = [core for core in made if not core.fault]
+    results = _synthesise_all(output, files, folder)
+    faults = [f"{core.file}: {core.fault}" for core in results if core.fault]
+    sound = [core for core in results if not core.fault]
     faults += _same_stack(sound)
     if sound:
         output.say("cfn-lint")
@@ -68,34 +71,34 @@ def core_files(cores: Path) -> list[CoreFile]:
     """Return the cores of a folder, or the one of a file.
 
     Raises:
-        ToolError: if there are none, or naming each that is no JSON object.
+        MliError: if there are none, or naming each file that is not a JSON object.
     """
     paths = sorted(cores.glob("*.json")) if cores.is_dir() else [cores]
     if not paths:
-        raise ToolError(f"{cores}: holds no core, a .json file of context keys (docs/ci.md)")
+        raise MliError(f"{cores}: holds no core, a .json file of context keys (docs/ci.md)")
     files, faults = [], []
     for path in paths:
         try:
             files.append(CoreFile.read(path))
-        except ToolError as error:
+        except MliError as error:
             faults.append(str(error))
     if faults:
-        raise ToolError("; ".join(faults))
+        raise MliError("; ".join(faults))
     return files
 
 
 def _synthesise_all(output: Output, files: Sequence[CoreFile], folder: Path) -> list[Synthesised]:
-    """Synthesise each core by a process of its own, as many at once as there are processors."""
-    made = []
+    """Synthesise each core in a process of its own, as many at once as there are processors."""
+    results = []
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for one in pool.map(lambda file: synthesise(file, folder / file.path.stem), files):
             output.say(f"{one.file}: {'failed' if one.fault else 'synthesised'}")
-            made.append(one)
-    return made
+            results.append(one)
+    return results
 
 
 def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
-    """Return a fault for each file whose stack another file makes as well."""
+    """Return a fault for each file with the stack of another file."""
     first: dict[str, Path] = {}
     faults = []
     for core in cores:
@@ -104,8 +107,7 @@ def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
             if other != core.file:
                 stack = template.name.partition(".")[0]
                 faults.append(
-                    f"{core.file}: makes the stack {stack}, as {other} does: give it its own "
-                    "coreName"
+                    f"{core.file}: has the stack {stack}, as {other} has: give it its own coreName"
                 )
     return faults
 

@@ -1,4 +1,4 @@
-"""Accepted templates, in a form in which a change can be read: one line a value."""
+"""Accepted templates, in a form in which a change can be read: one line per value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _VERSION_KEYS = ("ComponentVersion", "ContentVersion")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A template beside the accepted one. ``before`` is empty for a core that is new."""
+    """A template and the accepted one. ``before`` is empty for a new core."""
 
     template: Path
     snapshot: Path
@@ -28,12 +28,12 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """Whether the template is not as it was accepted."""
+        """Whether the template differs from the accepted one."""
         return self.before != self.now
 
     @property
     def diff(self) -> list[str]:
-        """The change as a unified diff; for a core that is new, one line that says so."""
+        """The change as a unified diff; for a new core, one line that says so."""
         if not self.before:
             return [f"{self.snapshot}: is new"]
         before, now = self.before.splitlines(), self.now.splitlines()
@@ -41,20 +41,20 @@ class Comparison:
         return list(difflib.unified_diff(before, now, *names, lineterm="", n=4))
 
     def accept(self) -> None:
-        """Write the template down as accepted."""
+        """Accept the template."""
         self.snapshot.parent.mkdir(parents=True, exist_ok=True)
         self.snapshot.write_text(self.now, encoding="utf-8")
 
 
 def compare(core: Synthesised, template: Path, folder: Path) -> Comparison:
-    """Return a core's template beside the accepted one in ``folder``."""
+    """Compare a core's template with the accepted one in ``folder``."""
     snapshot = folder / template.name.replace(".template.json", ".json")
     before = snapshot.read_text(encoding="utf-8") if snapshot.exists() else ""
     return Comparison(template, snapshot, before, readable_text(template))
 
 
 def left_over(folder: Path, wanted: Iterable[Path]) -> list[Path]:
-    """Return the accepted templates of cores that are gone."""
+    """Return the accepted templates that no core has any more."""
     return sorted(set(folder.glob("*.json")) - set(wanted))
 
 

@@ -1,4 +1,4 @@
-"""The app, run for one core as the CDK CLI runs it, and its templates held to cfn-lint's rules."""
+"""Runs the app for one core as the CDK CLI does, and checks its templates with cfn-lint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -20,10 +20,10 @@ IGNORED_RULES: Mapping[str, str] = {
     "W3696": "Greengrass V1 is shut down: the app says so itself.",
     "W3005": "The CDK's Lambda function depends on its role both ways; harmless.",
 }
-"""Rules of cfn-lint that are not ours to keep, each with its reason."""
+"""Rules of cfn-lint that do not apply here, each with its reason."""
 
 _NOISE = ("jsii.errors.JavaScriptError", "Traceback (most recent call last)")
-"""Where a failed synthesis has said why, and the stacks of two languages begin."""
+"""Where the message of a failed synthesis ends, and the stack traces begin."""
 
 _HARMLESS = ("info", "warning")
 
@@ -40,20 +40,20 @@ class CoreFile:
         """Read a JSON object of context keys.
 
         Raises:
-            ToolError: if it is none.
+            MliError: if it is not one.
         """
         try:
             context = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ToolError(f"{path}: is not JSON ({error})") from None
+            raise MliError(f"{path}: is not JSON ({error})") from None
         if not isinstance(context, dict):
-            raise ToolError(f'{path}: must be an object of context keys, {{"coreName": …}}')
+            raise MliError(f'{path}: must be an object of context keys, {{"coreName": …}}')
         return cls(path, context)
 
 
 @dataclass(frozen=True)
 class Synthesised:
-    """What became of a core: the templates of its stacks, or why there are none."""
+    """The result for a core: the templates of its stacks, or why there are none."""
 
     file: Path
     templates: tuple[Path, ...] = ()
@@ -63,10 +63,12 @@ class Synthesised:
 def synthesise(core: CoreFile, folder: Path) -> Synthesised:
     """Run ``app.py`` with the core's context, and put the assembly into ``folder``.
 
-    Paths in the context are from the repository's root. Warnings go to stderr.
+    Paths in the context start at the root of the repository. Warnings go to stderr.
     """
     if folder.exists() and not (folder / "manifest.json").exists() and any(folder.iterdir()):
-        return Synthesised(core.path, fault=f"{folder} is not empty, and is no assembly: remove it")
+        return Synthesised(
+            core.path, fault=f"{folder} is not empty, and is not an assembly: remove it"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     frozen = json.loads((REPOSITORY / "cdk.json").read_text(encoding="utf-8"))["context"]
     environment = {
@@ -90,14 +92,14 @@ def synthesise(core: CoreFile, folder: Path) -> Synthesised:
 
 
 def lint(templates: Sequence[Path]) -> list[str]:
-    """Return cfn-lint's findings, one a line group.
+    """Return the findings of cfn-lint as one text, if there are any.
 
     Raises:
-        ToolError: if cfn-lint is not installed.
+        MliError: if cfn-lint is not installed.
     """
     linter = Path(sys.executable).with_name("cfn-lint")
     if not linter.exists():
-        raise ToolError("cfn-lint is not installed: run `make setup`")
+        raise MliError("cfn-lint is not installed: run `make setup`")
     command = [str(linter), "--regions", "us-east-1", "--ignore-checks", *IGNORED_RULES, "--"]
     done = subprocess.run(
         [*command, *map(str, templates)], capture_output=True, text=True, check=False
@@ -109,7 +111,7 @@ def lint(templates: Sequence[Path]) -> list[str]:
 
 
 def _violations(folder: Path) -> list[str]:
-    """Return what CloudFormation's rules and cdk-nag found, from the report that they wrote.
+    """Return what CloudFormation's rules and cdk-nag found, from their report.
 
     They print it as well, but from another process, in an order that depends on the machine.
     """
@@ -128,7 +130,7 @@ def _violations(folder: Path) -> list[str]:
 
 
 def _reason(said: str) -> str:
-    """Return what the app said before the stacks of its languages begin."""
+    """Return what the app printed before the stack traces."""
     for noise in _NOISE:
         said = said.partition(noise)[0]
-    return said.strip() or "app.py said nothing; run `npx cdk synth` with this context"
+    return said.strip() or "app.py printed nothing; run `npx cdk synth` with this context"

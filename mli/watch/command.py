@@ -1,4 +1,4 @@
-"""``watch``: what cores predict, live."""
+"""``mli watch``: what cores predict, live."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import click
 from inference import names
 
 from ..aws import aws_options, session
-from ..cli.output import Output, ToolError, examples, reporting
+from ..cli.output import Output, examples, reporting
 from ..device.core_stack import CoreName
 from ..device.keyfiles import KeyFolder
-from .connections import Address, CertificateRoad, CredentialsRoad, Road
+from ..errors import MliError
+from .connections import Address, CertificateConnection, Connection, CredentialsConnection
 from .display import Message, Tally, line
 from .listener import Listener
 from .record import Record
@@ -28,26 +29,36 @@ from .record import Record
 _EXAMPLES = examples(
     "mli watch Demo",
     "mli watch Demo --count 10 --save predictions.jsonl",
-    "mli watch --all --certificate certs/desk --endpoint HOST",
+    "mli watch --all --certificate certs/workstation --endpoint HOST",
     "mli watch --all --seconds 60 --json",
 )
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName(), required=False)
-@click.option("--all", "everyone", is_flag=True, help="All cores of the account and Region.")
+@click.option("--all", "everyone", is_flag=True, help="Watch all cores of account and Region.")
 @click.option(
     "--certificate",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of `certificate NAME --watch`; left out, your AWS credentials are used.",
+    metavar="FOLDER",
+    help="Folder of `mli certificate NAME --watch`; default: your AWS credentials.",
 )
-@click.option("--endpoint", help="HOST or HOST:PORT of the broker; left out, AWS IoT is asked.")
-@click.option("--client-id", help="MQTT client id; left out, one that nobody else has.")
 @click.option(
-    "--save", type=click.Path(path_type=Path, dir_okay=False), help="Append JSON lines to a file."
+    "--endpoint", metavar="HOST[:PORT]", help="MQTT broker; default: the endpoint of AWS IoT."
 )
-@click.option("--count", type=click.IntRange(1), help="End after so many predictions.")
-@click.option("--seconds", type=click.FloatRange(0.1), help="End after this time.")
+@click.option("--client-id", metavar="ID", help="MQTT client id; default: a random one.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append each message to a file, as a line of JSON.",
+)
+@click.option(
+    "--count", type=click.IntRange(1), metavar="N", help="End after this many predictions."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
+)
 @aws_options
 @reporting
 def watch(
@@ -63,18 +74,20 @@ def watch(
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Print predictions and telemetry of the core CORE_NAME, or of --all, as they come.
+    """Print predictions and telemetry of the core CORE_NAME, or of --all, as they arrive.
 
-    A connection that breaks is made again. Ctrl-C ends it with a summary; a first message that does
-    not come means that the core does not run: see `status`. With a certificate and --endpoint no
+    The command reconnects when the connection breaks, and ends with a summary at Ctrl-C. If no
+    message arrives, the core does not run: see `mli status`. With a certificate and --endpoint no
     AWS credentials are needed.
     """
     if everyone == (core_name is not None):
         raise click.UsageError("give a CORE_NAME, or --all")
     if certificate is not None:
-        road: Road = _with_certificate(certificate, endpoint, client_id, region, aws_profile)
+        connection: Connection = _with_certificate(
+            certificate, endpoint, client_id, region, aws_profile
+        )
     else:
-        road = _with_credentials(endpoint, client_id, region, aws_profile)
+        connection = _with_credentials(endpoint, client_id, region, aws_profile)
     who = core_name or "+"
     topics = (names.prediction_topic(who), names.telemetry_topic(who))
     tally, began = Tally(), time.monotonic()
@@ -98,16 +111,16 @@ def watch(
             shown = None if rate is None else round(rate, 3)
             output.event({**message.to_json(), "perSecond": shown}, line(message, rate))
 
-        listener = Listener(road, topics, handle=handle, is_done=is_done, notice=output.say)
+        listener = Listener(connection, topics, handle=handle, is_done=is_done, notice=output.say)
         listener.run()
     values, text = tally.summary(time.monotonic() - began, listener.interruptions)
     if not tally.counts:
-        text += f"\nNext: is the core at work?\n  mli status {core_name or 'CORE_NAME'}"
+        text += f"\nNext: is the core running?\n  mli status {core_name or 'CORE_NAME'}"
     elif save is not None:
-        text += f"\nkept in {save}"
+        text += f"\nsaved in {save}"
     output.result({"summary": values}, text)
     if count is not None and tally.of("prediction") < count and not is_interrupted():
-        raise ToolError(f"{tally.of('prediction')} of {count} predictions came in {seconds:g} s")
+        raise MliError(f"{tally.of('prediction')} of {count} predictions arrived in {seconds:g} s")
 
 
 def _with_certificate(
@@ -116,30 +129,30 @@ def _with_certificate(
     client_id: str | None,
     region: str | None,
     profile: str | None,
-) -> Road:
+) -> Connection:
     if endpoint is None:
         iot = session(region, profile).client("iot")
         endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     name = client_id or f"{folder.resolve().name}-{secrets.token_hex(4)}"
-    return CertificateRoad(KeyFolder(folder), endpoint, name)
+    return CertificateConnection(KeyFolder(folder), endpoint, name)
 
 
 def _with_credentials(
     endpoint: str | None, client_id: str | None, region: str | None, profile: str | None
-) -> Road:
+) -> Connection:
     used = session(region, profile)
     iot = used.client("iot")
     if endpoint is None:
         endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
     credentials = used.get_credentials()
     if credentials is None:
-        raise ToolError(
+        raise MliError(
             "there are no AWS credentials: run `aws configure`, set AWS_PROFILE, or give a "
             "--certificate"
         )
     own = urlsplit(iot.meta.endpoint_url)
-    is_local = own.scheme == "http"  # AWS's own are https: only a local cloud's is not
-    return CredentialsRoad(
+    is_local = own.scheme == "http"  # AWS has https; only a local cloud has not
+    return CredentialsConnection(
         credentials.get_frozen_credentials,
         region=used.region_name,
         endpoint=endpoint,
@@ -150,7 +163,7 @@ def _with_credentials(
 
 @contextlib.contextmanager
 def _interrupted() -> Iterator[Callable[[], bool]]:
-    """Tell whether Ctrl-C or SIGTERM came; so no line is cut in its middle. A second one cuts."""
+    """Yield whether Ctrl-C or SIGTERM came, so that a line is finished. A second one raises."""
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

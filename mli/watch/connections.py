@@ -1,4 +1,4 @@
-"""The two ways to the broker: a certificate, or AWS credentials."""
+"""The two kinds of connection to the broker: with a certificate, or with AWS credentials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ..cli.output import ToolError
 from ..device.keyfiles import KeyFolder, check_pair
+from ..errors import MliError
 from .signing import signed_path
 
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
 _ALPN = "x-amzn-mqtt-ca"
-"""How MQTT with a certificate is told from HTTPS where a firewall lets only port 443 pass."""
+"""Distinguishes MQTT with a certificate from HTTPS, where a firewall opens only port 443."""
 
 
 @dataclass(frozen=True)
@@ -32,42 +32,42 @@ class Address:
         """Read ``host`` or ``host:port``.
 
         Raises:
-            ToolError: if the port is no number.
+            MliError: if the port is not a number.
         """
         host, _, port = endpoint.partition(":")
         if not host or (port and not port.isdigit()):
-            raise ToolError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
+            raise MliError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
         return cls(host, int(port) if port else default_port)
 
 
-class Road(ABC):
-    """Makes a client of the broker for each attempt to connect."""
+class Connection(ABC):
+    """Creates an MQTT client for each attempt to connect."""
 
     address: Address
     client_id: str
 
     @abstractmethod
     def client(self) -> paho.Client:
-        """Return a client that has yet to connect."""
+        """Return a client that is not connected yet."""
 
     @property
     @abstractmethod
-    def leave(self) -> str:
-        """What the broker's refusal means, and what would mend it."""
+    def advice(self) -> str:
+        """What a refusal by the broker means, and what fixes it."""
 
 
-class CertificateRoad(Road):
+class CertificateConnection(Connection):
     """Mutual TLS with the certificate in a folder."""
 
     def __init__(self, keys: KeyFolder, endpoint: str, client_id: str) -> None:
         """Read the folder.
 
         Raises:
-            ToolError: if a file is missing, or key and certificate do not belong together.
+            MliError: if a file is missing, or key and certificate do not belong together.
         """
         for file in (keys.certificate, keys.private_key):
             if not file.exists():
-                raise ToolError(f"there is no {file}: `mli certificate NAME --watch` makes one")
+                raise MliError(f"there is no {file}: `mli certificate NAME --watch` creates one")
         check_pair(keys.certificate.read_bytes(), keys.private_key.read_bytes(), str(keys.path))
         self.address = Address.parse(endpoint, _MQTT_PORT)
         self.client_id = client_id
@@ -78,25 +78,25 @@ class CertificateRoad(Road):
             self._tls.set_alpn_protocols([_ALPN])
 
     def client(self) -> paho.Client:
-        """Return a client that shows the certificate."""
-        made = _new_client(self.client_id, "tcp")
-        made.tls_set_context(self._tls)
-        return made
+        """Return a client that presents the certificate."""
+        created = _new_client(self.client_id, "tcp")
+        created.tls_set_context(self._tls)
+        return created
 
     @property
-    def leave(self) -> str:
-        """What a certificate needs."""
+    def advice(self) -> str:
+        """What a certificate needs to be allowed."""
         return (
-            f"is the certificate active, and does a policy of it allow iot:Connect as "
+            f"is the certificate active, and does one of its policies allow iot:Connect as "
             f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/*? "
-            "`mli certificate NAME --watch` makes one that does"
+            "`mli certificate NAME --watch` creates one that does"
         )
 
 
-class CredentialsRoad(Road):
-    """WebSocket, each connection signed anew with the AWS credentials of that moment.
+class CredentialsConnection(Connection):
+    """WebSocket; each connection is signed with the AWS credentials that are valid then.
 
-    ``plain`` is the address of a local cloud, which speaks no TLS there.
+    ``plain`` is the address of a local cloud, which has no TLS there.
     """
 
     def __init__(
@@ -120,15 +120,15 @@ class CredentialsRoad(Road):
         if self._is_local:
             host = f"data-ats.iot.{self._region}.localhost"
         path = signed_path(self._credentials(), host=host, region=self._region)
-        made = _new_client(self.client_id, "websockets")
-        made.ws_set_options(path=path, headers={"Host": host})
+        created = _new_client(self.client_id, "websockets")
+        created.ws_set_options(path=path, headers={"Host": host})
         if not self._is_local:
-            made.tls_set_context(ssl.create_default_context())
-        return made
+            created.tls_set_context(ssl.create_default_context())
+        return created
 
     @property
-    def leave(self) -> str:
-        """What credentials need."""
+    def advice(self) -> str:
+        """What credentials need to be allowed."""
         return (
             "the credentials must allow iot:Connect, and iot:Subscribe and iot:Receive on mli/* "
             "(docs/permissions.md); have they expired? Sign in again"
@@ -136,11 +136,11 @@ class CredentialsRoad(Road):
 
 
 def _new_client(client_id: str, transport: Any) -> paho.Client:
-    made = paho.Client(
+    created = paho.Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         transport=transport,
         reconnect_on_failure=False,
     )
-    made.connect_timeout = 10.0
-    return made
+    created.connect_timeout = 10.0
+    return created

@@ -1,4 +1,4 @@
-"""Messages as people read them, how often they come, and what came in all."""
+"""Messages as a person reads them, their rate, and a summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PREFIXES: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Message:
-    """A message with when it came; ``payload`` is text if it was no JSON."""
+    """A message and when it arrived; ``payload`` is text if it was not JSON."""
 
     received: datetime
     topic: str
@@ -32,14 +32,14 @@ class Message:
 
     @classmethod
     def parse(cls, topic: str, payload: bytes, received: datetime) -> Message | None:
-        """Read a message; None if its topic is not of those that cores publish on."""
+        """Read a message; None if its topic is not one that cores publish on."""
         for prefix, kind in _PREFIXES.items():
             if topic.startswith(prefix):
                 return cls(received, topic, kind, topic.removeprefix(prefix), _content(payload))
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a line of ``--save`` has it."""
+        """Return the content of a line that ``--save`` writes."""
         return {
             "received": self.received.isoformat(timespec="milliseconds"),
             "topic": self.topic,
@@ -51,14 +51,14 @@ class Message:
 
 @dataclass
 class Tally:
-    """How many messages came, by core and kind, and how often lately."""
+    """How many messages arrived, by core and kind, and their recent rate."""
 
     counts: Counter[tuple[str, Kind]] = field(default_factory=Counter)
     _first: dict[tuple[str, Kind], float] = field(default_factory=dict)
     _lately: dict[tuple[str, Kind], deque[float]] = field(default_factory=dict)
 
     def add(self, message: Message, now: float) -> float | None:
-        """Count a message; return how many a second there were lately, None for the first."""
+        """Count a message; return how many arrived per second recently, None for the first."""
         key = (message.core_name, message.kind)
         self.counts[key] += 1
         self._first.setdefault(key, now)
@@ -70,11 +70,11 @@ class Tally:
         return (len(times) - 1) / seconds if seconds > 0 else None
 
     def of(self, kind: Kind) -> int:
-        """Return how many messages of one kind came."""
+        """Return how many messages of one kind arrived."""
         return sum(number for (_, k), number in self.counts.items() if k == kind)
 
     def summary(self, seconds: float, interruptions: int) -> tuple[dict[str, Any], str]:
-        """Return what came in all, for scripts and for people."""
+        """Return the totals, for scripts and for people."""
         cores: dict[str, dict[str, int]] = {}
         for (core, kind), number in sorted(self.counts.items()):
             cores.setdefault(core, {"prediction": 0, "telemetry": 0})[kind] = number

@@ -1,4 +1,4 @@
-"""Listens to topics for as long as it is wanted, through interruptions of the network."""
+"""Listens to topics until it is stopped, and reconnects after interruptions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ..cli.output import ToolError
-from .connections import Road
+from ..errors import MliError
+from .connections import Connection
 
 Handle = Callable[[str, bytes], None]
 
 FIRST_SECONDS = 30.0
-"""So long the first connection is tried for; later ones as long as it takes."""
+"""How long the first connection is tried; later ones are tried until they succeed."""
 
 _KEEP_ALIVE_SECONDS = 60
 _ACKNOWLEDGED_SECONDS = 10.0
@@ -26,19 +26,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _REFUSED = ("Not authorized", "Bad user name or password", "Client identifier not valid")
 
 
-class RefusedError(ToolError):
-    """The broker knows us and says no."""
+class BrokerRefusedError(MliError):
+    """The broker refuses the connection or the subscription."""
 
 
 class Listener:
-    """Hands each message to ``handle``, in the thread that runs it.
+    """Passes each message to ``handle``, in the thread that runs it.
 
-    ``is_done`` is asked several times a second; ``notice`` is told of interruptions.
+    ``is_done`` is called several times per second, ``notice`` at each interruption.
     """
 
     def __init__(
         self,
-        road: Road,
+        connection: Connection,
         topics: Sequence[str],
         *,
         handle: Handle,
@@ -46,7 +46,7 @@ class Listener:
         notice: Callable[[str], None],
     ) -> None:
         self.interruptions = 0
-        self._road = road
+        self._connection = connection
         self._topics = topics
         self._handle = handle
         self._is_done = is_done
@@ -54,17 +54,17 @@ class Listener:
         self._was_connected = False
 
     def run(self) -> None:
-        """Listen until it is done.
+        """Listen until ``is_done``.
 
         Raises:
-            ToolError: if the first connection is refused, or does not come about in time.
+            MliError: if the first connection is refused, or does not succeed in time.
         """
         pause, began = _FIRST_PAUSE, time.monotonic()
         while not self._is_done():
-            session = _Session(self._road, self._topics, self._handle, self._is_done)
+            session = _Session(self._connection, self._topics, self._handle, self._is_done)
             try:
                 session.run(self._on_subscribed)
-            except (OSError, RefusedError) as error:
+            except (OSError, BrokerRefusedError) as error:
                 if not self._was_connected:
                     self._give_up_if(error, began)
                 if session.is_subscribed:
@@ -76,7 +76,7 @@ class Listener:
                 pause = min(_LONGEST_PAUSE, pause * 2)
 
     def _on_subscribed(self) -> None:
-        address = self._road.address
+        address = self._connection.address
         again = "again " if self._was_connected else ""
         self._was_connected = True
         self._notice(
@@ -85,18 +85,18 @@ class Listener:
         )
 
     def _give_up_if(self, error: Exception, began: float) -> None:
-        """Raise what is wrong, unless it may pass."""
-        address = self._road.address
+        """Raise an error that will not pass by itself."""
+        address = self._connection.address
         where = f"{address.host}:{address.port}"
-        if isinstance(error, RefusedError):
-            raise ToolError(f"{where} refuses: {error}; {self._road.leave}") from error
+        if isinstance(error, BrokerRefusedError):
+            raise MliError(f"{where} refuses: {error}; {self._connection.advice}") from error
         if isinstance(error, ssl.SSLError):
-            raise ToolError(
+            raise MliError(
                 f"{where}: TLS failed: {error}; is it the endpoint of `aws iot describe-endpoint "
                 "--endpoint-type iot:Data-ATS`, and is the certificate of this account and Region?"
             ) from error
         if time.monotonic() - began >= FIRST_SECONDS:
-            raise ToolError(
+            raise MliError(
                 f"{where} cannot be reached: {error}; is there a network, and is the port open?"
             ) from error
 
@@ -107,19 +107,23 @@ class Listener:
 
 
 class _Session:
-    """One connection, from its beginning to its end."""
+    """One connection, from connecting to disconnecting."""
 
     def __init__(
-        self, road: Road, topics: Sequence[str], handle: Handle, is_done: Callable[[], bool]
+        self,
+        connection: Connection,
+        topics: Sequence[str],
+        handle: Handle,
+        is_done: Callable[[], bool],
     ) -> None:
         self.is_subscribed = False
-        self._road = road
+        self._connection = connection
         self._topics = topics
         self._is_done = is_done
         self._fault: Exception | None = None
         self._is_connected = False
         self._awaited: int | None = None
-        self._client = road.client()
+        self._client = connection.client()
         self._client.on_connect = lambda c, u, f, reason, p: self._on_connect(reason)
         self._client.on_subscribe = lambda c, u, m, reasons, p: self._on_subscribe(reasons)
         self._client.on_message = lambda c, u, m: None if is_done() else handle(m.topic, m.payload)
@@ -128,14 +132,14 @@ class _Session:
         """Connect, subscribe and stay.
 
         Raises:
-            OSError: if there is no connection, or no longer.
-            RefusedError: if the broker says no.
+            OSError: if there is no connection, or it breaks.
+            BrokerRefusedError: if the broker refuses.
         """
-        address = self._road.address
+        address = self._connection.address
         try:
             self._client.connect(address.host, address.port, _KEEP_ALIVE_SECONDS)
         except paho.WebsocketConnectionError as error:
-            raise RefusedError(str(error)) from error
+            raise BrokerRefusedError(str(error)) from error
         try:
             self._until(lambda: self._is_connected, "the connection")
             self._client.subscribe([(topic, 1) for topic in self._topics])
@@ -162,20 +166,22 @@ class _Session:
             raise self._fault
         if result != paho.MQTT_ERR_SUCCESS:
             if not self._is_connected:
-                # AWS IoT closes a connection whose client may not connect, without a word.
-                raise RefusedError("the broker closed the connection before it was made")
+                # AWS IoT closes the connection of a client that may not connect, without a reason.
+                raise BrokerRefusedError(
+                    "the broker closed the connection before it was established"
+                )
             raise ConnectionError(paho.error_string(result))
 
     def _on_connect(self, reason: ReasonCode) -> None:
         if not reason.is_failure:
             self._is_connected = True
         elif str(reason) in _REFUSED:
-            self._fault = RefusedError(str(reason))
+            self._fault = BrokerRefusedError(str(reason))
         else:
             self._fault = ConnectionError(str(reason))
 
     def _on_subscribe(self, reasons: Sequence[ReasonCode]) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._fault = RefusedError("the subscription is not allowed")
+            self._fault = BrokerRefusedError("the subscription is not allowed")
         else:
             self.is_subscribed = True

@@ -1,4 +1,4 @@
-"""Messages kept in a file, one JSON object a line."""
+"""Messages kept in a file, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -6,49 +6,36 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from ..cli.output import ToolError
+from ..errors import MliError
+from ..files import AppendedFile
 
 
-class Record:
-    """A context that appends lines to a file. Each is there at once, and whole or not at all.
+class Record(AppendedFile):
+    """A context that appends lines to a file, each at once, and whole or not at all.
 
-    A half line that a crash of another program left is ended first, so that ours stand alone.
+    If a crash of another program left half a line, that line is ended first.
     """
 
     def __init__(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file
-        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")
-
-    def __enter__(self) -> Record:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._descriptor)
+        super().__init__(file, 0o644)
+        size = os.fstat(self.descriptor).st_size
+        if size and os.pread(self.descriptor, 1, size - 1) != b"\n":
+            os.write(self.descriptor, b"\n")
 
     def add(self, values: Mapping[str, Any]) -> None:
         """Append one line.
 
         Raises:
-            ToolError: if the disk is full; what was written of the line is taken back.
+            MliError: if the disk is full; the part of the line that was written is removed.
         """
         line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
-        size = os.fstat(self._descriptor).st_size
+        size = os.fstat(self.descriptor).st_size
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(self.descriptor, line)
         except OSError as error:
-            raise ToolError(f"{self._file}: {error.strerror}") from error
+            raise MliError(f"{self.file}: {error.strerror}") from error
         if written != len(line):
-            os.ftruncate(self._descriptor, size)
-            raise ToolError(f"{self._file}: no space for another line")
+            os.ftruncate(self.descriptor, size)
+            raise MliError(f"{self.file}: no space for another line")

@@ -1,4 +1,4 @@
-"""The signed address by which AWS credentials open MQTT over WebSocket.
+"""The signed address with which AWS credentials open MQTT over WebSocket.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/protocols.html#mqtt-ws
 """
@@ -19,8 +19,8 @@ _VALID_SECONDS = 60
 def signed_path(credentials: Any, *, host: str, region: str) -> str:
     """Return path and query of the WebSocket at ``host``, signed for the next minute.
 
-    The session token comes after the signature and is not a part of it: so AWS IoT wants it,
-    unlike other services. ``credentials`` are botocore's, frozen.
+    The session token comes after the signature and is not part of it: AWS IoT requires that, unlike
+    other services. ``credentials`` are botocore's frozen ones.
     """
     unsigned = Credentials(credentials.access_key, credentials.secret_key)
     request = AWSRequest(method="GET", url=f"wss://{host}/mqtt", headers={"host": host})

@@ -79,7 +79,7 @@ class Fleet:
         """Run ``mli fleet``; return what it says to scripts."""
         out = str(self.folder / "out")
         return self.tools(
-            "fleet", str(self.list), "--pattern", PATTERN, "--group", GROUP, "--out", out
+            "fleet", str(self.list), "--pattern", PATTERN, "--group", GROUP, "--output", out
         )
 
     def tools(self, *words: str) -> dict[str, Any]:

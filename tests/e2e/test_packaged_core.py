@@ -28,7 +28,7 @@ def test_v1_core_runs_from_its_archive(site: Site, watcher: Watcher, tmp_path: P
     site.deployer().deploy(prepared.context)
     environment = site.cloud.environment()
     archive = tmp_path / "greengrass-setup.zip"
-    keys = ["--folder", str(prepared.root), "--out", str(archive)]
+    keys = ["--folder", str(prepared.root), "--output", str(archive)]
     _done("package", core_name, *keys, environment=environment)
     with (tmp_path / "said").open("wb") as stream:
         process = subprocess.Popen(

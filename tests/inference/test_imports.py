@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from graphlib import TopologicalSorter
 from pathlib import Path
+
+from graphlib import TopologicalSorter
 
 from edge_functions import CODE_FOLDER
 

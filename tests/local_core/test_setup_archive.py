@@ -12,7 +12,8 @@ import pytest
 from local_core.device.setup import SetupError
 from local_core.device.setup_archive import SetupArchive
 from mli.device.package_archive import archive, save
-from mli.device.package_layout import Layout, v1_layout, v2_layout
+from mli.device.package_layout import Layout, v2_layout
+from mli.device.v1.layout import v1_layout
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.exceptions as faults
@@ -13,20 +14,56 @@ import pytest
 
 from mli.aws import explain
 from mli.cli.main import COMMANDS, main
-from mli.cli.output import Output, ToolError, reporting
+from mli.cli.output import Output, reporting
+from mli.errors import MliError
 
 REPOSITORY = Path(__file__).parents[2]
 WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
 """These run until they are stopped, print JSON in any case, or are groups."""
 
 
-@pytest.mark.parametrize("name", list(COMMANDS))
-def test_each_command_has_help_with_examples(name: str) -> None:
-    done = click.testing.CliRunner().invoke(main, [name, "--help"])
+DIFFERENT = ("--endpoint", "--folder", "--frames", "--image", "--images", "--message-format",
+             "--model", "--output", "--profile", "--target-device", "--wait")  # fmt: skip
+"""These options name other things, or other defaults, in each command."""
+
+
+def commands(
+    command: click.Command = main, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield every command of ``mli`` with the words that call it, those of groups too."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from commands(inner, (*path, name))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()], ids=" ".join)
+def test_each_command_has_help_with_examples(path: tuple[str, ...]) -> None:
+    done = click.testing.CliRunner().invoke(main, [*path, "--help"])
     assert done.exit_code == 0, done.output
-    assert done.output == click.testing.CliRunner().invoke(main, [name, "-h"]).output
-    assert f"mli {name}" in done.output
-    assert "--json" in done.output or name in WITHOUT_RESULT
+    assert done.output == click.testing.CliRunner().invoke(main, [*path, "-h"]).output
+    assert "Examples:" in done.output
+    assert " ".join(["mli", *path]) in done.output.partition("Examples:")[2]
+    assert not path or "--json" in done.output or path[0] in WITHOUT_RESULT
+
+
+def test_the_same_option_has_the_same_words_everywhere() -> None:
+    found: dict[str, set[str | None]] = {}
+    for _, command in commands():
+        for option in command.params:
+            if isinstance(option, click.Option):
+                found.setdefault(option.opts[0], set()).add(option.help)
+    several = {name for name, texts in found.items() if len(texts) > 1}
+    assert several <= set(DIFFERENT)
+
+
+def test_former_name_of_an_option_works_and_is_not_shown() -> None:
+    runner = click.testing.CliRunner()
+    assert "--out " not in runner.invoke(main, ["package", "-h"]).output
+    assert "No such option" not in runner.invoke(main, ["package", "--out", "x", "*"]).output
 
 
 def test_help_loads_no_command() -> None:
@@ -75,9 +112,9 @@ def invoke(error: Exception, *arguments: str) -> click.testing.Result:
 
 
 def test_expected_fault_is_one_line_and_status_1() -> None:
-    done = invoke(ToolError("too\n  cold"))
+    done = invoke(MliError("too\n  cold"))
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", "greet: too cold\n")
-    assert json.loads(invoke(ToolError("cold"), "--json").stdout) == {"error": "cold"}
+    assert json.loads(invoke(MliError("cold"), "--json").stdout) == {"error": "cold"}
 
 
 def test_fault_of_a_file_names_it() -> None:

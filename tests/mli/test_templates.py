@@ -59,7 +59,7 @@ def test_change_is_shown_value_by_value_until_it_is_accepted(tmp_path: Path) -> 
     assert "2 not as accepted" in second.stdout
 
 
-def test_fault_of_a_context_is_told_with_its_file(tmp_path: Path) -> None:
+def test_fault_of_a_context_is_reported_with_its_file(tmp_path: Path) -> None:
     file = write_core(tmp_path / "cores", topK="many", tpoK=3)
     result = run(tmp_path / "cores")
     assert result.exit_code == 1
@@ -69,7 +69,7 @@ def test_fault_of_a_context_is_told_with_its_file(tmp_path: Path) -> None:
     assert len(json.loads(run(tmp_path / "cores", "--json").stdout)["faults"]) == 1
 
 
-def test_finding_of_nag_is_told_without_the_stacks_of_two_languages(
+def test_finding_of_nag_is_reported_without_the_stacks_of_two_languages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "app.py").write_text(
@@ -95,7 +95,7 @@ def test_folder_that_is_no_assembly_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "Demo").mkdir()
     (tmp_path / "Demo" / "thesis.txt").write_text("years of work")
     fault = synthesise(CoreFile(Path("Demo.json"), CORE), tmp_path / "Demo").fault
-    assert "is not empty, and is no assembly" in fault
+    assert "is not empty, and is not an assembly" in fault
     assert (tmp_path / "Demo" / "thesis.txt").exists()
 
 
@@ -113,7 +113,7 @@ def test_two_cores_of_one_name_are_refused() -> None:
         for file, folder in (("a.json", "a"), ("b.json", "b"))
     ]
     (fault,) = _same_stack(both)
-    assert fault.startswith("b.json: makes the stack DlrInference-Demo, as a.json does")
+    assert fault.startswith("b.json: has the stack DlrInference-Demo, as a.json has")
 
 
 def test_files_that_are_no_context_are_all_named(tmp_path: Path) -> None:

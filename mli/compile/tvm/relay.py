@@ -61,7 +61,7 @@ def compile_model(
     """Compile the ONNX ``model`` into the new ``folder``.
 
     With ``suppression`` its outputs are scores [1,A,C] and boxes [1,A,4]; non-maximum suppression
-    is put behind them, and the three outputs are those of GluonCV's SSD models.
+    is appended, and the three outputs are those of GluonCV's SSD models.
     """
     relay: Any = importlib.import_module("tvm.relay")
     inputs = {name: tuple(shape) for name, shape in signature.inputs.items()}

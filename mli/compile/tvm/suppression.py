@@ -1,4 +1,4 @@
-"""Non-maximum suppression as the compiled detectors do it: its numbers, and a plain reference.
+"""Non-maximum suppression as in the compiled detectors: its parameters, and a reference.
 
 NumPy only, so that both environments can import it.
 """
@@ -17,12 +17,12 @@ SCORE_THRESHOLD = 0.01
 IOU_THRESHOLD = 0.45
 CANDIDATES = 400
 DETECTIONS = 100
-"""What GluonCV's SSD models suppress by, and how many rows they return."""
+"""The parameters of GluonCV's SSD models, and how many rows they return."""
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """Numbers of the greedy rule: within a class, best first, among the best candidates."""
+    """Parameters of the greedy rule: within a class, best first, among the best candidates."""
 
     score_threshold: float = SCORE_THRESHOLD
     iou_threshold: float = IOU_THRESHOLD
@@ -38,7 +38,7 @@ def suppress(
     Args:
         scores: [A,C] of A anchors; the best class of an anchor is its only one.
         boxes: [A,4] as xmin, ymin, xmax, ymax.
-        rule: its numbers.
+        rule: its parameters.
     """
     ids, best = scores.argmax(axis=1), scores.max(axis=1)
     order = np.argsort(-best, kind="stable")[: rule.candidates]

@@ -11,19 +11,19 @@ _AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
 
 @dataclass(frozen=True)
 class Target:
-    """A processor family: LLVM's words for it, the linker where it is a cross compiler's."""
+    """A processor family: its LLVM target, and the cross linker if it needs one."""
 
     name: str
     llvm: str
     device: str
-    """What ``compiled.meta`` calls it."""
+    """Its name in ``compiled.meta``."""
     cpu_flags: frozenset[str] = frozenset()
     linker: str = ""
     linker_package: str = ""
-    """Debian's package of the linker."""
+    """Debian package of the linker."""
 
     def runs_here(self) -> bool:
-        """Tell whether this machine's processor can run what is compiled for the target."""
+        """Return whether the processor of this machine runs what is compiled for the target."""
         if self.linker or platform.machine() != "x86_64":
             return False
         return self.cpu_flags <= _flags()

@@ -29,7 +29,7 @@ _UNSUPPORTED = "operators are not supported"
 
 
 def describe(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the model takes and returns, by its graph and by a run on noise."""
+    """Describe the inputs and outputs of the model, by its graph and by a run on noise."""
     source = _source(job)
     arrays = dict(
         zip([o.name for o in source.model.graph.output], run(source, noise(source)), strict=True)
@@ -63,7 +63,7 @@ def describe(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compile_all(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Compile the model for each target into its folder, and save what onnxruntime says."""
+    """Compile the model for each target into its folder, and save what onnxruntime returns."""
     source, form = _source(job), Form(**job["form"])
     tensor = np.load(job["sample"])
     arrays = expected(source, form, run(source, tensor))
@@ -107,7 +107,7 @@ def _source(job: Mapping[str, Any]) -> Source:
 
 
 def _are_probabilities(source: Source, scores: Any) -> bool:
-    """Tell whether scores are probabilities, by the last operation or by their sum."""
+    """Return whether scores are probabilities, by the last operation or by their sum."""
     last = [n.op_type for n in source.model.graph.node if source.scores in n.output]
     if last and last[0] in ("Softmax", "Sigmoid"):
         return True
@@ -125,7 +125,7 @@ _ACTIONS = {"describe": describe, "compile": compile_all}
 
 
 def main(job_file: str, result_file: str) -> None:
-    """Do the job; TVM's chatter goes to stderr, our progress to stdout."""
+    """Run the job; TVM's own messages go to stderr, our progress to stdout."""
     job = json.loads(Path(job_file).read_text())
     try:
         result: dict[str, Any] = {"ok": _ACTIONS[job["action"]](job)}

@@ -37,7 +37,7 @@ def test_damaged_model(onnx_models: Path, run: Run, tmp_path: Path, damage: str)
     model.write_bytes(
         {"truncated": data[: len(data) // 2], "text": b"no model", "empty": b""}[damage]
     )
-    assert "model.onnx is not a sound ONNX model" in refused(run, model, tmp_path / "out")
+    assert "model.onnx is not a valid ONNX model" in refused(run, model, tmp_path / "out")
 
 
 def test_operator_that_tvm_lacks(onnx_models: Path, run: Run, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_folder_that_is_no_artifact_is_not_replaced(
     target = tmp_path / "out"
     target.mkdir()
     (target / "thesis.txt").write_text("years of work")
-    assert "is there already" in refused(run, onnx_models / "classifier.onnx", target)
+    assert "already exists" in refused(run, onnx_models / "classifier.onnx", target)
     assert (target / "thesis.txt").read_text() == "years of work"
 
 

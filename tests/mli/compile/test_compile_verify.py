@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mli.cli.output import ToolError
 from mli.compile.tvm.suppression import Suppression, suppress
 from mli.compile.verification import compare_detections, compare_scores
+from mli.errors import MliError
 
 RULE = Suppression(detections=20)
 SIZE = (100, 100)
@@ -54,13 +54,13 @@ def test_missing_detection_is_noticed(expected: dict[str, Any]) -> None:
     generous = Suppression(detections=21)
     outputs = [np.concatenate([o, o[:, :1] * 0 - 1], 1) for o in rows(expected)]
     outputs = [np.delete(np.concatenate([o, o[:, -1:]], 1), 2, axis=1) for o in outputs]
-    with pytest.raises(ToolError, match="misses a detection"):
+    with pytest.raises(MliError, match="misses a detection"):
         compare_detections(outputs, expected, generous, SIZE)
 
 
 def test_second_detection_of_one_object_is_noticed(expected: dict[str, Any]) -> None:
     outputs = [np.repeat(output[:, :10], 2, axis=1) for output in rows(expected)]
-    with pytest.raises(ToolError, match="keeps two detections"):
+    with pytest.raises(MliError, match="keeps two detections"):
         compare_detections(outputs, expected, RULE, SIZE)
 
 
@@ -68,14 +68,14 @@ def test_second_detection_of_one_object_is_noticed(expected: dict[str, Any]) -> 
 def test_moved_box_is_noticed(expected: dict[str, Any], shift: float) -> None:
     outputs = rows(expected)
     outputs[2][0, 0, 1] += shift
-    with pytest.raises(ToolError, match="differs from onnxruntime"):
+    with pytest.raises(MliError, match="differs from onnxruntime"):
         compare_detections(outputs, expected, RULE, SIZE)
 
 
 def test_wrong_class_is_noticed(expected: dict[str, Any]) -> None:
     outputs = rows(expected)
     outputs[0][0, 0, 0] = (outputs[0][0, 0, 0] + 1) % 3
-    with pytest.raises(ToolError, match="differs from onnxruntime"):
+    with pytest.raises(MliError, match="differs from onnxruntime"):
         compare_detections(outputs, expected, RULE, SIZE)
 
 
@@ -83,5 +83,5 @@ def test_scores_are_compared_relative_to_the_largest() -> None:
     large = {"scores": np.array([[1000.0, -5.0]], np.float32)}
     assert compare_scores([large["scores"] + np.float32(0.5)], large) == pytest.approx(5e-4)
     small = {"scores": np.array([[0.9, 0.1]], np.float32)}
-    with pytest.raises(ToolError, match=r"a score by 0\.002"):
+    with pytest.raises(MliError, match=r"a score by 0\.002"):
         compare_scores([small["scores"] + np.float32(0.002)], small)

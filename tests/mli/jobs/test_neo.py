@@ -121,7 +121,7 @@ def test_local_model_is_uploaded_once(cloud: Cloud, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_failed_job_gives_its_reason_and_is_tried_anew_when_repeated(cloud: Cloud) -> None:
+def test_failed_job_gives_its_reason_and_is_tried_again_when_repeated(cloud: Cloud) -> None:
     job = request(cloud)
     is_found(cloud)
     starts(cloud, job)
@@ -212,7 +212,7 @@ def test_interrupted_upload(
         ({"--framework": "caffe"}, "InputConfig.Framework 'CAFFE' must be one of"),
         ({"--output": "/tmp"}, "--output /tmp: must be an S3 URI"),
         ({"--input-shape": "{"}, "is not JSON"),
-        ({"--input-shape": '{"data":[0,3]}'}, "data must be extents"),
+        ({"--input-shape": '{"data":[0,3]}'}, "data must be dimensions"),
         ({"--job-name": "no spaces please"}, "CompilationJobName"),
     ],
 )

@@ -140,10 +140,10 @@ def test_faulty_hyperparameters(
 def test_region_without_a_known_image(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mli.cli.output import ToolError
+    from mli.errors import MliError
     from mli.sagemaker.algorithms import ALGORITHMS
 
-    with pytest.raises(ToolError, match="--image-uri"):
+    with pytest.raises(MliError, match="--image-uri"):
         ALGORITHMS["object-detection"].image_uri("mars-north-1")
 
 

@@ -15,12 +15,13 @@ import pytest
 from botocore.stub import Stubber
 
 import mli.aws
-from mli.cli.output import Output, ToolError
-from mli.device import keyfiles, package, package_checks
-from mli.device import redeploy as deploy
+from mli.cli.output import Output
+from mli.device import keyfiles, package, package_checks, redeploy
 from mli.device.certificate import create_certificate
 from mli.device.core_stack import CoreStack
+from mli.device.generations import generation_of
 from mli.device.keyfiles import KeyFolder
+from mli.errors import MliError
 from tests.mli.provisioning.support import Commands, refusal
 
 COMMANDS = {
@@ -51,7 +52,7 @@ def command(request: pytest.FixtureRequest, commands: Commands) -> str:
 def _say(commands: Commands, command: str) -> str:
     result = commands.result(*COMMANDS[command], code=1)
     [said] = result.stderr.splitlines()[-1:]
-    assert said.startswith(f"{command}: ")
+    assert said.startswith(f"mli {command}: ")
     return said
 
 
@@ -101,7 +102,7 @@ def test_expired_session(commands: Commands, command: str, monkeypatch: pytest.M
     assert "the AWS session has expired: sign in again" in _say(commands, command)
 
 
-def test_throttling_is_tried_again_before_it_is_told(
+def test_throttling_is_tried_again_before_it_is_reported(
     commands: Commands, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     came = _refuse(monkeypatch, "ThrottlingException", "Rate exceeded", 429)
@@ -135,20 +136,20 @@ def _stubbed(service: str) -> Iterator[tuple[Any, Stubber]]:
         stubber.assert_no_pending_responses()
 
 
-def test_wrong_region_is_named_with_the_option_that_mends_it() -> None:
+def test_wrong_region_is_named_with_the_option_that_fixes_it() -> None:
     with _stubbed("cloudformation") as (made, stubber):
         stubber.add_client_error(
             "describe_stacks", "ValidationError", "Stack with id DlrInference-Demo does not exist"
         )
-        with pytest.raises(ToolError, match=r"no stack DlrInference-Demo in eu-west-1.*--region"):
+        with pytest.raises(MliError, match=r"no stack DlrInference-Demo in eu-west-1.*--region"):
             CoreStack.find(lambda service: made, "Demo")
 
 
-def test_certificate_of_another_region_is_told_so(tmp_path: Path) -> None:
+def test_certificate_of_another_region_is_reported(tmp_path: Path) -> None:
     pem = _certificate_pem(tmp_path)
     with _stubbed("iot") as (made, stubber):
         stubber.add_client_error("describe_certificate", "ResourceNotFoundException", "none")
-        with pytest.raises(ToolError, match=r"no certificate .* in eu-west-1: is it of another"):
+        with pytest.raises(MliError, match=r"no certificate .* in eu-west-1: is it from another"):
             package_checks.check_registered(made, pem, "Demo_Core")
 
 
@@ -183,31 +184,31 @@ def test_key_that_cannot_be_kept_says_how_to_revoke_its_certificate(
     monkeypatch.setattr(keyfiles, "write_new", full)
     with _stubbed("iot") as (made, stubber):
         stubber.add_response("create_keys_and_certificate", reply, {"setAsActive": True})
-        with pytest.raises(ToolError, match=r"No space left.*--new-status REVOKED"):
+        with pytest.raises(MliError, match=r"No space left.*--new-status REVOKED"):
             create_certificate(made, keys)
 
 
 def test_core_without_a_deployment_has_nothing_to_repeat() -> None:
     with _stubbed("greengrassv2") as (made, stubber):
         stubber.add_response("list_deployments", {"deployments": []})
-        with pytest.raises(ToolError, match="no deployment to repeat"):
-            deploy.give(lambda service: made, STACK, again=False)
+        with pytest.raises(MliError, match="no deployment to repeat"):
+            generation_of(STACK).redeploy(lambda service: made, STACK, again=False)
 
 
-def test_refusal_of_the_second_generation_is_told() -> None:
+def test_refusal_of_the_second_generation_is_reported() -> None:
     with _stubbed("greengrassv2") as (made, stubber):
         stubber.add_client_error("get_core_device", "AccessDeniedException", "no", 403)
         with pytest.raises(botocore.exceptions.ClientError) as refused:
-            deploy.wait(lambda service: made, STACK, "id", 1, Output(as_json=True))
+            redeploy.wait_for(lambda service: made, STACK, "id", 1, Output(as_json=True))
     assert mli.aws.explain(refused.value).startswith("not permitted: GetCoreDevice: no")
 
 
-def test_stack_of_another_version_is_told_so() -> None:
+def test_stack_of_another_version_is_reported() -> None:
     stack = CoreStack("Demo", "eu-west-1", {"GreengrassGroupID": "g", "GreengrassConfig": "{"})
-    with pytest.raises(ToolError, match="GreengrassConfig is not JSON"):
+    with pytest.raises(MliError, match="GreengrassConfig is not JSON"):
         package.layout_of(stack, "classic")
     other = CoreStack("Demo", "eu-west-1", {"GreengrassGroupID": "g"})
-    with pytest.raises(ToolError, match="has no output GreengrassConfig"):
+    with pytest.raises(MliError, match="has no output GreengrassConfig"):
         package.layout_of(other, "classic")
 
 

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_csr
 
 from local_core.cloud import LocalCloud
-from mli.cli.output import ToolError
 from mli.device import keyfiles
+from mli.errors import MliError
 from stacks.context.keys import CORE_FIELDS
 from tests.mli.provisioning.support import Commands
 
@@ -74,7 +74,7 @@ def test_request_is_made_again_for_a_key_left_by_an_interruption(commands: Comma
 def test_key_of_a_request_is_not_overwritten_by_aws(commands: Commands) -> None:
     commands.run("certificate", "Demo", "--csr")
     said = commands.run("certificate", "Demo", code=1)
-    assert "private.pem.key is there already, and is not overwritten" in said
+    assert "private.pem.key already exists, and is not overwritten" in said
 
 
 def test_folder_that_others_may_look_into_is_refused(commands: Commands) -> None:
@@ -91,7 +91,7 @@ def test_name_that_no_core_may_have_is_wrong_usage(commands: Commands) -> None:
 def test_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "key"
     keyfiles.write_new(file, b"first", 0o600)
-    with pytest.raises(ToolError, match="not overwritten"):
+    with pytest.raises(MliError, match="not overwritten"):
         keyfiles.write_new(file, b"second", 0o600)
     assert file.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [file]

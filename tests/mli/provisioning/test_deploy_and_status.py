@@ -1,4 +1,4 @@
-"""``deploy`` and ``status``: what a core was told, what it says, and why it failed."""
+"""``redeploy`` and ``status``: what was deployed to a core, what it reports, why it failed."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from mli.device import redeploy as deploy
-from mli.device.status_log import telling_line
+from mli.device import redeploy
+from mli.device.status_log import explaining_line
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 
 @pytest.fixture
 def once_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Let something happen as soon as ``deploy`` waits for the core."""
+    """Let something happen as soon as ``redeploy`` waits for the core."""
 
     def arrange(happen: Callable[[], object]) -> None:
         left = [happen]
@@ -26,7 +26,7 @@ def once_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obje
                 left.pop()()
 
         clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
-        monkeypatch.setattr(deploy, "time", clock)
+        monkeypatch.setattr(redeploy, "time", clock)
 
     return arrange
 
@@ -61,7 +61,7 @@ def test_deployment_can_be_repeated_before_the_core_has_done_it(
     assert commands.json("redeploy", core.name, "--no-wait", "--again")["deploymentId"] != first
 
 
-def test_failure_is_told_in_the_cores_words(
+def test_failure_has_the_reason_that_the_core_reports(
     commands: Commands, core: DeployedCore, once_waiting: Callable[[Callable[[], object]], None]
 ) -> None:
     once_waiting(lambda: core.report("FAILED", "FAILED_ROLLBACK_COMPLETE: it is broken"))
@@ -81,7 +81,7 @@ def test_deployment_that_another_replaced_is_not_waited_for(
 ) -> None:
     greengrass = core.cloud.client("greengrassv2")
     once_waiting(lambda: greengrass.create_deployment(targetArn=core.thing_arn))
-    assert "took its place" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
+    assert "replaced it" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
 
 
 def test_group_is_deployed_in_its_latest_version(
@@ -153,15 +153,15 @@ def test_status_of_a_failed_core_asks_cloudwatch(commands: Commands, core: Deplo
     assert said["logLines"] == {core.component: "ModelError: the model has no input data"}
 
 
-def test_log_without_a_fault_has_no_telling_line() -> None:
-    assert telling_line(["INFO all is well", "", "INFO still"]) is None
+def test_log_without_a_fault_has_no_explaining_line() -> None:
+    assert explaining_line(["INFO all is well", "", "INFO still"]) is None
 
 
-def test_traceback_is_told_by_its_last_line() -> None:
+def test_traceback_is_explained_by_its_last_line() -> None:
     lines = [
         "Traceback (most recent call last):",
         '  File "x.py", line 1',
         "OSError: no camera",
         "",
     ]
-    assert telling_line(lines) == "OSError: no camera"
+    assert explaining_line(lines) == "OSError: no camera"

@@ -172,7 +172,7 @@ def test_faults_of_one_core_do_not_stop_the_others(
     assert (
         f"{cores[1]}: there is a thing {names.thing_name(cores[1])} with other attributes" in said
     )
-    assert "the same command, which goes on from here" in said
+    assert "the same command, which continues from here" in said
     payload = {"attributes": {"hall": "north"}}
     iot.update_thing(thingName=names.thing_name(cores[1]), attributePayload=payload)
     assert sorted(commands.json(*arguments)["done"]) == cores
@@ -270,7 +270,7 @@ def test_interruption_is_summed_up(core: DeployedCore, capsys: pytest.CaptureFix
         gate.wait(0.2)
         return "id"
 
-    mli.fleet.command.make_all(make, listed, 1, result, Interrupted(as_json=True))
+    mli.fleet.command.create_all(make, listed, 1, result, Interrupted(as_json=True))
     assert result.ended == "interrupted"
     assert "c0" in result.done
     assert result.not_begun

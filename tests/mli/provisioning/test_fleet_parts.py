@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local_core.cloud.api import service_model
-from mli.cli.output import ToolError
 from mli.device.core_stack import CoreStack
+from mli.errors import MliError
 from mli.fleet.core_list import read_list
 from mli.fleet.journal import Journal
 from mli.fleet.pattern import Pattern, rename
@@ -23,14 +23,14 @@ def test_journal_of_another_fleet_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
     with Journal(file, {"group": "a", "place": "us-east-1:1"}):
         pass
-    with pytest.raises(ToolError, match="place was us-east-1:1, now eu-west-1:1"):
+    with pytest.raises(MliError, match="place was us-east-1:1, now eu-west-1:1"):
         Journal(file, {"group": "a", "place": "eu-west-1:1"})
 
 
 def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
     file = tmp_path / "cores.csv"
     file.write_text("coreName,certificateSigningRequest\nok,\n../x,\nOK,\nb,missing.csr\n")
-    with pytest.raises(ToolError) as refused:
+    with pytest.raises(MliError) as refused:
         read_list(file)
     said = str(refused.value)
     assert "line 3: coreName='../x' must be" in said
@@ -52,7 +52,7 @@ def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
 )
 def test_list_that_cannot_be_read(tmp_path: Path, name: str, text: str, fault: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(ToolError, match=fault):
+    with pytest.raises(MliError, match=fault):
         read_list(tmp_path / name)
 
 

@@ -83,7 +83,7 @@ def test_repeated_command_writes_the_same_bytes(commands: Commands, core: Deploy
     commands.run("package", core.name)
     first = Path("greengrass-setup.zip").read_bytes()
     assert commands.json("package", core.name)["written"] is False
-    commands.run("package", core.name, "--out", "other.zip")
+    commands.run("package", core.name, "--output", "other.zip")
     assert Path("greengrass-setup.zip").read_bytes() == first == Path("other.zip").read_bytes()
     commands.run("package", core.name, "--nucleus", "lite")  # the same key: nothing is lost
     assert Path("greengrass-setup.zip").read_bytes() != first
@@ -102,7 +102,7 @@ def test_archive_with_another_key_is_not_overwritten(
 def test_file_that_is_no_archive_is_not_overwritten(commands: Commands, core: DeployedCore) -> None:
     _with_certificate(commands, core)
     Path("notes").write_text("mine")
-    assert "no archive" in commands.run("package", core.name, "--out", "notes", code=1)
+    assert "not an archive" in commands.run("package", core.name, "--output", "notes", code=1)
     assert Path("notes").read_text() == "mine"
 
 
@@ -121,7 +121,7 @@ def test_certificate_made_by_the_stack_comes_from_aws(
     assert (Path("certs") / core.name / "device.pem.crt").exists()
 
 
-def test_certificate_that_a_stack_made_anew_replaces_the_one_before(
+def test_certificate_that_a_stack_created_again_replaces_the_one_before(
     commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands.run("certificate", core.name, "--csr")

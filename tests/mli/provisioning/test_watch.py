@@ -75,17 +75,22 @@ def test_predictions_come_with_aws_credentials(
 def test_predictions_of_all_cores_come_with_a_certificate(
     commands: Commands, cloud: LocalCloud, speaking: Callable[..., None]
 ) -> None:
-    commands.run("certificate", "desk", "--watch")
+    commands.run("certificate", "workstation", "--watch")
     speaking("W2", "W3")
-    road = ["--certificate", "certs/desk", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
-    said = commands.json("watch", "--all", *road, "--count", "6", "--seconds", "20")
+    connection = [
+        "--certificate",
+        "certs/workstation",
+        "--endpoint",
+        f"127.0.0.1:{cloud.mqtt_port}",
+    ]
+    said = commands.json("watch", "--all", *connection, "--count", "6", "--seconds", "20")
     assert {"W2", "W3"} <= set(said["summary"]["cores"])
     assert said["summary"]["predictions"] == 6
 
 
 def test_certificate_of_a_watcher_may_not_publish(commands: Commands, cloud: LocalCloud) -> None:
-    commands.run("certificate", "desk2", "--watch")
-    document = cloud.client("iot").get_policy(policyName="desk2_Watch")["policyDocument"]
+    commands.run("certificate", "other", "--watch")
+    document = cloud.client("iot").get_policy(policyName="other_Watch")["policyDocument"]
     actions = [statement["Action"] for statement in json.loads(document)["Statement"]]
     assert actions == ["iot:Connect", "iot:Subscribe", "iot:Receive"]
 
@@ -94,8 +99,8 @@ def test_certificate_without_a_policy_is_refused_with_what_it_needs(
     commands: Commands, cloud: LocalCloud
 ) -> None:
     commands.run("certificate", "lone")
-    road = ["--certificate", "certs/lone", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
-    said = commands.run("watch", "--all", *road, "--seconds", "20", code=1)
+    connection = ["--certificate", "certs/lone", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
+    said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "refuses" in said
     assert "iot:Connect" in said
     assert "certificate NAME --watch" in said
@@ -106,8 +111,8 @@ def test_broker_that_cannot_be_reached_is_named(
 ) -> None:
     monkeypatch.setattr(watch_listener, "FIRST_SECONDS", 0.3)
     commands.run("certificate", "lone2")
-    road = ["--certificate", "certs/lone2", "--endpoint", "127.0.0.1:9"]
-    said = commands.run("watch", "--all", *road, "--seconds", "20", code=1)
+    connection = ["--certificate", "certs/lone2", "--endpoint", "127.0.0.1:9"]
+    said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "127.0.0.1:9 cannot be reached" in said
 
 
@@ -116,8 +121,8 @@ def test_server_of_another_authority_is_not_trusted(
 ) -> None:
     commands.run("certificate", "lone3")
     Path("certs/lone3/AmazonRootCA1.pem").unlink()  # then the machine's own authorities count
-    road = ["--certificate", "certs/lone3", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
-    said = commands.run("watch", "--all", *road, "--seconds", "20", code=1)
+    connection = ["--certificate", "certs/lone3", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
+    said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "TLS failed" in said
 
 
@@ -142,7 +147,7 @@ def test_connection_that_breaks_is_made_again(commands: Commands, tmp_path: Path
     with LocalCloud() as own:
         iot, data = own.client("iot"), own.client("iot-data")
         made = iot.create_keys_and_certificate(setAsActive=True)
-        folder = tmp_path / "desk"
+        folder = tmp_path / "workstation"
         folder.mkdir()
         (folder / "private.pem.key").write_text(made["keyPair"]["PrivateKey"])
         (folder / "device.pem.crt").write_text(made["certificatePem"])

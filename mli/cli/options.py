@@ -1,0 +1,54 @@
+"""Options that several commands take, each with one name and one text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+LABELS_HELP = "Names of the classes, one per line."
+DRY_RUN_HELP = "Check everything, show what would be done, and stop."
+
+
+class RenamedOption(click.Option):
+    """An option that still accepts its former names, and shows only the first in help."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return name and help without the former names."""
+        accepted, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = accepted
+
+
+def existing_file(*names: str, help: str, **settings: Any) -> Decorator:
+    """Give a command an option that names a file to read, as a ``Path``."""
+    kind = click.Path(path_type=Path, exists=True, dir_okay=False)
+    return click.option(*names, type=kind, metavar="FILE", help=help, **settings)
+
+
+def labels_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--labels``, a file with the names of the classes."""
+    return click.option(
+        "--labels",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help=LABELS_HELP,
+    )(command)
+
+
+def dry_run_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--dry-run``."""
+    return click.option("--dry-run", is_flag=True, help=DRY_RUN_HELP)(command)
+
+
+def wait_option(what: str) -> Decorator:
+    """Give a command ``--wait`` and ``--no-wait``; ``what`` is what it waits for."""
+    return click.option(
+        "--wait/--no-wait", default=True, show_default=True, help=f"Wait for {what}."
+    )

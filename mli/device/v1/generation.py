@@ -1,0 +1,85 @@
+"""A V1 core: a Greengrass group with its versions and deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import MliError, one_line
+from ..core_stack import Clients, CoreStack
+from ..core_state import CoreState, Deployment
+from ..generation import Order
+from ..package_layout import Layout, Nucleus
+from .layout import v1_layout
+
+_GROUP_ID = "GreengrassGroupID"
+_MOST_DEPLOYMENTS = 5
+
+
+class V1Generation:
+    """The groups of AWS IoT Greengrass V1. The cloud knows nothing of their single functions."""
+
+    def matches(self, stack: CoreStack) -> bool:
+        """Return whether a stack has a group."""
+        return _GROUP_ID in stack.outputs
+
+    def layout(self, stack: CoreStack, nucleus: Nucleus) -> Layout:
+        """Return where the files of the core go; V1 has no nucleus to choose."""
+        return v1_layout(stack.configuration())
+
+    def state(self, clients: Clients, stack: CoreStack) -> CoreState:
+        """Return the deployments of the group, newest first."""
+        greengrass, group_id = clients("greengrass"), stack.output(_GROUP_ID)
+        found = greengrass.list_deployments(GroupId=group_id).get("Deployments", [])
+        newest = sorted(found, key=lambda item: str(item["CreatedAt"]), reverse=True)
+        return CoreState(
+            core_name=stack.core_name,
+            generation=1,
+            summary=f"group {group_id} (Greengrass V1)",
+            has_connected=True,
+            is_healthy=True,
+            deployments=tuple(
+                _deployment(greengrass, group_id, item) for item in newest[:_MOST_DEPLOYMENTS]
+            ),
+        )
+
+    def redeploy(self, clients: Clients, stack: CoreStack, *, again: bool) -> Order:
+        """Deploy the latest version of the group."""
+        greengrass, group_id = clients("greengrass"), stack.output(_GROUP_ID)
+        version = greengrass.get_group(GroupId=group_id).get("LatestVersion")
+        if not version:
+            raise MliError(f"the group of {stack.core_name} has no version: deploy its stack")
+        latest = self.state(clients, stack).latest
+        if not again and latest is not None and latest.is_under_way:
+            return Order(latest.id, False)
+        created = greengrass.create_deployment(
+            GroupId=group_id, GroupVersionId=version, DeploymentType="NewDeployment"
+        )
+        return Order(created["DeploymentId"], True)
+
+    def progress(
+        self, clients: Clients, stack: CoreStack, identity: str
+    ) -> tuple[Deployment | None, bool]:
+        """Return how a deployment goes; whether the core ever connected is not known."""
+        group_id = stack.output(_GROUP_ID)
+        return _deployment(clients("greengrass"), group_id, {"DeploymentId": identity}), True
+
+    def log_commands(self, core_name: str) -> tuple[str, ...]:
+        """Return none: a function's log has its Region and account in its path."""
+        return ()
+
+    def check_pattern(self, core_name: str) -> None:
+        """Refuse: a group has one core."""
+        raise MliError(f"{core_name} is a V1 group, which has one core; a fleet needs V2")
+
+
+def _deployment(greengrass: Any, group_id: str, item: Mapping[str, Any]) -> Deployment:
+    found = greengrass.get_deployment_status(GroupId=group_id, DeploymentId=item["DeploymentId"])
+    causes = [detail.get("DetailedErrorMessage", "") for detail in found.get("ErrorDetails") or ()]
+    return Deployment(
+        id=item["DeploymentId"],
+        name=item.get("DeploymentType", ""),
+        status=found["DeploymentStatus"],
+        reason=one_line(" ".join([found.get("ErrorMessage") or "", *causes])),
+        at=item.get("CreatedAt", ""),
+    )
