@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 from zlib import crc32
 
+from ..errors import LocalCoreError
+
 PRELUDE_BYTES = 12
 MAX_PACKET_BYTES = 24 * 1024 * 1024
 """The largest packet that the client's own library accepts."""
@@ -46,7 +48,7 @@ class MessageFlag(IntFlag):
     TERMINATE_STREAM = 2
 
 
-class PacketError(Exception):
+class PacketError(LocalCoreError):
     """Bytes that are not a packet; nothing after them on the connection can be trusted."""
 
 
@@ -63,8 +65,10 @@ class Message:
 
 def encode(message: Message) -> bytes:
     """Return the packet of ``message``."""
-    own = zip(_OWN_HEADERS, (message.type, message.flags, message.stream_id), strict=True)
-    headers = b"".join(_encode_header(name, int(value)) for name, value in own)
+    # Typed, because mypy 2.4.1 infers this tuple's common type differently from run to run.
+    values: tuple[int, ...] = (message.type, message.flags, message.stream_id)
+    own = zip(_OWN_HEADERS, values, strict=True)
+    headers = b"".join(_encode_header(name, value) for name, value in own)
     headers += b"".join(_encode_header(name, value) for name, value in message.headers.items())
     total = PRELUDE_BYTES + len(headers) + len(message.payload) + _CRC_BYTES
     lengths = struct.pack(">II", total, len(headers))
