@@ -18,6 +18,7 @@ from .device.setup import (
 from .device.v1.core import V1Device
 from .device.v2.core import V2Device
 from .device.watcher import Received
+from .errors import LocalCoreError
 from .interrupts import Interrupts
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, describe, tail
@@ -28,7 +29,7 @@ _REMINDER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 
 
-class RunError(Exception):
+class RunError(LocalCoreError):
     """The core did not do what it should; the message says what, and where its log is."""
 
 

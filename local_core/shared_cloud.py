@@ -18,6 +18,7 @@ from stacks import names
 from .cloud import LocalCloud
 from .cloud.deployment.deploy import Deployer, DeployError
 from .device.setup import Certificate, create_certificate
+from .errors import LocalCoreError
 from .interrupts import Interrupts
 from .progress import Progress
 from .synthesis import REPOSITORY, Target
@@ -29,7 +30,7 @@ _POLL_SECONDS = 0.1
 _SERVICE_ROLE = "Greengrass_ServiceRole"
 
 
-class SiteBusyError(Exception):
+class SiteBusyError(LocalCoreError):
     """Another run works in the same folder."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import LocalCoreError
 from .interrupts import Interrupts
 from .nucleus.process import ProcessGroup
 from .progress import tail
@@ -29,7 +30,7 @@ _STOP_SECONDS = 5.0
 _TIMEOUT_SECONDS = 300.0
 
 
-class SynthesisError(Exception):
+class SynthesisError(LocalCoreError):
     """The app could not be synthesised, with the last lines that it printed."""
 
 

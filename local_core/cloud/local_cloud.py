@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from ..errors import LocalCoreError
 from . import location
 
 Part = Literal["http", "mqtt", "credentials", "s3"]
@@ -27,7 +28,7 @@ _FOREIGN = ("AWS_", "CDK_", "MINISTACK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROX
 """Beginnings of variables by which a child would look elsewhere than here."""
 
 
-class LocalCloudError(Exception):
+class LocalCloudError(LocalCoreError):
     """The local cloud did not start, or does not answer, with the last line of its log."""
 
 

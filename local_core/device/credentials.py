@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..errors import LocalCoreError
 from .setup import Address
 
 RENEWED_BEFORE = timedelta(minutes=5)
@@ -22,7 +23,7 @@ RENEWED_BEFORE = timedelta(minutes=5)
 _SECONDS = 10.0
 
 
-class CredentialsError(OSError):
+class CredentialsError(LocalCoreError, OSError):
     """The credential provider refuses, or cannot be reached."""
 
 

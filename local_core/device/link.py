@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import LocalCoreError
+
 _SECONDS = 10.0
 
 
-class LinkError(OSError):
+class LinkError(LocalCoreError, OSError):
     """The cloud cannot be reached, or refuses a report."""
 
 

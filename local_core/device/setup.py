@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from ..errors import LocalCoreError
+
 CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
 ROOT_CA = "AmazonRootCA1.pem"
@@ -25,7 +27,7 @@ _V2_FOLDER = "/greengrass/v2/"
 _V1_FOLDER = "/greengrass/certs/"
 
 
-class SetupError(Exception):
+class SetupError(LocalCoreError):
     """A configuration that no core can start with, with the reason."""
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import LocalCoreError
+
 KeyPath = tuple[str, ...]
 Listener = Callable[[str, KeyPath], None]
 """Called with the component and the path of one leaf that changed."""
 
 
-class KeyNotFoundError(KeyError):
+class KeyNotFoundError(LocalCoreError, KeyError):
     """No component of that name, or no such key in its configuration."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..errors import LocalCoreError
 
-class IpcError(Exception):
+
+class IpcError(LocalCoreError):
     """An error that the client receives; ``name`` is its shape in the service model."""
 
     name = "ServiceError"

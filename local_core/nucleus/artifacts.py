@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..errors import LocalCoreError
 from .layout import CoreLayout
 from .recipe import Artifact
 
 
-class ArtifactError(Exception):
+class ArtifactError(LocalCoreError):
     """An artifact that cannot be fetched or unpacked, with the reason."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import LocalCoreError
 from ..ipc.authorization import Authorizer
 from ..ipc.component_services import ConfigurationService, StateService
 from ..ipc.configuration import ConfigurationStore
@@ -35,7 +36,7 @@ STOP_GRACE_SECONDS = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "armv7l": "arm"}
 
 
-class CoreBusyError(Exception):
+class CoreBusyError(LocalCoreError):
     """Another core works in the same folder."""
 
 

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import LocalCoreError
+
 DEFAULT_INSTALL_SECONDS = 120.0
 """How long ``install`` may take when the recipe does not say; ``run`` has no limit."""
 
 FORMAT_VERSION = "2020-01-25"
 
 
-class RecipeError(ValueError):
+class RecipeError(LocalCoreError, ValueError):
     """A recipe that this core cannot run, with the reason."""
 
 

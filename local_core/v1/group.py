@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from ..errors import LocalCoreError
 from .arns import CLOUD
 
 DEFAULT_HANDLER = "lambda_function.function_handler"
 T = TypeVar("T")
 
 
-class GroupError(ValueError):
+class GroupError(LocalCoreError, ValueError):
     """A group that no core can run, with the reason."""
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LocalCoreError
 from ..ipc.server import MAX_SOCKET_PATH_BYTES
 from .arns import ROUTER
 from .router import RouterService, UnknownFunctionError
@@ -24,7 +25,7 @@ _REFUSALS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 503: "Servi
 Reply = tuple[Fields, bytes]
 
 
-class RefusedError(Exception):
+class CallRefusedError(LocalCoreError):
     """A request that is answered with a status and a reason."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -110,7 +111,7 @@ class V1IpcServer:
                 fields, payload = receive(connection)
                 try:
                     reply, result = self._answer(connection, fields, payload)
-                except RefusedError as error:
+                except CallRefusedError as error:
                     reason = f"{_REFUSALS[error.status]}: {error}"
                     reply, result = {"status": error.status, "reason": reason}, b""
                 send(connection, reply, result)
@@ -124,7 +125,7 @@ class V1IpcServer:
         with self._lock:
             caller = self._callers.get(str(fields.get("token")))
         if caller is None:
-            raise RefusedError(403, "no function of this core has this token")
+            raise CallRefusedError(403, "no function of this core has this token")
         match fields:
             case {"action": "post_work", "function": str(arn), "context": str(), "type": str()}:
                 return self._post_work(caller, arn, fields, payload)
@@ -135,7 +136,7 @@ class V1IpcServer:
             case {"action": "post_work_result", "id": str(work_id), "error": str(error)}:
                 caller.inbox.finish(work_id, Result(payload, error))
                 return {"status": OK}, b""
-        raise RefusedError(400, "no such request")
+        raise CallRefusedError(400, "no such request")
 
     def _post_work(self, caller: _Caller, arn: str, fields: Fields, payload: bytes) -> Reply:
         work = Work(payload, fields["context"])
@@ -150,17 +151,17 @@ class V1IpcServer:
             self._router.invoke(arn, work)
         except UnknownFunctionError as error:
             self._forget(work.id)
-            raise RefusedError(404, str(error)) from None
+            raise CallRefusedError(404, str(error)) from None
         except QueueFullError:
             self._forget(work.id)
-            raise RefusedError(503, f"the queue of {arn} is full") from None
+            raise CallRefusedError(503, f"the queue of {arn} is full") from None
         return {"status": OK, "id": work.id}, b""
 
     def _publish(self, caller: _Caller, work: Work) -> None:
         """Publish for the function whose process it is, whatever source the context names."""
         subject = work.custom.get("subject")
         if not isinstance(subject, str) or not subject:
-            raise RefusedError(400, "a message without a topic")
+            raise CallRefusedError(400, "a message without a topic")
         strict = work.custom.get("queueFullPolicy") == "AllOrError"
         self._router.publish(caller.arn, subject, work.payload, all_or_error=strict)
 
@@ -168,7 +169,7 @@ class V1IpcServer:
         with self._lock:
             work = self._invocations.get(work_id)
         if work is None:
-            raise RefusedError(404, f"there is no invocation {work_id}")
+            raise CallRefusedError(404, f"there is no invocation {work_id}")
         try:
             result = work.done.result(RESULT_SECONDS)
         except FutureTimeout:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..errors import LocalCoreError
 from ..ipc.topics import filter_matches
 from .arns import CLOUD, short
 from .group import Subscription
@@ -24,7 +25,7 @@ CloudPublish = Callable[[str, bytes, int], None]
 """Sends topic, payload and quality of service to AWS IoT Core, or raises ``OSError``."""
 
 
-class UnknownFunctionError(Exception):
+class UnknownFunctionError(LocalCoreError):
     """Nothing of that ARN can be invoked on this core."""
 
 

@@ -12,6 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..errors import LocalCoreError
+
 QUEUE_SIZE = 1_000
 """How much work may wait for one function."""
 
@@ -54,7 +56,7 @@ class Work:
             self.done.set_result(result)
 
 
-class QueueFullError(Exception):
+class QueueFullError(LocalCoreError):
     """No more work can wait for a function."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ...errors import LocalCoreError
 
-class ServiceError(Exception):
+
+class ApiError(LocalCoreError):
     """A request that the service refuses: its error code, the reason, and the HTTP status.
 
     Its text is what CloudFormation shows as the reason of a failed resource.

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from . import service_model
-from .errors import ServiceError
+from .errors import ApiError
 
 Request = Mapping[str, Any]
 Reply = Mapping[str, Any]
@@ -37,7 +37,7 @@ class HttpReply:
         return cls(status=status, body=json.dumps(value).encode())
 
     @classmethod
-    def of_error(cls, error: ServiceError) -> HttpReply:
+    def of_error(cls, error: ApiError) -> HttpReply:
         """Return the reply from which an SDK makes the exception named by the error's code."""
         body = json.dumps({"message": error.message, "Message": error.message}).encode()
         kind = (("content-type", "application/json"), ("x-amzn-errortype", error.code))
@@ -69,12 +69,12 @@ class RestApi:
         """Check ``request`` against the model and carry the operation out.
 
         Raises:
-            ServiceError: if the request is malformed, or the service refuses it.
+            ApiError: if the request is malformed, or the service refuses it.
         """
         shape = self._model.operation_model(name).input_shape
         found = list(service_model.faults(shape, request)) if shape else []
         if found:
-            raise ServiceError(self._fault_code, f"{name}: " + "; ".join(found))
+            raise ApiError(self._fault_code, f"{name}: " + "; ".join(found))
         with self.lock:
             return self._operations[name](request)
 
@@ -98,7 +98,7 @@ class RestApi:
         try:
             request = _parse(operation.input_shape, match.groupdict(), query, headers, body)
             reply = self.call(name, request)
-        except ServiceError as error:
+        except ApiError as error:
             return HttpReply.of_error(error)
         status = operation.http.get("responseCode") or 200
         if operation.output_shape is None:
@@ -129,7 +129,7 @@ def _parse(
     try:
         content = json.loads(body) if body.strip() else {}
     except ValueError:
-        raise ServiceError("SerializationException", "the body is not JSON") from None
+        raise ApiError("SerializationException", "the body is not JSON") from None
     parameters = parse_qs(query, keep_blank_values=True)
     request: dict[str, Any] = {}
     for name, member in shape.members.items():
@@ -170,7 +170,7 @@ def _from_wire(shape: Any, value: Any) -> Any:
         try:
             return base64.b64decode(value, validate=True)
         except binascii.Error:
-            raise ServiceError("SerializationException", "a blob is not base64") from None
+            raise ApiError("SerializationException", "a blob is not base64") from None
     return value
 
 

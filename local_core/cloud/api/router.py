@@ -9,7 +9,7 @@ from typing import Any
 
 from ..emulator import Emulator, Receive, Send
 from ..iot.core_link import PREFIX, CoreLink
-from .errors import ServiceError
+from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
@@ -74,7 +74,7 @@ class Router:
             if service != "greengrass":
                 return None
             reason = f"the local cloud does not serve {scope['method']} {path}"
-            return HttpReply.of_error(ServiceError("UnknownOperationException", reason, 404))
+            return HttpReply.of_error(ApiError("UnknownOperationException", reason, 404))
 
         return serve
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...errors import LocalCoreError
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 CLI = REPOSITORY / "node_modules" / ".bin" / "cdk"
 
@@ -30,7 +32,7 @@ _FAILURE = re.compile(r"\|\s*[A-Z_]+_FAILED\s*\|\s*(?P<type>\S+)\s*\|\s*(?P<reas
 """CloudFormation's event of a resource that failed, as the CLI prints it."""
 
 
-class DeployError(Exception):
+class DeployError(LocalCoreError):
     """A deployment that the app, the CLI or CloudFormation refused, with their reasons."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import location
 from ..api import service_model
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..emulator import Handlers
 from .resource_types import Created, Properties
 
@@ -87,7 +87,7 @@ def _request(properties: Properties) -> dict[str, Any]:
     """Return the properties as a request that the model of EC2 allows.
 
     Raises:
-        ServiceError: if it does not allow it.
+        ApiError: if it does not allow it.
     """
     request: dict[str, Any] = {"MinCount": 1, "MaxCount": 1}
     for name, value in properties.items():
@@ -101,5 +101,5 @@ def _request(properties: Properties) -> dict[str, Any]:
     if not properties.get("ImageId") and not properties.get("LaunchTemplate"):
         found.append("ImageId is required without a LaunchTemplate")
     if found:
-        raise ServiceError("InvalidParameterValue", "; ".join(found))
+        raise ApiError("InvalidParameterValue", "; ".join(found))
     return request

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import RestApi
 from ..emulator import Handlers
 from ..v1.definitions import KINDS
@@ -156,6 +156,6 @@ def _absent_is_deleted() -> Iterator[None]:
     """Take a resource that is gone already as deleted, as CloudFormation does."""
     try:
         yield
-    except ServiceError as error:
+    except ApiError as error:
         if error.code not in _ABSENT:
             raise

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import HttpReply
 from ..v1.api import GreengrassV1
 from ..v2.api import GreengrassV2
@@ -59,8 +59,8 @@ class CoreLink:
                         content.get("error"),
                     )
                 return HttpReply.of_json({})
-            raise ServiceError("UnknownOperationException", f"no such path: {method} {path}", 404)
-        except ServiceError as error:
+            raise ApiError("UnknownOperationException", f"no such path: {method} {path}", 404)
+        except ApiError as error:
             return HttpReply.of_error(error)
 
     def _orders(self, thing_name: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _content(body: bytes) -> Mapping[str, Any]:
     try:
         content = json.loads(body)
     except ValueError:
-        raise ServiceError("SerializationException", "the body is not JSON") from None
+        raise ApiError("SerializationException", "the body is not JSON") from None
     if not isinstance(content, dict):
-        raise ServiceError("SerializationException", "the body is not an object")
+        raise ApiError("SerializationException", "the body is not an object")
     return content

@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
 from ..api.timestamps import iso_now
 from . import rules as v1_rules
@@ -104,7 +104,7 @@ class GreengrassV1:
         identity = request["GroupId"]
         self._groups.get(identity)
         if self.deployments.is_deployed(identity):
-            raise ServiceError(
+            raise ApiError(
                 "BadRequestException",
                 f"Group id: {identity} cannot be deleted: it is currently deployed. "
                 "Reset its deployments first.",
@@ -127,7 +127,7 @@ class GreengrassV1:
     def _get_role(self, request: Request) -> Reply:
         if request["GroupId"] not in self._group_roles:
             reason = "You need to attach an IAM role to this deployment group."
-            raise ServiceError("RoleNotFoundException", reason, 404)
+            raise ApiError("RoleNotFoundException", reason, 404)
         return self._group_roles[request["GroupId"]]
 
     def _associate_service_role(self, request: Request) -> Reply:
@@ -141,7 +141,7 @@ class GreengrassV1:
     def _get_service_role(self, request: Request) -> Reply:
         if not self._service_role:
             reason = "You need to attach a service role to this account."
-            raise ServiceError("RoleNotFoundException", reason, 404)
+            raise ApiError("RoleNotFoundException", reason, 404)
         return self._service_role
 
     def _create_deployment(self, request: Request) -> Reply:
@@ -154,9 +154,9 @@ class GreengrassV1:
         if kind in RESETS:
             version = None
         elif not version:
-            raise ServiceError("BadRequestException", "GroupVersionId is required")
+            raise ApiError("BadRequestException", "GroupVersionId is required")
         elif self.core_of(identity, version) is None:
-            raise ServiceError("BadRequestException", f"Group version {version} has no core")
+            raise ApiError("BadRequestException", f"Group version {version} has no core")
         elif not self._service_role:
             refusal = _NO_SERVICE_ROLE
         deployment = self.deployments.create(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.timestamps import iso_now
 
 KINDS = ("Connector", "Core", "Device", "Function", "Logger", "Resource", "Subscription")
@@ -127,25 +127,25 @@ class DefinitionStore:
         """Return a definition.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         try:
             return self._definitions[identity]
         except KeyError:
             reason = f"That {self._what} does not exist: {identity}"
-            raise ServiceError("IdNotFoundException", reason, 404) from None
+            raise ApiError("IdNotFoundException", reason, 404) from None
 
     def version(self, identity: str, number: str) -> Version:
         """Return one version of a definition.
 
         Raises:
-            ServiceError: if there is no such definition or version.
+            ApiError: if there is no such definition or version.
         """
         for version in self.get(identity).versions:
             if version.version == number:
                 return version
         reason = f"That version of the {self._what} {identity} does not exist: {number}"
-        raise ServiceError("VersionNotFoundException", reason, 404)
+        raise ApiError("VersionNotFoundException", reason, 404)
 
     def version_of_arn(self, arn: str) -> Version | None:
         """Return the version with this ARN, if there is one."""
@@ -159,6 +159,6 @@ class DefinitionStore:
     def _refuse_faults(self, content: Content) -> None:
         faults = list(self._check(content))
         if faults:
-            raise ServiceError(
+            raise ApiError(
                 "BadRequestException", f"The {self._what} is invalid: " + "; ".join(faults)
             )

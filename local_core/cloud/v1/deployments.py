@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.timestamps import iso_now
 
 RESETS = ("ResetDeployment", "ForceResetDeployment")
@@ -69,7 +69,7 @@ class GroupDeployments:
         """Note what the core says of a deployment."""
         if status not in STATES:
             reason = f"the status is {status!r}, not one of {', '.join(STATES)}"
-            raise ServiceError("BadRequestException", reason)
+            raise ApiError("BadRequestException", reason)
         old = self.get(group_id, identity)
         new = replace(old, status=status, error=error, updated=iso_now())
         self._deployments[self._deployments.index(old)] = new
@@ -78,13 +78,13 @@ class GroupDeployments:
         """Return a deployment of a group.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         for deployment in self.of_group(group_id):
             if deployment.id == identity:
                 return deployment
         reason = f"Deployment {identity} does not exist in the group {group_id}"
-        raise ServiceError("BadRequestException", reason, 404)
+        raise ApiError("BadRequestException", reason, 404)
 
     def of_group(self, group_id: str) -> list[GroupDeployment]:
         """Return a group's deployments, the oldest first."""

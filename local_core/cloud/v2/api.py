@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
 from . import recipe as v2_recipe
 from .components import ComponentStore, ComponentVersion, Digest
@@ -104,7 +104,7 @@ class GreengrassV2:
     def _create_component_version(self, request: Request) -> Reply:
         if request.get("lambdaFunction") or not request.get("inlineRecipe"):
             reason = "inlineRecipe is required: the local cloud makes no components of functions"
-            raise ServiceError("ValidationException", reason)
+            raise ApiError("ValidationException", reason)
         component = self.components.create(request["inlineRecipe"], request.get("tags"))
         return {
             "arn": component.arn,
@@ -145,7 +145,7 @@ class GreengrassV2:
             if uri.partition("://")[2] == wanted:
                 return {"preSignedUrl": self._presign(uri)}
         reason = f"{component.arn} has no artifact {wanted}"
-        raise ServiceError("ResourceNotFoundException", reason, 404)
+        raise ApiError("ResourceNotFoundException", reason, 404)
 
     def _list_components(self, request: Request) -> Reply:
         found = self.components.latest(public=request.get("scope") == "PUBLIC")
@@ -176,21 +176,21 @@ class GreengrassV2:
                 resolved.append({**_identity(component), "recipe": _json(component)})
         if missing:
             reason = f"No applicable version found for: {', '.join(missing)}"
-            raise ServiceError("ResourceNotFoundException", reason, 404)
+            raise ApiError("ResourceNotFoundException", reason, 404)
         return {"resolvedComponentVersions": resolved}
 
     def _create_deployment(self, request: Request) -> Reply:
         found = list(configuration_faults(request))
         if found:
-            raise ServiceError("ValidationException", "; ".join(found))
+            raise ApiError("ValidationException", "; ".join(found))
         if not self._target_exists(request["targetArn"]):
             reason = f"The target {request['targetArn']} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404)
+            raise ApiError("ResourceNotFoundException", reason, 404)
         for name, component in (request.get("components") or {}).items():
             version = component["componentVersion"]
             if self.components.resolve(name, [version]) is None:
                 reason = f"Component {name} has no version {version}"
-                raise ServiceError("ResourceNotFoundException", reason, 404)
+                raise ApiError("ResourceNotFoundException", reason, 404)
         deployment = self.deployments.create(request)
         return {
             "deploymentId": deployment.id,

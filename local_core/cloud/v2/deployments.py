@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 
 ENDED = ("CANCELED", "FAILED", "INACTIVE")
 
@@ -65,36 +65,36 @@ class DeploymentStore:
         """Take a deployment back from the cores that have not begun it.
 
         Raises:
-            ServiceError: if there is none, or it has ended.
+            ApiError: if there is none, or it has ended.
         """
         deployment = self.get(identity)
         if deployment.status in ENDED:
             reason = f"Deployment {identity} has the status {deployment.status}"
-            raise ServiceError("ConflictException", reason, 409)
+            raise ApiError("ConflictException", reason, 409)
         self.set_status(identity, "CANCELED")
 
     def delete(self, identity: str) -> None:
         """Forget a deployment; cores keep running what they run.
 
         Raises:
-            ServiceError: if there is none, or it is active.
+            ApiError: if there is none, or it is active.
         """
         if self.get(identity).status == "ACTIVE":
             reason = f"Deployment {identity} is active: cancel it first"
-            raise ServiceError("ConflictException", reason, 409)
+            raise ApiError("ConflictException", reason, 409)
         del self._deployments[identity]
 
     def get(self, identity: str) -> Deployment:
         """Return a deployment.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         try:
             return self._deployments[identity]
         except KeyError:
             reason = f"Deployment {identity} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+            raise ApiError("ResourceNotFoundException", reason, 404) from None
 
     def latest(self, target: str) -> Deployment | None:
         """Return the newest deployment to a target, if there is one."""
