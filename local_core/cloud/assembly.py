@@ -15,13 +15,13 @@ from . import location
 from .api.gateway import Gateway
 from .api.router import Router
 from .deployment.ec2_instance import instance_type
-from .deployment.resource_types import resource_types
 from .emulator import Emulator
 from .iot.broker import Broker
-from .iot.core_link import CoreLink
+from .iot.core_endpoint import CoreEndpoint, GreengrassService
 from .iot.credential_provider import CredentialProvider
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
+from .iot.resource_types import resource_types
 from .v1.api import GreengrassV1
 from .v2.api import GreengrassV2
 
@@ -48,13 +48,15 @@ class Parts:
             "credential_endpoint": credentials,
         }
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
-        v1 = GreengrassV1()
-        v2 = GreengrassV2(
-            digest=self._digest,
-            presign=self._presign,
-            target_exists=self._emulator.target_exists,
-            groups_of=self._emulator.thing_groups_of,
-        )
+        generations: dict[int, GreengrassService] = {
+            2: GreengrassV2(
+                digest=self._digest,
+                presign=self._presign,
+                target_exists=self._emulator.target_exists,
+                groups_of=self._emulator.thing_groups_of,
+            ),
+            1: GreengrassV1(),
+        }
         iot = IotAdditions(
             {
                 "iot:Data-ATS": f"{location.HOST}:{ports['mqtt']}",
@@ -63,14 +65,16 @@ class Parts:
         )
         self._emulator.add_resource_types(
             {
-                **resource_types(v1=v1.api, v2=v2.api, iot=iot.api),
+                **resource_types(iot.api),
                 **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
             }
         )
+        for service in generations.values():
+            self._emulator.add_resource_types(service.resource_types())
         router = Router(
             emulator=self._emulator,
-            apis={"greengrass": [v2.api, v1.api], "iot": [iot.api]},
-            core_link=CoreLink(v1, v2),
+            apis={"greengrass": [one.api for one in generations.values()], "iot": [iot.api]},
+            core_endpoint=CoreEndpoint(generations),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from ..environments import of_cloud, of_this_machine
 from ..errors import LocalCoreError
 from . import location
 
@@ -24,8 +25,6 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _CONTROL_SECONDS = 15.0
 _STOP_SECONDS = 8.0
-_FOREIGN = ("AWS_", "CDK_", "MINISTACK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-"""Beginnings of variables by which a child would look elsewhere than here."""
 
 
 class LocalCloudError(LocalCoreError):
@@ -68,7 +67,7 @@ class LocalCloud:
             self._process = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                env=_clean_environment(),
+                env=of_this_machine(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -104,7 +103,7 @@ class LocalCloud:
             shutil.rmtree(self.data, ignore_errors=True)
 
     def is_running(self) -> bool:
-        """Tell whether the process is there; :meth:`start` has seen it serve."""
+        """Return whether the process is there; :meth:`start` has seen it serve."""
         return self._process is not None and self._process.poll() is None
 
     def stop_part(self, part: Part) -> None:
@@ -118,27 +117,14 @@ class LocalCloud:
     def environment(self) -> dict[str, str]:
         """Return the environment in which AWS's SDKs and tools, in any language, find this cloud.
 
-        It is this process's own without what would lead elsewhere. CDK_HOME is ours because the
-        CDK CLI caches there which account a key belongs to.
+        It is this process's own without what would lead elsewhere.
         """
-        return {
-            **_clean_environment(),
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "MLI_ROOT_CA": str(self.ca_path),
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CDK_HOME": str(self.data / "cdk"),
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "CDK_DISABLE_VERSION_CHECK": "true",
-            "CI": "true",
-            "NO_COLOR": "1",
-            "NO_PROXY": "*",
-        }
+        return of_cloud(
+            self.endpoint,
+            region=self.region,
+            root_ca=self.ca_path,
+            cdk_home=self.data / "cdk",
+        )
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client of this cloud."""
@@ -197,9 +183,3 @@ class LocalCloud:
 def _pipe(stream: IO[str] | None) -> IO[str]:
     assert stream is not None, "the process was started with pipes"
     return stream
-
-
-def _clean_environment() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)
-    }

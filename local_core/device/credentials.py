@@ -48,7 +48,7 @@ class Credentials:
         )
 
 
-class CredentialProvider:
+class CoreCredentials:
     """Fetches credentials by mutual TLS, and keeps them until shortly before they end."""
 
     def __init__(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .credentials import CredentialProvider, CredentialsError
+from .credentials import CoreCredentials, CredentialsError
 
 COMPONENT = "aws.greengrass.TokenExchangeService"
 """The component on which others must depend to be given credentials."""
@@ -25,7 +25,7 @@ _PATH = "/2016-11-01/credentialprovider/"
 class TokenExchange:
     """A context in which components get the core's credentials for a token of their own."""
 
-    def __init__(self, provider: CredentialProvider) -> None:
+    def __init__(self, provider: CoreCredentials) -> None:
         self._provider = provider
         self._tokens: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import shutil
 import tempfile
@@ -12,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import LocalCoreError
+from ..folder_lock import exclusive
 from ..ipc.authorization import Authorizer
 from ..ipc.component_services import ConfigurationService, StateService
 from ..ipc.configuration import ConfigurationStore
@@ -34,10 +33,6 @@ NUCLEUS_VERSION = "2.15.0"
 """The release of the classic nucleus whose rules this core follows."""
 STOP_GRACE_SECONDS = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "armv7l": "arm"}
-
-
-class CoreBusyError(LocalCoreError):
-    """Another core works in the same folder."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,8 @@ class LocalCore:
 
     def __enter__(self) -> LocalCore:
         with ExitStack() as opened:
-            self._claim_root(opened)
+            refusal = f"another core works in {self._layout.root}: stop it first"
+            opened.enter_context(exclusive(self._layout.root / "lock", refusal))
             shutil.rmtree(self._layout.logs, ignore_errors=True)
             folder = socket_folder()
             opened.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -153,14 +149,6 @@ class LocalCore:
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
         return self._layout.log(component)
-
-    def _claim_root(self, opened: ExitStack) -> None:
-        self._layout.root.mkdir(parents=True, exist_ok=True)
-        lock = opened.enter_context((self._layout.root / "lock").open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CoreBusyError(f"another core is running in {self._layout.root}") from None
 
     def _ipc_server(self, socket_path: Path) -> IpcServer:
         authorizer = Authorizer(self._configurations, self._identity.thing_name)

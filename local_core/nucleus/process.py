@@ -1,4 +1,4 @@
-"""One run of a lifecycle script, in a session of its own so that all of it can be stopped."""
+"""A command in a session of its own, so that everything it starts can be stopped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
-from .guard import GUARD
+from .watchdog import WATCHDOG
 
 _POLL_SECONDS = 0.03
 _AFTER_KILL_SECONDS = 2.0
@@ -20,13 +21,19 @@ _AFTER_KILL_SECONDS = 2.0
 class ProcessGroup:
     """A command and whatever it starts; :meth:`stop` leaves none of it.
 
-    If this process is killed before, its guard ends the group.
+    What it prints is appended to ``log``; without one it is read from :attr:`output`. If this
+    process is killed first, its watchdog ends the group.
     """
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path | None = None,
     ) -> None:
-        with log.open("ab") as output:
+        with log.open("ab") if log else contextlib.nullcontext(subprocess.PIPE) as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -34,9 +41,17 @@ class ProcessGroup:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
                 start_new_session=True,
             )
-        GUARD.add(self.pid)
+        WATCHDOG.add(self.pid)
+
+    @property
+    def output(self) -> IO[str]:
+        """What a command without a log prints."""
+        assert self._process.stdout is not None, "its output goes to a log"
+        return self._process.stdout
 
     @property
     def pid(self) -> int:
@@ -65,7 +80,7 @@ class ProcessGroup:
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
         self._await_end(_AFTER_KILL_SECONDS)
-        GUARD.remove(self.pid)
+        WATCHDOG.remove(self.pid)
 
     def _await_end(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
+from local_core.cdk import REPOSITORY, CdkError
 from local_core.cloud import LocalCloudError
-from local_core.cloud.deployment.deploy import DeployError
+from local_core.environments import for_local_cloud, write_shell_file
+from local_core.errors import LocalCoreError
+from local_core.folder_lock import FolderBusyError
+from local_core.generations import GENERATIONS
 from local_core.interrupts import Interrupted, Interrupts
-from local_core.process_environment import for_a_local_cloud
 from local_core.progress import Progress
-from local_core.shared_cloud import MODEL_BUCKET, Site, SiteBusyError
-from local_core.shell_environment import write_environment
-from local_core.synthesis import REPOSITORY
+from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
 
@@ -46,23 +47,24 @@ def cloud(folder: Path) -> None:
     environment = folder.absolute() / ENVIRONMENT
     try:
         with (
-            for_a_local_cloud(),
+            for_local_cloud(),
             Interrupts() as interrupts,
-            Site(folder.absolute(), progress, interrupts) as site,
+            SharedCloud(folder.absolute(), progress, interrupts) as shared,
         ):
             environment.unlink(missing_ok=True)
             try:
-                site.bootstrap()
-                site.cloud.client("s3").create_bucket(Bucket=MODEL_BUCKET)
-                site.associate_service_role()
-                write_environment(site.cloud, environment)
+                shared.bootstrap()
+                shared.cloud.client("s3").create_bucket(Bucket=MODEL_BUCKET)
+                for generation in GENERATIONS.values():
+                    generation.prepare_account(shared.cloud.client)
+                write_shell_file(shared.cloud.environment(), environment)
                 progress.say("ready, until Ctrl-C; in each shell that is to use this cloud:")
                 progress.detail(f"source {_shown(environment)}")
-                while site.cloud.is_running():
+                while shared.cloud.is_running():
                     interrupts.check()
                     time.sleep(_POLL_SECONDS)
-                raise LocalCloudError(f"the local cloud has ended; its log is {site.cloud.log}")
-            except DeployError:
+                raise LocalCloudError(f"the local cloud has ended; its log is {shared.cloud.log}")
+            except CdkError:
                 interrupts.check()  # what was stopped in the middle is no failure
                 raise
             finally:
@@ -70,11 +72,11 @@ def cloud(folder: Path) -> None:
                 progress.say("stopping the local cloud")
     except Interrupted:
         return
-    except SiteBusyError:
+    except FolderBusyError:
         raise click.ClickException(
             f"a local cloud is up already: `source {_shown(environment)}`, or give another --folder"
         ) from None
-    except (DeployError, LocalCloudError, OSError) as failure:
+    except (LocalCoreError, OSError) as failure:
         raise click.ClickException(str(failure)) from failure
 
 

@@ -15,18 +15,19 @@ from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
 from local_core.artifact_profile import profile_of
-from local_core.cloud import LocalCloudError
-from local_core.cloud.deployment.deploy import DeployError
-from local_core.device.setup import Address, SetupError
+from local_core.cdk import REPOSITORY
+from local_core.console import CoreConsole
+from local_core.device.setup import Address
 from local_core.device.watcher import Received, Watcher
-from local_core.instructions import look_around
+from local_core.environments import for_local_cloud
+from local_core.errors import LocalCoreError
+from local_core.instructions import instructions
 from local_core.interrupts import Interrupted, Interrupts
-from local_core.nucleus.core import CoreBusyError
-from local_core.process_environment import for_a_local_cloud
 from local_core.progress import Progress, RunTimes, summary
-from local_core.session import RunError, Session
-from local_core.shared_cloud import Prepared, Site, SiteBusyError
-from local_core.synthesis import REPOSITORY, Synthesis, SynthesisError, Target
+from local_core.session import Session
+from local_core.shared_cloud import SharedCloud
+from local_core.synthesis import Synthesis
+from local_core.target import PreparedCore, Target
 from models import store
 
 from ..cli.output import examples
@@ -39,17 +40,7 @@ _SHOWN_SAMPLES = 6
 _FOLLOW_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 
-_FAILURES = (
-    CoreBusyError,
-    DeployError,
-    LocalCloudError,
-    OSError,
-    RunError,
-    SetupError,
-    SiteBusyError,
-    SynthesisError,
-    store.DamagedModelError,
-)
+_FAILURES = (LocalCoreError, store.DamagedModelError, OSError)
 
 
 @click.command(
@@ -93,7 +84,7 @@ def run(
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
     try:
-        with for_a_local_cloud(), Interrupts() as interrupts:
+        with for_local_cloud(), Interrupts() as interrupts:
             targets = [
                 _target(name, folder, known, image_source, message_format, int(greengrass_version))
                 for name, folder, known in _models(model, profile, progress)
@@ -131,29 +122,29 @@ class Run:
         """Run every target, and tell how long it all took.
 
         Raises:
-            RunError, DeployError, SynthesisError: if something does not work.
+            LocalCoreError: if something does not work.
             Interrupted: if the user asked to stop.
         """
         began = time.monotonic()
-        site = self._open.enter_context(Site(STATE, self._progress, self._interrupts))
+        shared = self._open.enter_context(SharedCloud(STATE, self._progress, self._interrupts))
         all_prepared = []
         coming = None
         for target in targets:
-            all_prepared.append(site.prepare(target))
+            all_prepared.append(shared.prepare(target))
             coming = coming or self._synthesise(all_prepared[0])
-        site.bootstrap()
-        watcher = self._watch(site)
+        shared.bootstrap()
+        watcher = self._watch(shared)
         times = []
         for number, prepared in enumerate(all_prepared, start=1):
             assert coming is not None, "each synthesis begins while the one before is used"
             assembly = coming.wait(self._interrupts)
             if number < len(all_prepared):
                 coming = self._synthesise(all_prepared[number])
-            times.append(self._run_one(site, prepared, assembly, frames, began))
+            times.append(self._run_one(shared, prepared, assembly, frames, began))
             began = time.monotonic()
         click.echo("\n" + summary(times))
         if self._keep:
-            click.echo(look_around(site.cloud, all_prepared, watcher, STATE))
+            click.echo(instructions(shared.cloud, all_prepared, watcher, STATE))
             self._follow()
         self._progress.say("stopping the local cloud")
 
@@ -167,15 +158,15 @@ class Run:
                 self._interrupts.check()
                 time.sleep(_POLL_SECONDS)
 
-    def _synthesise(self, prepared: Prepared) -> Synthesis:
+    def _synthesise(self, prepared: PreparedCore) -> Synthesis:
         options = " ".join(f"-c {key}={value}" for key, value in prepared.context.items())
         self._progress.say(f"cdk deploy {prepared.stack} {options}")
         name = prepared.target.core_name
         return self._open.enter_context(Synthesis(name, prepared.context))
 
-    def _watch(self, site: Site) -> Watcher:
+    def _watch(self, shared: SharedCloud) -> Watcher:
         """Listen with a certificate and a connection of its own, so that only the broker tells."""
-        cloud = site.cloud
+        cloud = shared.cloud
         watcher = Watcher(
             cloud.client("iot"),
             broker=Address(cloud.mqtt_host, cloud.mqtt_port),
@@ -190,20 +181,17 @@ class Run:
             session.receive(message)
 
     def _run_one(
-        self, site: Site, prepared: Prepared, assembly: Path, frames: int, began: float
+        self, shared: SharedCloud, prepared: PreparedCore, assembly: Path, frames: int, began: float
     ) -> RunTimes:
         target = prepared.target
-        outputs = site.deploy(prepared, assembly)
+        outputs = shared.deploy(prepared, assembly)
         self._progress.say(f"{target.core_name}: the stack {prepared.stack} is complete")
-        if target.greengrass_version == 1:
-            site.deploy_group(outputs)
+        shared.finish_deployment(prepared, outputs)
         deployed = time.monotonic()
         with ExitStack() as opened:
             session = Session(
-                root=prepared.root,
-                generation=target.greengrass_version,
-                outputs=outputs,
-                endpoint=site.cloud.endpoint,
+                self._set_up(prepared, outputs, shared.cloud.endpoint),
+                prediction_topic=outputs["PredictionTopic"],
                 progress=self._progress,
                 interrupts=self._interrupts,
             )
@@ -222,14 +210,24 @@ class Run:
             first_prediction=first - deployed,
             frames=len(session.predictions),
             all_frames=last - first,
-            samples=self._show_samples(site, outputs),
+            samples=self._show_samples(shared, outputs),
         )
 
-    def _show_samples(self, site: Site, outputs: Mapping[str, str]) -> int:
+    def _set_up(
+        self, prepared: PreparedCore, outputs: Mapping[str, str], endpoint: str
+    ) -> CoreConsole:
+        """Write the core's configuration, and return the core that reads it."""
+        generation = prepared.target.generation
+        file = generation.write_configuration(outputs["GreengrassConfig"], prepared.root)
+        self._progress.say(f"set up the core from GreengrassConfig: {file}")
+        configuration = generation.read_configuration(file)
+        return CoreConsole(generation, configuration, endpoint=endpoint, progress=self._progress)
+
+    def _show_samples(self, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
         """List the feedback samples that are in S3 now; return how many there are."""
         self._progress.say_counts()
         bucket = outputs.get("FeedbackBucket")
-        keys = [] if bucket is None else site.samples(bucket)
+        keys = [] if bucket is None else shared.samples(bucket)
         self._progress.say(f"s3://{bucket}: {len(keys)} feedback samples")
         for key in keys[:_SHOWN_SAMPLES]:
             self._progress.detail(key)

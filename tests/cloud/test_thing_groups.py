@@ -24,9 +24,9 @@ def group(cloud: LocalCloud) -> str:
 
 def _orders(device: Device) -> list[str]:
     """The ids of what a core is to carry out."""
-    url = f"{device.cloud.endpoint}/_core/things/{device.thing}"
+    url = f"{device.cloud.endpoint}/_core/2/things/{device.thing}"
     with urllib.request.urlopen(url) as reply:
-        return [order["deploymentId"] for order in json.load(reply)["v2"]]
+        return [order["deploymentId"] for order in json.load(reply)]
 
 
 def _member(device: Device, group: str, change: str = "add_thing_to_thing_group") -> None:

@@ -14,21 +14,18 @@ from typing import Any, TypeVar
 
 from inference import names
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
-from local_core.device.setup import (
-    read_v1_configuration,
-    read_v2_configuration,
-    write_v1_configuration,
-    write_v2_configuration,
-)
-from local_core.device.v1.core import V1Device
-from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
-from local_core.shared_cloud import MODEL_BUCKET, Prepared, Site
-from local_core.synthesis import Target
+from local_core.generations import GENERATIONS, Device
+from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
+from local_core.target import PreparedCore, Target
 from models import store
 
 MODEL = "efficientnet-lite0-imagenet"
 SEED = 7
+OPTIONS: Mapping[int, Mapping[str, Any]] = {
+    1: {"seed": SEED},
+    2: {"environment": {"FEEDBACK_SEED": str(SEED)}, "settle": 2.0},
+}
 SECONDS = 60.0
 T = TypeVar("T")
 
@@ -53,13 +50,13 @@ def target(generation: int) -> Target:
 class Rig:
     """A core of one generation, and who listens to it."""
 
-    site: Site
+    shared: SharedCloud
     watcher: Watcher
-    prepared: Prepared
+    prepared: PreparedCore
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
-        self.device: V1Device | V2Device | None = None
+        self.device: Device | None = None
         self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._earlier = len(self.watcher.on(FEEDBACK_STATUS_TOPIC))
         """Statuses of another core, which do not say whose they are."""
@@ -81,38 +78,26 @@ class Rig:
         return dict(self.prepared.context)
 
     def client(self, service: str) -> Any:
-        return self.site.cloud.client(service)
+        return self.shared.cloud.client(service)
 
     def deploy(self, **changes: str) -> None:
         """Run ``cdk deploy`` with the user's context, and the group's command in V1."""
-        deployer = self.site.deployer()
+        deployer = self.shared.deployer()
         deployer.deploy({**self.context, **changes})
         self.outputs = deployer.outputs(self.prepared.stack)
-        if self.generation == 1:
-            self.site.deploy_group(self.outputs)
+        self.shared.finish_deployment(self.prepared, self.outputs)
 
     def start(self) -> None:
         """Set the core up from the stack's output, and start it."""
-        config, root = self.outputs["GreengrassConfig"], self.prepared.root
-        endpoint = self.site.cloud.endpoint
-
-        def on_verdict(status: str, reason: str) -> None:
-            self.verdicts.put((status, reason))
-
-        if self.generation == 1:
-            configuration = read_v1_configuration(write_v1_configuration(config, root))
-            self.device = V1Device(
-                configuration, endpoint=endpoint, on_verdict=on_verdict, seed=SEED
-            )
-        else:
-            configuration = read_v2_configuration(write_v2_configuration(config, root))
-            self.device = V2Device(
-                configuration,
-                endpoint=endpoint,
-                on_verdict=on_verdict,
-                environment={"FEEDBACK_SEED": str(SEED)},
-                settle=2.0,
-            )
+        generation = GENERATIONS[self.generation]
+        file = generation.write_configuration(self.outputs["GreengrassConfig"], self.prepared.root)
+        self.device = generation.device(
+            generation.read_configuration(file),
+            endpoint=self.shared.cloud.endpoint,
+            on_change=lambda change: None,
+            on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            **OPTIONS[self.generation],
+        )
         self.device.__enter__()
 
     def stop(self) -> None:

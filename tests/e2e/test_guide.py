@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from local_core.synthesis import CDK
+from local_core.cdk import CLI
 from mli.cli.output import Output
 from mli.compile.tvm import environment
 from tests.conftest import REPOSITORY
@@ -141,7 +141,7 @@ def _new_users_environment() -> dict[str, str]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Path]:
     """A copy of this folder as it was cloned, in which everything is installed."""
-    if not CDK.exists():
+    if not CLI.exists():
         pytest.skip("the CDK CLI is not installed: npm ci")
     if not (REPOSITORY / ".venv").is_dir():
         pytest.skip("there is no .venv, which the guide's `make` would install: make setup")

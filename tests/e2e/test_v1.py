@@ -35,7 +35,7 @@ def test_group_deployed_by_our_handlers_of_all_greengrass_types(rig: Rig) -> Non
 
 
 def test_function_that_runs_is_the_asset_of_the_template_byte_for_byte(rig: Rig) -> None:
-    assembly = rig.site.cloud.data / "cdk.out"
+    assembly = rig.shared.cloud.data / "cdk.out"
     template = (assembly / f"{rig.prepared.stack}.template.json").read_text()
     (code,) = [
         folder
@@ -56,7 +56,7 @@ def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None
     assert frames - len(rig.watcher.on(rig.prediction_topic)) in (0, 1)
     assert Counter(one["config-id"] for one in samples) == chosen(frames, Random(SEED))
     keys = {one["source-ref"].split("/", 3)[3] for one in samples}
-    assert sorted(keys) == sorted(rig.site.samples(rig.outputs["FeedbackBucket"]))
+    assert sorted(keys) == sorted(rig.shared.samples(rig.outputs["FeedbackBucket"]))
     told = [one["response"]["s3_response"]["key"] for one in statuses if _succeeded(one)]
     assert sorted(told) == sorted(keys)
 
@@ -82,7 +82,7 @@ def test_removed_subscription_stops_exactly_its_topic(rig: Rig) -> None:
     router = rig.prepared.root / "ggc" / "var" / "log" / "system" / "router.log"
     assert "no subscription from DlrInference" in router.read_text()
     assert f"on {rig.prediction_topic}: the message is dropped" in router.read_text()
-    rig.site.deploy_group(rig.outputs)
+    rig.shared.finish_deployment(rig.prepared, rig.outputs)
     assert rig.verdict()[0] == "Success"
     assert rig.next_predictions()
 
@@ -97,7 +97,7 @@ def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(rig: Ri
 
 
 def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
-    rig.site.deployer().destroy(rig.context)
+    rig.shared.deployer().destroy(rig.context)
     assert rig.verdict() == ("Success", "")
     assert rig.is_silent(FEEDBACK_STATUS_TOPIC)
     rig.stop()
@@ -111,7 +111,7 @@ def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
     assert [one["Name"] for one in left if one["Name"].startswith(own)] == []
     things = rig.client("iot").list_things()["things"]
     assert rig.thing not in [thing["thingName"] for thing in things]
-    assert rig.site.samples(rig.outputs["FeedbackBucket"])
+    assert rig.shared.samples(rig.outputs["FeedbackBucket"])
 
 
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.setup import create_certificate
-from local_core.synthesis import REPOSITORY
 from mli.cli.main import main
 from mli.device.package_archive import archive, save
 from mli.device.package_layout import v2_layout
@@ -186,9 +186,9 @@ def test_cloud_that_goes_is_told_once_and_the_core_can_be_stopped(tmp_path: Path
             running.until(f"{made.thing} is connected")
             cloud.stop()
             running.until(f"{made.thing}: not connected: ")
-            running.until(f"GET /_core/things/{made.thing}: ")
+            running.until(f"GET /_core/2/things/{made.thing}: ")
             time.sleep(2)  # so long that both are tried again
-            assert running.said().count(f"GET /_core/things/{made.thing}: ") == 1
+            assert running.said().count(f"GET /_core/2/things/{made.thing}: ") == 1
             running.process.terminate()
             assert running.process.wait(20) == 0
 

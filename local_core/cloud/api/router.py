@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..emulator import Emulator, Receive, Send
-from ..iot.core_link import PREFIX, CoreLink
+from ..iot.core_endpoint import PREFIX, CoreEndpoint
 from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
@@ -23,11 +23,11 @@ class Router:
     """The ASGI application of the endpoint. A request is known by the service it is signed for."""
 
     def __init__(
-        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_link: CoreLink
+        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_endpoint: CoreEndpoint
     ) -> None:
         self._emulator = emulator
         self._apis = apis
-        self._core_link = core_link
+        self._core_endpoint = core_endpoint
         self.serves_s3 = True
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -44,7 +44,7 @@ class Router:
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
         if path.startswith(PREFIX):
             body = await _body(receive)
-            reply = await asyncio.to_thread(self._core_link.serve, scope["method"], path, body)
+            reply = await asyncio.to_thread(self._core_endpoint.serve, scope["method"], path, body)
             await _send(reply, send)
             return
         if service in self._apis:

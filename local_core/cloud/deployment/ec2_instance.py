@@ -13,7 +13,7 @@ from .. import location
 from ..api import service_model
 from ..api.errors import ApiError
 from ..emulator import Handlers
-from .resource_types import Created, Properties
+from .handlers import Created, Properties
 
 Client = Callable[[str], Any]
 

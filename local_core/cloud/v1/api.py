@@ -9,13 +9,16 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .. import location
 from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
 from ..api.timestamps import iso_now
+from ..emulator import Handlers
 from . import rules as v1_rules
 from .definitions import KINDS, DefinitionStore
 from .deployments import RESETS, GroupDeployment, GroupDeployments
 from .group_rules import group_faults
+from .resource_types import resource_types
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "Connector": v1_rules.all_connector_faults,
@@ -53,6 +56,34 @@ class GreengrassV1:
         self._group_roles: dict[str, dict[str, str]] = {}
         self._service_role: dict[str, str] = {}
         self.api = RestApi("greengrass", self._operations(), fault_code="BadRequestException")
+
+    def resource_types(self) -> Mapping[str, Handlers]:
+        """Return the resource types of CloudFormation."""
+        return resource_types(self.api)
+
+    def orders(self, thing_name: str) -> Mapping[str, Any] | None:
+        """Return the latest deployment of a core's group, which the core is to carry out."""
+        found = self.deployment_of_thing(location.arn("iot", f"thing/{thing_name}"))
+        return (
+            None
+            if found is None
+            else {
+                "groupId": found.group_id,
+                "groupVersionId": found.group_version,
+                "deploymentId": found.id,
+                "deploymentType": found.kind,
+                "status": found.status,
+            }
+        )
+
+    def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
+        """Take a core's verdict on a deployment of its group."""
+        self.deployments.report(
+            report.get("groupId", ""),
+            report.get("deploymentId", ""),
+            report.get("status", ""),
+            report.get("error"),
+        )
 
     def core_of(self, group_id: str, group_version: str) -> str | None:
         """Return the ARN of the thing that is a group version's core."""

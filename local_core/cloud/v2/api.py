@@ -14,10 +14,12 @@ import yaml
 from .. import location
 from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
+from ..emulator import Handlers
 from . import recipe as v2_recipe
 from .components import ComponentStore, ComponentVersion, Digest
 from .core_devices import CoreDevice, CoreDevices
 from .deployments import Deployment, DeploymentStore, configuration_faults
+from .resource_types import resource_types
 
 Presign = Callable[[str], str]
 TargetExists = Callable[[str], bool]
@@ -54,6 +56,10 @@ class GreengrassV2:
         self._groups_of = groups_of
         self.api = RestApi("greengrassv2", self._operations(), fault_code="ValidationException")
 
+    def resource_types(self) -> Mapping[str, Handlers]:
+        """Return the resource types of CloudFormation."""
+        return resource_types(self.api)
+
     def orders(self, thing_name: str) -> list[dict[str, Any]]:
         """Return what a core is to carry out, as GetDeployment does, the oldest first.
 
@@ -65,19 +71,18 @@ class GreengrassV2:
         found = [one for one in latest if one is not None and one.status != "CANCELED"]
         return [self.describe(one) for one in sorted(found, key=lambda one: one.created)]
 
-    def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
+    def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
         """Take a core's report; a final word on its own deployment ends that deployment.
 
         A group's deployment stays active: it is for the cores that are yet to join, too.
         """
-        device = self.devices.report(thing_name, report)
+        self.devices.report(thing_name, report)
         said = report.get("deployment")
         if said is not None:
             status = _COMPLETED.get(said["coreDeviceExecutionStatus"])
             ours = location.arn("iot", f"thing/{thing_name}")
             if status and self.deployments.get(said["deploymentId"]).target_arn == ours:
                 self.deployments.set_status(said["deploymentId"], status)
-        return device
 
     def _operations(self) -> dict[str, Operation]:
         return {

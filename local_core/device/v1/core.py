@@ -20,8 +20,8 @@ from ...v1.core import V1Core, V1Identity, V1Services
 from ...v1.group import GroupDocuments, GroupError
 from ...v1.resources import ResourceError
 from ..downloads import download
-from ..link import CoreLink, LinkError
 from ..mqtt import MqttConnection, tls_context
+from ..orders import CloudUnreachableError, OrdersClient
 from ..setup import CoreConfiguration
 from .group import download_link, group_role, read_group
 
@@ -63,7 +63,7 @@ class V1Device:
         self._endpoint = endpoint
         self._on_verdict = on_verdict
         self._random = random_module.Random(seed)
-        self._link = CoreLink(endpoint, configuration.thing_name)
+        self._cloud = OrdersClient(endpoint, 1, configuration.thing_name)
         self._group: _Group | None = None
         self._orders: str | None = None
         self._running = ExitStack()
@@ -88,7 +88,7 @@ class V1Device:
         return self.core.log_of(arn) if self.core is not None else None
 
     @property
-    def functions(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:
         """The ARNs of the group's functions."""
         return tuple(one.arn for one in self._group.documents.functions) if self._group else ()
 
@@ -100,7 +100,7 @@ class V1Device:
         """Carry out each new deployment; with the cloud out of reach, try again."""
         while not self._stopping.is_set():
             try:
-                self._obey(self._link.group_deployment())
+                self._obey(self._cloud.orders())
             except OSError as error:
                 _log.warning("%s", error)
                 self._orders = None
@@ -124,14 +124,24 @@ class V1Device:
         if orders["deploymentType"] in ("ResetDeployment", "ForceResetDeployment"):
             self._reset()
             self._on_verdict("Success", "")  # first: a forced reset's group may be gone by now
-            self._link.report_group(group_id, str(self._orders), "Success", None)
+            self._report(group_id, "Success", "")
         elif orders["status"] != "Failure":
             reason = self._go_over(group_id, version)
             self._conclude(group_id, "Failure" if reason else "Success", reason)
 
     def _conclude(self, group_id: str, status: str, reason: str) -> None:
-        self._link.report_group(group_id, str(self._orders), status, reason or None)
+        self._report(group_id, status, reason)
         self._on_verdict(status, reason)
+
+    def _report(self, group_id: str, status: str, reason: str) -> None:
+        self._cloud.report(
+            {
+                "groupId": group_id,
+                "deploymentId": self._orders,
+                "status": status,
+                "error": reason or None,
+            }
+        )
 
     def _go_over(self, group_id: str, version: str) -> str:
         """Run this version instead of what runs; return why not, if it cannot be."""
@@ -142,13 +152,13 @@ class V1Device:
             documents = read_group(client, group_id, version)
             group = _Group(group_id, documents, self._services(group_role(client, group_id)))
         except BotoCoreError as error:
-            raise LinkError(f"the group cannot be read: {error}") from error
+            raise CloudUnreachableError(f"the group cannot be read: {error}") from error
         except (ClientError, GroupError) as error:
             return str(error)
         self._running.close()
         try:
             self._run(group)
-        except LinkError:
+        except CloudUnreachableError:
             raise
         except _UNUSABLE as error:
             if self._group is not None:
@@ -159,7 +169,7 @@ class V1Device:
 
     def _run(self, group: _Group) -> None:
         if not self.broker.wait_until_connected(_CONNECT_SECONDS):
-            raise LinkError(f"the broker is not connected ({self.broker.fault})")
+            raise CloudUnreachableError(f"the broker is not connected ({self.broker.fault})")
         identity = V1Identity(
             self._configuration.thing_name,
             group.id,

@@ -10,16 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ...environments import of_component
 from ...ipc.dialect import CLASSIC, Dialect
 from ...nucleus.artifacts import ArtifactError
 from ...nucleus.core import CoreIdentity, LocalCore
 from ...nucleus.lifecycle import State, StateChange
 from ...nucleus.recipe import Recipe, RecipeError
-from ..component_environment import component_surroundings
-from ..credentials import CredentialProvider
+from ..credentials import CoreCredentials
 from ..downloads import ComponentArtifacts
-from ..link import CoreLink, LinkError
 from ..mqtt import MqttConnection, tls_context
+from ..orders import CloudUnreachableError, OrdersClient
 from ..setup import CoreConfiguration
 from ..token_exchange import COMPONENT as TOKEN_EXCHANGE
 from ..token_exchange import TokenExchange
@@ -75,9 +75,9 @@ class V2Device:
         self._on_verdict = on_verdict
         self._environment = environment or {}
         self._settle = settle
-        self._link = CoreLink(endpoint, configuration.thing_name)
+        self._cloud = OrdersClient(endpoint, 2, configuration.thing_name)
         self._artifacts = ComponentArtifacts()
-        self._credentials = CredentialProvider(
+        self._credentials = CoreCredentials(
             configuration.credential_provider,
             configuration.role_alias,
             configuration.thing_name,
@@ -119,7 +119,7 @@ class V2Device:
         self._open.close()
 
     @property
-    def components(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:
         """The names of the components that have begun to live here."""
         return tuple(self._states)
 
@@ -132,7 +132,7 @@ class V2Device:
         self._agent.join()
 
     def _surroundings(self, recipe: Recipe) -> Mapping[str, str]:
-        found = {**component_surroundings(self._endpoint), **self._environment}
+        found = {**of_component(self._endpoint), **self._environment}
         if TOKEN_EXCHANGE in recipe.dependencies:
             found.update(self._token_exchange.environment(recipe.name))
         return found
@@ -145,7 +145,7 @@ class V2Device:
         """Carry out each new deployment; with the cloud out of reach, try again."""
         while not self._stopping.is_set():
             try:
-                orders = self._link.deployments()
+                orders = self._cloud.orders()
                 targets = {str(one["targetArn"]) for one in orders}
                 # A core that comes back to a thing group gets what is deployed there once more.
                 self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
@@ -201,7 +201,7 @@ class V2Device:
         try:
             deployment = read_deployment(client, identity, self._identity.platform, others)
         except BotoCoreError as error:
-            raise LinkError(f"the deployment cannot be read: {error}") from error
+            raise CloudUnreachableError(f"the deployment cannot be read: {error}") from error
         except (ClientError, RecipeError, ValueError) as error:
             _log.error("deployment %s cannot be read: %s", identity, error)
             reason = f"FAILED_NO_STATE_CHANGE: the deployment cannot be read: {error}"
@@ -232,7 +232,7 @@ class V2Device:
         return None
 
     def _of_same_target(self, order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        orders = self._link.deployments()
+        orders = self._cloud.orders()
         return [one for one in orders if one["targetArn"] == order["targetArn"]]
 
     def _settled(self, change: StateChange) -> bool:
@@ -254,7 +254,7 @@ class V2Device:
         """
         states = {name: change.state for name, change in self._states.items()}
         core = core_report(self._identity, self._deployed or shown, states)
-        self._link.report({**core, "deployment": deployment_report(order, status, reason)})
+        self._cloud.report({**core, "deployment": deployment_report(order, status, reason)})
 
     def _client(self) -> Any:
         """Return a client of the API with the core's own credentials."""

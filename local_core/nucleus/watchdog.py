@@ -1,4 +1,4 @@
-"""Ends process groups whose owner was killed without the time to end them itself.
+"""Ends process groups whose owner was killed before it could end them itself.
 
 A small process of its own holds the other end of a pipe. The pipe closes when the owner ends,
 however that happens, SIGKILL included; what is still noted then is killed. PR_SET_PDEATHSIG would
@@ -28,7 +28,7 @@ for group in groups:
 """
 
 
-class GroupGuard:
+class GroupWatchdog:
     """Kills the groups that were added and not removed when this process ends."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class GroupGuard:
         self._pipe: IO[str] | None = None
 
     def add(self, group: int) -> None:
-        """Guard a process group; the guard itself is started by the first one."""
+        """Watch over a process group; the first one starts the watchdog itself."""
         with self._lock:
             if self._pipe is None:
                 self._pipe = self._start()
@@ -49,7 +49,7 @@ class GroupGuard:
 
     def _say(self, line: str) -> None:
         if self._pipe is not None:
-            with contextlib.suppress(OSError):  # somebody ended the guard: nothing to tell it
+            with contextlib.suppress(OSError):  # the watchdog was ended by somebody
                 self._pipe.write(line + "\n")
                 self._pipe.flush()
 
@@ -66,5 +66,5 @@ class GroupGuard:
         return process.stdin
 
 
-GUARD = GroupGuard()
-"""The one of this process: a group's number means the same to everyone in it."""
+WATCHDOG = GroupWatchdog()
+"""The one of this process."""

@@ -1,0 +1,67 @@
+"""Greengrass V1 as one of the generations that a local core can be of."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..setup import CoreConfiguration
+from .configuration import read_configuration, write_configuration
+from .core import V1Device
+
+_SERVICE_ROLE = "Greengrass_ServiceRole"
+
+
+class GenerationV1:
+    """A core with a group, a function and connectors."""
+
+    configuration_name = "config/config.json"
+    device_folder = "/greengrass"
+    listing_command = "aws greengrass list-groups"
+    after_deploy = "run the new CommandToDeployGroup that it prints"
+    write_configuration = staticmethod(write_configuration)
+    read_configuration = staticmethod(read_configuration)
+
+    def thing_name(self, configuration: Mapping[str, Any]) -> str:
+        """Return the thing that a set-up archive's configuration names."""
+        arn: str = configuration["coreThing"]["thingArn"]
+        return arn.rpartition("thing/")[2]
+
+    def device(
+        self,
+        configuration: CoreConfiguration,
+        *,
+        endpoint: str,
+        on_change: Callable[[Any], None],
+        on_verdict: Callable[[str, str], None],
+        **options: Any,
+    ) -> V1Device:
+        """Return the core; a group has no states, so ``on_change`` is never called."""
+        return V1Device(configuration, endpoint=endpoint, on_verdict=on_verdict, **options)
+
+    def prepare_account(self, client: Callable[[str], Any]) -> None:
+        """Associate the service role that reads models in S3, as a user does once per account."""
+        iam, greengrass = client("iam"), client("greengrass")
+        try:
+            greengrass.get_service_role_for_account()
+        except Exception:  # not associated yet
+            statement = {
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Principal": {"Service": "greengrass.amazonaws.com"},
+            }
+            trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            role = iam.create_role(RoleName=_SERVICE_ROLE, AssumeRolePolicyDocument=trust)["Role"]
+            greengrass.associate_service_role_to_account(RoleArn=role["Arn"])
+
+    def finish_deployment(self, client: Callable[[str], Any], outputs: Mapping[str, str]) -> None:
+        """Deploy the core's group, as the output ``CommandToDeployGroup`` says."""
+        words = shlex.split(outputs["CommandToDeployGroup"])
+        request = json.loads(words[words.index("--cli-input-json") + 1])
+        client("greengrass").create_deployment(**request)
+
+    def short_name(self, part: str) -> str:
+        """Return a function's name from its ARN."""
+        return part.split(":")[6]
