@@ -17,7 +17,8 @@ from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe
 from models import store
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
-from tests.local_core.support import MQTT, eventually, policy
+from tests.local_core.support import MQTT, policy
+from tests.waiting import eventually
 
 NO_LIBRARY = 'raise ImportError("libGL.so.1: cannot open shared object file")'
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 
 def frame_ids(rig: Rig) -> list[int]:

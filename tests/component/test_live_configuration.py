@@ -7,7 +7,7 @@ from pathlib import Path
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 
 def labels(rig: Rig) -> int:

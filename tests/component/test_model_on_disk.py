@@ -7,7 +7,7 @@ from pathlib import Path
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 
 def test_a_model_that_is_damaged_on_disk_is_named_while_the_one_in_memory_goes_on(

@@ -6,7 +6,7 @@ import time
 
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.component.conftest import FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 
 def frame_ids(rig: Rig) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from tests.device.conftest import THING, Device
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 SECONDS = 20.0
 

@@ -7,10 +7,10 @@ import json
 import queue
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from inference import names
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
@@ -19,6 +19,7 @@ from local_core.generations import GENERATIONS, Device
 from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 from local_core.target import PreparedCore, Target
 from models import store
+from tests.waiting import eventually
 
 MODEL = "efficientnet-lite0-imagenet"
 SEED = 7
@@ -27,16 +28,6 @@ OPTIONS: Mapping[int, Mapping[str, Any]] = {
     2: {"environment": {"FEEDBACK_SEED": str(SEED)}, "settle": 2.0},
 }
 SECONDS = 60.0
-T = TypeVar("T")
-
-
-def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Return the first true result of ``check``; fail if there is none in time."""
-    end = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def target(generation: int) -> Target:

@@ -28,7 +28,8 @@ from local_core.device.watcher import Received, Watcher
 from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import component_name, thing_name
-from tests.e2e.rig import Rig, eventually, target
+from tests.e2e.rig import Rig, target
+from tests.waiting import eventually
 
 PATTERN, CORE, GROUP = "E2E-Pattern", "E2E-Press", "e2e:fleet"
 GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{GROUP}"

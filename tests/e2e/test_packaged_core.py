@@ -15,7 +15,8 @@ from inference import names
 from local_core.cdk import REPOSITORY
 from local_core.device.watcher import Watcher
 from local_core.shared_cloud import SharedCloud
-from tests.e2e.rig import eventually, target
+from tests.e2e.rig import target
+from tests.waiting import eventually
 
 
 def test_v1_core_runs_from_its_archive(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import queue
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from awsiot.eventstreamrpc import LifecycleHandler
@@ -27,7 +26,6 @@ from local_core.ipc.server import IpcServer
 SECONDS = 5
 MQTT = "aws.greengrass.ipc.mqttproxy"
 PUBSUB = "aws.greengrass.ipc.pubsub"
-T = TypeVar("T")
 
 
 def policy(operations: list[str], resources: list[str]) -> dict[str, Any]:
@@ -88,15 +86,6 @@ class Bench:
         """Serve in this context, and close the clients before the server."""
         with self.server, self._clients:
             yield self
-
-
-def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Return the first true result of ``check``; fail if there is none in time."""
-    end = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-    return result
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from awsiot.greengrasscoreipc import model
 
 from local_core.ipc.codec import Message, MessageType, encode
 from local_core.ipc.server import MAX_SOCKET_PATH_BYTES, IpcServer
-from tests.local_core.support import MQTT, SECONDS, Bench, eventually, policy, refused
+from tests.local_core.support import MQTT, SECONDS, Bench, policy, refused
+from tests.waiting import eventually
 
 ANY_TOPIC = {"accessControl": {MQTT: policy(["*"], ["*"])}}
 

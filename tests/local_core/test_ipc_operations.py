@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.local_core.support import MQTT, PUBSUB, SECONDS, Bench, eventually, policy, refused
+from tests.local_core.support import MQTT, PUBSUB, SECONDS, Bench, policy, refused
+from tests.waiting import eventually
 
 NOW = datetime.datetime(2026, 11, 22)
 EVERYTHING = {"accessControl": {service: policy(["*"], ["*"]) for service in (MQTT, PUBSUB)}}

@@ -20,8 +20,9 @@ from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.ordering import start_order
 from local_core.nucleus.recipe import Recipe, RecipeError
-from tests.local_core.support import SECONDS, eventually
+from tests.local_core.support import SECONDS
 from tests.local_core.test_lifecycle import is_running
+from tests.waiting import eventually
 
 RUN = "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"
 

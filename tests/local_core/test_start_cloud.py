@@ -17,7 +17,7 @@ import pytest
 
 from local_core.cdk import CLI, REPOSITORY
 from local_core.environments import for_local_cloud
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 USERS_OWN = {
     "AWS_PROFILE": "of-the-users-own",

@@ -26,7 +26,7 @@ from mli.device.package_archive import archive, save
 from mli.device.package_layout import v2_layout
 from mli.local import core as start_core
 from stacks.core.nucleus_configuration import NucleusConfiguration
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 ALIAS = "CoreAlias"

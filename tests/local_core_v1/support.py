@@ -8,9 +8,8 @@ import json
 import queue
 import tarfile
 import textwrap
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,14 +155,6 @@ def work(payload: bytes = b"", **custom: Any) -> Work:
 
 class NoSuchBucket(Exception):
     """What S3's client raises for a bucket that is not there."""
-
-
-def until(check: Callable[[], bool]) -> None:
-    """Wait for ``check`` to come true; fail if it does not in time."""
-    end = time.monotonic() + SECONDS
-    while not check():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @dataclass

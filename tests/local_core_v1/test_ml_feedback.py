@@ -17,7 +17,8 @@ from inference.schema import ConfigurationError
 from local_core.v1.logs import CoreLog
 from local_core.v1.ml_feedback import MlFeedbackConnector
 from local_core.v1.work import Result, Work
-from tests.local_core_v1.support import NoSuchBucket, feedback_map, until, work
+from tests.local_core_v1.support import NoSuchBucket, feedback_map, work
+from tests.waiting import eventually
 
 UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 CONFIGURATIONS = feedback_map(
@@ -244,8 +245,8 @@ def test_message_that_cannot_be_published_does_not_end_the_connector(bench: Benc
     with bench.connector() as connector:
         bench.messages = None  # type: ignore[assignment]
         connector.accept(asked[0])
-        until(lambda: len(bench.objects) == 1)
-        until(lambda: "is lost" in (bench.folder / "MLFeedback.log").read_text())
+        eventually(lambda: len(bench.objects) == 1)
+        eventually(lambda: "is lost" in (bench.folder / "MLFeedback.log").read_text())
         bench.messages = []
         connector.accept(asked[1])
     assert set(bench.statuses()) == {asked[1].id}
