@@ -25,8 +25,8 @@ from .configuration import deployed
 from .environment import base_environment
 from .layout import CoreLayout
 from .lifecycle import ComponentLifecycle, ComponentPlan, Script, StateChange
-from .ordering import start_order
 from .recipe import LifecycleStep, Recipe
+from .start_order import start_order
 from .variables import Variables
 
 NUCLEUS_VERSION = "2.15.0"
@@ -77,7 +77,7 @@ class CoreIdentity:
 class LocalCore:
     """A context in which deployed components run; leaving it stops all of them.
 
-    ``surroundings`` returns what the environment of a component holds besides the nucleus's own.
+    ``environment_of`` returns what the environment of a component holds besides the nucleus's own.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class LocalCore:
         fetcher: ArtifactFetcher,
         cloud: CloudRouter,
         on_change: Callable[[StateChange], None],
-        surroundings: Callable[[Recipe], Mapping[str, str]] = lambda recipe: {},
+        environment_of: Callable[[Recipe], Mapping[str, str]] = lambda recipe: {},
         stop_grace: float = STOP_GRACE_SECONDS,
     ) -> None:
         self._identity = identity
@@ -95,7 +95,7 @@ class LocalCore:
         self._artifacts = ArtifactStore(self._layout, fetcher)
         self._cloud = cloud
         self._on_change = on_change
-        self._surroundings = surroundings
+        self._environment_of = environment_of
         self._stop_grace = stop_grace
         self._configurations = ConfigurationStore()
         self._components: dict[str, _Installed] = {}
@@ -219,7 +219,7 @@ class LocalCore:
     def _start(self, installed: _Installed, plan: ComponentPlan) -> None:
         recipe = installed.recipe
         self._configurations.put(recipe.name, installed.configuration)
-        environment = {**self._surroundings(recipe), **self._environment(recipe.name)}
+        environment = {**self._environment_of(recipe), **self._environment(recipe.name)}
         lifecycle = ComponentLifecycle(
             plan.within(environment),
             self._on_change,

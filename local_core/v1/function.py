@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..nucleus.process import ProcessGroup
 from .group import GroupFunction
+from .invocations import InvocationQueue
 from .logs import CoreLog
-from .work import Inbox
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 """What a function's process must have on its module path."""
@@ -53,7 +53,7 @@ class FunctionProcess:
         pacing: Pacing,
         python: Path | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = InvocationQueue()
         self.output = output
         self._function = function
         self._code = code

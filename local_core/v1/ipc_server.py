@@ -13,9 +13,9 @@ from pathlib import Path
 from ..errors import LocalCoreError
 from ..ipc.server import MAX_SOCKET_PATH_BYTES
 from .arns import ROUTER
+from .invocations import Invocation, InvocationQueue, QueueFullError, Result
 from .router import RouterService, UnknownFunctionError
 from .runtime.greengrass_ipc_python_sdk.wire import NO_CONTENT, OK, Fields, WireError, receive, send
-from .work import Inbox, QueueFullError, Result, Work
 
 RESULT_SECONDS = 25.0
 """How long an invocation may take before its caller is told that it timed out."""
@@ -38,7 +38,7 @@ class _Caller:
     """The process of a function, which its token tells; what it says of itself does not count."""
 
     arn: str
-    inbox: Inbox
+    inbox: InvocationQueue
     process: int
 
 
@@ -54,12 +54,12 @@ class V1IpcServer:
         self._router = router
         self._lock = threading.Lock()
         self._callers: dict[str, _Caller] = {}
-        self._invocations: dict[str, Work] = {}
+        self._invocations: dict[str, Invocation] = {}
         self._serving: set[threading.Thread] = set()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
 
-    def register(self, arn: str, inbox: Inbox) -> str:
+    def register(self, arn: str, inbox: InvocationQueue) -> str:
         """Return the token for a new process of a function; that of an earlier one ends."""
         token = secrets.token_urlsafe(16)
         with self._lock:
@@ -139,7 +139,7 @@ class V1IpcServer:
         raise CallRefusedError(400, "no such request")
 
     def _post_work(self, caller: _Caller, arn: str, fields: Fields, payload: bytes) -> Reply:
-        work = Work(payload, fields["context"])
+        work = Invocation(payload, fields["context"])
         wanted = fields["type"] != "Event"
         try:
             if arn == ROUTER:
@@ -157,7 +157,7 @@ class V1IpcServer:
             raise CallRefusedError(503, f"the queue of {arn} is full") from None
         return {"status": OK, "id": work.id}, b""
 
-    def _publish(self, caller: _Caller, work: Work) -> None:
+    def _publish(self, caller: _Caller, work: Invocation) -> None:
         """Publish for the function whose process it is, whatever source the context names."""
         subject = work.custom.get("subject")
         if not isinstance(subject, str) or not subject:

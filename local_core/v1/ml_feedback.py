@@ -23,8 +23,8 @@ from inference.feedback.strategies import Strategy, strategy
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from inference.schema import ConfigurationError, Fault
 
+from .invocations import Invocation, Result
 from .logs import CoreLog
-from .work import Result, Work
 
 PutObject = Callable[[str, str, bytes, str], object]
 """Uploads to bucket and key a body of a content type; the class of what it raises is reported."""
@@ -96,11 +96,11 @@ class MlFeedbackConnector:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Work off what was taken in, as far as that does not take too long."""
+        """Handle what was taken in, as far as that does not take too long."""
         self._requests.put(None)
         self._worker.join(_STOP_SECONDS)
 
-    def accept(self, work: Work) -> None:
+    def accept(self, work: Invocation) -> None:
         """Take a request in, or refuse it; the status message and the result tell which."""
         try:
             request = self._parse(work)
@@ -120,7 +120,7 @@ class MlFeedbackConnector:
         self._requests.put(request)
         work.finish(Result(b"null"))
 
-    def _parse(self, work: Work) -> _Request:
+    def _parse(self, work: Invocation) -> _Request:
         custom = work.custom
         config_id = custom.get("ConfigId")
         configuration = self._configurations.find(str(config_id))
@@ -137,7 +137,7 @@ class MlFeedbackConnector:
             sample=work.payload,
         )
 
-    def _refuse(self, work: Work, status: bytes, reason: str) -> None:
+    def _refuse(self, work: Invocation, status: bytes, reason: str) -> None:
         self._log.warn(f"request {work.id} refused: {reason}")
         self._publish(FEEDBACK_STATUS_TOPIC, status)
         work.finish(Result.failure("Handled", reason))

@@ -15,8 +15,8 @@ from ..errors import LocalCoreError
 from ..ipc.topics import filter_matches
 from .arns import CLOUD, short
 from .group import Subscription
+from .invocations import Invocable, Invocation, QueueFullError
 from .logs import CoreLog
-from .work import QueueFullError, Receiver, Work
 
 CLOUD_QOS = 1
 """A core sends messages to AWS IoT Core at least once."""
@@ -53,7 +53,7 @@ class RouterService:
         self._to_cloud = to_cloud
         self._log = log
         self._lock = threading.Lock()
-        self._receivers: dict[str, Receiver] = {}
+        self._receivers: dict[str, Invocable] = {}
 
     @property
     def cloud_filters(self) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class RouterService:
         subjects = [one.subject for one in self._subscriptions if one.source == CLOUD]
         return tuple(dict.fromkeys(subjects))
 
-    def attach(self, arn: str, receiver: Receiver) -> None:
+    def attach(self, arn: str, receiver: Invocable) -> None:
         """Let ``receiver`` be invoked, and be the target of messages, by ``arn``."""
         with self._lock:
             self._receivers[arn] = receiver
@@ -97,7 +97,7 @@ class RouterService:
         """Deliver a message of AWS IoT Core."""
         self.publish(CLOUD, topic, payload)
 
-    def invoke(self, arn: str, work: Work) -> None:
+    def invoke(self, arn: str, work: Invocation) -> None:
         """Hand ``work`` to the function or connector of that ARN.
 
         Raises:
@@ -122,7 +122,9 @@ class RouterService:
             self._to_cloud(subject, payload, CLOUD_QOS)
             return
         context = {"custom": {"source": source, "subject": subject}}
-        self.invoke(target, Work(payload, base64.b64encode(json.dumps(context).encode()).decode()))
+        self.invoke(
+            target, Invocation(payload, base64.b64encode(json.dumps(context).encode()).decode())
+        )
 
     def _count(self, delivered: int = 0, refused: int = 0, lost: int = 0) -> None:
         with self._lock:

@@ -18,8 +18,8 @@ from local_core.ipc.router import InMemoryCloud
 from local_core.nucleus.artifacts import ArtifactError
 from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
-from local_core.nucleus.ordering import start_order
 from local_core.nucleus.recipe import Recipe, RecipeError
+from local_core.nucleus.start_order import start_order
 from tests.local_core.support import SECONDS
 from tests.local_core.test_lifecycle import is_running
 from tests.waiting import eventually
@@ -38,7 +38,7 @@ class Core:
             fetcher=self,
             cloud=InMemoryCloud(),
             on_change=self.events.put,
-            surroundings=lambda recipe: {"BESIDES": recipe.name},
+            environment_of=lambda recipe: {"BESIDES": recipe.name},
             stop_grace=0.3,
         )
 
@@ -181,7 +181,7 @@ def test_component_whose_dependency_is_broken_can_be_stopped(core: Core) -> None
     core.until("a", State.STOPPED)
 
 
-def test_surroundings_are_in_the_environment(core: Core) -> None:
+def test_components_own_variables_are_in_the_environment(core: Core) -> None:
     core.core.deploy([component("a", run="echo $BESIDES $AWS_IOT_THING_NAME > said; sleep 60")])
     eventually(lambda: core.said("a") == ["a", "thing"])
 

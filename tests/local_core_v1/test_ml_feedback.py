@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from inference.schema import ConfigurationError
+from local_core.v1.invocations import Invocation, Result
 from local_core.v1.logs import CoreLog
 from local_core.v1.ml_feedback import MlFeedbackConnector
-from local_core.v1.work import Result, Work
 from tests.local_core_v1.support import NoSuchBucket, feedback_map, work
 from tests.waiting import eventually
 
@@ -72,11 +72,13 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def request(config_id: str, *scores: float, sample: bytes = b"\xff\xd8jpeg", **more: Any) -> Work:
+def request(
+    config_id: str, *scores: float, sample: bytes = b"\xff\xd8jpeg", **more: Any
+) -> Invocation:
     return work(sample, ConfigId=config_id, ModelPrediction=list(scores), **more)
 
 
-def refusal(done: Work) -> str:
+def refusal(done: Invocation) -> str:
     result = done.done.result(0)
     assert result.error == "Handled"
     return str(json.loads(result.payload)["errorMessage"])

@@ -93,7 +93,7 @@ class V2Device:
             fetcher=self._artifacts,
             cloud=self.broker,
             on_change=self._follow,
-            surroundings=self._surroundings,
+            environment_of=self._environment_of,
         )
         self._states: dict[str, StateChange] = {}
         self._deployed: V2Deployment | None = None
@@ -131,7 +131,7 @@ class V2Device:
         self._stopping.set()
         self._agent.join()
 
-    def _surroundings(self, recipe: Recipe) -> Mapping[str, str]:
+    def _environment_of(self, recipe: Recipe) -> Mapping[str, str]:
         found = {**of_component(self._endpoint), **self._environment}
         if TOKEN_EXCHANGE in recipe.dependencies:
             found.update(self._token_exchange.environment(recipe.name))

@@ -32,7 +32,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class Invocation:
     """One invocation. ``client_context`` is base64 of a JSON object, or empty."""
 
     payload: bytes
@@ -60,10 +60,10 @@ class QueueFullError(LocalCoreError):
     """No more work can wait for a function."""
 
 
-class Receiver(Protocol):
+class Invocable(Protocol):
     """Who can be invoked: a function's inbox, or a connector."""
 
-    def accept(self, work: Work) -> None:
+    def accept(self, work: Invocation) -> None:
         """Take ``work``, and finish it some time.
 
         Raises:
@@ -71,18 +71,18 @@ class Receiver(Protocol):
         """
 
 
-class Inbox:
+class InvocationQueue:
     """The work of one function, handed to one process of it at a time."""
 
     def __init__(self, size: int = QUEUE_SIZE) -> None:
         self._size = size
         self._changed = threading.Condition()
-        self._waiting: deque[Work] = deque()
-        self._taken: dict[str, Work] = {}
+        self._waiting: deque[Invocation] = deque()
+        self._taken: dict[str, Invocation] = {}
         self._process = 0
         self._open = True
 
-    def accept(self, work: Work) -> None:
+    def accept(self, work: Invocation) -> None:
         """Let ``work`` wait for the function's process."""
         with self._changed:
             if len(self._waiting) >= self._size:
@@ -98,7 +98,9 @@ class Inbox:
             self._changed.notify_all()
             return self._process
 
-    def take(self, process: int, alive: Callable[[], bool], poll_seconds: float) -> Work | None:
+    def take(
+        self, process: int, alive: Callable[[], bool], poll_seconds: float
+    ) -> Invocation | None:
         """Wait for work; None once ``process`` is not ``alive`` or not the current one."""
         with self._changed:
             while self._open and process == self._process and alive():
@@ -109,10 +111,10 @@ class Inbox:
                 self._changed.wait(poll_seconds)
         return None
 
-    def finish(self, work_id: str, result: Result) -> None:
+    def finish(self, invocation_id: str, result: Result) -> None:
         """Hand over the result of work that was taken."""
         with self._changed:
-            work = self._taken.pop(work_id, None)
+            work = self._taken.pop(invocation_id, None)
         if work is not None:
             work.finish(result)
 
@@ -126,7 +128,7 @@ class Inbox:
             self._changed.notify_all()
 
     @staticmethod
-    def _fail(works: dict[str, Work], reason: str) -> None:
+    def _fail(works: dict[str, Invocation], reason: str) -> None:
         for work in works.values():
             work.finish(Result.failure("Unhandled", reason))
         works.clear()

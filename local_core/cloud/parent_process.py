@@ -18,7 +18,7 @@ _GRACE_SECONDS = 5.0
 Orders = asyncio.Queue[dict[str, Any] | None]
 
 
-class Lifeline:
+class ParentProcess:
     """The parent's orders, and a watch that ends this process when the parent is gone.
 
     The parent holds the other end of our input, which closes with the parent however that ends.
