@@ -1,4 +1,4 @@
-"""What a user can do with a local cloud and cores that stay up."""
+"""Commands for a user to try while the local cloud and the cores stay up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .target import PreparedCore
 def instructions(
     cloud: LocalCloud, cores: Sequence[PreparedCore], watcher: Watcher, state: Path
 ) -> str:
-    """Write the cloud's environment to a file, and return commands to copy."""
+    """Write the cloud's environment to a file, and return a text with commands to copy."""
     variables = write_shell_file(cloud.environment(), state / "environment.sh")
     last = cores[-1]
     options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in last.context.items())

@@ -1,4 +1,4 @@
-"""The cloud of one run with everything in it that cores share, and deployments to it."""
+"""The cloud of one run, which its cores share, and deployments to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.1
 
 
 class SharedCloud:
-    """A context with a running local cloud, made ready for CDK; ``state`` outlives the run."""
+    """A context with a running local cloud; the folder ``state`` outlives the run."""
 
     def __init__(self, state: Path, progress: Progress, interrupts: Interrupts) -> None:
         self._state = state
@@ -51,7 +51,7 @@ class SharedCloud:
         self._open.close()
 
     def bootstrap(self) -> None:
-        """Make what deployments need; and the service role of V1, once an account as well.
+        """Create the stack that deployments of the CDK need.
 
         Raises:
             CdkError: if the CLI fails.

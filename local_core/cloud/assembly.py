@@ -1,4 +1,4 @@
-"""The parts of the local cloud, put together."""
+"""The parts of the local cloud, connected with each other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Part(Protocol):
 
 
 class Parts:
-    """Everything that listens, by name, and what it needs; ``ports`` has one for each listener."""
+    """Every listener by its name, and what it needs; ``ports`` has one port for each."""
 
     def __init__(self, *, data: Path, ports: Mapping[str, int]) -> None:
         self._endpoint = f"http://{location.HOST}:{ports['http']}"
@@ -102,7 +102,7 @@ class Parts:
             await part.stop()
 
     async def control(self, verb: str, name: str) -> None:
-        """Stop or start one part; what it keeps stays."""
+        """Stop or start one part, which keeps its data."""
         part = self._listeners[name]
         await {"start": part.start, "stop": part.stop}[verb]()
 
@@ -138,7 +138,7 @@ class Parts:
 
 
 class _S3Switch:
-    """S3 as a part of its own: stopped, it answers 503 while the rest of the endpoint serves."""
+    """S3 as a separate part: while it is stopped, it answers 503 and the other services run."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

@@ -32,10 +32,10 @@ class LocalCloudError(LocalCoreError):
 
 
 class LocalCloud:
-    """A cloud on loopback with one account and region; it ends with the context, or its parent.
+    """A cloud on loopback with one account and Region; it ends with the context or its parent.
 
-    Give ``data`` to keep its log, authority certificate and CDK cache; its content is not read
-    back: a cloud that is started begins empty. Stopping a part keeps what it holds.
+    With ``data``, its log, authority certificate and CDK cache are kept there. They are not read
+    back: each cloud starts empty. A part that is stopped keeps its data.
     """
 
     region = location.REGION
@@ -94,7 +94,7 @@ class LocalCloud:
                 _pipe(process.stdin).close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
-            # Also when it has ended: a Lambda function of its group may have not.
+            # Even if it has ended: a Lambda function of its group may still be running.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -107,17 +107,17 @@ class LocalCloud:
         return self._process is not None and self._process.poll() is None
 
     def stop_part(self, part: Part) -> None:
-        """Let one part be down: connections are refused, or for S3 answered by 503."""
+        """Stop one part: it refuses connections, or for S3 answers 503."""
         self._control("stop", part)
 
     def start_part(self, part: Part) -> None:
-        """Let a part that was stopped serve again, at its old address, with what it held."""
+        """Start a stopped part again, at its old address and with its data."""
         self._control("start", part)
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which AWS's SDKs and tools, in any language, find this cloud.
 
-        It is this process's own without what would lead elsewhere.
+        It is this process's own, without variables that would lead elsewhere.
         """
         return of_cloud(
             self.endpoint,
@@ -160,7 +160,7 @@ class LocalCloud:
             raise self._failure(f"did not {verb} {part}: {reply['error']}")
 
     def _read(self, seconds: float) -> dict[str, Any]:
-        """Return the process's next reply, one line."""
+        """Return the next reply of the process, which is one line."""
         assert self._process is not None
         stdout = _pipe(self._process.stdout)
         deadline = time.monotonic() + seconds

@@ -1,9 +1,9 @@
-"""The local cloud's process: ``mli.cloud.server DATA [temporary]``.
+"""The local cloud's process: ``local_core.cloud.server DATA [temporary]``.
 
-Its parent talks to it by its standard input and output, one JSON object a line. It says
-``{"ready": {…addresses}}`` once; then each ``{"do": "stop" | "start", "part": …}`` is answered by
+Its parent uses its standard input and output, with one JSON object per line. It writes
+``{"ready": {…addresses}}`` once, and answers each ``{"do": "stop" | "start", "part": …}`` with
 ``{"done": true}`` or ``{"error": "…"}``. When its input ends, because the parent is gone or has
-closed it, the process ends with all that it started, and with its data if that is temporary.
+closed it, the process ends everything that it started, and deletes its data if temporary.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .ports import ReservedPort
 
 
 async def serve(parent: ParentProcess, data: Path, *, is_temporary: bool) -> None:
-    """Run the cloud until the parent goes."""
+    """Run the cloud until the parent is gone."""
     orders = parent.listen()
     ports = {name: ReservedPort() for name in ("http", "mqtt", "credentials")}
     ministack.configure(port=ports["http"].number, data=data)

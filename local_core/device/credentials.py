@@ -1,4 +1,4 @@
-"""The AWS credentials that a core gets for its certificate, by a role alias.
+"""The AWS credentials that a core gets for its certificate through a role alias.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 """
@@ -19,7 +19,7 @@ from ..errors import LocalCoreError
 from .setup import Address
 
 RENEWED_BEFORE = timedelta(minutes=5)
-"""So long before credentials end, new ones are fetched; the nucleus does the same."""
+"""How long before the expiry of credentials new ones are fetched, as the nucleus does."""
 _SECONDS = 10.0
 
 
@@ -62,7 +62,7 @@ class CoreCredentials:
     ) -> None:
         self._url = f"https://{address.host}:{address.port}/role-aliases/{role_alias}/credentials"
         self._thing_name = thing_name
-        # No proxy: the provider wants the device's own certificate.
+        # No proxy: the provider requires the device's own certificate.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
         )
@@ -71,10 +71,10 @@ class CoreCredentials:
         self._kept: Credentials | None = None
 
     def get(self) -> Credentials:
-        """Return credentials that are good for a while.
+        """Return credentials that do not expire soon.
 
         Raises:
-            CredentialsError: if there are none to be had.
+            CredentialsError: if there are none.
         """
         with self._lock:
             if self._kept is None or self._now() >= self._kept.expiration - RENEWED_BEFORE:

@@ -1,7 +1,7 @@
 """A device's connection to AWS IoT's broker: mutual TLS, kept up for as long as the device runs.
 
-By paho-mqtt, which the tests use too: it is plain Python, says for each message when the broker
-acknowledged it, and leaves the reconnecting to us, with a pause that is capped and random.
+It uses paho-mqtt, as the tests do: it is plain Python, reports for each message when the broker
+acknowledged it, and leaves reconnecting to us, with a pause that is capped and random.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def tls_context(certificate: Path, private_key: Path, root_ca: Path) -> ssl.SSLC
 class MqttConnection:
     """A context that stays connected; subscriptions are made again after each interruption.
 
-    What cannot be sent is an error at once: whoever publishes keeps it and tries again, as
+    A message that cannot be sent is an error at once: its publisher keeps it and retries, as
     components of nucleus lite must.
     """
 
@@ -143,7 +143,7 @@ class MqttConnection:
                 self._awaited.pop(mid, None)
 
     def _acknowledgement(self, mid: int) -> Future[None]:
-        """Return the future of a packet's acknowledgement, whoever asks first."""
+        """Return the future of a packet's acknowledgement; the first caller creates it."""
         with self._lock:
             if not self._connected.is_set():
                 raise ConnectionError("the connection broke")
@@ -156,12 +156,12 @@ class MqttConnection:
                 pause = _FIRST_PAUSE
             if not self._stopping.is_set():
                 _log.warning("%s: not connected: %s", self._client_id, self.fault)
-            # Random, so that a fleet does not come back to a broker all at once.
+            # Random, so that a fleet does not reconnect to a broker all at once.
             self._stopping.wait(random.uniform(pause / 2, pause))
             pause = min(_LONGEST_PAUSE, pause * 2)
 
     def _connect_once(self) -> bool:
-        """Connect, and stay as long as it lasts; return whether the broker took us."""
+        """Connect, and wait until the connection ends; return whether the broker accepted it."""
         client = self._new_client()
         self._ended.clear()
         if self._stopping.is_set():
@@ -173,7 +173,7 @@ class MqttConnection:
             return False
         client.loop_start()
         try:
-            # A broker that accepts the TCP connection and then says nothing is not waited for.
+            # Do not wait for a broker that accepts the TCP connection and then sends nothing.
             if not self._ended.wait(_CONNECT_SECONDS) and self._connected.is_set():
                 self._ended.wait()
             was_connected = self._connected.is_set()
@@ -236,9 +236,9 @@ class MqttConnection:
         self._ended.set()
 
     def _acknowledge(self, mid: int, failed: bool) -> None:
-        """Note the broker's answer.
+        """Record the broker's answer.
 
-        paho holds a lock of its own here, so that no call to it may be made under ours.
+        paho holds a lock of its own here, so it must not be called under ours.
         """
         if mid in self._renewed:
             self._renewed.discard(mid)

@@ -1,7 +1,7 @@
 """Sets a core up as a user does on a real device, and reads what was set up.
 
 The key and the certificate come from AWS IoT, the configuration from the stack's output
-``GreengrassConfig``. A core is told nothing else but where the API of its cloud is.
+``GreengrassConfig``. Apart from them a core knows only the address of its cloud's API.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SetupError(LocalCoreError):
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate of AWS IoT with its files: the key is this user's alone."""
+    """A certificate of AWS IoT with its files; only this user can read the key."""
 
     id: str
     arn: str
@@ -70,7 +70,7 @@ class CoreConfiguration:
 
 
 def create_certificate(iot: Any, folder: Path, root_ca: Path) -> Certificate:
-    """Have AWS IoT make a key and an active certificate, and write both into ``folder``.
+    """Create a key and an active certificate in AWS IoT, and write both into ``folder``.
 
     ``iot`` is a client of AWS IoT, ``root_ca`` the certificate of the authority of its endpoints.
     """

@@ -1,7 +1,7 @@
 """The archive that ``mli package`` writes, unpacked as on the device.
 
 On a device it is unpacked where the nucleus looks, which only root may write to. Here another
-folder takes that one's place, also in the configuration.
+folder is used, also in the configuration.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class SetupArchive:
         return str(known[0])
 
     def install(self, root: Path) -> CoreConfiguration:
-        """Unpack into ``root``, over what is there, and return the configuration of its core.
+        """Unpack into ``root``, over existing files, and return the configuration of its core.
 
         Raises:
             SetupError: if something is missing from the configuration, or a file that it names.

@@ -44,7 +44,7 @@ class TokenExchange:
         self._server.server_close()
 
     def environment(self, component: str) -> Mapping[str, str]:
-        """Return the variables for ``component``; an earlier token of it ends."""
+        """Return the variables for ``component``, whose earlier token becomes invalid."""
         self._tokens[component] = secrets.token_urlsafe(24)
         port = self._server.server_address[1]
         return {
@@ -88,6 +88,6 @@ class TokenExchange:
                 self.wfile.write(content)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Log nothing: a token is in no log."""
+                """Log nothing, so that no token gets into a log."""
 
         return Handler

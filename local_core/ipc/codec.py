@@ -97,7 +97,7 @@ def decode(packet: bytes) -> Message:
         PacketError: if a checksum, a length or a header is wrong.
     """
     if len(packet) != packet_length(packet[:PRELUDE_BYTES]):
-        raise PacketError("packet of another length than it says")
+        raise PacketError("packet length differs from its prelude")
     (crc,) = struct.unpack(">I", packet[-_CRC_BYTES:])
     if crc32(packet[:-_CRC_BYTES]) != crc:
         raise PacketError("wrong checksum of a packet")

@@ -54,7 +54,7 @@ class ConfigurationStore:
             return copy.deepcopy(self._find(component, key_path))
 
     def merge(self, component: str, key_path: Sequence[str], values: Mapping[str, Any]) -> None:
-        """Merge ``values`` into the object at ``key_path``; listeners hear of each changed leaf.
+        """Merge ``values`` into the object at ``key_path``; listeners are called per changed leaf.
 
         Raises:
             KeyNotFoundError: if there is no such component.

@@ -12,7 +12,7 @@ class IpcError(LocalCoreError):
 
 
 class ServiceError(IpcError):
-    """The nucleus cannot do what was asked, now or ever."""
+    """The nucleus cannot do what was requested."""
 
 
 class UnauthorizedError(IpcError):

@@ -46,7 +46,7 @@ class ComponentDeployment:
 
 @dataclass(frozen=True)
 class _Installed:
-    """A component as a deployment left it on the core."""
+    """A component as the last deployment installed it."""
 
     recipe: Recipe
     configuration: Mapping[str, Any]
@@ -54,7 +54,7 @@ class _Installed:
 
 @dataclass(frozen=True)
 class CoreIdentity:
-    """Who a core is, where it keeps its things, and which nucleus it is like."""
+    """A core's thing, its folder, and the nucleus that it behaves like."""
 
     thing_name: str
     root: Path
@@ -77,7 +77,7 @@ class CoreIdentity:
 class LocalCore:
     """A context in which deployed components run; leaving it stops all of them.
 
-    ``environment_of`` returns what the environment of a component holds besides the nucleus's own.
+    ``environment_of`` returns the variables of a component in addition to the nucleus's own.
     """
 
     def __init__(
@@ -120,11 +120,11 @@ class LocalCore:
         self._open.close()
 
     def deploy(self, components: Sequence[ComponentDeployment]) -> frozenset[str]:
-        """Go over to ``components`` and return the names of those that were started.
+        """Deploy ``components``, and return the names of those that were started.
 
-        What changed, in its recipe or its configuration, is stopped and started anew, what is not
-        among them any more is stopped, and the rest runs on. Until :meth:`keep`, the state before
-        can be had back.
+        What changed, in its recipe or its configuration, is restarted, what is not among them any
+        more is stopped, and the rest keeps running. Until :meth:`keep`, the state before can be
+        restored by :meth:`roll_back`.
 
         Raises:
             RecipeError, ArtifactError: if one cannot be run here; then nothing has changed.
@@ -136,13 +136,13 @@ class LocalCore:
         return started
 
     def keep(self) -> None:
-        """Settle for what runs now; the artifacts of everything else are removed."""
+        """Keep what runs now, and remove the artifacts of everything else."""
         self._before = None
         versions = {name: one.recipe.version for name, one in self._components.items()}
         self._artifacts.keep_only(versions)
 
     def roll_back(self) -> frozenset[str]:
-        """Go back to what was last kept, configuration included; return the names started."""
+        """Roll back to what was last kept, configuration included; return the names started."""
         before, self._before = self._before or {}, None
         return self._go_over(before)
 
@@ -172,7 +172,7 @@ class LocalCore:
         return _Installed(recipe, configuration)
 
     def _snapshot(self) -> dict[str, _Installed]:
-        """Return what is installed, with what components have since changed themselves."""
+        """Return what is installed, with the changes that components made themselves since then."""
         return {
             name: _Installed(one.recipe, self._configurations.get(name))
             for name, one in self._components.items()
@@ -196,7 +196,7 @@ class LocalCore:
         return frozenset(changed)
 
     def _prepare(self, installed: _Installed) -> ComponentPlan:
-        """Bring the component's artifacts here, and fill in its scripts."""
+        """Fetch the component's artifacts, and fill in its scripts."""
         recipe = installed.recipe
         manifest = recipe.manifest_for(self._identity.platform)
         variables = Variables(

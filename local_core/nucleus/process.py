@@ -15,11 +15,11 @@ from .watchdog import WATCHDOG
 
 _POLL_SECONDS = 0.03
 _AFTER_KILL_SECONDS = 2.0
-"""A killed process ends as soon as the kernel lets it; longer than this nobody waits."""
+"""How long to wait for a killed process, which ends as soon as the kernel lets it."""
 
 
 class ProcessGroup:
-    """A command and whatever it starts; :meth:`stop` leaves none of it.
+    """A command and everything that it starts, all of which :meth:`stop` ends.
 
     What it prints is appended to ``log``; without one it is read from :attr:`output`. If this
     process is killed first, its watchdog ends the group.
@@ -61,7 +61,7 @@ class ProcessGroup:
     def wait(self, unwanted: Callable[[], bool], timeout: float | None = None) -> int | None:
         """Return the exit code, or None if ``timeout`` seconds pass or it is ``unwanted`` first.
 
-        What a command that ended has left running is stopped.
+        Processes that an ended command left running are stopped.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while (code := self._process.poll()) is None:
@@ -72,7 +72,7 @@ class ProcessGroup:
         return code
 
     def stop(self, grace: float) -> None:
-        """Ask the group to end, and kill what still lives ``grace`` seconds later."""
+        """Ask the group to end, and kill what still runs ``grace`` seconds later."""
         self._signal(signal.SIGTERM)
         self._await_end(grace)
         self._kill()
@@ -91,7 +91,7 @@ class ProcessGroup:
         return self._process.poll() is None or _group_lives(self.pid)
 
     def _signal(self, number: int) -> None:
-        """Signal the group, if anything of it lives; its number may belong to others later."""
+        """Signal the group if it still runs; its number may later belong to another group."""
         if self._lives():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
@@ -103,7 +103,7 @@ def _group_lives(group: int) -> bool:
         try:
             state, _, its_group = entry.read_text().rpartition(")")[2].split()[:3]
         except (OSError, ValueError):
-            continue  # It ended while we looked.
+            continue  # It ended meanwhile.
         if int(its_group) == group and state not in "ZX":
             return True
     return False

@@ -24,10 +24,10 @@ class RecipeError(LocalCoreError, ValueError):
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file that a component brings along.
+    """One file of a component.
 
-    ``digest`` is its SHA-256 in base64, which the service notes when the version is created; empty
-    in a recipe that has not been there.
+    ``digest`` is its SHA-256 in base64, which the service records when the version is created;
+    empty in a recipe that was not created there.
     """
 
     uri: str
@@ -43,7 +43,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class LifecycleStep:
-    """One script of a component's life, not yet substituted."""
+    """One script of a component's lifecycle, before its variables are substituted."""
 
     script: str
     timeout: float | None = None

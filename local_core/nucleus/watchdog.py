@@ -1,8 +1,8 @@
 """Ends process groups whose owner was killed before it could end them itself.
 
-A small process of its own holds the other end of a pipe. The pipe closes when the owner ends,
-however that happens, SIGKILL included; what is still noted then is killed. PR_SET_PDEATHSIG would
-reach only the first process of a group, and only if the thread that started it lives on.
+A small separate process holds the other end of a pipe. The pipe closes when the owner ends for
+any reason, SIGKILL included; groups that are still registered are then killed. PR_SET_PDEATHSIG
+would reach only the first process of a group, and only while the thread that started it runs.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Connector:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A way for messages. ``subject`` may have MQTT's wildcards."""
+    """A route for messages. ``subject`` may have MQTT's wildcards."""
 
     source: str
     subject: str
@@ -66,7 +66,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Logger:
-    """What is logged where; ``space`` is in kilobytes, for local logs."""
+    """A logger; ``space`` is in kilobytes, for local logs."""
 
     component: str
     level: str

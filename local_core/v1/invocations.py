@@ -1,4 +1,4 @@
-"""Invocations: work that waits for a function, and what came of it."""
+"""Invocations of functions and connectors, and their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ..errors import LocalCoreError
 
 QUEUE_SIZE = 1_000
-"""How much work may wait for one function."""
+"""How many invocations may wait for one function."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Invocation:
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """What stands under ``custom`` in the client context; empty where there is nothing."""
+        """The value of ``custom`` in the client context; empty if there is none."""
         try:
             context = json.loads(base64.b64decode(self.client_context) or b"{}")
         except ValueError:
@@ -57,14 +57,14 @@ class Invocation:
 
 
 class QueueFullError(LocalCoreError):
-    """No more work can wait for a function."""
+    """No more invocations can wait for a function."""
 
 
 class Invocable(Protocol):
-    """Who can be invoked: a function's inbox, or a connector."""
+    """What can be invoked: a function's queue, or a connector."""
 
     def accept(self, work: Invocation) -> None:
-        """Take ``work``, and finish it some time.
+        """Take ``work``, and finish it later.
 
         Raises:
             QueueFullError: if there is too much of it.
@@ -72,7 +72,7 @@ class Invocable(Protocol):
 
 
 class InvocationQueue:
-    """The work of one function, handed to one process of it at a time."""
+    """The invocations of one function, handed to one of its processes at a time."""
 
     def __init__(self, size: int = QUEUE_SIZE) -> None:
         self._size = size
@@ -83,7 +83,7 @@ class InvocationQueue:
         self._open = True
 
     def accept(self, work: Invocation) -> None:
-        """Let ``work`` wait for the function's process."""
+        """Queue ``work`` for the function's process."""
         with self._changed:
             if len(self._waiting) >= self._size:
                 raise QueueFullError
@@ -91,7 +91,7 @@ class InvocationQueue:
             self._changed.notify_all()
 
     def renew(self) -> int:
-        """Return the number of a new process; what the last one was at has failed."""
+        """Return the number of a new process; what the last one had taken has failed."""
         with self._changed:
             self._process += 1
             self._fail(self._taken, "the function's process ended")
@@ -119,7 +119,7 @@ class InvocationQueue:
             work.finish(result)
 
     def close(self) -> None:
-        """Hand out no more work; what there is has failed."""
+        """Hand out no more work; whatever is queued or taken fails."""
         with self._changed:
             self._open = False
             self._fail(self._taken, "the core is stopping")

@@ -18,7 +18,7 @@ from .router import RouterService, UnknownFunctionError
 from .runtime.greengrass_ipc_python_sdk.wire import NO_CONTENT, OK, Fields, WireError, receive, send
 
 RESULT_SECONDS = 25.0
-"""How long an invocation may take before its caller is told that it timed out."""
+"""How long an invocation may take before its caller gets a timeout."""
 _POLL_SECONDS = 0.5
 _REFUSALS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable"}
 
@@ -35,7 +35,7 @@ class CallRefusedError(LocalCoreError):
 
 @dataclass(frozen=True)
 class _Caller:
-    """The process of a function, which its token tells; what it says of itself does not count."""
+    """The process of a function, known by its token and by nothing that it claims."""
 
     arn: str
     inbox: InvocationQueue
@@ -43,7 +43,7 @@ class _Caller:
 
 
 class V1IpcServer:
-    """Serves functions on a Unix socket: one request a connection, one thread a connection."""
+    """Serves functions on a Unix socket: one request and one thread per connection."""
 
     def __init__(self, socket_path: Path, router: RouterService) -> None:
         if len(bytes(socket_path)) > MAX_SOCKET_PATH_BYTES:
@@ -79,7 +79,7 @@ class V1IpcServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Serve no more. Inboxes must be closed, so that no request waits for work."""
+        """Stop serving. Queues must be closed first, so that no request waits for work."""
         if self._listener is not None and self._acceptor is not None:
             self._listener.shutdown(socket.SHUT_RDWR)  # A close alone does not wake accept().
             self._acceptor.join()
@@ -116,7 +116,7 @@ class V1IpcServer:
                     reply, result = {"status": error.status, "reason": reason}, b""
                 send(connection, reply, result)
         except (OSError, WireError):
-            pass  # The process has gone; its function is restarted elsewhere.
+            pass  # The process is gone; FunctionProcess restarts it.
         finally:
             with self._lock:
                 self._serving.discard(threading.current_thread())

@@ -1,4 +1,4 @@
-"""Brings a group's models onto the core: fetched from S3, unpacked, put where functions look."""
+"""Brings a group's models onto the core: fetches them from S3 and unpacks them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class UnknownFunctionError(LocalCoreError):
 
 @dataclass
 class RouterCounters:
-    """What became of messages: delivered to a target, without a subscription, or lost at one."""
+    """Counts of messages: delivered to a target, without a subscription, or lost at a target."""
 
     delivered: int = 0
     refused: int = 0
@@ -39,10 +39,10 @@ class RouterCounters:
 
 
 class RouterService:
-    """Delivers a message wherever a subscription leads from its source, and nowhere else.
+    """Delivers a message to the targets of the subscriptions from its source, and to no others.
 
-    A message without a subscription goes nowhere and is logged. Its publisher is not told, since a
-    core has then already taken the message.
+    A message without a subscription is dropped and logged. Its publisher gets no error, since a
+    core has then already accepted the message.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RouterService:
         return tuple(dict.fromkeys(subjects))
 
     def attach(self, arn: str, receiver: Invocable) -> None:
-        """Let ``receiver`` be invoked, and be the target of messages, by ``arn``."""
+        """Make ``receiver`` reachable by ``arn``, for invocations and for messages."""
         with self._lock:
             self._receivers[arn] = receiver
 

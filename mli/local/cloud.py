@@ -1,4 +1,4 @@
-"""``mli cloud``: a cloud that stays up, for shells to work with as with AWS."""
+"""``mli cloud``: a local cloud that shells use as they use AWS."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _POLL_SECONDS = 0.2
     help="For its log, its authority and the shells' environment; default: build/local-cloud.",
 )
 def cloud(folder: Path) -> None:
-    """Start a cloud on this machine, and leave it up until Ctrl-C.
+    """Start a cloud on this machine, and keep it running until Ctrl-C.
 
-    It begins empty but for what an account has that is ready for `cdk deploy`: CDK's bootstrap
+    It starts with what an account needs for `cdk deploy`, and nothing else: the CDK's bootstrap
     stack, a bucket for models, and the service role of Greengrass V1. Shells that `source` the file
-    which it names reach it in place of AWS, with every tool. What it holds ends with it.
+    which it names use it instead of AWS, with every tool. Its data is deleted when it ends.
     """
     progress = Progress()
     environment = folder.absolute() / ENVIRONMENT
@@ -65,7 +65,7 @@ def cloud(folder: Path) -> None:
                     time.sleep(_POLL_SECONDS)
                 raise LocalCloudError(f"the local cloud has ended; its log is {shared.cloud.log}")
             except CdkError:
-                interrupts.check()  # what was stopped in the middle is no failure
+                interrupts.check()  # a step that was stopped is no failure
                 raise
             finally:
                 environment.unlink(missing_ok=True)
@@ -81,6 +81,6 @@ def cloud(folder: Path) -> None:
 
 
 def _shown(path: Path) -> str:
-    """Return a path as somebody in the current folder would write it."""
+    """Return a path relative to the current folder, if it is below it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -1,4 +1,4 @@
-"""``mli core``: a device with a core on it, from the archive made for it."""
+"""``mli core``: a device with a core on it, from its set-up archive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TROUBLE = (State.ERRORED, State.BROKEN, State.FINISHED)
 
 
 class CoreStartError(LocalCoreError):
-    """The core cannot begin its work; the message says what would help."""
+    """The core cannot start; the message says what would help."""
 
 
 @click.command(
@@ -58,11 +58,11 @@ class CoreStartError(LocalCoreError):
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
 def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
-    """Be the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
+    """Run the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
 
-    ARCHIVE, mostly greengrass-setup.zip, is unpacked, and a core of its generation connects with
-    the key in it and carries out what the local cloud deploys to its thing, now and later. It knows
-    nothing else, as on a device.
+    ARCHIVE, usually greengrass-setup.zip, is unpacked, and a core of its generation connects with
+    the key in it and carries out what the local cloud deploys to its thing, now and later. As on a
+    device, it knows nothing else.
     """
     progress = Progress()
     try:
@@ -118,7 +118,7 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
     """Return if the core is configured for the broker ``here``.
 
     Raises:
-        CoreStartError: if it is another one's, such as that of a cloud that is gone.
+        CoreStartError: if it is for another broker, such as that of a cloud that is gone.
     """
     told = configuration.broker
     if here != told:

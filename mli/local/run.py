@@ -34,7 +34,7 @@ from ..cli.output import examples
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
-"""So many photographs are behind ``imageSource=static``: by default each is predicted once."""
+"""The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
 _SHOWN_SAMPLES = 6
 _FOLLOW_SECONDS = 2.0
@@ -77,9 +77,9 @@ def run(
     message_format: str,
     keep: bool,
 ) -> None:
-    """Deploy the app to a cloud on this machine, and run a core that carries it out.
+    """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
-    Each model gets a core of its own, whose folder below build/local-core outlives the run.
+    Each model gets its own core, whose folder below build/local-core outlives the run.
     """
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
@@ -93,7 +93,7 @@ def run(
                 with Run(progress, interrupts, keep=keep) as whole:
                     whole.carry_out(targets, frames)
             except _FAILURES:
-                interrupts.check()  # what was stopped in the middle says so in words of its own
+                interrupts.check()  # a step that was stopped reports a failure of its own
                 raise
     except Interrupted as interruption:
         progress.say(str(interruption))
@@ -103,7 +103,7 @@ def run(
 
 
 class Run:
-    """One core after the other is deployed and run; the next one's template is made meanwhile."""
+    """Deploys and runs one core after the other; the next template is synthesised meanwhile."""
 
     def __init__(self, progress: Progress, interrupts: Interrupts, *, keep: bool) -> None:
         self._progress = progress
@@ -119,7 +119,7 @@ class Run:
         self._open.close()
 
     def carry_out(self, targets: list[Target], frames: int) -> None:
-        """Run every target, and tell how long it all took.
+        """Run every target, and show how long it took.
 
         Raises:
             LocalCoreError: if something does not work.
@@ -149,7 +149,7 @@ class Run:
         self._progress.say("stopping the local cloud")
 
     def _follow(self) -> None:
-        """Show what the cores say, every other second, until the user asks to stop."""
+        """Show what the cores do, every other second, until the user asks to stop."""
         while True:
             for session in self._sessions:
                 session.follow()
@@ -165,7 +165,7 @@ class Run:
         return self._open.enter_context(Synthesis(name, prepared.context))
 
     def _watch(self, shared: SharedCloud) -> Watcher:
-        """Listen with a certificate and a connection of its own, so that only the broker tells."""
+        """Listen with a separate certificate and connection, so that only the broker is trusted."""
         cloud = shared.cloud
         watcher = Watcher(
             cloud.client("iot"),
@@ -275,9 +275,9 @@ def _target(
 
 
 def _absolute_images(images: str) -> str:
-    """Return ``images`` as the component will need it, which runs in a folder of its own.
+    """Return ``images`` as an absolute path, because the component runs in another folder.
 
-    A camera, a stream or another source that is not a path is left as it is.
+    A camera, a stream or another source that is not a path is returned unchanged.
     """
     if glob.glob(images):  # noqa: PTH207 - absolute patterns, as on the device
         return str(Path(images).absolute())

@@ -165,7 +165,7 @@ def test_forced_reset_needs_no_core(
     )
     greengrass.reset_deployments(GroupId=group, Force=True)
     stacks.delete(stack)
-    assert _orders(cloud, device.thing)["v1"] is None
+    assert _orders(cloud, device.thing) is None
 
 
 def test_deployment_fails_without_the_service_role(

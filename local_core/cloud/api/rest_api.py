@@ -1,4 +1,4 @@
-"""A REST API served from its service model: routes, requests and replies are read from it.
+"""A REST API whose routes, requests and replies come from its service model.
 
 https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 """
@@ -25,7 +25,7 @@ Operation = Callable[[Request], Reply]
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What goes back on the wire."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -38,7 +38,7 @@ class HttpReply:
 
     @classmethod
     def of_error(cls, error: ApiError) -> HttpReply:
-        """Return the reply from which an SDK makes the exception named by the error's code."""
+        """Return the reply that an SDK turns into the exception named by the error's code."""
         body = json.dumps({"message": error.message, "Message": error.message}).encode()
         kind = (("content-type", "application/json"), ("x-amzn-errortype", error.code))
         return cls(status=error.status, body=body, headers=kind)
@@ -66,7 +66,7 @@ class RestApi:
         ]
 
     def call(self, name: str, request: Request) -> Reply:
-        """Check ``request`` against the model and carry the operation out.
+        """Check ``request`` against the model and run the operation.
 
         Raises:
             ApiError: if the request is malformed, or the service refuses it.
@@ -87,7 +87,10 @@ class RestApi:
     def serve(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> HttpReply | None:
-        """Answer one HTTP request; ``path`` is still percent-encoded. None if it is not ours."""
+        """Answer one HTTP request, or return None if it is not for this API.
+
+        ``path`` is still percent-encoded.
+        """
         for route_method, pattern, name in self._routes:
             match = pattern.fullmatch(path) if route_method == method else None
             if match and name in self._operations:

@@ -20,7 +20,7 @@ _S3_DOWN = (
 
 
 class Router:
-    """The ASGI application of the endpoint. A request is known by the service it is signed for."""
+    """The ASGI application of the endpoint; a request goes to the service that it is signed for."""
 
     def __init__(
         self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_endpoint: CoreEndpoint
@@ -31,7 +31,7 @@ class Router:
         self.serves_s3 = True
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request, or one of the listener's lifespans, which are not ministack's."""
+        """Answer one request, or a lifespan of the listener, which ministack must not see."""
         if scope["type"] == "lifespan":
             await _outlive(receive, send)
             return
@@ -80,7 +80,7 @@ class Router:
 
 
 def _is_for_s3(service: str, scope: dict[str, Any]) -> bool:
-    """Return whether S3 is meant, by signature or, with none in the header, by a signed link."""
+    """Return whether a request is for S3, by its signature or by a signed link."""
     if service:
         return service == "s3"
     return b"X-Amz-Signature=" in scope.get("query_string", b"")
@@ -103,7 +103,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _replay(body: bytes) -> Receive:
-    """Return a receiver that gives a body that was read already."""
+    """Return a receiver that returns a body that was already read."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

@@ -1,6 +1,6 @@
 """Deploying to the local cloud as to AWS: by the real CDK CLI, with the user's own context.
 
-Nothing here is special to the local cloud but the environment that it is given.
+Only the environment that it is given is special to the local cloud.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..local_cloud import LocalCloud
 
 Say = Callable[[str], None]
 Transferred = Callable[[int, int], None]
-"""Takes the bytes that have been sent, and all that there are."""
+"""Takes the number of bytes that have been sent, and of all bytes."""
 
 _TOOLKIT = "CDKToolkit"
 _MULTIPART_BYTES = 8 * 2**20
@@ -33,7 +33,7 @@ class Deployer:
     """Deploys a CDK app to a cloud. ``app`` is its command, or the folder of an assembly.
 
     Without ``app`` it is the command in the cdk.json of ``folder``, the project. ``say`` takes
-    the CLI's lines of progress as they come, and ``asked_to_stop`` is asked while it runs.
+    the CLI's lines of progress as they come, and ``asked_to_stop`` is polled while it runs.
     """
 
     cloud: LocalCloud
@@ -43,7 +43,7 @@ class Deployer:
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
     def bootstrap(self) -> None:
-        """Make CDK's own stack, unless it is there: the bucket and the roles of deployments.
+        """Create the CDK's own stack, unless it exists: the bucket and the roles of deployments.
 
         Raises:
             CdkError: if the CLI fails.
@@ -56,7 +56,7 @@ class Deployer:
     def upload_model(
         self, archive: Path, *, bucket: str, key: str, transferred: Transferred | None = None
     ) -> str:
-        """Put a model's archive into a bucket, made if it is not there; return its s3:// URI.
+        """Upload a model's archive to a bucket, created if necessary; return its s3:// URI.
 
         Large files go up in parts, by boto3's transfer manager.
 

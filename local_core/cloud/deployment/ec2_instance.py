@@ -1,7 +1,7 @@
 """The CloudFormation type AWS::EC2::Instance, by way of RunInstances.
 
-Nothing boots: the instance is a record. A CreationPolicy is satisfied at once, because nobody is
-there to signal; whether the user data works is for a real instance to show.
+Nothing boots: the instance is a record. A CreationPolicy is satisfied at once, because nothing
+would signal. Only a real instance can show whether the user data works.
 """
 
 from __future__ import annotations

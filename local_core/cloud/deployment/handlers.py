@@ -21,7 +21,7 @@ _ABSENT = ("IdNotFoundException", "ResourceNotFoundException")
 
 @contextlib.contextmanager
 def absent_is_deleted() -> Iterator[None]:
-    """Take a resource that is gone already as deleted, as CloudFormation does."""
+    """Count a resource that is already gone as deleted, as CloudFormation does."""
     try:
         yield
     except ApiError as error:

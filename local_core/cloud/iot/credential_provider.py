@@ -77,7 +77,7 @@ class CredentialProvider:
                     writer.write(_encoded(reply))
                     await writer.drain()
         except (OSError, TimeoutError, h11.RemoteProtocolError):
-            pass  # the client went away or does not speak HTTP: there is nobody to tell
+            pass  # the client went away or does not speak HTTP: no reply can be sent
         finally:
             self._writers.discard(writer)
             writer.close()
@@ -138,7 +138,7 @@ class CredentialProvider:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return a policy's element as a list: one that has a single item may stand without."""
+    """Return a policy's element as a list; a single item may be written without one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

@@ -36,7 +36,7 @@ _NO_SERVICE_ROLE = (
 
 
 class GreengrassV1:
-    """Everything that Greengrass V1 keeps, and the operations on it."""
+    """The state of Greengrass V1, and the operations on it."""
 
     def __init__(self) -> None:
         self._definitions = {
@@ -93,7 +93,7 @@ class GreengrassV1:
         return cores[0]["ThingArn"] if cores else None
 
     def deployment_of_thing(self, thing_arn: str) -> GroupDeployment | None:
-        """Return what the core ``thing_arn`` is to run: the latest deployment of its group."""
+        """Return the latest deployment of the group of the core ``thing_arn``."""
         latest = None
         for group in self._groups.all():
             for deployment in self.deployments.of_group(group.id):

@@ -30,7 +30,7 @@ class Version:
     content: Content
 
     def information(self) -> dict[str, str]:
-        """Return what the service tells about every version."""
+        """Return what the service returns for every version."""
         return {
             "Arn": self.arn,
             "Id": self.id,
@@ -52,7 +52,7 @@ class Definition:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def information(self) -> dict[str, Any]:
-        """Return what the service tells about every definition."""
+        """Return what the service returns for every definition."""
         latest = self.versions[-1] if self.versions else None
         return {
             "Arn": self.arn,
@@ -78,7 +78,7 @@ class DefinitionStore:
     def create(
         self, name: str, initial: Content | None = None, tags: Mapping[str, str] | None = None
     ) -> Definition:
-        """Make a definition, with a first version if ``initial`` is given."""
+        """Create a definition, with a first version if ``initial`` is given."""
         if initial is not None:
             self._refuse_faults(initial)
         now = iso_now()
@@ -97,7 +97,7 @@ class DefinitionStore:
         return self._definitions[identity]
 
     def add_version(self, identity: str, content: Content) -> Version:
-        """Make the next version of a definition."""
+        """Create the next version of a definition."""
         definition = self.get(identity)
         self._refuse_faults(content)
         number = str(uuid.uuid4())
@@ -115,7 +115,7 @@ class DefinitionStore:
         return version
 
     def rename(self, identity: str, name: str) -> None:
-        """Give a definition another name."""
+        """Rename a definition."""
         self._definitions[identity] = replace(self.get(identity), name=name, updated=iso_now())
 
     def delete(self, identity: str) -> None:

@@ -60,12 +60,12 @@ def _role(name: str, properties: Properties) -> str | None:
 
 
 def _without_role(name: str, properties: Properties) -> Properties:
-    """Return the properties that the API's own operation takes: a group's role is set apart."""
+    """Return the properties that the API's operation takes; a group's role is set separately."""
     return {k: v for k, v in properties.items() if name != "Group" or k != "RoleArn"}
 
 
 def _version(api: RestApi, name: str) -> Handlers:
-    """Return the handlers of a V1 version, which only goes with its definition."""
+    """Return the handlers of a V1 version, which is deleted with its definition only."""
     operation = f"Create{name}Version"
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:

@@ -34,11 +34,11 @@ _COMPLETED = {
     "TIMED_OUT": "FAILED",
     "CANCELED": "CANCELED",
 }
-"""Of a core's final word on a deployment to that core alone, the deployment's status."""
+"""The status of a deployment to one core, by that core's final verdict."""
 
 
 class GreengrassV2:
-    """Everything that Greengrass V2 keeps, and the operations on it."""
+    """The state of Greengrass V2, and the operations on it."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class GreengrassV2:
     def orders(self, thing_name: str) -> list[dict[str, Any]]:
         """Return what a core is to carry out, as GetDeployment does, the oldest first.
 
-        It is the latest deployment to its thing and to each of its thing groups, unless that was
-        cancelled. A group's is continuous: a core that joins later has it as well.
+        These are the latest deployments to its thing and to each of its thing groups, unless
+        cancelled. A group's deployment is continuous: a core that joins later gets it too.
         """
         targets = [location.arn("iot", f"thing/{thing_name}"), *self._groups_of(thing_name)]
         latest = [self.deployments.latest(target) for target in targets]
@@ -72,9 +72,9 @@ class GreengrassV2:
         return [self.describe(one) for one in sorted(found, key=lambda one: one.created)]
 
     def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
-        """Take a core's report; a final word on its own deployment ends that deployment.
+        """Take a core's report; its final verdict on its own deployment ends that deployment.
 
-        A group's deployment stays active: it is for the cores that are yet to join, too.
+        A group's deployment stays active, because more cores may join.
         """
         self.devices.report(thing_name, report)
         said = report.get("deployment")
@@ -108,7 +108,7 @@ class GreengrassV2:
 
     def _create_component_version(self, request: Request) -> Reply:
         if request.get("lambdaFunction") or not request.get("inlineRecipe"):
-            reason = "inlineRecipe is required: the local cloud makes no components of functions"
+            reason = "inlineRecipe is required: the local cloud imports no functions"
             raise ApiError("ValidationException", reason)
         component = self.components.create(request["inlineRecipe"], request.get("tags"))
         return {
@@ -142,7 +142,7 @@ class GreengrassV2:
         return {"recipeOutputFormat": form, "recipe": text, "tags": component.tags}
 
     def _get_artifact(self, request: Request) -> Reply:
-        """Return a signed link; the name is what follows the scheme in the artifact's URI."""
+        """Return a signed link; the artifact's name is its URI without the scheme."""
         component = self.components.get(request["arn"])
         wanted = request["artifactName"].lstrip("/")
         for artifact in v2_recipe.artifacts(component.recipe):
@@ -231,7 +231,7 @@ class GreengrassV2:
     def _list_deployments(self, request: Request) -> Reply:
         items = [self.describe(deployment) for deployment in self.deployments.all()]
         target = request.get("targetArn")
-        # The service lists only the latest of each target unless it is asked for all.
+        # Unless all are requested, the service lists only the latest one of each target.
         everything = request.get("historyFilter") == "ALL"
         wanted = [
             item

@@ -61,7 +61,7 @@ class ComponentStore:
         }
 
     def create(self, text: bytes, tags: Mapping[str, str] | None = None) -> ComponentVersion:
-        """Make a version from its recipe, and note the digest of every artifact.
+        """Create a version from its recipe, and record the digest of every artifact.
 
         Raises:
             ApiError: if the recipe is wrong, an artifact is missing, or the version exists.
@@ -103,7 +103,7 @@ class ComponentStore:
             raise ApiError("ValidationException", f"Invalid Input: {reason}")
 
     def delete(self, arn: str) -> None:
-        """Remove a version of this account's.
+        """Delete one of this account's versions.
 
         Raises:
             ApiError: if there is none, or it is AWS's.
@@ -130,7 +130,7 @@ class ComponentStore:
         return _sorted(v for v in self._versions.values() if v.component_arn == component_arn)
 
     def latest(self, *, public: bool) -> list[ComponentVersion]:
-        """Return the highest version of each component of AWS's, or of this account's."""
+        """Return the highest version of each of AWS's or of this account's components."""
         highest: dict[str, ComponentVersion] = {}
         for version in _sorted(self._versions.values()):
             if (version.account == "aws") == public:

@@ -1,4 +1,4 @@
-"""What Greengrass V2 knows of its cores: only what they have reported.
+"""What Greengrass V2 knows about its cores, which is only what they have reported.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/device-status.html
 """
@@ -46,7 +46,7 @@ class CoreDevices:
         self._model = service_model.load("greengrassv2")
 
     def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
-        """Take a core's report of itself, of its components and of one deployment.
+        """Take a core's report on itself, its components and one deployment.
 
         Members are named and checked as GetCoreDevice, ListInstalledComponents
         (``components``) and ListEffectiveDeployments (``deployment``) name them.

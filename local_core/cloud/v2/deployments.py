@@ -1,4 +1,4 @@
-"""The deployments of Greengrass V2: one a target, a new one takes the place of another.
+"""The deployments of Greengrass V2: one per target; a new one replaces the old one.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html
 """
@@ -19,7 +19,7 @@ ENDED = ("CANCELED", "FAILED", "INACTIVE")
 
 @dataclass(frozen=True)
 class Deployment:
-    """What one target is to run. ``status`` is the service's, not that of a core."""
+    """What one target is to run. ``status`` is the service's, not a core's."""
 
     id: str
     revision: str
@@ -56,13 +56,13 @@ class DeploymentStore:
         return deployment
 
     def set_status(self, identity: str, status: str) -> None:
-        """Note how far a deployment is; one that has ended stays as it ended."""
+        """Set a deployment's status, unless it has ended."""
         deployment = self.get(identity)
         if deployment.status not in ENDED:
             self._deployments[identity] = replace(deployment, status=status)
 
     def cancel(self, identity: str) -> None:
-        """Take a deployment back from the cores that have not begun it.
+        """Cancel a deployment on the cores that have not begun it.
 
         Raises:
             ApiError: if there is none, or it has ended.

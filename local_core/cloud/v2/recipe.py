@@ -38,7 +38,7 @@ _DEPENDENCIES = ("HARD", "SOFT")
 
 
 class InvalidRecipeError(LocalCoreError, ValueError):
-    """A recipe that is neither a JSON nor a YAML object."""
+    """A recipe that is neither a JSON object nor a YAML object."""
 
 
 def parse(text: bytes) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _TERM = re.compile(r"(?P<sign>>=|<=|>|<|=|\^|~)?\s*v?(?P<version>[\dx*]+(?:\.[\d
 
 
 class RangeError(LocalCoreError, ValueError):
-    """A version requirement that is none of npm's forms."""
+    """A version requirement in none of npm's forms."""
 
 
 def parse(text: str) -> Number | None:

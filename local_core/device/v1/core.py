@@ -43,7 +43,7 @@ class V1Device:
     """A context in which a core works: connected, with the latest group deployed to it.
 
     ``endpoint`` is the API of the cloud; ``seed`` makes the connector's random sampling
-    repeatable. ``on_verdict`` is told how each deployment went.
+    repeatable. ``on_verdict`` is called with the result of each deployment.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class V1Device:
         self._agent.join()
 
     def _watch(self) -> None:
-        """Carry out each new deployment; with the cloud out of reach, try again."""
+        """Carry out each new deployment; retry while the cloud cannot be reached."""
         while not self._stopping.is_set():
             try:
                 self._obey(self._cloud.orders())

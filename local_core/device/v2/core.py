@@ -27,10 +27,10 @@ from .deployment import V2Deployment, read_deployment
 from .report import core_report, deployment_report
 
 SETTLE_SECONDS = 5.0
-"""So long all components must run for a deployment to have succeeded.
+"""How long all components must run for a deployment to succeed.
 
-The nucleus says so as soon as ``run`` has begun; a component that fails right after is then not
-rolled back. Ours must also survive its own start.
+The nucleus reports success as soon as ``run`` has begun; a component that fails right after that is
+not rolled back. Here a component must also survive its start.
 """
 _POLL_SECONDS = 0.3
 _log = logging.getLogger(__name__)
@@ -39,18 +39,18 @@ _log = logging.getLogger(__name__)
 class V2Device:
     """A context in which a core works: connected, with the latest deployments' components.
 
-    It has a deployment of its thing and one of each of its thing groups, which it carries out one
+    It has a deployment to its thing and one to each of its thing groups, which it carries out one
     after the other, by the rules of
     https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html:
 
-    - It runs the components of all of them. If two ask for versions of a component that cannot both
-      be had, the later deployment fails.
-    - A component's configuration is what the last deployment that names it has made of it.
-    - What a thing group brought stays when the core leaves it, until the next deployment (here also
-      the next start), which removes what no target of the core asks for any more.
+    - It runs the components of all of them. If two require versions of a component that exclude
+      each other, the later deployment fails.
+    - A component's configuration comes from the last deployment that names it.
+    - The components of a thing group stay when the core leaves it, until the next deployment (here
+      also the next start), which removes what no target of the core requires any more.
 
-    ``endpoint`` is the API of the cloud; ``environment`` is what components find besides, such as
-    a seed. ``on_change`` and ``on_verdict`` are told what happens.
+    ``endpoint`` is the API of the cloud; ``environment`` has more variables for components, such as
+    a seed. ``on_change`` and ``on_verdict`` are called with what happens.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class V2Device:
         self._states: dict[str, StateChange] = {}
         self._deployed: V2Deployment | None = None
         self._asked: dict[str, Mapping[str, str]] = {}
-        """Versions by component that each target of this core asks for, by the targets' ARNs."""
+        """The versions, by component, that each target requires, by the targets' ARNs."""
         self._begun: dict[str, str] = {}
-        """The deployment to each target that this core has begun to carry out last, by id."""
+        """The id of the deployment to each target that this core began last."""
         self._stopping = threading.Event()
         self._agent = threading.Thread(target=self._watch, name="v2-agent", daemon=True)
         self._open = ExitStack()
@@ -120,7 +120,7 @@ class V2Device:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The names of the components that have begun to live here."""
+        """The names of the components that have been started here."""
         return tuple(self._states)
 
     def log_of(self, component: str) -> Path:
@@ -142,16 +142,16 @@ class V2Device:
         self._on_change(change)
 
     def _watch(self) -> None:
-        """Carry out each new deployment; with the cloud out of reach, try again."""
+        """Carry out each new deployment; retry while the cloud cannot be reached."""
         while not self._stopping.is_set():
             try:
                 orders = self._cloud.orders()
                 targets = {str(one["targetArn"]) for one in orders}
-                # A core that comes back to a thing group gets what is deployed there once more.
+                # A core that returns to a thing group gets its deployment again.
                 self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
                 for order in filter(self._is_new, orders):
                     self._begin(order, targets)
-                    break  # what is to be done may be another by now
+                    break  # there may be newer orders by now
             except OSError as error:
                 _log.warning("%s", error)
             self._stopping.wait(_POLL_SECONDS)
@@ -160,7 +160,7 @@ class V2Device:
         return self._begun.get(order["targetArn"], "") != str(order["deploymentId"])
 
     def _begin(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Carry out a deployment; it is still to be begun if the cloud gets out of reach."""
+        """Carry out a deployment; if the cloud becomes unreachable, it counts as not begun."""
         self._begun[order["targetArn"]] = order["deploymentId"]
         try:
             self._carry_out(order, targets)
@@ -169,7 +169,7 @@ class V2Device:
             raise
 
     def _carry_out(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Go over to a deployment; ``targets`` are what the core is deployed to by, as ARNs."""
+        """Switch to a deployment; ``targets`` are the ARNs of the core's targets."""
         deployment = self._read(order, targets)
         if deployment is None:
             return
@@ -193,7 +193,7 @@ class V2Device:
             self._conclude(order, deployment, status, told)
 
     def _read(self, order: Mapping[str, Any], targets: Collection[str]) -> V2Deployment | None:
-        """Read a deployment; None, and a verdict, if it is not one that can be."""
+        """Read a deployment; if it cannot be read, conclude it and return None."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         client, identity, ours = self._client(), order["deploymentId"], order["targetArn"]
@@ -211,14 +211,14 @@ class V2Device:
         return deployment
 
     def _roll_back(self, order: Mapping[str, Any], reason: str) -> str:
-        """Go back to what ran before; return what to tell of it."""
+        """Roll back to what ran before; return what to report."""
         began = time.monotonic()
         if self._fault(order, self._core.roll_back(), began):
             return f"FAILED_UNABLE_TO_ROLLBACK: {reason}"
         return f"FAILED_ROLLBACK_COMPLETE: {reason}"
 
     def _fault(self, order: Mapping[str, Any], started: frozenset[str], began: float) -> str | None:
-        """Return why a component broke, nothing once all have settled, None if that is moot."""
+        """Return why a component broke, "" once all have settled, None if it is superseded."""
         while not self._stopping.wait(_POLL_SECONDS):
             changes = [self._states.get(name) for name in started]
             current = [change for change in changes if change is not None and change.at >= began]
@@ -248,9 +248,9 @@ class V2Device:
     def _tell(
         self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
     ) -> None:
-        """Report a deployment, and the state of what there is.
+        """Report a deployment, and the state of the core.
 
-        That is what was carried out last; ``shown`` stands for it as long as nothing was.
+        Its components are those of the last completed deployment, or of ``shown`` before the first.
         """
         states = {name: change.state for name, change in self._states.items()}
         core = core_report(self._identity, self._deployed or shown, states)

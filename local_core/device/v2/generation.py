@@ -41,10 +41,10 @@ class GenerationV2:
         )
 
     def prepare_account(self, client: Callable[[str], Any]) -> None:
-        """Do nothing: V2 has its roles from the stack."""
+        """Do nothing: V2's roles are in the stack."""
 
     def finish_deployment(self, client: Callable[[str], Any], outputs: Mapping[str, str]) -> None:
-        """Do nothing: the stack has the deployment."""
+        """Do nothing: the deployment is in the stack."""
 
     def short_name(self, part: str) -> str:
         """Return a component's name."""
