@@ -10,7 +10,6 @@ import click
 from local_core.cdk import REPOSITORY, CdkError
 from local_core.cloud import LocalCloudError
 from local_core.environments import for_local_cloud, write_shell_file
-from local_core.errors import LocalCoreError
 from local_core.folder_lock import FolderBusyError
 from local_core.generations import GENERATIONS
 from local_core.interrupts import Interrupted, Interrupts
@@ -18,6 +17,7 @@ from local_core.progress import Progress
 from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
+from .failures import FAILURES, reported
 
 STATE = REPOSITORY / "build" / "local-cloud"
 ENVIRONMENT = "environment.sh"
@@ -76,8 +76,8 @@ def cloud(folder: Path) -> None:
         raise click.ClickException(
             f"a local cloud is up already: `source {_shown(environment)}`, or give another --folder"
         ) from None
-    except (LocalCoreError, OSError) as failure:
-        raise click.ClickException(str(failure)) from failure
+    except FAILURES as failure:
+        raise reported(failure) from failure
 
 
 def _shown(path: Path) -> str:

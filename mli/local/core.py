@@ -25,6 +25,7 @@ from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
 
 from ..cli.output import examples
+from .failures import FAILURES, reported
 
 DEVICES = REPOSITORY / "build" / "devices"
 _SOURCE = "`make cloud` in another shell, then `source build/local-cloud/environment.sh` in this"
@@ -85,8 +86,8 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
             device.run(interrupts)
     except Interrupted:
         progress.say("the core has stopped")
-    except (LocalCoreError, OSError) as failure:
-        raise click.ClickException(str(failure)) from failure
+    except FAILURES as failure:
+        raise reported(failure) from failure
 
 
 def broker_of(endpoint: str) -> Address:

@@ -20,7 +20,7 @@ from local_core.console import CoreConsole
 from local_core.device.setup import Address
 from local_core.device.watcher import Received, Watcher
 from local_core.environments import for_local_cloud
-from local_core.errors import LocalCoreError
+from local_core.generations import GENERATIONS
 from local_core.instructions import instructions
 from local_core.interrupts import Interrupted, Interrupts
 from local_core.progress import Progress, RunTimes, summary
@@ -31,6 +31,7 @@ from local_core.target import PreparedCore, Target
 from models import store
 
 from ..cli.output import examples
+from .failures import FAILURES, reported
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
@@ -39,8 +40,6 @@ INTERVAL_SECONDS = 0.2
 _SHOWN_SAMPLES = 6
 _FOLLOW_SECONDS = 2.0
 _POLL_SECONDS = 0.1
-
-_FAILURES = (LocalCoreError, store.DamagedModelError, OSError)
 
 
 @click.command(
@@ -52,7 +51,10 @@ _FAILURES = (LocalCoreError, store.DamagedModelError, OSError)
     )
 )
 @click.option(
-    "--greengrass-version", type=click.Choice(["1", "2"]), default="2", help="The generation."
+    "--greengrass-version",
+    type=click.Choice(sorted(map(str, GENERATIONS))),
+    default="2",
+    help="The generation of Greengrass.",
 )
 @click.option(
     "--frames",
@@ -65,7 +67,10 @@ _FAILURES = (LocalCoreError, store.DamagedModelError, OSError)
 @click.option("--model", help="An artifact's folder or archive; default: the demo models.")
 @click.option("--profile", help="The model's profile: a built-in name, or a .json file.")
 @click.option(
-    "--message-format", type=click.Choice(settings.MESSAGE_FORMATS), default="list", help="Form."
+    "--message-format",
+    type=click.Choice(settings.MESSAGE_FORMATS),
+    default="list",
+    help="Form of the messages.",
 )
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
@@ -92,14 +97,14 @@ def run(
             try:
                 with Run(progress, interrupts, keep=keep) as whole:
                     whole.carry_out(targets, frames)
-            except _FAILURES:
+            except FAILURES:
                 interrupts.check()  # a step that was stopped reports a failure of its own
                 raise
     except Interrupted as interruption:
         progress.say(str(interruption))
         raise click.exceptions.Exit(interruption.exit_code) from None
-    except _FAILURES as failure:
-        raise click.ClickException(str(failure)) from failure
+    except FAILURES as failure:
+        raise reported(failure) from failure
 
 
 class Run:
