@@ -14,14 +14,13 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ..ipc.router import Deliver, Unsubscribe
 from ..ipc.topics import filter_matches
-from .setup import Address
+from .setup import Address, Certificate, CoreConfiguration
 
 ACKNOWLEDGED_SECONDS = 10.0
 """How long a publisher waits for the broker's acknowledgement."""
@@ -32,11 +31,11 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 _log = logging.getLogger(__name__)
 
 
-def tls_context(certificate: Path, private_key: Path, root_ca: Path) -> ssl.SSLContext:
+def tls_context(files: Certificate | CoreConfiguration) -> ssl.SSLContext:
     """Return the device's side of mutual TLS."""
-    context = ssl.create_default_context(cafile=str(root_ca))
+    context = ssl.create_default_context(cafile=str(files.root_ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, private_key)
+    context.load_cert_chain(files.certificate, files.private_key)
     return context
 
 

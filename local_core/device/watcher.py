@@ -49,9 +49,7 @@ class Watcher:
         self.broker = broker
         self.messages: list[Received] = []
         _allow(iot, name, self.certificate.arn)
-        tls = tls_context(
-            self.certificate.certificate, self.certificate.private_key, self.certificate.root_ca
-        )
+        tls = tls_context(self.certificate)
         self.connection = MqttConnection(broker, name, tls)
         self._topics = topics
         self._on_message = on_message

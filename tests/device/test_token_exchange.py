@@ -40,7 +40,7 @@ def provider(device: Device) -> CoreCredentials:
 
 def _provider(device: Device, alias: str, **options: Any) -> CoreCredentials:
     made = device.certificate
-    tls = tls_context(made.certificate, made.private_key, made.root_ca)
+    tls = tls_context(made)
     address = Address.parse(device.cloud.credential_endpoint, 443)
     return CoreCredentials(address, alias, THING, tls, **options)
 

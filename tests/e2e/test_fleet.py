@@ -173,7 +173,7 @@ def test_cloud_knows_that_the_group_s_deployment_runs_there(fleet: Fleet) -> Non
 def test_core_s_certificate_may_not_speak_in_the_pattern_s_name(fleet: Fleet) -> None:
     """The nucleus lets the component publish on all cores' topics; the broker does not."""
     found = fleet.configuration()
-    tls = tls_context(found.certificate, found.private_key, found.root_ca)
+    tls = tls_context(found)
     for core in (PATTERN, CORE):
         with MqttConnection(found.broker, f"{thing_name(CORE)}-{core}", tls) as connection:
             assert connection.wait_until_connected(5)

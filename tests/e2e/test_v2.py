@@ -136,7 +136,7 @@ def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
     """One of AWS IoT's own, active, but not this core's."""
     configuration = read_configuration(rig.prepared.root / "config.yaml")
     other = create_certificate(rig.client("iot"), tmp_path, configuration.root_ca)
-    tls = tls_context(other.certificate, other.private_key, other.root_ca)
+    tls = tls_context(other)
     with MqttConnection(configuration.broker, rig.thing, tls) as connection:
         assert not connection.wait_until_connected(2)
         assert connection.fault

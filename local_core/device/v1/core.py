@@ -54,9 +54,7 @@ class V1Device:
         on_verdict: Callable[[str, str], None] = lambda status, reason: None,
         seed: int | None = None,
     ) -> None:
-        tls = tls_context(
-            configuration.certificate, configuration.private_key, configuration.root_ca
-        )
+        tls = tls_context(configuration)
         self.core: V1Core | None = None
         self.broker = MqttConnection(configuration.broker, configuration.thing_name, tls)
         self._configuration = configuration

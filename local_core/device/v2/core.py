@@ -66,9 +66,7 @@ class V2Device:
     ) -> None:
         if configuration.credential_provider is None:
             raise ValueError("a V2 core needs the endpoint of the credential provider")
-        tls = tls_context(
-            configuration.certificate, configuration.private_key, configuration.root_ca
-        )
+        tls = tls_context(configuration)
         self._configuration = configuration
         self._endpoint = endpoint
         self._on_change = on_change
