@@ -30,16 +30,10 @@ class GenerationV1:
         return arn.rpartition("thing/")[2]
 
     def device(
-        self,
-        configuration: CoreConfiguration,
-        *,
-        endpoint: str,
-        on_change: Callable[[Any], None],
-        on_verdict: Callable[[str, str], None],
-        **options: Any,
+        self, configuration: CoreConfiguration, *, on_change: object, **options: Any
     ) -> V1Device:
-        """Return the core; a group has no states, so ``on_change`` is never called."""
-        return V1Device(configuration, endpoint=endpoint, on_verdict=on_verdict, **options)
+        """Return the core; a group has no states, so ``on_change`` is not called."""
+        return V1Device(configuration, **options)
 
     def prepare_account(self, client: Callable[[str], Any]) -> None:
         """Associate the service role that reads models in S3, as a user does once per account."""

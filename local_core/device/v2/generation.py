@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...nucleus.lifecycle import StateChange
 from ..setup import CoreConfiguration
 from .configuration import read_configuration, write_configuration
 from .core import V2Device
@@ -26,19 +25,9 @@ class GenerationV2:
         name: str = configuration["system"]["thingName"]
         return name
 
-    def device(
-        self,
-        configuration: CoreConfiguration,
-        *,
-        endpoint: str,
-        on_change: Callable[[StateChange], None],
-        on_verdict: Callable[[str, str], None],
-        **options: Any,
-    ) -> V2Device:
+    def device(self, configuration: CoreConfiguration, **options: Any) -> V2Device:
         """Return the core."""
-        return V2Device(
-            configuration, endpoint=endpoint, on_change=on_change, on_verdict=on_verdict, **options
-        )
+        return V2Device(configuration, **options)
 
     def prepare_account(self, client: Callable[[str], Any]) -> None:
         """Do nothing: V2's roles are in the stack."""
