@@ -44,6 +44,8 @@ class CoreConsole:
         endpoint: str,
         progress: Progress,
     ) -> None:
+        self.generation = generation
+        self.configuration = configuration
         self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.device = generation.device(
             configuration,

@@ -19,7 +19,6 @@ from local_core.device.setup_archive import SetupArchive
 from local_core.environments import for_local_cloud
 from local_core.errors import LocalCoreError
 from local_core.folder_lock import exclusive
-from local_core.generations import Generation
 from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
@@ -81,9 +80,10 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
             check_broker(configuration, broker)
             progress.say(f"{thing}: {archive} is unpacked in {root}")
             opened.enter_context(_warnings_shown(progress))
-            device = RunningCore(setup.generation, configuration, endpoint, progress)
-            opened.enter_context(device)
-            device.run(interrupts)
+            console = CoreConsole(
+                setup.generation, configuration, endpoint=endpoint, progress=progress
+            )
+            opened.enter_context(RunningCore(console, progress)).run(interrupts)
     except Interrupted:
         progress.say("the core has stopped")
     except FAILURES as failure:
@@ -121,11 +121,11 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
     Raises:
         CoreStartError: if it is for another broker, such as that of a cloud that is gone.
     """
-    told = configuration.broker
-    if here != told:
+    configured = configuration.broker
+    if here != configured:
         name = configuration.thing_name.removesuffix("_Core")
         raise CoreStartError(
-            f"the archive is for the broker {told.host}:{told.port}, and this cloud's is "
+            f"the archive is for the broker {configured.host}:{configured.port}, and this cloud's is "
             f"{here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "
             f"`mli package {name}`"
         )
@@ -134,17 +134,10 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
 class RunningCore:
     """A context in which the core of one device works, and reports what happens."""
 
-    def __init__(
-        self,
-        generation: Generation,
-        configuration: CoreConfiguration,
-        endpoint: str,
-        progress: Progress,
-    ) -> None:
-        self._generation = generation
-        self._configuration = configuration
+    def __init__(self, console: CoreConsole, progress: Progress) -> None:
+        self._console = console
+        self._thing = console.configuration.thing_name
         self._progress = progress
-        self._console = CoreConsole(generation, configuration, endpoint=endpoint, progress=progress)
 
     def __enter__(self) -> Self:
         self._console.__enter__()
@@ -164,7 +157,7 @@ class RunningCore:
             Interrupted: if the user asked to stop.
         """
         self._connect(interrupts)
-        then = self._generation.after_deploy
+        then = self._console.generation.after_deploy
         not_deployed = "nothing is deployed yet: `npx cdk deploy …`" + (
             f", then {then}" if then else ""
         )
@@ -176,25 +169,25 @@ class RunningCore:
                 self._report(event)
 
     def _connect(self, interrupts: Interrupts) -> None:
-        broker, address = self._console.device.broker, self._configuration.broker
+        broker, address = self._console.device.broker, self._console.configuration.broker
         end = time.monotonic() + _CONNECT_SECONDS
         while not broker.wait_until_connected(_POLL_SECONDS):
             interrupts.check()
             if time.monotonic() > end:
                 raise CoreStartError(
                     f"the broker {address.host}:{address.port} does not take "
-                    f"{self._configuration.thing_name} ({broker.fault}): "
+                    f"{self._thing} ({broker.fault}): "
                     "`mli package` says whether its certificate is active and attached"
                 )
-        self._progress.say(f"{self._configuration.thing_name} is connected")
+        self._progress.say(f"{self._thing} is connected")
         self._console.restart_clock(time.monotonic())
 
     def _report(self, event: StateChange | Verdict) -> None:
         self._progress.say(self._console.take(event))
         if isinstance(event, Verdict) and event.is_success:
-            names = map(self._generation.short_name, self._console.device.parts)
+            names = map(self._console.generation.short_name, self._console.device.parts)
             parts = ", ".join(names) or "nothing"
-            self._progress.say(f"ready: {self._configuration.thing_name} runs {parts} until Ctrl-C")
+            self._progress.say(f"ready: {self._thing} runs {parts} until Ctrl-C")
         elif isinstance(event, Verdict) or event.state in _TROUBLE:
             for log in self._console.logs():
                 for line in (f"the end of {log}:", *tail(log)):
