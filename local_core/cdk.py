@@ -119,5 +119,5 @@ def _reasons(lines: list[str]) -> list[str]:
     ]
     if failures:
         return list(dict.fromkeys(failures))
-    told = [line.rstrip() for line in lines if not _NOISE.search(line)]
-    return told[-_TAIL_LINES:] or ["it said nothing"]
+    relevant = [line.rstrip() for line in lines if not _NOISE.search(line)]
+    return relevant[-_TAIL_LINES:] or ["it printed nothing"]

@@ -88,7 +88,7 @@ class CoreCredentials:
             with self._opener.open(request, timeout=_SECONDS) as reply:
                 return Credentials.parse(json.load(reply))
         except urllib.error.HTTPError as error:
-            told = error.read(1_000).decode(errors="replace")
-            raise CredentialsError(f"the credential provider refuses: {told}") from None
+            reason = error.read(1_000).decode(errors="replace")
+            raise CredentialsError(f"the credential provider refuses: {reason}") from None
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise CredentialsError(f"no credentials for the certificate: {error}") from None

@@ -123,7 +123,7 @@ def write_json(file: Path, document: Mapping[str, Any]) -> Path:
 
 
 def _write_private(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, not even for a moment."""
+    """Write a file that only this user can read, from its creation on."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:

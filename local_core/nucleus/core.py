@@ -131,7 +131,7 @@ class LocalCore:
         """
         wanted = {one.recipe.name: self._installed(one) for one in components}
         before = self._snapshot() if self._before is None else self._before
-        started = self._go_over(wanted)
+        started = self._switch_to(wanted)
         self._before = before
         return started
 
@@ -144,7 +144,7 @@ class LocalCore:
     def roll_back(self) -> frozenset[str]:
         """Roll back to what was last kept, configuration included; return the names started."""
         before, self._before = self._before or {}, None
-        return self._go_over(before)
+        return self._switch_to(before)
 
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
@@ -178,7 +178,7 @@ class LocalCore:
             for name, one in self._components.items()
         }
 
-    def _go_over(self, wanted: dict[str, _Installed]) -> frozenset[str]:
+    def _switch_to(self, wanted: dict[str, _Installed]) -> frozenset[str]:
         order = start_order({name: one.recipe.dependencies for name, one in wanted.items()})
         changed = {
             name

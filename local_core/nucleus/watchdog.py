@@ -49,7 +49,7 @@ class GroupWatchdog:
 
     def _say(self, line: str) -> None:
         if self._pipe is not None:
-            with contextlib.suppress(OSError):  # the watchdog was ended by somebody
+            with contextlib.suppress(OSError):  # the watchdog is gone
                 self._pipe.write(line + "\n")
                 self._pipe.flush()
 

@@ -125,8 +125,8 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
     if here != configured:
         name = configuration.thing_name.removesuffix("_Core")
         raise CoreStartError(
-            f"the archive is for the broker {configured.host}:{configured.port}, and this cloud's is "
-            f"{here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "
+            f"the archive is for the broker {configured.host}:{configured.port}, and this cloud's "
+            f"is {here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "
             f"`mli package {name}`"
         )
 
@@ -158,12 +158,10 @@ class RunningCore:
         """
         self._connect(interrupts)
         then = self._console.generation.after_deploy
-        not_deployed = "nothing is deployed yet: `npx cdk deploy …`" + (
-            f", then {then}" if then else ""
-        )
+        advice = f"`npx cdk deploy …`, then {then}" if then else "`npx cdk deploy …`"
         while True:
             interrupts.check()
-            self._console.remind(not_deployed)
+            self._console.remind(f"nothing is deployed yet: {advice}")
             event = self._console.next_event(_POLL_SECONDS)
             if event is not None:
                 self._report(event)

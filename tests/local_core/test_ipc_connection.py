@@ -47,7 +47,7 @@ def test_client_survives_an_error(bench: Bench) -> None:
     assert client.get_configuration(key_path=["rate"]).value == {"rate": 5}
 
 
-def test_components_are_told_apart(bench: Bench) -> None:
+def test_components_are_distinguished(bench: Bench) -> None:
     clients = [bench.client(f"com.{n}", {"n": n}) for n in range(3)]
     assert [c.get_configuration(key_path=[]).component_name for c in clients] == [
         "com.0",

@@ -231,7 +231,7 @@ class TestConfiguration:
         assert seen[0].component_name == "com.A"
         assert nested.empty()
 
-    def test_client_that_left_is_no_longer_told(self, bench: Bench, client: Any) -> None:
+    def test_client_that_left_gets_no_more_events(self, bench: Bench, client: Any) -> None:
         client.subscribe_to_configuration_update(key_path=[], on_stream_event=print)
         client.close().result(SECONDS)
         eventually(lambda: bench.server.connection_count == 0)

@@ -1,4 +1,4 @@
-"""One core, several deployments: what changed starts anew, and a bad one goes back."""
+"""One core, several deployments: what changed is restarted, and a bad one is rolled back."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def component(
     return ComponentDeployment(Recipe.parse(document), reset, merge)
 
 
-def test_only_what_changed_is_started_anew(core: Core) -> None:
+def test_only_what_changed_is_restarted(core: Core) -> None:
     core.core.deploy([component("a", "one"), component("b", "one")])
     a, b = core.pid("a"), core.pid("b")
     eventually(lambda: core.said("b") == ["one"])

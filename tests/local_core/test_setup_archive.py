@@ -116,7 +116,7 @@ def test_configuration_without_a_thing_is_refused(configuration: object, tmp_pat
         _ = SetupArchive.read(tmp_path / "x.zip").thing_name
 
 
-def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"there is no .*x.zip: `mli package NAME`"):
         SetupArchive.read(tmp_path / "x.zip")
     (tmp_path / "x.zip").write_text("no archive")

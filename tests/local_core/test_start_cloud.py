@@ -1,4 +1,4 @@
-"""``mli cloud``: up until it is told to stop, and reached by other shells."""
+"""``mli cloud``: up until it is stopped, and reached by other shells."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_signal_takes_the_cloud_and_its_file_away(number: int, tmp_path: Path) -
         socket.create_connection(("127.0.0.1", port))
 
 
-def test_cloud_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+def test_cloud_that_ends_by_itself_is_reported(tmp_path: Path) -> None:
     with command(tmp_path / "cloud") as started:
         until_ready(started)
         pid = started.process.pid

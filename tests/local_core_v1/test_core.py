@@ -156,7 +156,7 @@ def test_group_that_cannot_run_starts_nothing(
     assert not (world.root / "ggc/var/log/user/eu-west-1/123456789012").exists()
 
 
-def test_handler_that_the_code_does_not_have_is_told(world: World) -> None:
+def test_handler_that_the_code_does_not_have_is_reported(world: World) -> None:
     world.code[FUNCTION] = IDLE
     entry = function_entry(FUNCTION)
     entry["FunctionConfiguration"]["Executable"] = "absent.main"

@@ -157,7 +157,7 @@ def test_without_a_strategy_everything_is_uploaded(bench: Bench) -> None:
     assert bench.messages[0][1]["model-prediction"] == {"cat": 1.0}
 
 
-def test_failed_upload_is_told_with_the_errors_class(bench: Bench) -> None:
+def test_failed_upload_is_reported_with_the_errors_class(bench: Bench) -> None:
     elsewhere = feedback_map(LC50=("LEAST_CONFIDENCE", 0.5))
     elsewhere["LC50"]["s3-bucket-name"] = "nowhere"
     asked = request("LC50", 0.1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
@@ -16,10 +15,10 @@ from ...nucleus.artifacts import ArtifactError
 from ...nucleus.core import CoreIdentity, LocalCore
 from ...nucleus.lifecycle import State, StateChange
 from ...nucleus.recipe import Recipe, RecipeError
+from ..agent import POLL_SECONDS, DeviceAgent
 from ..credentials import CoreCredentials
 from ..downloads import ComponentArtifacts
-from ..mqtt import MqttConnection, tls_context
-from ..orders import CloudUnreachableError, OrdersClient
+from ..orders import CloudUnreachableError
 from ..setup import CoreConfiguration
 from ..token_exchange import COMPONENT as TOKEN_EXCHANGE
 from ..token_exchange import TokenExchange
@@ -32,11 +31,10 @@ SETTLE_SECONDS = 5.0
 The nucleus reports success as soon as ``run`` has begun; a component that fails right after that is
 not rolled back. Here a component must also survive its start.
 """
-_POLL_SECONDS = 0.3
 _log = logging.getLogger(__name__)
 
 
-class V2Device:
+class V2Device(DeviceAgent):
     """A context in which a core works: connected, with the latest deployments' components.
 
     It has a deployment to its thing and one to each of its thing groups, which it carries out one
@@ -66,23 +64,18 @@ class V2Device:
     ) -> None:
         if configuration.credential_provider is None:
             raise ValueError("a V2 core needs the endpoint of the credential provider")
-        tls = tls_context(configuration)
-        self._configuration = configuration
-        self._endpoint = endpoint
+        super().__init__(configuration, generation=2, endpoint=endpoint, on_verdict=on_verdict)
         self._on_change = on_change
-        self._on_verdict = on_verdict
         self._environment = environment or {}
         self._settle = settle
-        self._cloud = OrdersClient(endpoint, 2, configuration.thing_name)
         self._artifacts = ComponentArtifacts()
         self._credentials = CoreCredentials(
             configuration.credential_provider,
             configuration.role_alias,
             configuration.thing_name,
-            tls,
+            self._tls,
         )
         self._token_exchange = TokenExchange(self._credentials)
-        self.broker = MqttConnection(configuration.broker, configuration.thing_name, tls)
         self._identity = CoreIdentity(
             configuration.thing_name, configuration.root, configuration.region, dialect
         )
@@ -99,22 +92,6 @@ class V2Device:
         """The versions, by component, that each target requires, by the targets' ARNs."""
         self._begun: dict[str, str] = {}
         """The id of the deployment to each target that this core began last."""
-        self._stopping = threading.Event()
-        self._agent = threading.Thread(target=self._watch, name="v2-agent", daemon=True)
-        self._open = ExitStack()
-
-    def __enter__(self) -> V2Device:
-        with ExitStack() as opened:
-            opened.enter_context(self.broker)
-            opened.enter_context(self._token_exchange)
-            opened.enter_context(self._core)
-            self._agent.start()
-            opened.callback(self._stop_agent)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._open.close()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -125,9 +102,9 @@ class V2Device:
         """Return the file that takes what ``component`` prints."""
         return self._core.log_of(component)
 
-    def _stop_agent(self) -> None:
-        self._stopping.set()
-        self._agent.join()
+    def _open_core(self, opened: ExitStack) -> None:
+        opened.enter_context(self._token_exchange)
+        opened.enter_context(self._core)
 
     def _environment_of(self, recipe: Recipe) -> Mapping[str, str]:
         found = {**of_component(self._endpoint), **self._environment}
@@ -139,20 +116,13 @@ class V2Device:
         self._states[change.component] = change
         self._on_change(change)
 
-    def _watch(self) -> None:
-        """Carry out each new deployment; retry while the cloud cannot be reached."""
-        while not self._stopping.is_set():
-            try:
-                orders = self._cloud.orders()
-                targets = {str(one["targetArn"]) for one in orders}
-                # A core that returns to a thing group gets its deployment again.
-                self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
-                for order in filter(self._is_new, orders):
-                    self._begin(order, targets)
-                    break  # there may be newer orders by now
-            except OSError as error:
-                _log.warning("%s", error)
-            self._stopping.wait(_POLL_SECONDS)
+    def _obey(self, orders: Any) -> None:
+        targets = {str(one["targetArn"]) for one in orders}
+        # A core that returns to a thing group gets its deployment again.
+        self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
+        for order in filter(self._is_new, orders):
+            self._begin(order, targets)
+            break  # there may be newer orders by now
 
     def _is_new(self, order: Mapping[str, Any]) -> bool:
         return self._begun.get(order["targetArn"], "") != str(order["deploymentId"])
@@ -171,7 +141,7 @@ class V2Device:
         deployment = self._read(order, targets)
         if deployment is None:
             return
-        self._tell(order, deployment, "IN_PROGRESS", "")
+        self._report(order, deployment, "IN_PROGRESS", "")
         began = time.monotonic()
         try:
             started = self._core.deploy(deployment.components)
@@ -187,8 +157,8 @@ class V2Device:
             self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
             self._asked[deployment.target_arn] = deployment.asked
             status = "FAILED" if reason else "SUCCEEDED"
-            told = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
-            self._conclude(order, deployment, status, told)
+            detail = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
+            self._conclude(order, deployment, status, detail)
 
     def _read(self, order: Mapping[str, Any], targets: Collection[str]) -> V2Deployment | None:
         """Read a deployment; if it cannot be read, conclude it and return None."""
@@ -217,7 +187,7 @@ class V2Device:
 
     def _fault(self, order: Mapping[str, Any], started: frozenset[str], began: float) -> str | None:
         """Return why a component broke, "" once all have settled, None if it is superseded."""
-        while not self._stopping.wait(_POLL_SECONDS):
+        while not self._stopping.wait(POLL_SECONDS):
             changes = [self._states.get(name) for name in started]
             current = [change for change in changes if change is not None and change.at >= began]
             for change in current:
@@ -240,10 +210,10 @@ class V2Device:
     def _conclude(
         self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
     ) -> None:
-        self._tell(order, shown, status, reason)
+        self._report(order, shown, status, reason)
         self._on_verdict(status, reason)
 
-    def _tell(
+    def _report(
         self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
     ) -> None:
         """Report a deployment, and the state of the core.

@@ -64,8 +64,8 @@ def _answer(client: IPCClient, own_arn: str, handler: Handler, work: WorkItem) -
         payload = result if isinstance(result, bytes) else json.dumps(result).encode()
     except Exception as error:
         logging.exception("the handler failed")
-        told = {"errorMessage": str(error), "errorType": type(error).__name__}
-        client.post_handler_err(own_arn, work.invocation_id, json.dumps(told).encode())
+        fault = {"errorMessage": str(error), "errorType": type(error).__name__}
+        client.post_handler_err(own_arn, work.invocation_id, json.dumps(fault).encode())
     else:
         client.post_work_result(own_arn, work._replace(payload=payload))
 
