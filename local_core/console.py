@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from .device.generation import Generation
 from .device.setup import CoreConfiguration
-from .generations import Generation
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, tail
 

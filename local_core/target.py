@@ -8,8 +8,9 @@ from pathlib import Path
 
 from stacks import names
 
+from .device.generation import Generation
 from .device.setup import Certificate
-from .generations import GENERATIONS, Generation
+from .generations import GENERATIONS
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import logging
 import random
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -51,15 +51,12 @@ class MqttConnection:
         address: Address,
         client_id: str,
         tls: ssl.SSLContext,
-        *,
-        on_change: Callable[[bool], None] = lambda connected: None,
     ) -> None:
         self.fault: str | None = None
         """Why the last attempt to connect failed; None while connected."""
         self._address = address
         self._client_id = client_id
         self._tls = tls
-        self._on_change = on_change
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
         self._awaited: dict[int, Future[None]] = {}
@@ -185,7 +182,6 @@ class MqttConnection:
             client.disconnect()
         client.loop_stop()
         with self._lock:
-            was_connected = self._connected.is_set()
             self._connected.clear()
             self._client = None
             waiting, self._awaited = list(self._awaited.values()), {}
@@ -193,8 +189,6 @@ class MqttConnection:
         for acknowledged in waiting:
             if not acknowledged.done():
                 acknowledged.set_exception(ConnectionError("the connection broke"))
-        if was_connected:
-            self._on_change(False)
 
     def _new_client(self) -> paho.Client:
         client = paho.Client(
@@ -228,7 +222,6 @@ class MqttConnection:
             _, mid = client.subscribe(topic_filter, qos)
             if mid is not None:
                 self._renewed.add(mid)
-        self._on_change(True)
 
     def _end(self, why: str) -> None:
         self.fault = why

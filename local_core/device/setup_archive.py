@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..generations import GENERATIONS, Generation
+from ..generations import GENERATIONS
+from .generation import Generation
 from .setup import CoreConfiguration, SetupError, write_json
 
 _FILE_URI = "file://"

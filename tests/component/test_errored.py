@@ -10,14 +10,13 @@ from pathlib import Path
 
 from edge_functions import CODE_FOLDER
 from inference.names import telemetry_topic
-from local_core.ipc.router import InMemoryCloud
 from local_core.nucleus.artifacts import ArtifactError
 from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe
 from models import store
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
-from tests.local_core.support import MQTT, policy
+from tests.local_core.support import MQTT, InMemoryCloud, policy
 from tests.waiting import eventually
 
 NO_LIBRARY = 'raise ImportError("libGL.so.1: cannot open shared object file")'

@@ -14,8 +14,9 @@ from typing import Any
 
 from inference import names
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
+from local_core.device.generation import Device
 from local_core.device.watcher import Received, Watcher
-from local_core.generations import GENERATIONS, Device
+from local_core.generations import GENERATIONS
 from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 from local_core.target import PreparedCore, Target
 from models import store

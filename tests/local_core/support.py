@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,41 @@ from local_core.ipc.configuration import ConfigurationStore
 from local_core.ipc.dialect import CLASSIC, Dialect
 from local_core.ipc.messaging import CloudMessaging, LocalMessaging
 from local_core.ipc.operations import all_operations
-from local_core.ipc.router import CloudRouter, InMemoryCloud, LocalTopics
+from local_core.ipc.router import CloudRouter, Deliver, LocalTopics, Unsubscribe
 from local_core.ipc.server import IpcServer
+from local_core.ipc.topics import filter_matches
 
 SECONDS = 5
 MQTT = "aws.greengrass.ipc.mqttproxy"
 PUBSUB = "aws.greengrass.ipc.pubsub"
+
+
+class InMemoryCloud:
+    """A cloud inside this process: whatever is published reaches every matching subscription."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._subscriptions: dict[object, tuple[str, Deliver]] = {}
+
+    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+        """Deliver the message at once; ``component`` and ``qos`` make no difference here."""
+        with self._lock:
+            subscriptions = list(self._subscriptions.values())
+        for topic_filter, deliver in subscriptions:
+            if filter_matches(topic_filter, topic):
+                deliver(topic, payload)
+
+    def subscribe_to_cloud(self, topic_filter: str, qos: int, deliver: Deliver) -> Unsubscribe:
+        """Call ``deliver`` for each message that matches; return how to end that."""
+        key = object()
+        with self._lock:
+            self._subscriptions[key] = (topic_filter, deliver)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions.pop(key, None)
+
+        return unsubscribe
 
 
 def policy(operations: list[str], resources: list[str]) -> dict[str, Any]:

@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from local_core.ipc.router import InMemoryCloud
 from local_core.nucleus.artifacts import ArtifactError
 from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe, RecipeError
 from local_core.nucleus.start_order import start_order
-from tests.local_core.support import SECONDS
+from tests.local_core.support import SECONDS, InMemoryCloud
 from tests.local_core.test_lifecycle import is_running
 from tests.waiting import eventually
 

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ..generation import Generation
 from ..setup import CoreConfiguration
 from .configuration import read_configuration, write_configuration
 from .core import V2Device
 
 
-class GenerationV2:
+class GenerationV2(Generation):
     """A core with a nucleus and components."""
 
     configuration_name = "config.yaml"
     device_folder = "/greengrass/v2"
     listing_command = "aws greengrassv2 list-effective-deployments --core-device-thing-name {thing}"
-    after_deploy = ""
-    write_configuration = staticmethod(write_configuration)
-    read_configuration = staticmethod(read_configuration)
 
     def thing_name(self, configuration: Mapping[str, Any]) -> str:
-        """Return the thing that a set-up archive's configuration names."""
+        """Return the thing of the core that a configuration is for."""
         name: str = configuration["system"]["thingName"]
         return name
+
+    def write_configuration(self, output: str, root: Path) -> Path:
+        """Write the core's configuration file from the stack's output."""
+        return write_configuration(output, root)
+
+    def read_configuration(self, file: Path) -> CoreConfiguration:
+        """Read the core's configuration file."""
+        return read_configuration(file)
 
     def device(self, configuration: CoreConfiguration, **options: Any) -> V2Device:
         """Return the core."""
         return V2Device(configuration, **options)
-
-    def prepare_account(self, client: Callable[[str], Any]) -> None:
-        """Do nothing: V2's roles are in the stack."""
-
-    def finish_deployment(self, client: Callable[[str], Any], outputs: Mapping[str, str]) -> None:
-        """Do nothing: the deployment is in the stack."""
-
-    def short_name(self, part: str) -> str:
-        """Return a component's name."""
-        return part
