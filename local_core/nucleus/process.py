@@ -33,6 +33,7 @@ class ProcessGroup:
         environment: Mapping[str, str],
         log: Path | None = None,
     ) -> None:
+        WATCHDOG.start()
         with log.open("ab") if log else contextlib.nullcontext(subprocess.PIPE) as output:
             self._process = subprocess.Popen(
                 command,

@@ -35,11 +35,16 @@ class GroupWatchdog:
         self._lock = threading.Lock()
         self._pipe: IO[str] | None = None
 
-    def add(self, group: int) -> None:
-        """Watch over a process group; the first one starts the watchdog itself."""
+    def start(self) -> None:
+        """Start the watchdog's process, unless it runs: before a group does, so none is missed."""
         with self._lock:
             if self._pipe is None:
                 self._pipe = self._start()
+
+    def add(self, group: int) -> None:
+        """Watch over a process group."""
+        self.start()
+        with self._lock:
             self._say(f"+{group}")
 
     def remove(self, group: int) -> None:
