@@ -1,4 +1,4 @@
-"""The profile that a compiled artifact brings along."""
+"""The profile that comes with a compiled artifact."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def profile_of(model: Path) -> str | None:
-    """Return the path of the profile in an artifact's folder, or in the one beside its archive.
+    """Return the path of the profile in an artifact's folder, or in the folder beside its archive.
 
     ``mli compile`` writes both.
     """

@@ -1,4 +1,4 @@
-"""What a user can do with a local cloud and cores that stay up."""
+"""Commands for a user to try while the local cloud and the cores stay up."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from stacks import names
 
 from .cloud import LocalCloud
 from .device.watcher import NAME, Watcher
-from .shared_cloud import Prepared
-from .shell_environment import write_environment
+from .environments import write_shell_file
+from .target import PreparedCore
 
 
-def look_around(cloud: LocalCloud, cores: Sequence[Prepared], watcher: Watcher, state: Path) -> str:
-    """Write the cloud's environment to a file, and return commands to copy."""
-    variables = write_environment(cloud, state / "environment.sh")
+def instructions(
+    cloud: LocalCloud, cores: Sequence[PreparedCore], watcher: Watcher, state: Path
+) -> str:
+    """Write the cloud's environment to a file, and return a text with commands to copy."""
+    variables = write_shell_file(cloud.environment(), state / "environment.sh")
     last = cores[-1]
     options = " ".join(f"-c {shlex.quote(f'{k}={v}')}" for k, v in last.context.items())
     certificate = watcher.certificate
@@ -25,13 +27,9 @@ def look_around(cloud: LocalCloud, cores: Sequence[Prepared], watcher: Watcher, 
         f"-v -t 'mli/#' --cafile {certificate.root_ca} --cert {certificate.certificate} "
         f"--key {certificate.private_key}"
     )
-    if last.target.greengrass_version == 1:
-        listing = "aws greengrass list-groups"
-        again = " (then run the new CommandToDeployGroup that it prints)"
-    else:
-        thing = names.thing_name(last.target.core_name)
-        listing = f"aws greengrassv2 list-effective-deployments --core-device-thing-name {thing}"
-        again = ""
+    generation = last.target.generation
+    listing = generation.listing_command.format(thing=names.thing_name(last.target.core_name))
+    again = f" (then {generation.after_deploy})" if generation.after_deploy else ""
     return f"""
 The cloud and the cores stay up until Ctrl-C. In another terminal, in this folder:
 

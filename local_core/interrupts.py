@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that long steps ask, so that nothing is left half done."""
+"""Ctrl-C and SIGTERM as a flag that long steps check, so that nothing stays half done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """A context in which a signal is noted and not raised. Its first one counts."""
+    """A context in which the first signal is recorded and not raised."""
 
     def __init__(self) -> None:
         self._number: int | None = None
@@ -36,7 +36,7 @@ class Interrupts:
         return self._number is not None
 
     def check(self) -> None:
-        """Return if the run is to go on.
+        """Return if the run is to continue.
 
         Raises:
             Interrupted: if the user asked to stop.

@@ -1,4 +1,4 @@
-"""What a run tells the user: steps with the time, predictions as people read them, a summary."""
+"""What a run shows the user: steps with their times, readable predictions, a summary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR_WIDTH = 30
 
 @dataclass(frozen=True)
 class RunTimes:
-    """How long the parts of one model's run took, in seconds, and what came of it.
+    """How long the steps of one model's run took, in seconds, and its results.
 
     ``deploy`` is from the beginning to the complete stack, ``first_prediction`` from there.
     """
@@ -34,7 +34,7 @@ class RunTimes:
 
 
 class Progress:
-    """Prints lines that begin with the seconds since the run began."""
+    """Prints lines that begin with the seconds since the start of the run."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -59,7 +59,7 @@ class Progress:
         self._counts.clear()
 
     def bar(self, label: str) -> Callable[[int, int], None]:
-        """Return a progress bar on a terminal, which takes what was done and all; else nothing."""
+        """Return a progress bar for done and whole bytes; it is silent without a terminal."""
         if not sys.stdout.isatty():
             return lambda done, whole: None
 
@@ -74,9 +74,9 @@ class Progress:
 
 
 def describe(payload: bytes) -> str:
-    """Return a message's payload as people read it: label, score in percent, and box.
+    """Return a message's payload in readable form: label, score in percent, and box.
 
-    What is not a list of predictions, nor an envelope around one, is shown as it is.
+    Anything but a list of predictions, or an envelope around one, is shown as it is.
     """
     try:
         content = json.loads(payload)
@@ -93,7 +93,7 @@ def describe(payload: bytes) -> str:
 
 
 def summary(times: Sequence[RunTimes]) -> str:
-    """Return a table with a line a model."""
+    """Return a table with a line per model."""
     width = max(len("model"), *(len(row.model) for row in times))
     head = f"{'model':<{width}}  {'deployed':>9}  {'first prediction':>16}  {'frames':<14}  samples"
     rows = [

@@ -1,4 +1,4 @@
-"""The parts of the local cloud, put together."""
+"""The parts of the local cloud, connected with each other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from . import location
 from .api.gateway import Gateway
 from .api.router import Router
 from .deployment.ec2_instance import instance_type
-from .deployment.resource_types import resource_types
 from .emulator import Emulator
 from .iot.broker import Broker
-from .iot.core_link import CoreLink
+from .iot.core_endpoint import CoreEndpoint, GreengrassService
 from .iot.credential_provider import CredentialProvider
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
+from .iot.resource_types import resource_types
 from .v1.api import GreengrassV1
 from .v2.api import GreengrassV2
 
@@ -36,7 +36,7 @@ class _Part(Protocol):
 
 
 class Parts:
-    """Everything that listens, by name, and what it needs; ``ports`` has one for each listener."""
+    """Every listener by its name, and what it needs; ``ports`` has one port for each."""
 
     def __init__(self, *, data: Path, ports: Mapping[str, int]) -> None:
         self._endpoint = f"http://{location.HOST}:{ports['http']}"
@@ -48,13 +48,15 @@ class Parts:
             "credential_endpoint": credentials,
         }
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
-        v1 = GreengrassV1()
-        v2 = GreengrassV2(
-            digest=self._digest,
-            presign=self._presign,
-            target_exists=self._emulator.target_exists,
-            groups_of=self._emulator.thing_groups_of,
-        )
+        generations: dict[int, GreengrassService] = {
+            2: GreengrassV2(
+                digest=self._digest,
+                presign=self._presign,
+                target_exists=self._emulator.target_exists,
+                groups_of=self._emulator.thing_groups_of,
+            ),
+            1: GreengrassV1(),
+        }
         iot = IotAdditions(
             {
                 "iot:Data-ATS": f"{location.HOST}:{ports['mqtt']}",
@@ -63,14 +65,16 @@ class Parts:
         )
         self._emulator.add_resource_types(
             {
-                **resource_types(v1=v1.api, v2=v2.api, iot=iot.api),
+                **resource_types(iot.api),
                 **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
             }
         )
+        for service in generations.values():
+            self._emulator.add_resource_types(service.resource_types())
         router = Router(
             emulator=self._emulator,
-            apis={"greengrass": [v2.api, v1.api], "iot": [iot.api]},
-            core_link=CoreLink(v1, v2),
+            apis={"greengrass": [one.api for one in generations.values()], "iot": [iot.api]},
+            core_endpoint=CoreEndpoint(generations),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
@@ -98,7 +102,7 @@ class Parts:
             await part.stop()
 
     async def control(self, verb: str, name: str) -> None:
-        """Stop or start one part; what it keeps stays."""
+        """Stop or start one part, which keeps its data."""
         part = self._listeners[name]
         await {"start": part.start, "stop": part.stop}[verb]()
 
@@ -134,7 +138,7 @@ class Parts:
 
 
 class _S3Switch:
-    """S3 as a part of its own: stopped, it answers 503 while the rest of the endpoint serves."""
+    """S3 as a separate part: while it is stopped, it answers 503 and the other services run."""
 
     def __init__(self, router: Router) -> None:
         self._router = router

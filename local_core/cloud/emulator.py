@@ -1,7 +1,7 @@
-"""The one place that knows ministack's inside, version 1.5.33 exactly (MIT licence).
+"""The only module that uses ministack's internals, of exactly version 1.5.33 (MIT licence).
 
-ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. What is reached into here, and
-not by HTTP, is its list of CloudFormation resource types, its IoT registry and its MQTT session.
+ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
+CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def configure(*, port: int, data: Path) -> None:
 
 
 class Emulator:
-    """ministack, running in this process. Make it once, after ``configure``."""
+    """ministack, running in this process. Create it once, after ``configure``."""
 
     def __init__(self) -> None:
         from ministack import app
@@ -66,7 +66,7 @@ class Emulator:
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:
-        """Begin ministack's life: its worker threads and schedulers. It ends with the process."""
+        """Start ministack's worker threads and schedulers. They end with the process."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
         run = self.application(scope, self._events.get, self._said.put)
         self._lifespan = asyncio.create_task(run)
@@ -74,9 +74,9 @@ class Emulator:
         await self._said.get()
 
     def add_resource_types(self, types: Mapping[str, Handlers]) -> None:
-        """Let CloudFormation know more resource types.
+        """Add resource types to CloudFormation.
 
-        They are carried out on worker threads, because a handler may call the cloud's own
+        Their handlers run on worker threads, because a handler may call the cloud's own
         endpoint, which the main thread serves.
         """
         self._provisioners._RESOURCE_HANDLERS.update(types)
@@ -97,9 +97,9 @@ class Emulator:
         return list(self._iot._mtls_trust_anchors())
 
     async def serve_mqtt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Speak MQTT with a client whose certificate TLS has verified, until it leaves.
+        """Serve MQTT to a client whose certificate TLS has verified, until it disconnects.
 
-        One that is not active gets CONNACK "not authorized".
+        A client whose certificate is not active gets CONNACK "not authorized".
         """
         await self._iot._mtls_handle_conn(reader, writer)
 
@@ -130,13 +130,13 @@ class Emulator:
             return name in (self._iot._things if kind == "thing" else self._iot._thing_groups)
 
     def thing_groups_of(self, thing_name: str) -> list[str]:
-        """Return the ARNs of the thing groups that a thing is in itself, not by a parent."""
+        """Return the ARNs of the thing groups that a thing is in directly, not through a parent."""
         with self._scope(location.ACCOUNT, location.REGION):
             groups = list(self._iot._thing_groups.values())
         return [group["thingGroupArn"] for group in groups if thing_name in group.get("things", [])]
 
     def terminate_instance(self, identity: str) -> None:
-        """End an EC2 instance. Done here, as a rollback may delete on the main thread."""
+        """Terminate an EC2 instance without HTTP, because a rollback may run on the main thread."""
         from ministack.services import ec2
 
         with self._scope(location.ACCOUNT, location.REGION):
@@ -145,14 +145,14 @@ class Emulator:
     def _enforce_policies(self) -> None:
         """Hold every MQTT session to its certificate's policies.
 
-        ministack does so with AUTH=true only, which would switch on IAM for all else as well.
+        ministack does so only with AUTH=true, which would also enforce IAM everywhere else.
         """
         self._iot._WSSession._evaluates_policies = lambda session: (
             session.certificate_id is not None or session.iam_credential is not None
         )
 
     def _add_image_parameters(self, ssm: Any) -> None:
-        """Answer every public parameter of an Amazon Linux image; ministack knows two."""
+        """Serve every public parameter of an Amazon Linux image; ministack knows only two."""
         known = ssm._PUBLIC_AMI_PARAMETERS
         inner = ssm._public_parameter
 

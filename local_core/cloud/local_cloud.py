@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from ..environments import of_cloud, of_this_machine
+from ..errors import LocalCoreError
 from . import location
 
 Part = Literal["http", "mqtt", "credentials", "s3"]
@@ -23,19 +25,17 @@ _REPOSITORY = Path(__file__).resolve().parents[2]
 _START_SECONDS = 60.0
 _CONTROL_SECONDS = 15.0
 _STOP_SECONDS = 8.0
-_FOREIGN = ("AWS_", "CDK_", "MINISTACK_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-"""Beginnings of variables by which a child would look elsewhere than here."""
 
 
-class LocalCloudError(Exception):
+class LocalCloudError(LocalCoreError):
     """The local cloud did not start, or does not answer, with the last line of its log."""
 
 
 class LocalCloud:
-    """A cloud on loopback with one account and region; it ends with the context, or its parent.
+    """A cloud on loopback with one account and Region; it ends with the context or its parent.
 
-    Give ``data`` to keep its log, authority certificate and CDK cache; its content is not read
-    back: a cloud that is started begins empty. Stopping a part keeps what it holds.
+    With ``data``, its log, authority certificate and CDK cache are kept there. They are not read
+    back: each cloud starts empty. A part that is stopped keeps its data.
     """
 
     region = location.REGION
@@ -67,7 +67,7 @@ class LocalCloud:
             self._process = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                env=_clean_environment(),
+                env=of_this_machine(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -94,7 +94,7 @@ class LocalCloud:
                 _pipe(process.stdin).close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
-            # Also when it has ended: a Lambda function of its group may have not.
+            # Even if it has ended: a Lambda function of its group may still be running.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -103,41 +103,28 @@ class LocalCloud:
             shutil.rmtree(self.data, ignore_errors=True)
 
     def is_running(self) -> bool:
-        """Tell whether the process is there; :meth:`start` has seen it serve."""
+        """Return whether the process is there; :meth:`start` has seen it serve."""
         return self._process is not None and self._process.poll() is None
 
     def stop_part(self, part: Part) -> None:
-        """Let one part be down: connections are refused, or for S3 answered by 503."""
+        """Stop one part: it refuses connections, or for S3 answers 503."""
         self._control("stop", part)
 
     def start_part(self, part: Part) -> None:
-        """Let a part that was stopped serve again, at its old address, with what it held."""
+        """Start a stopped part again, at its old address and with its data."""
         self._control("start", part)
 
     def environment(self) -> dict[str, str]:
         """Return the environment in which AWS's SDKs and tools, in any language, find this cloud.
 
-        It is this process's own without what would lead elsewhere. CDK_HOME is ours because the
-        CDK CLI caches there which account a key belongs to.
+        It is this process's own, without variables that would lead elsewhere.
         """
-        return {
-            **_clean_environment(),
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "MLI_ROOT_CA": str(self.ca_path),
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CDK_HOME": str(self.data / "cdk"),
-            "CDK_DISABLE_CLI_TELEMETRY": "true",
-            "CDK_DISABLE_VERSION_CHECK": "true",
-            "CI": "true",
-            "NO_COLOR": "1",
-            "NO_PROXY": "*",
-        }
+        return of_cloud(
+            self.endpoint,
+            region=self.region,
+            root_ca=self.ca_path,
+            cdk_home=self.data / "cdk",
+        )
 
     def client(self, service: str, **options: Any) -> Any:
         """Return a boto3 client of this cloud."""
@@ -173,7 +160,7 @@ class LocalCloud:
             raise self._failure(f"did not {verb} {part}: {reply['error']}")
 
     def _read(self, seconds: float) -> dict[str, Any]:
-        """Return the process's next reply, one line."""
+        """Return the next reply of the process, which is one line."""
         assert self._process is not None
         stdout = _pipe(self._process.stdout)
         deadline = time.monotonic() + seconds
@@ -196,9 +183,3 @@ class LocalCloud:
 def _pipe(stream: IO[str] | None) -> IO[str]:
     assert stream is not None, "the process was started with pipes"
     return stream
-
-
-def _clean_environment() -> dict[str, str]:
-    return {
-        name: value for name, value in os.environ.items() if not name.upper().startswith(_FOREIGN)
-    }

@@ -1,4 +1,4 @@
-"""Where everything in the local cloud lives: one account, one region, the loopback interface."""
+"""The account, the Region and the interface of everything in the local cloud."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A loopback port that stays ours while nobody listens on it."""
+"""A loopback port that stays reserved while nothing listens on it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class ReservedPort:
     """A free loopback port, held until ``release``.
 
     The socket is bound and never listens. Linux lets a listener with SO_REUSEADDR bind the port
-    beside it (socket(7)), refuses connections while there is none, and gives the port to nobody
-    who asks for a free one: so a stopped part comes back at its old address.
+    beside it (socket(7)), refuses connections while there is none, and gives the port to no
+    process that asks for a free one. So a stopped part returns at its old address.
     """
 
     def __init__(self) -> None:
@@ -22,5 +22,5 @@ class ReservedPort:
         self.number: int = self._socket.getsockname()[1]
 
     def release(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._socket.close()

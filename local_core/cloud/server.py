@@ -1,9 +1,9 @@
-"""The local cloud's process: ``mli.cloud.server DATA [temporary]``.
+"""The local cloud's process: ``local_core.cloud.server DATA [temporary]``.
 
-Its parent talks to it by its standard input and output, one JSON object a line. It says
-``{"ready": {…addresses}}`` once; then each ``{"do": "stop" | "start", "part": …}`` is answered by
+Its parent uses its standard input and output, with one JSON object per line. It writes
+``{"ready": {…addresses}}`` once, and answers each ``{"do": "stop" | "start", "part": …}`` with
 ``{"done": true}`` or ``{"error": "…"}``. When its input ends, because the parent is gone or has
-closed it, the process ends with all that it started, and with its data if that is temporary.
+closed it, the process ends everything that it started, and deletes its data if temporary.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ from pathlib import Path
 
 from . import emulator as ministack
 from .assembly import Parts
-from .lifeline import Lifeline
+from .parent_process import ParentProcess
 from .ports import ReservedPort
 
 
-async def serve(lifeline: Lifeline, data: Path, *, is_temporary: bool) -> None:
-    """Run the cloud until the parent goes."""
-    orders = lifeline.listen()
+async def serve(parent: ParentProcess, data: Path, *, is_temporary: bool) -> None:
+    """Run the cloud until the parent is gone."""
+    orders = parent.listen()
     ports = {name: ReservedPort() for name in ("http", "mqtt", "credentials")}
     ministack.configure(port=ports["http"].number, data=data)
     parts = Parts(data=data, ports={name: port.number for name, port in ports.items()})
     await parts.start_all()
-    lifeline.say({"ready": parts.addresses})
+    parent.say({"ready": parts.addresses})
     while (order := await orders.get()) is not None:
         try:
             await parts.control(order["do"], order["part"])
-            lifeline.say({"done": True})
+            parent.say({"done": True})
         except (KeyError, OSError) as error:
-            lifeline.say({"error": f"{type(error).__name__}: {error}"})
+            parent.say({"error": f"{type(error).__name__}: {error}"})
     await parts.stop_all()
     if is_temporary:
         shutil.rmtree(data, ignore_errors=True)
     # The event loop would wait for worker threads, and one may be waiting for a Lambda function.
-    lifeline.end_group(0)
+    parent.end_group(0)
 
 
 def main() -> None:
     """Run the process."""
-    lifeline = Lifeline()
+    parent = ParentProcess()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     try:
-        asyncio.run(serve(lifeline, Path(sys.argv[1]), is_temporary="temporary" in sys.argv[2:]))
+        asyncio.run(serve(parent, Path(sys.argv[1]), is_temporary="temporary" in sys.argv[2:]))
     except Exception:
         logging.exception("The local cloud ends")  # the last line that the parent shows
     finally:
-        lifeline.end_group(1)
+        parent.end_group(1)
 
 
 if __name__ == "__main__":

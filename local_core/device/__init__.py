@@ -1,1 +1,1 @@
-"""A core device: its set-up as on real hardware, its ways to the cloud, and its agents."""
+"""A core device: its set-up as on real hardware, its connections to the cloud, its agents."""

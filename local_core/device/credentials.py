@@ -1,4 +1,4 @@
-"""The AWS credentials that a core gets for its certificate, by a role alias.
+"""The AWS credentials that a core gets for its certificate through a role alias.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 """
@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..errors import LocalCoreError
 from .setup import Address
 
 RENEWED_BEFORE = timedelta(minutes=5)
-"""So long before credentials end, new ones are fetched; the nucleus does the same."""
+"""How long before the expiry of credentials new ones are fetched, as the nucleus does."""
 _SECONDS = 10.0
 
 
-class CredentialsError(OSError):
+class CredentialsError(LocalCoreError, OSError):
     """The credential provider refuses, or cannot be reached."""
 
 
@@ -47,7 +48,7 @@ class Credentials:
         )
 
 
-class CredentialProvider:
+class CoreCredentials:
     """Fetches credentials by mutual TLS, and keeps them until shortly before they end."""
 
     def __init__(
@@ -61,7 +62,7 @@ class CredentialProvider:
     ) -> None:
         self._url = f"https://{address.host}:{address.port}/role-aliases/{role_alias}/credentials"
         self._thing_name = thing_name
-        # No proxy: the provider wants the device's own certificate.
+        # No proxy: the provider requires the device's own certificate.
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls)
         )
@@ -70,10 +71,10 @@ class CredentialProvider:
         self._kept: Credentials | None = None
 
     def get(self) -> Credentials:
-        """Return credentials that are good for a while.
+        """Return credentials that do not expire soon.
 
         Raises:
-            CredentialsError: if there are none to be had.
+            CredentialsError: if there are none.
         """
         with self._lock:
             if self._kept is None or self._now() >= self._kept.expiration - RENEWED_BEFORE:
@@ -87,7 +88,7 @@ class CredentialProvider:
             with self._opener.open(request, timeout=_SECONDS) as reply:
                 return Credentials.parse(json.load(reply))
         except urllib.error.HTTPError as error:
-            told = error.read(1_000).decode(errors="replace")
-            raise CredentialsError(f"the credential provider refuses: {told}") from None
+            reason = error.read(1_000).decode(errors="replace")
+            raise CredentialsError(f"the credential provider refuses: {reason}") from None
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise CredentialsError(f"no credentials for the certificate: {error}") from None

@@ -1,4 +1,4 @@
-"""Brings objects onto a core by links that are signed, as the cloud hands them out."""
+"""Downloads objects to a core by the signed links that the cloud returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def download(link: str, destination: Path) -> None:
-    """Write what is behind ``link`` to a file, which appears when it is whole.
+    """Download ``link`` to a file, which appears once it is complete.
 
     Raises:
         OSError: if it cannot be had.

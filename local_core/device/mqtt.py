@@ -1,7 +1,7 @@
 """A device's connection to AWS IoT's broker: mutual TLS, kept up for as long as the device runs.
 
-By paho-mqtt, which the tests use too: it is plain Python, says for each message when the broker
-acknowledged it, and leaves the reconnecting to us, with a pause that is capped and random.
+It uses paho-mqtt, as the tests do: it is plain Python, reports for each message when the broker
+acknowledged it, and leaves reconnecting to us, with a pause that is capped and random.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import logging
 import random
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from pathlib import Path
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ..ipc.router import Deliver, Unsubscribe
 from ..ipc.topics import filter_matches
-from .setup import Address
+from .setup import Address, Certificate, CoreConfiguration
 
 ACKNOWLEDGED_SECONDS = 10.0
 """How long a publisher waits for the broker's acknowledgement."""
@@ -32,18 +31,18 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 _log = logging.getLogger(__name__)
 
 
-def tls_context(certificate: Path, private_key: Path, root_ca: Path) -> ssl.SSLContext:
+def tls_context(files: Certificate | CoreConfiguration) -> ssl.SSLContext:
     """Return the device's side of mutual TLS."""
-    context = ssl.create_default_context(cafile=str(root_ca))
+    context = ssl.create_default_context(cafile=str(files.root_ca))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, private_key)
+    context.load_cert_chain(files.certificate, files.private_key)
     return context
 
 
 class MqttConnection:
     """A context that stays connected; subscriptions are made again after each interruption.
 
-    What cannot be sent is an error at once: whoever publishes keeps it and tries again, as
+    A message that cannot be sent is an error at once: its publisher keeps it and retries, as
     components of nucleus lite must.
     """
 
@@ -52,15 +51,12 @@ class MqttConnection:
         address: Address,
         client_id: str,
         tls: ssl.SSLContext,
-        *,
-        on_change: Callable[[bool], None] = lambda connected: None,
     ) -> None:
         self.fault: str | None = None
         """Why the last attempt to connect failed; None while connected."""
         self._address = address
         self._client_id = client_id
         self._tls = tls
-        self._on_change = on_change
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
         self._awaited: dict[int, Future[None]] = {}
@@ -143,7 +139,7 @@ class MqttConnection:
                 self._awaited.pop(mid, None)
 
     def _acknowledgement(self, mid: int) -> Future[None]:
-        """Return the future of a packet's acknowledgement, whoever asks first."""
+        """Return the future of a packet's acknowledgement; the first caller creates it."""
         with self._lock:
             if not self._connected.is_set():
                 raise ConnectionError("the connection broke")
@@ -156,12 +152,12 @@ class MqttConnection:
                 pause = _FIRST_PAUSE
             if not self._stopping.is_set():
                 _log.warning("%s: not connected: %s", self._client_id, self.fault)
-            # Random, so that a fleet does not come back to a broker all at once.
+            # Random, so that a fleet does not reconnect to a broker all at once.
             self._stopping.wait(random.uniform(pause / 2, pause))
             pause = min(_LONGEST_PAUSE, pause * 2)
 
     def _connect_once(self) -> bool:
-        """Connect, and stay as long as it lasts; return whether the broker took us."""
+        """Connect, and wait until the connection ends; return whether the broker accepted it."""
         client = self._new_client()
         self._ended.clear()
         if self._stopping.is_set():
@@ -173,7 +169,7 @@ class MqttConnection:
             return False
         client.loop_start()
         try:
-            # A broker that accepts the TCP connection and then says nothing is not waited for.
+            # Do not wait for a broker that accepts the TCP connection and then sends nothing.
             if not self._ended.wait(_CONNECT_SECONDS) and self._connected.is_set():
                 self._ended.wait()
             was_connected = self._connected.is_set()
@@ -186,7 +182,6 @@ class MqttConnection:
             client.disconnect()
         client.loop_stop()
         with self._lock:
-            was_connected = self._connected.is_set()
             self._connected.clear()
             self._client = None
             waiting, self._awaited = list(self._awaited.values()), {}
@@ -194,8 +189,6 @@ class MqttConnection:
         for acknowledged in waiting:
             if not acknowledged.done():
                 acknowledged.set_exception(ConnectionError("the connection broke"))
-        if was_connected:
-            self._on_change(False)
 
     def _new_client(self) -> paho.Client:
         client = paho.Client(
@@ -229,16 +222,15 @@ class MqttConnection:
             _, mid = client.subscribe(topic_filter, qos)
             if mid is not None:
                 self._renewed.add(mid)
-        self._on_change(True)
 
     def _end(self, why: str) -> None:
         self.fault = why
         self._ended.set()
 
     def _acknowledge(self, mid: int, failed: bool) -> None:
-        """Note the broker's answer.
+        """Record the broker's answer.
 
-        paho holds a lock of its own here, so that no call to it may be made under ours.
+        paho holds a lock of its own here, so it must not be called under ours.
         """
         if mid in self._renewed:
             self._renewed.discard(mid)

@@ -1,7 +1,7 @@
 """Sets a core up as a user does on a real device, and reads what was set up.
 
 The key and the certificate come from AWS IoT, the configuration from the stack's output
-``GreengrassConfig``. A core is told nothing else but where the API of its cloud is.
+``GreengrassConfig``. Apart from them a core knows only the address of its cloud's API.
 """
 
 from __future__ import annotations
@@ -13,25 +13,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+
+from ..errors import LocalCoreError
 
 CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
 ROOT_CA = "AmazonRootCA1.pem"
 
-_TLS_PORTS = {"mqtt": 8883, "https": 443}
-_NUCLEUS = "aws.greengrass.Nucleus"
-_V2_FOLDER = "/greengrass/v2/"
-_V1_FOLDER = "/greengrass/certs/"
 
-
-class SetupError(Exception):
+class SetupError(LocalCoreError):
     """A configuration that no core can start with, with the reason."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate of AWS IoT with its files: the key is this user's alone."""
+    """A certificate of AWS IoT with its files; only this user can read the key."""
 
     id: str
     arn: str
@@ -74,7 +70,7 @@ class CoreConfiguration:
 
 
 def create_certificate(iot: Any, folder: Path, root_ca: Path) -> Certificate:
-    """Have AWS IoT make a key and an active certificate, and write both into ``folder``.
+    """Create a key and an active certificate in AWS IoT, and write both into ``folder``.
 
     ``iot`` is a client of AWS IoT, ``root_ca`` the certificate of the authority of its endpoints.
     """
@@ -93,96 +89,12 @@ def create_certificate(iot: Any, folder: Path, root_ca: Path) -> Certificate:
     return certificate
 
 
-def write_v2_configuration(output: str, root: Path) -> Path:
-    """Fill in the nucleus's config.yaml (JSON is YAML), whose certificate is in ``root``.
-
-    The output is for a core in /greengrass/v2, which only root may write to: here it is ``root``.
+def parse_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a configuration is.
 
     Raises:
-        SetupError: if the output is none of a V2 core's.
+        SetupError: if it is none.
     """
-    configuration = _part(_parse(output), "classic")
-    system = _part(configuration, "system")
-    for key, value in system.items():
-        text = str(value)
-        if f"{text}/" == _V2_FOLDER:
-            system[key] = str(root)
-        elif text.startswith(_V2_FOLDER):
-            system[key] = str(root / text.removeprefix(_V2_FOLDER))
-    return _write_json(root / "config.yaml", configuration)
-
-
-def write_v1_configuration(output: str, root: Path) -> Path:
-    """Fill in config.json: the names of both files, and ``root`` instead of /greengrass.
-
-    Raises:
-        SetupError: if the output is none of a V1 core's.
-    """
-    text = output.replace("CERTIFICATE_NAME_HERE", CERTIFICATE)
-    text = text.replace("PRIVATE_KEY_FILENAME_HERE", PRIVATE_KEY)
-    text = text.replace(f"file://{_V1_FOLDER}", f"file://{root}/")
-    configuration = _parse(text)
-    _part(configuration, "coreThing")
-    return _write_json(root / "config.json", configuration)
-
-
-def read_v2_configuration(file: Path) -> CoreConfiguration:
-    """Return what the nucleus's configuration file says.
-
-    Raises:
-        SetupError: if something is missing from it.
-    """
-    document = _parse(file.read_text())
-    try:
-        system = document["system"]
-        nucleus = document["services"][_NUCLEUS]["configuration"]
-        return CoreConfiguration(
-            thing_name=system["thingName"],
-            region=nucleus["awsRegion"],
-            root=Path(system["rootpath"]),
-            certificate=Path(system["certificateFilePath"]),
-            private_key=Path(system["privateKeyPath"]),
-            root_ca=Path(system["rootCaPath"]),
-            broker=Address.parse(nucleus["iotDataEndpoint"], _TLS_PORTS["mqtt"]),
-            role_alias=nucleus["iotRoleAlias"],
-            credential_provider=Address.parse(nucleus["iotCredEndpoint"], _TLS_PORTS["https"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise SetupError(f"{file} has no usable {error.args[0]}") from None
-
-
-def read_v1_configuration(file: Path) -> CoreConfiguration:
-    """Return what a V1 core's config.json says; the Region is in the thing's ARN.
-
-    Raises:
-        SetupError: if something is missing from it.
-    """
-    document = _parse(file.read_text())
-    try:
-        thing, crypto = document["coreThing"], document["crypto"]
-        arn = thing["thingArn"].split(":")
-        principal = crypto["principals"]["IoTCertificate"]
-        return CoreConfiguration(
-            thing_name=arn[5].removeprefix("thing/"),
-            region=arn[3],
-            root=file.parent,
-            certificate=_file(principal["certificatePath"]),
-            private_key=_file(principal["privateKeyPath"]),
-            root_ca=_file(crypto["caPath"]),
-            broker=Address.parse(thing["iotHost"], int(thing["iotMqttPort"])),
-        )
-    except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise SetupError(f"{file} has no usable {error.args[0]}") from None
-
-
-def _file(uri: str) -> Path:
-    parts = urlsplit(uri)
-    if parts.scheme != "file":
-        raise ValueError(f"file:// path: {uri!r}")
-    return Path(unquote(parts.path))
-
-
-def _parse(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -192,20 +104,26 @@ def _parse(text: str) -> dict[str, Any]:
     return document
 
 
-def _part(document: Mapping[str, Any], key: str) -> dict[str, Any]:
-    part = document.get(key)
-    if not isinstance(part, dict):
+def member(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the object below ``key`` of a configuration.
+
+    Raises:
+        SetupError: if it is none.
+    """
+    found = document.get(key)
+    if not isinstance(found, dict):
         raise SetupError(f"GreengrassConfig has no {key}: is it of the other generation?")
-    return part
+    return found
 
 
-def _write_json(file: Path, document: Mapping[str, Any]) -> Path:
+def write_json(file: Path, document: Mapping[str, Any]) -> Path:
+    """Write a configuration; return its file."""
     file.write_text(json.dumps(document, indent=2) + "\n")
     return file
 
 
 def _write_private(file: Path, text: str) -> None:
-    """Write a file that nobody else can read, not even for a moment."""
+    """Write a file that only this user can read, from its creation on."""
     file.unlink(missing_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as opened:

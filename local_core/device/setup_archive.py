@@ -1,7 +1,7 @@
 """The archive that ``mli package`` writes, unpacked as on the device.
 
 On a device it is unpacked where the nucleus looks, which only root may write to. Here another
-folder takes that one's place, also in the configuration.
+folder is used, also in the configuration.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
-from .setup import CoreConfiguration, SetupError, read_v1_configuration, read_v2_configuration
+from ..generations import GENERATIONS
+from .generation import Generation
+from .setup import CoreConfiguration, SetupError, write_json
 
 _FILE_URI = "file://"
-_V1_CONFIGURATION, _V2_CONFIGURATION = "config/config.json", "config.yaml"
-_DEVICE_FOLDERS = {_V1_CONFIGURATION: "/greengrass", _V2_CONFIGURATION: "/greengrass/v2"}
 _LITE = "aws.greengrass.NucleusLite"
 _THING = re.compile(r"[A-Za-z0-9:_-]{1,128}")
 _MOST_BYTES = 1 << 20
@@ -32,7 +32,7 @@ class SetupArchive:
 
     path: Path
     files: Mapping[str, bytes]
-    configuration_name: str
+    generation: Generation
     configuration: Mapping[str, Any]
 
     @classmethod
@@ -44,12 +44,11 @@ class SetupArchive:
                 run here.
         """
         files = _files(path)
-        name = next((name for name in _DEVICE_FOLDERS if name in files), None)
+        known = {one.configuration_name: one for one in GENERATIONS.values()}
+        name = next((name for name in known if name in files), None)
         if name is None:
-            raise SetupError(
-                f"{path} holds no {_V2_CONFIGURATION} and no {_V1_CONFIGURATION}: it is no archive "
-                "of `mli package`"
-            )
+            absent = " and ".join(f"no {name}" for name in known)
+            raise SetupError(f"{path} holds {absent}: it is no archive of `mli package`")
         try:
             configuration = json.loads(files[name])
         except ValueError as error:
@@ -61,12 +60,7 @@ class SetupArchive:
                 f"{path} is for nucleus lite, and this core is a classic one: package it again "
                 "without --nucleus lite"
             )
-        return cls(path, files, name, configuration)
-
-    @property
-    def generation(self) -> Literal[1, 2]:
-        """Which Greengrass the core is of."""
-        return 1 if self.configuration_name == _V1_CONFIGURATION else 2
+        return cls(path, files, known[name], configuration)
 
     @property
     def thing_name(self) -> str:
@@ -76,19 +70,15 @@ class SetupArchive:
             SetupError: if the configuration names none.
         """
         try:
-            if self.generation == 1:
-                name = self.configuration["coreThing"]["thingArn"].rpartition("thing/")[2]
-            else:
-                name = self.configuration["system"]["thingName"]
-            known = _THING.fullmatch(name)
+            known = _THING.fullmatch(self.generation.thing_name(self.configuration))
         except (AttributeError, KeyError, TypeError):
             known = None
         if known is None:
-            raise SetupError(f"{self.path}: {self.configuration_name} names no thing")
+            raise SetupError(f"{self.path}: {self.generation.configuration_name} names no thing")
         return str(known[0])
 
     def install(self, root: Path) -> CoreConfiguration:
-        """Unpack into ``root``, over what is there, and return the configuration of its core.
+        """Unpack into ``root``, over existing files, and return the configuration of its core.
 
         Raises:
             SetupError: if something is missing from the configuration, or a file that it names.
@@ -100,11 +90,9 @@ class SetupArchive:
             file.unlink(missing_ok=True)
             file.touch(_PRIVATE if name.endswith(".key") else _PUBLIC)
             file.write_bytes(content)
-        moved = _moved(self.configuration, _DEVICE_FOLDERS[self.configuration_name], root)
-        file = root / self.configuration_name
-        file.write_text(json.dumps(moved, indent=2) + "\n")
-        read = read_v1_configuration if self.generation == 1 else read_v2_configuration
-        configuration = replace(read(file), root=root)
+        moved = _moved(self.configuration, self.generation.device_folder, root)
+        file = write_json(root / self.generation.configuration_name, moved)
+        configuration = replace(self.generation.read_configuration(file), root=root)
         for needed in (configuration.certificate, configuration.private_key, configuration.root_ca):
             if not needed.is_file():
                 raise SetupError(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from .credentials import CredentialProvider, CredentialsError
+from .credentials import CoreCredentials, CredentialsError
 
 COMPONENT = "aws.greengrass.TokenExchangeService"
 """The component on which others must depend to be given credentials."""
@@ -25,7 +25,7 @@ _PATH = "/2016-11-01/credentialprovider/"
 class TokenExchange:
     """A context in which components get the core's credentials for a token of their own."""
 
-    def __init__(self, provider: CredentialProvider) -> None:
+    def __init__(self, provider: CoreCredentials) -> None:
         self._provider = provider
         self._tokens: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -44,7 +44,7 @@ class TokenExchange:
         self._server.server_close()
 
     def environment(self, component: str) -> Mapping[str, str]:
-        """Return the variables for ``component``; an earlier token of it ends."""
+        """Return the variables for ``component``, whose earlier token becomes invalid."""
         self._tokens[component] = secrets.token_urlsafe(24)
         port = self._server.server_address[1]
         return {
@@ -88,6 +88,6 @@ class TokenExchange:
                 self.wfile.write(content)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Log nothing: a token is in no log."""
+                """Log nothing, so that no token gets into a log."""
 
         return Handler

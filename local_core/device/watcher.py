@@ -1,4 +1,4 @@
-"""Somebody else who listens to what cores say: a certificate and a connection of its own."""
+"""An independent subscriber to the cores' messages, with its own certificate and connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONNECT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Received:
-    """A message, with when it came (``time.monotonic``)."""
+    """A message, with the time of its arrival (``time.monotonic``)."""
 
     at: float
     topic: str
@@ -29,9 +29,9 @@ class Received:
 
 
 class Watcher:
-    """A context in which messages of all cores arrive, by the broker and by nothing else.
+    """A context in which messages of all cores arrive, through the broker only.
 
-    ``iot`` is a client of AWS IoT, with which the certificate and its policy are made.
+    ``iot`` is a client of AWS IoT, which creates the certificate and its policy.
     """
 
     def __init__(
@@ -49,9 +49,7 @@ class Watcher:
         self.broker = broker
         self.messages: list[Received] = []
         _allow(iot, name, self.certificate.arn)
-        tls = tls_context(
-            self.certificate.certificate, self.certificate.private_key, self.certificate.root_ca
-        )
+        tls = tls_context(self.certificate)
         self.connection = MqttConnection(broker, name, tls)
         self._topics = topics
         self._on_message = on_message
@@ -72,7 +70,7 @@ class Watcher:
         self._open.close()
 
     def on(self, topic: str) -> list[Received]:
-        """Return what has come on a topic so far."""
+        """Return the messages that have arrived on a topic so far."""
         with self._lock:
             return [message for message in self.messages if message.topic == topic]
 
@@ -84,7 +82,7 @@ class Watcher:
 
 
 def _allow(iot: Any, name: str, certificate_arn: str) -> None:
-    """Let the certificate connect under names that begin so, hear everything, publish nothing."""
+    """Let the certificate connect under names with this prefix and subscribe, but not publish."""
     region, account = certificate_arn.split(":")[3:5]
     arn = f"arn:aws:iot:{region}:{account}"
     actions = {

@@ -14,10 +14,10 @@ NAMESPACE = "aws.greengrass#"
 
 
 class Authorizer:
-    """Judges by the ``accessControl`` of the component, as its configuration has it now.
+    """Applies the ``accessControl`` in the component's current configuration.
 
-    Its shape: service → policy id → {operations, resources}. The thing's name may stand in a
-    resource as ``{iot:thingName}``; nucleus lite 2.6.0 does not know that.
+    Its shape: service → policy id → {operations, resources}. A resource may contain the thing's
+    name as ``{iot:thingName}``; nucleus lite 2.6.0 does not support that.
     """
 
     def __init__(self, configurations: ConfigurationStore, thing_name: str) -> None:
@@ -25,7 +25,7 @@ class Authorizer:
         self._thing_name = thing_name
 
     def check(self, component: str, service: str, operation: str, topic: str) -> None:
-        """Return if one policy of ``service`` allows ``operation`` on ``topic``.
+        """Return if a policy of ``service`` allows ``operation`` on ``topic``.
 
         Raises:
             UnauthorizedError: if none does.

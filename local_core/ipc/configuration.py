@@ -8,12 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import LocalCoreError
+
 KeyPath = tuple[str, ...]
 Listener = Callable[[str, KeyPath], None]
 """Called with the component and the path of one leaf that changed."""
 
 
-class KeyNotFoundError(KeyError):
+class KeyNotFoundError(LocalCoreError, KeyError):
     """No component of that name, or no such key in its configuration."""
 
 
@@ -52,7 +54,7 @@ class ConfigurationStore:
             return copy.deepcopy(self._find(component, key_path))
 
     def merge(self, component: str, key_path: Sequence[str], values: Mapping[str, Any]) -> None:
-        """Merge ``values`` into the object at ``key_path``; listeners hear of each changed leaf.
+        """Merge ``values`` into the object at ``key_path``; listeners are called per changed leaf.
 
         Raises:
             KeyNotFoundError: if there is no such component.

@@ -20,7 +20,7 @@ from .stream import Body, EventStream
 _PROTOCOL_VERSION = "0.1.0"
 _REFUSAL_SECONDS = 2
 _SEND_SECONDS = 10
-"""How long a client that does not read may hold up whoever sends to it."""
+"""How long a client that does not read may block a sender."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Connection:
         self._streams: dict[int, EventStream] = {}
 
     def serve(self) -> None:
-        """Answer the client until it leaves, breaks the protocol, or :meth:`close` is called."""
+        """Answer until the client leaves, breaks the protocol, or :meth:`close` is called."""
         try:
             component = self._authenticate()
             while component is not None:
@@ -84,7 +84,7 @@ class Connection:
         return component
 
     def _await_close(self) -> None:
-        """Let the client close first: a close right behind the refusal can overtake it."""
+        """Let the client close first: a close right after the refusal can overtake it."""
         self._socket.settimeout(_REFUSAL_SECONDS)
         while self._socket.recv(4096):
             pass
@@ -124,7 +124,7 @@ class Connection:
         events.open()
 
     def _send_event(self, stream_id: int, shape: str, body: Body) -> None:
-        """Send an event; one that cannot be sent must not disturb whoever caused it."""
+        """Send an event; a failure must not affect the caller that caused the event."""
         try:
             self._send_shape(stream_id, shape, body, MessageFlag.NONE)
         except ServiceError as error:
@@ -186,7 +186,7 @@ def _auth_token(payload: bytes) -> str:
 
 
 def _guarded(operation: Operation, call: Call) -> Body:
-    """Answer ``call``; a fault of our own is the client's ServiceError and a line in our log."""
+    """Answer ``call``; an internal error is a ServiceError to the client and a line in the log."""
     try:
         return operation.answer(call)
     except IpcError:

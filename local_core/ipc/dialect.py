@@ -10,7 +10,7 @@ from .errors import IpcError
 
 @dataclass(frozen=True)
 class Dialect:
-    """One nucleus's habits; those of lite were observed with its release 2.6.0."""
+    """The behaviour of one nucleus; that of lite was observed with its release 2.6.0."""
 
     packet_limit: int | None
     """Most bytes after a packet's prelude; a longer packet ends the connection."""
@@ -22,7 +22,7 @@ class Dialect:
     """Where an error's body has its text; the Python client reads ``message`` only."""
 
     def error_body(self, error: IpcError) -> Mapping[str, str]:
-        """Return the payload that tells a client of ``error``."""
+        """Return the payload that reports ``error`` to a client."""
         return {"_errorCode": error.name, "_message": str(error), self.message_key: str(error)}
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from ..errors import LocalCoreError
 
-class IpcError(Exception):
+
+class IpcError(LocalCoreError):
     """An error that the client receives; ``name`` is its shape in the service model."""
 
     name = "ServiceError"
 
 
 class ServiceError(IpcError):
-    """The nucleus cannot do what was asked, now or ever."""
+    """The nucleus cannot do what was requested."""
 
 
 class UnauthorizedError(IpcError):

@@ -29,34 +29,6 @@ class CloudRouter(Protocol):
         """Call ``deliver`` for each message that matches; return how to end that."""
 
 
-class InMemoryCloud:
-    """A cloud inside this process: whatever is published reaches every matching subscription."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._subscriptions: dict[object, tuple[str, Deliver]] = {}
-
-    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
-        """Deliver the message at once; ``component`` and ``qos`` make no difference here."""
-        with self._lock:
-            subscriptions = list(self._subscriptions.values())
-        for topic_filter, deliver in subscriptions:
-            if filter_matches(topic_filter, topic):
-                deliver(topic, payload)
-
-    def subscribe_to_cloud(self, topic_filter: str, qos: int, deliver: Deliver) -> Unsubscribe:
-        """Call ``deliver`` for each message that matches; return how to end that."""
-        key = object()
-        with self._lock:
-            self._subscriptions[key] = (topic_filter, deliver)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscriptions.pop(key, None)
-
-        return unsubscribe
-
-
 @dataclass(frozen=True)
 class _LocalSubscription:
     component: str

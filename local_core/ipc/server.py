@@ -19,7 +19,7 @@ MAX_SOCKET_PATH_BYTES = 106
 class IpcServer:
     """Serves ``operations`` on a Unix socket, one thread for each connection.
 
-    A component shows who it is by its token, which the nucleus hands it as ``SVCUID``.
+    A component identifies itself by its token, which the nucleus hands it as ``SVCUID``.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class IpcServer:
         self._acceptor.start()
 
     def stop(self) -> None:
-        """Close every connection and the socket, and wait for the threads; twice does no harm."""
+        """Close every connection and the socket, and wait for the threads; may be called twice."""
         with self._lock:
             self._stopping = True
             connections = dict(self._connections)

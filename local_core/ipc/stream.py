@@ -10,7 +10,7 @@ Body = Mapping[str, Any]
 
 
 class EventStream:
-    """Holds events back until :meth:`open`; a client takes an earlier one for the reply itself."""
+    """Holds events back until :meth:`open`; a client would take an earlier one for the reply."""
 
     def __init__(self, send: Callable[[str, Body], None]) -> None:
         self._send = send
@@ -30,14 +30,14 @@ class EventStream:
                 self._send(shape, body)
 
     def open(self) -> None:
-        """Send what was held; from now on events go out at once."""
+        """Send what was held back; from now on events are sent at once."""
         with self._lock:
             held, self._held = self._held or [], None
             for shape, body in held:
                 self.send(shape, body)
 
     def on_close(self, action: Callable[[], None]) -> None:
-        """Have ``action`` called when the stream closes, or now if it is closed."""
+        """Call ``action`` when the stream closes, or now if it is closed."""
         with self._lock:
             if not self._closed:
                 self._on_close.append(action)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import shutil
 import stat
 import tempfile
@@ -13,11 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..errors import LocalCoreError
 from .layout import CoreLayout
 from .recipe import Artifact
 
 
-class ArtifactError(Exception):
+class ArtifactError(LocalCoreError):
     """An artifact that cannot be fetched or unpacked, with the reason."""
 
 
@@ -106,30 +106,6 @@ def unzip(archive: Path, destination: Path) -> None:
         if destination.exists():
             shutil.rmtree(destination)
         content.rename(destination)
-
-
-def zip_folder(folder: Path, destination: Path) -> None:
-    """Pack ``folder`` as the CDK publishes a folder asset: same content, same bytes.
-
-    The entries are sorted files, with their modes and the date 1980-01-01:
-    https://github.com/aws/aws-cdk-cli/blob/main/packages/@aws-cdk/cdk-assets-lib/lib/private/archive.ts
-    """
-    partial = destination.with_name(f".{destination.name}.part")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for file in sorted(_files(folder), key=lambda path: path.relative_to(folder).as_posix()):
-            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
-            entry.external_attr = (stat.S_IFREG | stat.S_IMODE(file.stat().st_mode)) << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, file.read_bytes(), compresslevel=1)
-    partial.replace(destination)
-
-
-def _files(folder: Path) -> list[Path]:
-    return [
-        Path(parent) / name
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-    ]
 
 
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, destination: Path) -> None:

@@ -1,4 +1,4 @@
-"""How a deployment makes a component's configuration out of the defaults of its recipe.
+"""How a deployment derives a component's configuration from the defaults of its recipe.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/update-component-configurations.html
 """
@@ -20,7 +20,7 @@ def deployed(
     """Return the configuration after a deployment: what is there, then reset, then merge.
 
     ``current`` is what the core already has. Defaults fill its gaps and never overwrite it, which
-    is why a deployment resets ``""``, the whole. A reset key without a default is removed. Merging
+    is why a deployment resets ``""``, the whole. A reset key without a default is removed. A merge
     replaces lists and plain values, and goes into objects.
 
     Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import platform
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..folder_lock import exclusive
 from ..ipc.authorization import Authorizer
 from ..ipc.component_services import ConfigurationService, StateService
 from ..ipc.configuration import ConfigurationStore
@@ -25,18 +25,14 @@ from .configuration import deployed
 from .environment import base_environment
 from .layout import CoreLayout
 from .lifecycle import ComponentLifecycle, ComponentPlan, Script, StateChange
-from .ordering import start_order
 from .recipe import LifecycleStep, Recipe
+from .start_order import start_order
 from .variables import Variables
 
 NUCLEUS_VERSION = "2.15.0"
 """The release of the classic nucleus whose rules this core follows."""
 STOP_GRACE_SECONDS = 10.0
 _ARCHITECTURES = {"x86_64": "amd64", "armv7l": "arm"}
-
-
-class CoreBusyError(Exception):
-    """Another core works in the same folder."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +46,7 @@ class ComponentDeployment:
 
 @dataclass(frozen=True)
 class _Installed:
-    """A component as a deployment left it on the core."""
+    """A component as the last deployment installed it."""
 
     recipe: Recipe
     configuration: Mapping[str, Any]
@@ -58,7 +54,7 @@ class _Installed:
 
 @dataclass(frozen=True)
 class CoreIdentity:
-    """Who a core is, where it keeps its things, and which nucleus it is like."""
+    """A core's thing, its folder, and the nucleus that it behaves like."""
 
     thing_name: str
     root: Path
@@ -81,7 +77,7 @@ class CoreIdentity:
 class LocalCore:
     """A context in which deployed components run; leaving it stops all of them.
 
-    ``surroundings`` returns what the environment of a component holds besides the nucleus's own.
+    ``environment_of`` returns the variables of a component in addition to the nucleus's own.
     """
 
     def __init__(
@@ -91,7 +87,7 @@ class LocalCore:
         fetcher: ArtifactFetcher,
         cloud: CloudRouter,
         on_change: Callable[[StateChange], None],
-        surroundings: Callable[[Recipe], Mapping[str, str]] = lambda recipe: {},
+        environment_of: Callable[[Recipe], Mapping[str, str]] = lambda recipe: {},
         stop_grace: float = STOP_GRACE_SECONDS,
     ) -> None:
         self._identity = identity
@@ -99,7 +95,7 @@ class LocalCore:
         self._artifacts = ArtifactStore(self._layout, fetcher)
         self._cloud = cloud
         self._on_change = on_change
-        self._surroundings = surroundings
+        self._environment_of = environment_of
         self._stop_grace = stop_grace
         self._configurations = ConfigurationStore()
         self._components: dict[str, _Installed] = {}
@@ -110,7 +106,8 @@ class LocalCore:
 
     def __enter__(self) -> LocalCore:
         with ExitStack() as opened:
-            self._claim_root(opened)
+            refusal = f"another core works in {self._layout.root}: stop it first"
+            opened.enter_context(exclusive(self._layout.root / "lock", refusal))
             shutil.rmtree(self._layout.logs, ignore_errors=True)
             folder = socket_folder()
             opened.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -123,43 +120,35 @@ class LocalCore:
         self._open.close()
 
     def deploy(self, components: Sequence[ComponentDeployment]) -> frozenset[str]:
-        """Go over to ``components`` and return the names of those that were started.
+        """Deploy ``components``, and return the names of those that were started.
 
-        What changed, in its recipe or its configuration, is stopped and started anew, what is not
-        among them any more is stopped, and the rest runs on. Until :meth:`keep`, the state before
-        can be had back.
+        What changed, in its recipe or its configuration, is restarted, what is not among them any
+        more is stopped, and the rest keeps running. Until :meth:`keep`, the state before can be
+        restored by :meth:`roll_back`.
 
         Raises:
             RecipeError, ArtifactError: if one cannot be run here; then nothing has changed.
         """
         wanted = {one.recipe.name: self._installed(one) for one in components}
         before = self._snapshot() if self._before is None else self._before
-        started = self._go_over(wanted)
+        started = self._switch_to(wanted)
         self._before = before
         return started
 
     def keep(self) -> None:
-        """Settle for what runs now; the artifacts of everything else are removed."""
+        """Keep what runs now, and remove the artifacts of everything else."""
         self._before = None
         versions = {name: one.recipe.version for name, one in self._components.items()}
         self._artifacts.keep_only(versions)
 
     def roll_back(self) -> frozenset[str]:
-        """Go back to what was last kept, configuration included; return the names started."""
+        """Roll back to what was last kept, configuration included; return the names started."""
         before, self._before = self._before or {}, None
-        return self._go_over(before)
+        return self._switch_to(before)
 
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
         return self._layout.log(component)
-
-    def _claim_root(self, opened: ExitStack) -> None:
-        self._layout.root.mkdir(parents=True, exist_ok=True)
-        lock = opened.enter_context((self._layout.root / "lock").open("w"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CoreBusyError(f"another core is running in {self._layout.root}") from None
 
     def _ipc_server(self, socket_path: Path) -> IpcServer:
         authorizer = Authorizer(self._configurations, self._identity.thing_name)
@@ -183,13 +172,13 @@ class LocalCore:
         return _Installed(recipe, configuration)
 
     def _snapshot(self) -> dict[str, _Installed]:
-        """Return what is installed, with what components have since changed themselves."""
+        """Return what is installed, with the changes that components made themselves since then."""
         return {
             name: _Installed(one.recipe, self._configurations.get(name))
             for name, one in self._components.items()
         }
 
-    def _go_over(self, wanted: dict[str, _Installed]) -> frozenset[str]:
+    def _switch_to(self, wanted: dict[str, _Installed]) -> frozenset[str]:
         order = start_order({name: one.recipe.dependencies for name, one in wanted.items()})
         changed = {
             name
@@ -207,7 +196,7 @@ class LocalCore:
         return frozenset(changed)
 
     def _prepare(self, installed: _Installed) -> ComponentPlan:
-        """Bring the component's artifacts here, and fill in its scripts."""
+        """Fetch the component's artifacts, and fill in its scripts."""
         recipe = installed.recipe
         manifest = recipe.manifest_for(self._identity.platform)
         variables = Variables(
@@ -230,7 +219,7 @@ class LocalCore:
     def _start(self, installed: _Installed, plan: ComponentPlan) -> None:
         recipe = installed.recipe
         self._configurations.put(recipe.name, installed.configuration)
-        environment = {**self._surroundings(recipe), **self._environment(recipe.name)}
+        environment = {**self._environment_of(recipe), **self._environment(recipe.name)}
         lifecycle = ComponentLifecycle(
             plan.within(environment),
             self._on_change,

@@ -1,4 +1,4 @@
-"""The environment that a component's scripts run in: a device's, not that of whoever runs us."""
+"""The environment that a component's scripts run in: a device's, not that of our user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEPT = frozenset(
         *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     }
 )
-"""What a script needs of this machine: its locale, its certificates, its way to the network."""
+"""What a script needs of this machine: its locale, certificates and proxies."""
 
 _KEPT_PREFIX = "PIP_"
 """Where packages come from."""

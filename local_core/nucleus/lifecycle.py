@@ -1,4 +1,4 @@
-"""The life of one component: installed, run, restarted after errors, broken, stopped.
+"""The lifecycle of one component: installed, run, restarted after errors, broken, stopped.
 
 The states and the rule of three errors are those of the classic nucleus:
 https://github.com/aws-greengrass/aws-greengrass-nucleus/blob/main/src/main/java/com/aws/greengrass/lifecyclemanager/Lifecycle.java
@@ -17,9 +17,9 @@ from pathlib import Path
 from .process import ProcessGroup
 
 MAX_ERRORS = 3
-"""So many errors in the same step leave a component broken."""
+"""After this many errors in the same step a component is broken."""
 ERROR_RESET_SECONDS = 3600.0
-"""After so long without an error, earlier ones no longer count."""
+"""After this long without an error, earlier errors no longer count."""
 SHELL = ("/bin/sh", "-c")
 _POLL_SECONDS = 0.1
 
@@ -47,7 +47,7 @@ class StateChange:
 
 @dataclass(frozen=True)
 class Script:
-    """One lifecycle step, ready for the shell. ``timeout`` is in seconds; None is for ever."""
+    """One lifecycle step, ready for the shell. ``timeout`` is in seconds; None is unlimited."""
 
     step: str
     text: str
@@ -61,7 +61,7 @@ class Script:
 
 @dataclass(frozen=True)
 class ComponentPlan:
-    """All that it takes to run a component whose artifacts are in place."""
+    """Everything needed to run a component whose artifacts are in place."""
 
     component: str
     folder: Path
@@ -113,15 +113,15 @@ class ComponentLifecycle:
         self._thread.start()
 
     def request_stop(self) -> None:
-        """Have the component's processes end; :meth:`join` waits until they did."""
+        """Ask the component's processes to end; :meth:`join` waits for that."""
         self._stopping = True
 
     def join(self) -> None:
-        """Wait until nothing of the component runs any more."""
+        """Wait until no process of the component runs any more."""
         self._thread.join()
 
     def report_error(self) -> None:
-        """Treat the running step as failed, as its component asks by UpdateState."""
+        """Treat the running step as failed, because its component reported so by UpdateState."""
         self._reported_error = True
 
     def _live(self) -> None:
@@ -179,7 +179,7 @@ class ComponentLifecycle:
         return self._stopping or self._reported_error
 
     def _verdict(self, script: Script, code: int | None) -> str:
-        if self._reported_error:  # whether it was stopped for that, or ended by itself before
+        if self._reported_error:  # whether it was stopped for that or ended by itself
             return f"{script.step} reported ERRORED"
         if code is not None:
             return f"{script.step} ended with exit code {code}" if code else ""

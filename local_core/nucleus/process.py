@@ -1,4 +1,4 @@
-"""One run of a lifecycle script, in a session of its own so that all of it can be stopped."""
+"""A command in a session of its own, so that everything it starts can be stopped."""
 
 from __future__ import annotations
 
@@ -9,24 +9,32 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
-from .guard import GUARD
+from .watchdog import WATCHDOG
 
 _POLL_SECONDS = 0.03
 _AFTER_KILL_SECONDS = 2.0
-"""A killed process ends as soon as the kernel lets it; longer than this nobody waits."""
+"""How long to wait for a killed process, which ends as soon as the kernel lets it."""
 
 
 class ProcessGroup:
-    """A command and whatever it starts; :meth:`stop` leaves none of it.
+    """A command and everything that it starts, all of which :meth:`stop` ends.
 
-    If this process is killed before, its guard ends the group.
+    What it prints is appended to ``log``; without one it is read from :attr:`output`. If this
+    process is killed first, its watchdog ends the group.
     """
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path | None = None,
     ) -> None:
-        with log.open("ab") as output:
+        WATCHDOG.start()
+        with log.open("ab") if log else contextlib.nullcontext(subprocess.PIPE) as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=folder,
@@ -34,9 +42,17 @@ class ProcessGroup:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
                 start_new_session=True,
             )
-        GUARD.add(self.pid)
+        WATCHDOG.add(self.pid)
+
+    @property
+    def output(self) -> IO[str]:
+        """What a command without a log prints."""
+        assert self._process.stdout is not None, "its output goes to a log"
+        return self._process.stdout
 
     @property
     def pid(self) -> int:
@@ -46,7 +62,7 @@ class ProcessGroup:
     def wait(self, unwanted: Callable[[], bool], timeout: float | None = None) -> int | None:
         """Return the exit code, or None if ``timeout`` seconds pass or it is ``unwanted`` first.
 
-        What a command that ended has left running is stopped.
+        Processes that an ended command left running are stopped.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while (code := self._process.poll()) is None:
@@ -57,7 +73,7 @@ class ProcessGroup:
         return code
 
     def stop(self, grace: float) -> None:
-        """Ask the group to end, and kill what still lives ``grace`` seconds later."""
+        """Ask the group to end, and kill what still runs ``grace`` seconds later."""
         self._signal(signal.SIGTERM)
         self._await_end(grace)
         self._kill()
@@ -65,7 +81,7 @@ class ProcessGroup:
     def _kill(self) -> None:
         self._signal(signal.SIGKILL)
         self._await_end(_AFTER_KILL_SECONDS)
-        GUARD.remove(self.pid)
+        WATCHDOG.remove(self.pid)
 
     def _await_end(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -76,7 +92,7 @@ class ProcessGroup:
         return self._process.poll() is None or _group_lives(self.pid)
 
     def _signal(self, number: int) -> None:
-        """Signal the group, if anything of it lives; its number may belong to others later."""
+        """Signal the group if it still runs; its number may later belong to another group."""
         if self._lives():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
@@ -88,7 +104,7 @@ def _group_lives(group: int) -> bool:
         try:
             state, _, its_group = entry.read_text().rpartition(")")[2].split()[:3]
         except (OSError, ValueError):
-            continue  # It ended while we looked.
+            continue  # It ended meanwhile.
         if int(its_group) == group and state not in "ZX":
             return True
     return False

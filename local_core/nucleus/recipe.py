@@ -10,22 +10,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..errors import LocalCoreError
+
 DEFAULT_INSTALL_SECONDS = 120.0
 """How long ``install`` may take when the recipe does not say; ``run`` has no limit."""
 
 FORMAT_VERSION = "2020-01-25"
 
 
-class RecipeError(ValueError):
+class RecipeError(LocalCoreError, ValueError):
     """A recipe that this core cannot run, with the reason."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file that a component brings along.
+    """One file of a component.
 
-    ``digest`` is its SHA-256 in base64, which the service notes when the version is created; empty
-    in a recipe that has not been there.
+    ``digest`` is its SHA-256 in base64, which the service records when the version is created;
+    empty in a recipe that was not created there.
     """
 
     uri: str
@@ -41,7 +43,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class LifecycleStep:
-    """One script of a component's life, not yet substituted."""
+    """One script of a component's lifecycle, before its variables are substituted."""
 
     script: str
     timeout: float | None = None

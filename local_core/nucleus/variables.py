@@ -32,8 +32,8 @@ class Variables:
     def substitute(self, text: str) -> str:
         """Return ``text`` with every variable replaced.
 
-        Stricter than the classic nucleus, which leaves an unknown ``{…}`` as it stands: nucleus
-        lite cuts a script off there and may still report success, so it must not get that far.
+        Stricter than the classic nucleus, which leaves an unknown ``{…}`` unchanged: nucleus
+        lite cuts a script off there and may still report success.
 
         Raises:
             RecipeError: naming the first brace that does not begin a known variable.

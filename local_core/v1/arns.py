@@ -1,4 +1,4 @@
-"""The names by which a V1 core knows what exchanges messages on it."""
+"""The ARNs of what exchanges messages on a V1 core."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def connector_function(connector_arn: str) -> str:
 
 
 def short(arn: str) -> str:
-    """Return the end of an ARN that tells one from the others, for a log."""
+    """Return the distinguishing end of an ARN, for a log."""
     return arn.rsplit(":function:", 1)[-1].rsplit(":/", 1)[-1]
 
 

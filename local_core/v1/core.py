@@ -32,7 +32,7 @@ FetchCode = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class V1Identity:
-    """Who a core is, and where it keeps its things."""
+    """A core's thing, its group and its folder."""
 
     thing_name: str
     group_id: str
@@ -51,7 +51,7 @@ class V1Identity:
 
 @dataclass(frozen=True)
 class V1Services:
-    """What a core needs of the world around it."""
+    """What a core needs from outside."""
 
     fetch_code: FetchCode
     fetch_s3: FetchS3
@@ -182,7 +182,7 @@ class V1Core:
     def _environment(
         self, function: GroupFunction, server: V1IpcServer, process: FunctionProcess
     ) -> Mapping[str, str]:
-        """Return what a function finds in its environment; it cannot override what is the core's.
+        """Return a function's environment; the function cannot override the core's own variables.
 
         https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.html
         """

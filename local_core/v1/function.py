@@ -1,4 +1,4 @@
-"""One function on the core: its process, started again when it ends, until the core stops."""
+"""One function on the core: its process is restarted when it ends, until the core stops."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..nucleus.process import ProcessGroup
 from .group import GroupFunction
+from .invocations import InvocationQueue
 from .logs import CoreLog
-from .work import Inbox
 
 RUNTIME_FOLDER = Path(__file__).parent / "runtime"
 """What a function's process must have on its module path."""
@@ -21,9 +21,9 @@ RUNTIME_MODULE = "greengrass_ipc_python_sdk.function_runtime"
 
 @dataclass(frozen=True)
 class Pacing:
-    """How a function that ends is started again: after a pause that doubles each time.
+    """How a function that ended is restarted: after a pause that doubles each time.
 
-    One that ran for ``reset_seconds`` begins anew with the first pause.
+    After a run of ``reset_seconds`` the first pause applies again.
     """
 
     first_seconds: float = 1.0
@@ -32,7 +32,7 @@ class Pacing:
     stop_grace_seconds: float = 10.0
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many ends in a row, at least one."""
+        """Return the seconds to wait after this many ends in a row, at least one."""
         return float(min(self.longest_seconds, self.first_seconds * 2 ** min(failures - 1, 32)))
 
 
@@ -53,7 +53,7 @@ class FunctionProcess:
         pacing: Pacing,
         python: Path | None = None,
     ) -> None:
-        self.inbox = Inbox()
+        self.inbox = InvocationQueue()
         self.output = output
         self._function = function
         self._code = code
@@ -65,16 +65,16 @@ class FunctionProcess:
         self._thread = threading.Thread(target=self._live, name="v1-function", daemon=True)
 
     def start(self) -> None:
-        """Begin; :meth:`request_stop` and :meth:`join` end it."""
+        """Start it; :meth:`request_stop` and :meth:`join` end it."""
         self.output.parent.mkdir(parents=True, exist_ok=True)
         self._thread.start()
 
     def request_stop(self) -> None:
-        """Have the process end; :meth:`join` waits until it did."""
+        """Ask the process to end; :meth:`join` waits for that."""
         self._stopping.set()
 
     def join(self) -> None:
-        """Wait until nothing of the function runs any more."""
+        """Wait until no process of the function runs any more."""
         if self._thread.ident is not None:
             self._thread.join()
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
+from ..errors import LocalCoreError
 from .arns import CLOUD
 
 DEFAULT_HANDLER = "lambda_function.function_handler"
 T = TypeVar("T")
 
 
-class GroupError(ValueError):
+class GroupError(LocalCoreError, ValueError):
     """A group that no core can run, with the reason."""
 
 
@@ -56,7 +57,7 @@ class Connector:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A way for messages. ``subject`` may have MQTT's wildcards."""
+    """A route for messages. ``subject`` may have MQTT's wildcards."""
 
     source: str
     subject: str
@@ -65,7 +66,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Logger:
-    """What is logged where; ``space`` is in kilobytes, for local logs."""
+    """A logger; ``space`` is in kilobytes, for local logs."""
 
     component: str
     level: str

@@ -10,21 +10,22 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import LocalCoreError
 from ..ipc.server import MAX_SOCKET_PATH_BYTES
 from .arns import ROUTER
+from .invocations import Invocation, InvocationQueue, QueueFullError, Result
 from .router import RouterService, UnknownFunctionError
 from .runtime.greengrass_ipc_python_sdk.wire import NO_CONTENT, OK, Fields, WireError, receive, send
-from .work import Inbox, QueueFullError, Result, Work
 
 RESULT_SECONDS = 25.0
-"""How long an invocation may take before its caller is told that it timed out."""
+"""How long an invocation may take before its caller gets a timeout."""
 _POLL_SECONDS = 0.5
 _REFUSALS = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable"}
 
 Reply = tuple[Fields, bytes]
 
 
-class RefusedError(Exception):
+class CallRefusedError(LocalCoreError):
     """A request that is answered with a status and a reason."""
 
     def __init__(self, status: int, reason: str) -> None:
@@ -34,15 +35,15 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _Caller:
-    """The process of a function, which its token tells; what it says of itself does not count."""
+    """The process of a function, known by its token and by nothing that it claims."""
 
     arn: str
-    inbox: Inbox
+    inbox: InvocationQueue
     process: int
 
 
 class V1IpcServer:
-    """Serves functions on a Unix socket: one request a connection, one thread a connection."""
+    """Serves functions on a Unix socket: one request and one thread per connection."""
 
     def __init__(self, socket_path: Path, router: RouterService) -> None:
         if len(bytes(socket_path)) > MAX_SOCKET_PATH_BYTES:
@@ -53,12 +54,12 @@ class V1IpcServer:
         self._router = router
         self._lock = threading.Lock()
         self._callers: dict[str, _Caller] = {}
-        self._invocations: dict[str, Work] = {}
+        self._invocations: dict[str, Invocation] = {}
         self._serving: set[threading.Thread] = set()
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
 
-    def register(self, arn: str, inbox: Inbox) -> str:
+    def register(self, arn: str, inbox: InvocationQueue) -> str:
         """Return the token for a new process of a function; that of an earlier one ends."""
         token = secrets.token_urlsafe(16)
         with self._lock:
@@ -78,7 +79,7 @@ class V1IpcServer:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Serve no more. Inboxes must be closed, so that no request waits for work."""
+        """Stop serving. Queues must be closed first, so that no request waits for work."""
         if self._listener is not None and self._acceptor is not None:
             self._listener.shutdown(socket.SHUT_RDWR)  # A close alone does not wake accept().
             self._acceptor.join()
@@ -110,12 +111,12 @@ class V1IpcServer:
                 fields, payload = receive(connection)
                 try:
                     reply, result = self._answer(connection, fields, payload)
-                except RefusedError as error:
+                except CallRefusedError as error:
                     reason = f"{_REFUSALS[error.status]}: {error}"
                     reply, result = {"status": error.status, "reason": reason}, b""
                 send(connection, reply, result)
         except (OSError, WireError):
-            pass  # The process has gone; its function is restarted elsewhere.
+            pass  # The process is gone; FunctionProcess restarts it.
         finally:
             with self._lock:
                 self._serving.discard(threading.current_thread())
@@ -124,7 +125,7 @@ class V1IpcServer:
         with self._lock:
             caller = self._callers.get(str(fields.get("token")))
         if caller is None:
-            raise RefusedError(403, "no function of this core has this token")
+            raise CallRefusedError(403, "no function of this core has this token")
         match fields:
             case {"action": "post_work", "function": str(arn), "context": str(), "type": str()}:
                 return self._post_work(caller, arn, fields, payload)
@@ -135,10 +136,10 @@ class V1IpcServer:
             case {"action": "post_work_result", "id": str(work_id), "error": str(error)}:
                 caller.inbox.finish(work_id, Result(payload, error))
                 return {"status": OK}, b""
-        raise RefusedError(400, "no such request")
+        raise CallRefusedError(400, "no such request")
 
     def _post_work(self, caller: _Caller, arn: str, fields: Fields, payload: bytes) -> Reply:
-        work = Work(payload, fields["context"])
+        work = Invocation(payload, fields["context"])
         wanted = fields["type"] != "Event"
         try:
             if arn == ROUTER:
@@ -150,17 +151,17 @@ class V1IpcServer:
             self._router.invoke(arn, work)
         except UnknownFunctionError as error:
             self._forget(work.id)
-            raise RefusedError(404, str(error)) from None
+            raise CallRefusedError(404, str(error)) from None
         except QueueFullError:
             self._forget(work.id)
-            raise RefusedError(503, f"the queue of {arn} is full") from None
+            raise CallRefusedError(503, f"the queue of {arn} is full") from None
         return {"status": OK, "id": work.id}, b""
 
-    def _publish(self, caller: _Caller, work: Work) -> None:
+    def _publish(self, caller: _Caller, work: Invocation) -> None:
         """Publish for the function whose process it is, whatever source the context names."""
         subject = work.custom.get("subject")
         if not isinstance(subject, str) or not subject:
-            raise RefusedError(400, "a message without a topic")
+            raise CallRefusedError(400, "a message without a topic")
         strict = work.custom.get("queueFullPolicy") == "AllOrError"
         self._router.publish(caller.arn, subject, work.payload, all_or_error=strict)
 
@@ -168,7 +169,7 @@ class V1IpcServer:
         with self._lock:
             work = self._invocations.get(work_id)
         if work is None:
-            raise RefusedError(404, f"there is no invocation {work_id}")
+            raise CallRefusedError(404, f"there is no invocation {work_id}")
         try:
             result = work.done.result(RESULT_SECONDS)
         except FutureTimeout:

@@ -33,11 +33,11 @@ class CoreLog:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def info(self, text: str) -> None:
-        """Note what happened."""
+        """Log an event."""
         self._write("INFO", text)
 
     def warn(self, text: str) -> None:
-        """Note what went wrong."""
+        """Log a fault."""
         self._write("WARN", text)
 
     def _write(self, level: str, text: str) -> None:

@@ -23,11 +23,11 @@ from inference.feedback.strategies import Strategy, strategy
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from inference.schema import ConfigurationError, Fault
 
+from .invocations import Invocation, Result
 from .logs import CoreLog
-from .work import Result, Work
 
 PutObject = Callable[[str, str, bytes, str], object]
-"""Uploads to bucket and key a body of a content type; the class of what it raises is reported."""
+"""Uploads a body to a bucket and key; the class of an exception is reported."""
 
 _STOP_SECONDS = 15.0
 
@@ -59,7 +59,7 @@ class _Request:
 
 
 class MlFeedbackConnector:
-    """Samples, uploads and reports; a context in which one thread works off the requests.
+    """Samples, uploads and reports; a context in which one thread handles the requests.
 
     ``publish`` takes a topic and a payload; ``random`` returns numbers from 0 to below 1.
 
@@ -96,12 +96,12 @@ class MlFeedbackConnector:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Work off what was taken in, as far as that does not take too long."""
+        """Handle what was taken in, as far as that does not take too long."""
         self._requests.put(None)
         self._worker.join(_STOP_SECONDS)
 
-    def accept(self, work: Work) -> None:
-        """Take a request in, or refuse it; the status message and the result tell which."""
+    def accept(self, work: Invocation) -> None:
+        """Queue a request, or refuse it; both the status message and the result report which."""
         try:
             request = self._parse(work)
         except ValueError as error:
@@ -120,7 +120,7 @@ class MlFeedbackConnector:
         self._requests.put(request)
         work.finish(Result(b"null"))
 
-    def _parse(self, work: Work) -> _Request:
+    def _parse(self, work: Invocation) -> _Request:
         custom = work.custom
         config_id = custom.get("ConfigId")
         configuration = self._configurations.find(str(config_id))
@@ -137,7 +137,7 @@ class MlFeedbackConnector:
             sample=work.payload,
         )
 
-    def _refuse(self, work: Work, status: bytes, reason: str) -> None:
+    def _refuse(self, work: Invocation, status: bytes, reason: str) -> None:
         self._log.warn(f"request {work.id} refused: {reason}")
         self._publish(FEEDBACK_STATUS_TOPIC, status)
         work.finish(Result.failure("Handled", reason))
@@ -146,7 +146,7 @@ class MlFeedbackConnector:
         while (request := self._requests.get()) is not None:
             try:
                 self._publish(FEEDBACK_STATUS_TOPIC, self._handle(request))
-            except Exception as error:  # one request must not be the end of all others
+            except Exception as error:  # one request must not stop the others
                 self._log.warn(f"request {request.id}: its message is lost: {error!r}")
             finally:
                 self._limiter.leave(request.id)
@@ -161,7 +161,7 @@ class MlFeedbackConnector:
         key = messages.object_key(configuration.prefix, str(uuid.uuid4()), configuration.file_ext)
         try:
             self._put_object(bucket, key, request.sample, configuration.content_type)
-        except Exception as error:  # whatever the client of S3 raises; its class is the answer
+        except Exception as error:  # the class of S3's exception is the reply
             self.counters.failed += 1
             self._log.warn(f"request {request.id}: not uploaded: {error!r}")
             return messages.upload_failure_status(request.id, error)

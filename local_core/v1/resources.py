@@ -1,4 +1,4 @@
-"""Brings a group's models onto the core: fetched from S3, unpacked, put where functions look."""
+"""Brings a group's models onto the core: fetches them from S3 and unpacks them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from pathlib import Path
 from inference.errors import ModelError
 from inference.model.unpacking import unpack
 
+from ..errors import LocalCoreError
 from .group import ModelResource
 
 FetchS3 = Callable[[str, Path], None]
 """Writes the object of an ``s3://`` URI to a file, or raises ``OSError``."""
 
 
-class ResourceError(Exception):
+class ResourceError(LocalCoreError):
     """A resource that cannot be brought onto the core, with the reason."""
 
 

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ..errors import LocalCoreError
 from ..ipc.topics import filter_matches
 from .arns import CLOUD, short
 from .group import Subscription
+from .invocations import Invocable, Invocation, QueueFullError
 from .logs import CoreLog
-from .work import QueueFullError, Receiver, Work
 
 CLOUD_QOS = 1
 """A core sends messages to AWS IoT Core at least once."""
@@ -24,13 +25,13 @@ CloudPublish = Callable[[str, bytes, int], None]
 """Sends topic, payload and quality of service to AWS IoT Core, or raises ``OSError``."""
 
 
-class UnknownFunctionError(Exception):
+class UnknownFunctionError(LocalCoreError):
     """Nothing of that ARN can be invoked on this core."""
 
 
 @dataclass
 class RouterCounters:
-    """What became of messages: delivered to a target, without a subscription, or lost at one."""
+    """Counts of messages: delivered to a target, without a subscription, or lost at a target."""
 
     delivered: int = 0
     refused: int = 0
@@ -38,10 +39,10 @@ class RouterCounters:
 
 
 class RouterService:
-    """Delivers a message wherever a subscription leads from its source, and nowhere else.
+    """Delivers a message to the targets of the subscriptions from its source, and to no others.
 
-    A message without a subscription goes nowhere and is logged. Its publisher is not told, since a
-    core has then already taken the message.
+    A message without a subscription is dropped and logged. Its publisher gets no error, since a
+    core has then already accepted the message.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class RouterService:
         self._to_cloud = to_cloud
         self._log = log
         self._lock = threading.Lock()
-        self._receivers: dict[str, Receiver] = {}
+        self._receivers: dict[str, Invocable] = {}
 
     @property
     def cloud_filters(self) -> tuple[str, ...]:
@@ -60,8 +61,8 @@ class RouterService:
         subjects = [one.subject for one in self._subscriptions if one.source == CLOUD]
         return tuple(dict.fromkeys(subjects))
 
-    def attach(self, arn: str, receiver: Receiver) -> None:
-        """Let ``receiver`` be invoked, and be the target of messages, by ``arn``."""
+    def attach(self, arn: str, receiver: Invocable) -> None:
+        """Make ``receiver`` reachable by ``arn``, for invocations and for messages."""
         with self._lock:
             self._receivers[arn] = receiver
 
@@ -96,7 +97,7 @@ class RouterService:
         """Deliver a message of AWS IoT Core."""
         self.publish(CLOUD, topic, payload)
 
-    def invoke(self, arn: str, work: Work) -> None:
+    def invoke(self, arn: str, work: Invocation) -> None:
         """Hand ``work`` to the function or connector of that ARN.
 
         Raises:
@@ -121,7 +122,9 @@ class RouterService:
             self._to_cloud(subject, payload, CLOUD_QOS)
             return
         context = {"custom": {"source": source, "subject": subject}}
-        self.invoke(target, Work(payload, base64.b64encode(json.dumps(context).encode()).decode()))
+        self.invoke(
+            target, Invocation(payload, base64.b64encode(json.dumps(context).encode()).decode())
+        )
 
     def _count(self, delivered: int = 0, refused: int = 0, lost: int = 0) -> None:
         with self._lock:

@@ -1,46 +1,43 @@
-"""``mli core``: a device with a core on it, from the archive made for it."""
+"""``mli core``: a device with a core on it, from its set-up archive."""
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 import click
 
+from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
-from local_core.device.setup import Address, CoreConfiguration, SetupError
+from local_core.console import CoreConsole, Verdict
+from local_core.device.setup import Address, CoreConfiguration
 from local_core.device.setup_archive import SetupArchive
-from local_core.device.v1.core import V1Device
-from local_core.device.v2.core import V2Device
+from local_core.environments import for_local_cloud
+from local_core.errors import LocalCoreError
+from local_core.folder_lock import exclusive
 from local_core.interrupts import Interrupted, Interrupts
-from local_core.nucleus.core import CoreBusyError
 from local_core.nucleus.lifecycle import State, StateChange
-from local_core.process_environment import for_a_local_cloud
 from local_core.progress import Progress, tail
-from local_core.session import Verdict
-from local_core.synthesis import REPOSITORY
 
 from ..cli.output import examples
+from .failures import FAILURES, reported
 
 DEVICES = REPOSITORY / "build" / "devices"
 _SOURCE = "`make cloud` in another shell, then `source build/local-cloud/environment.sh` in this"
-_NOT_DEPLOYED = "nothing is deployed yet: `npx cdk deploy …`, and for V1 `mli redeploy NAME`"
 _ASK_SECONDS = 5.0
 _CONNECT_SECONDS = 15.0
-_REMINDER_SECONDS = 10.0
 _REPEAT_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _MQTTS = 8883
 _TROUBLE = (State.ERRORED, State.BROKEN, State.FINISHED)
 
 
-class CoreStartError(Exception):
-    """The core cannot begin its work; the message says what would help."""
+class CoreStartError(LocalCoreError):
+    """The core cannot start; the message says what would help."""
 
 
 @click.command(
@@ -61,15 +58,15 @@ class CoreStartError(Exception):
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
 def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
-    """Be the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
+    """Run the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
 
-    ARCHIVE, mostly greengrass-setup.zip, is unpacked, and a core of its generation connects with
-    the key in it and carries out what the local cloud deploys to its thing, now and later. It knows
-    nothing else, as on a device.
+    ARCHIVE, usually greengrass-setup.zip, is unpacked, and a core of its generation connects with
+    the key in it and carries out what the local cloud deploys to its thing, now and later. As on a
+    device, it knows nothing else.
     """
     progress = Progress()
     try:
-        with for_a_local_cloud(), Interrupts() as interrupts, ExitStack() as opened:
+        with for_local_cloud(), Interrupts() as interrupts, ExitStack() as opened:
             setup = SetupArchive.read(archive)
             thing = setup.thing_name
             root = (folder or DEVICES / thing).absolute()
@@ -77,18 +74,20 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
                 raise CoreStartError(f"no local cloud is named: {_SOURCE}")
             broker = broker_of(endpoint)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _claim(root, opened)
+            busy = f"another core works in {root}: stop it, or give a --folder"
+            opened.enter_context(exclusive(root / "device.lock", busy))
             configuration = setup.install(root)
             check_broker(configuration, broker)
             progress.say(f"{thing}: {archive} is unpacked in {root}")
-            opened.enter_context(_warnings_told(progress))
-            device = RunningCore(configuration, setup.generation, endpoint, progress)
-            opened.enter_context(device)
-            device.live(interrupts)
+            opened.enter_context(_warnings_shown(progress))
+            console = CoreConsole(
+                setup.generation, configuration, endpoint=endpoint, progress=progress
+            )
+            opened.enter_context(RunningCore(console, progress)).run(interrupts)
     except Interrupted:
         progress.say("the core has stopped")
-    except (CoreBusyError, CoreStartError, SetupError, OSError) as failure:
-        raise click.ClickException(str(failure)) from failure
+    except FAILURES as failure:
+        raise reported(failure) from failure
 
 
 def broker_of(endpoint: str) -> Address:
@@ -120,158 +119,98 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
     """Return if the core is configured for the broker ``here``.
 
     Raises:
-        CoreStartError: if it is another one's, such as that of a cloud that is gone.
+        CoreStartError: if it is for another broker, such as that of a cloud that is gone.
     """
-    told = configuration.broker
-    if here != told:
+    configured = configuration.broker
+    if here != configured:
         name = configuration.thing_name.removesuffix("_Core")
         raise CoreStartError(
-            f"the archive is for the broker {told.host}:{told.port}, and this cloud's is "
-            f"{here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "
+            f"the archive is for the broker {configured.host}:{configured.port}, and this cloud's "
+            f"is {here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "
             f"`mli package {name}`"
         )
 
 
 class RunningCore:
-    """A context in which the core of one device works, and tells what happens."""
+    """A context in which the core of one device works, and reports what happens."""
 
-    def __init__(
-        self, configuration: CoreConfiguration, generation: int, endpoint: str, progress: Progress
-    ) -> None:
-        self._configuration = configuration
+    def __init__(self, console: CoreConsole, progress: Progress) -> None:
+        self._console = console
+        self._thing = console.configuration.thing_name
         self._progress = progress
-        self._events: queue.SimpleQueue[StateChange | Verdict] = queue.SimpleQueue()
-        self._settled = False
-        self._since = self._reminded = time.monotonic()
-        if generation == 1:
-            v1 = V1Device(configuration, endpoint=endpoint, on_verdict=self._judge)
-            self._device: V1Device | V2Device = v1
-            self._parts: Callable[[], tuple[str, ...]] = lambda: v1.functions
-        else:
-            v2 = V2Device(
-                configuration,
-                endpoint=endpoint,
-                on_change=self._events.put,
-                on_verdict=self._judge,
-            )
-            self._device, self._parts = v2, lambda: v2.components
 
-    def __enter__(self) -> RunningCore:
-        self._device.__enter__()
+    def __enter__(self) -> Self:
+        self._console.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._progress.say("stopping the core")
-        self._device.__exit__(None, None, None)
+        self._console.__exit__(None, None, None)
 
-    def live(self, interrupts: Interrupts) -> None:
-        """Connect, then tell what the core does until it is to stop.
+    def run(self, interrupts: Interrupts) -> None:
+        """Connect, then report what the core does until it is to stop.
 
-        A deployment that fails is told and not the end: the core goes on with the one before.
+        A deployment that fails is reported and not the end: the core goes on with the one before.
 
         Raises:
             CoreStartError: if the broker does not take the core.
             Interrupted: if the user asked to stop.
         """
         self._connect(interrupts)
+        then = self._console.generation.after_deploy
+        advice = f"`npx cdk deploy …`, then {then}" if then else "`npx cdk deploy …`"
         while True:
             interrupts.check()
-            self._remind()
-            try:
-                event = self._events.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                continue
-            if isinstance(event, Verdict):
-                self._tell_verdict(event)
-            else:
-                self._tell_state(event)
+            self._console.remind(f"nothing is deployed yet: {advice}")
+            event = self._console.next_event(_POLL_SECONDS)
+            if event is not None:
+                self._report(event)
 
     def _connect(self, interrupts: Interrupts) -> None:
-        broker, address = self._device.broker, self._configuration.broker
+        broker, address = self._console.device.broker, self._console.configuration.broker
         end = time.monotonic() + _CONNECT_SECONDS
         while not broker.wait_until_connected(_POLL_SECONDS):
             interrupts.check()
             if time.monotonic() > end:
                 raise CoreStartError(
                     f"the broker {address.host}:{address.port} does not take "
-                    f"{self._configuration.thing_name} ({broker.fault}): "
+                    f"{self._thing} ({broker.fault}): "
                     "`mli package` says whether its certificate is active and attached"
                 )
-        self._progress.say(f"{self._configuration.thing_name} is connected")
-        self._since = self._reminded = time.monotonic()
+        self._progress.say(f"{self._thing} is connected")
+        self._console.restart_clock(time.monotonic())
 
-    def _judge(self, status: str, reason: str) -> None:
-        self._events.put(Verdict(status, reason))
-
-    def _tell_verdict(self, verdict: Verdict) -> None:
-        self._settled = True
-        reason = f": {verdict.reason}" if verdict.reason else ""
-        self._progress.say(f"the deployment: {verdict.status}{reason}")
-        if verdict.status in ("SUCCEEDED", "Success"):
-            parts = ", ".join(map(_short, self._parts())) or "nothing"
-            self._progress.say(f"ready: {self._configuration.thing_name} runs {parts} until Ctrl-C")
-        else:
-            self._show_log()
-
-    def _tell_state(self, change: StateChange) -> None:
-        self._settled = change.state is State.RUNNING
-        self._since = self._reminded = change.at
-        why = f": {change.reason}" if change.reason else ""
-        self._progress.say(f"{change.component} is {change.state.value}{why}")
-        if change.state in _TROUBLE:
-            self._show_log()
-
-    def _show_log(self) -> None:
-        for log in self._logs():
-            for line in (f"the end of {log}:", *tail(log)):
-                self._progress.detail(line)
-
-    def _remind(self) -> None:
-        now = time.monotonic()
-        if self._settled or now - self._reminded < _REMINDER_SECONDS:
-            return
-        self._reminded = now
-        lines = [line for log in self._logs() for line in tail(log, 1)]
-        last = lines[-1] if lines else _NOT_DEPLOYED
-        self._progress.say(f"… {now - self._since:.0f} s so far: {last}")
-
-    def _logs(self) -> list[Path]:
-        logs = [self._device.log_of(part) for part in self._parts()]
-        return [log for log in logs if log is not None and log.exists()]
+    def _report(self, event: StateChange | Verdict) -> None:
+        self._progress.say(self._console.take(event))
+        if isinstance(event, Verdict) and event.is_success:
+            names = map(self._console.generation.short_name, self._console.device.parts)
+            parts = ", ".join(names) or "nothing"
+            self._progress.say(f"ready: {self._thing} runs {parts} until Ctrl-C")
+        elif isinstance(event, Verdict) or event.state in _TROUBLE:
+            for log in self._console.logs():
+                for line in (f"the end of {log}:", *tail(log)):
+                    self._progress.detail(line)
 
 
-def _short(part: str) -> str:
-    """Return a component's name, or a V1 function's from its ARN."""
-    return part.split(":")[6] if part.startswith("arn:") else part
-
-
-def _claim(root: Path, opened: ExitStack) -> None:
-    lock = opened.enter_context((root / "device.lock").open("w"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise CoreStartError(f"another core works in {root}: stop it, or give a --folder") from None
-
-
-class _TellOnce(logging.Handler):
-    """Shows what the parts of the core log, each text once a minute: they try again and again."""
+class _OncePerMinute(logging.Handler):
+    """Shows what the core's parts log, each text once a minute, because they retry."""
 
     def __init__(self, progress: Progress) -> None:
         super().__init__(logging.WARNING)
         self._progress = progress
-        self._told: dict[str, float] = {}
+        self._shown: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record."""
         text, now = record.getMessage(), time.monotonic()
-        if now - self._told.get(text, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
-            self._told[text] = now
+        if now - self._shown.get(text, -_REPEAT_SECONDS) >= _REPEAT_SECONDS:
+            self._shown[text] = now
             self._progress.say(text)
 
 
 @contextmanager
-def _warnings_told(progress: Progress) -> Iterator[None]:
-    handler, logger = _TellOnce(progress), logging.getLogger("local_core")
+def _warnings_shown(progress: Progress) -> Iterator[None]:
+    handler, logger = _OncePerMinute(progress), logging.getLogger("local_core")
     logger.addHandler(handler)
     try:
         yield

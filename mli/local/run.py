@@ -15,41 +15,31 @@ from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
 from local_core.artifact_profile import profile_of
-from local_core.cloud import LocalCloudError
-from local_core.cloud.deployment.deploy import DeployError
-from local_core.device.setup import Address, SetupError
+from local_core.cdk import REPOSITORY
+from local_core.console import CoreConsole
+from local_core.device.setup import Address
 from local_core.device.watcher import Received, Watcher
-from local_core.instructions import look_around
+from local_core.environments import for_local_cloud
+from local_core.generations import GENERATIONS
+from local_core.instructions import instructions
 from local_core.interrupts import Interrupted, Interrupts
-from local_core.nucleus.core import CoreBusyError
-from local_core.process_environment import for_a_local_cloud
 from local_core.progress import Progress, RunTimes, summary
-from local_core.session import RunError, Session
-from local_core.shared_cloud import Prepared, Site, SiteBusyError
-from local_core.synthesis import REPOSITORY, Synthesis, SynthesisError, Target
+from local_core.session import Session
+from local_core.shared_cloud import SharedCloud
+from local_core.synthesis import Synthesis
+from local_core.target import PreparedCore, Target
 from models import store
 
 from ..cli.output import examples
+from .failures import FAILURES, reported
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
-"""So many photographs are behind ``imageSource=static``: by default each is predicted once."""
+"""The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
 _SHOWN_SAMPLES = 6
 _FOLLOW_SECONDS = 2.0
 _POLL_SECONDS = 0.1
-
-_FAILURES = (
-    CoreBusyError,
-    DeployError,
-    LocalCloudError,
-    OSError,
-    RunError,
-    SetupError,
-    SiteBusyError,
-    SynthesisError,
-    store.DamagedModelError,
-)
 
 
 @click.command(
@@ -61,7 +51,10 @@ _FAILURES = (
     )
 )
 @click.option(
-    "--greengrass-version", type=click.Choice(["1", "2"]), default="2", help="The generation."
+    "--greengrass-version",
+    type=click.Choice(sorted(map(str, GENERATIONS))),
+    default="2",
+    help="The generation of Greengrass.",
 )
 @click.option(
     "--frames",
@@ -74,7 +67,10 @@ _FAILURES = (
 @click.option("--model", help="An artifact's folder or archive; default: the demo models.")
 @click.option("--profile", help="The model's profile: a built-in name, or a .json file.")
 @click.option(
-    "--message-format", type=click.Choice(settings.MESSAGE_FORMATS), default="list", help="Form."
+    "--message-format",
+    type=click.Choice(settings.MESSAGE_FORMATS),
+    default="list",
+    help="Form of the messages.",
 )
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
@@ -86,14 +82,14 @@ def run(
     message_format: str,
     keep: bool,
 ) -> None:
-    """Deploy the app to a cloud on this machine, and run a core that carries it out.
+    """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
-    Each model gets a core of its own, whose folder below build/local-core outlives the run.
+    Each model gets its own core, whose folder below build/local-core outlives the run.
     """
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
     try:
-        with for_a_local_cloud(), Interrupts() as interrupts:
+        with for_local_cloud(), Interrupts() as interrupts:
             targets = [
                 _target(name, folder, known, image_source, message_format, int(greengrass_version))
                 for name, folder, known in _models(model, profile, progress)
@@ -101,18 +97,18 @@ def run(
             try:
                 with Run(progress, interrupts, keep=keep) as whole:
                     whole.carry_out(targets, frames)
-            except _FAILURES:
-                interrupts.check()  # what was stopped in the middle says so in words of its own
+            except FAILURES:
+                interrupts.check()  # a step that was stopped reports a failure of its own
                 raise
     except Interrupted as interruption:
         progress.say(str(interruption))
         raise click.exceptions.Exit(interruption.exit_code) from None
-    except _FAILURES as failure:
-        raise click.ClickException(str(failure)) from failure
+    except FAILURES as failure:
+        raise reported(failure) from failure
 
 
 class Run:
-    """One core after the other is deployed and run; the next one's template is made meanwhile."""
+    """Deploys and runs one core after the other; the next template is synthesised meanwhile."""
 
     def __init__(self, progress: Progress, interrupts: Interrupts, *, keep: bool) -> None:
         self._progress = progress
@@ -128,37 +124,37 @@ class Run:
         self._open.close()
 
     def carry_out(self, targets: list[Target], frames: int) -> None:
-        """Run every target, and tell how long it all took.
+        """Run every target, and show how long it took.
 
         Raises:
-            RunError, DeployError, SynthesisError: if something does not work.
+            LocalCoreError: if something does not work.
             Interrupted: if the user asked to stop.
         """
         began = time.monotonic()
-        site = self._open.enter_context(Site(STATE, self._progress, self._interrupts))
+        shared = self._open.enter_context(SharedCloud(STATE, self._progress, self._interrupts))
         all_prepared = []
         coming = None
         for target in targets:
-            all_prepared.append(site.prepare(target))
+            all_prepared.append(shared.prepare(target))
             coming = coming or self._synthesise(all_prepared[0])
-        site.bootstrap()
-        watcher = self._watch(site)
+        shared.bootstrap()
+        watcher = self._watch(shared)
         times = []
         for number, prepared in enumerate(all_prepared, start=1):
             assert coming is not None, "each synthesis begins while the one before is used"
             assembly = coming.wait(self._interrupts)
             if number < len(all_prepared):
                 coming = self._synthesise(all_prepared[number])
-            times.append(self._run_one(site, prepared, assembly, frames, began))
+            times.append(self._run_one(shared, prepared, assembly, frames, began))
             began = time.monotonic()
         click.echo("\n" + summary(times))
         if self._keep:
-            click.echo(look_around(site.cloud, all_prepared, watcher, STATE))
+            click.echo(instructions(shared.cloud, all_prepared, watcher, STATE))
             self._follow()
         self._progress.say("stopping the local cloud")
 
     def _follow(self) -> None:
-        """Show what the cores say, every other second, until the user asks to stop."""
+        """Show what the cores do, every other second, until the user asks to stop."""
         while True:
             for session in self._sessions:
                 session.follow()
@@ -167,15 +163,15 @@ class Run:
                 self._interrupts.check()
                 time.sleep(_POLL_SECONDS)
 
-    def _synthesise(self, prepared: Prepared) -> Synthesis:
+    def _synthesise(self, prepared: PreparedCore) -> Synthesis:
         options = " ".join(f"-c {key}={value}" for key, value in prepared.context.items())
         self._progress.say(f"cdk deploy {prepared.stack} {options}")
         name = prepared.target.core_name
         return self._open.enter_context(Synthesis(name, prepared.context))
 
-    def _watch(self, site: Site) -> Watcher:
-        """Listen with a certificate and a connection of its own, so that only the broker tells."""
-        cloud = site.cloud
+    def _watch(self, shared: SharedCloud) -> Watcher:
+        """Listen with a separate certificate and connection, so that only the broker is trusted."""
+        cloud = shared.cloud
         watcher = Watcher(
             cloud.client("iot"),
             broker=Address(cloud.mqtt_host, cloud.mqtt_port),
@@ -190,20 +186,17 @@ class Run:
             session.receive(message)
 
     def _run_one(
-        self, site: Site, prepared: Prepared, assembly: Path, frames: int, began: float
+        self, shared: SharedCloud, prepared: PreparedCore, assembly: Path, frames: int, began: float
     ) -> RunTimes:
         target = prepared.target
-        outputs = site.deploy(prepared, assembly)
+        outputs = shared.deploy(prepared, assembly)
         self._progress.say(f"{target.core_name}: the stack {prepared.stack} is complete")
-        if target.greengrass_version == 1:
-            site.deploy_group(outputs)
+        shared.finish_deployment(prepared, outputs)
         deployed = time.monotonic()
         with ExitStack() as opened:
             session = Session(
-                root=prepared.root,
-                generation=target.greengrass_version,
-                outputs=outputs,
-                endpoint=site.cloud.endpoint,
+                self._set_up(prepared, outputs, shared.cloud.endpoint),
+                prediction_topic=outputs["PredictionTopic"],
                 progress=self._progress,
                 interrupts=self._interrupts,
             )
@@ -222,14 +215,24 @@ class Run:
             first_prediction=first - deployed,
             frames=len(session.predictions),
             all_frames=last - first,
-            samples=self._show_samples(site, outputs),
+            samples=self._show_samples(shared, outputs),
         )
 
-    def _show_samples(self, site: Site, outputs: Mapping[str, str]) -> int:
+    def _set_up(
+        self, prepared: PreparedCore, outputs: Mapping[str, str], endpoint: str
+    ) -> CoreConsole:
+        """Write the core's configuration, and return the core that reads it."""
+        generation = prepared.target.generation
+        file = generation.write_configuration(outputs["GreengrassConfig"], prepared.root)
+        self._progress.say(f"set up the core from GreengrassConfig: {file}")
+        configuration = generation.read_configuration(file)
+        return CoreConsole(generation, configuration, endpoint=endpoint, progress=self._progress)
+
+    def _show_samples(self, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
         """List the feedback samples that are in S3 now; return how many there are."""
         self._progress.say_counts()
         bucket = outputs.get("FeedbackBucket")
-        keys = [] if bucket is None else site.samples(bucket)
+        keys = [] if bucket is None else shared.samples(bucket)
         self._progress.say(f"s3://{bucket}: {len(keys)} feedback samples")
         for key in keys[:_SHOWN_SAMPLES]:
             self._progress.detail(key)
@@ -277,9 +280,9 @@ def _target(
 
 
 def _absolute_images(images: str) -> str:
-    """Return ``images`` as the component will need it, which runs in a folder of its own.
+    """Return ``images`` as an absolute path, because the component runs in another folder.
 
-    A camera, a stream or another source that is not a path is left as it is.
+    A camera, a stream or another source that is not a path is returned unchanged.
     """
     if glob.glob(images):  # noqa: PTH207 - absolute patterns, as on the device
         return str(Path(images).absolute())

@@ -183,14 +183,6 @@ class MqttClient:
         return self._client.publish(topic, payload, 1)
 
 
-def wait_for(what: Any, seconds: float = 8.0) -> None:
-    """Return once ``what()`` is true; fail if that takes too long."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def recipe(name: str, version: str, *uris: str, **changes: Any) -> dict[str, Any]:
     """Return a recipe with these artifacts; ``changes`` replace its members."""
     return {

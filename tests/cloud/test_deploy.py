@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from local_core.cdk import CLI, CdkError
 from local_core.cloud import LocalCloud
-from local_core.cloud.deployment.cdk_cli import CLI
-from local_core.cloud.deployment.deploy import Deployer, DeployError
+from local_core.cloud.deployment.deploy import Deployer
 
 STACK = "DeployTest"
 CONTEXT = {"stackName": STACK, "threshold": "0.5"}
@@ -51,28 +51,26 @@ def test_stack_is_deployed_updated_rolled_back_and_destroyed_to_nothing(
     second = deployer.outputs(STACK)["Arn"]
     assert second != first
 
-    with pytest.raises(
-        DeployError, match=r"ComponentVersion Component .*must be x\.y\.z"
-    ) as refusal:
+    with pytest.raises(CdkError, match=r"ComponentVersion Component .*must be x\.y\.z") as refusal:
         deployer.deploy({**CONTEXT, "version": "latest"})
     assert len(str(refusal.value).splitlines()) == 1
     assert deployer.outputs(STACK)["Arn"] == second
 
     deployer.destroy(CONTEXT)
-    with pytest.raises(DeployError, match="does not exist"):
+    with pytest.raises(CdkError, match="does not exist"):
         deployer.outputs(STACK)
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         greengrass.describe_component(arn=second)
 
 
 def test_context_that_the_app_refuses_is_the_reason(deployer: Deployer) -> None:
-    with pytest.raises(DeployError, match=r"threshold is missing\. Use -c threshold"):
+    with pytest.raises(CdkError, match=r"threshold is missing\. Use -c threshold"):
         deployer.deploy({"stackName": STACK})
 
 
 def test_deployment_can_be_stopped(deployer: Deployer) -> None:
     slow = replace(deployer, app="sleep 30", asked_to_stop=lambda: True)
-    with pytest.raises(DeployError, match="cdk deploy was stopped"):
+    with pytest.raises(CdkError, match="cdk deploy was stopped"):
         slow.deploy(CONTEXT)
 
 
@@ -101,5 +99,5 @@ def test_model_goes_up_in_parts_with_its_progress(
 def test_model_that_s3_refuses_says_why(deployer: Deployer, tmp_path: Path) -> None:
     archive = tmp_path / "model.zip"
     archive.write_bytes(b"x")
-    with pytest.raises(DeployError, match=r"uploading model.zip to s3://No_Bucket/k: "):
+    with pytest.raises(CdkError, match=r"uploading model.zip to s3://No_Bucket/k: "):
         deployer.upload_model(archive, bucket="No_Bucket", key="k")

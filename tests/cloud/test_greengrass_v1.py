@@ -106,14 +106,16 @@ def service_role(cloud: LocalCloud) -> Any:
     greengrass.disassociate_service_role_from_account()
 
 
-def _post(cloud: LocalCloud, path: str, content: Any) -> None:
-    data = json.dumps(content).encode()
+def _succeed(cloud: LocalCloud, device: Device, group: str, deployment: str) -> None:
+    report = {"groupId": group, "deploymentId": deployment, "status": "Success"}
+    data = json.dumps(report).encode()
+    path = f"/_core/1/things/{device.thing}"
     request = urllib.request.Request(f"{cloud.endpoint}{path}", data=data, method="POST")
     urllib.request.urlopen(request).close()
 
 
 def _orders(cloud: LocalCloud, thing: str) -> Any:
-    with urllib.request.urlopen(f"{cloud.endpoint}/_core/things/{thing}") as reply:
+    with urllib.request.urlopen(f"{cloud.endpoint}/_core/1/things/{thing}") as reply:
         return json.load(reply)
 
 
@@ -128,14 +130,14 @@ def test_group_that_is_deployed_is_deleted_only_after_a_reset(
     made = greengrass.create_deployment(
         GroupId=group, GroupVersionId=version, DeploymentType="NewDeployment"
     )["DeploymentId"]
-    assert _orders(cloud, device.thing)["v1"] == {
+    assert _orders(cloud, device.thing) == {
         "groupId": group,
         "groupVersionId": version,
         "deploymentId": made,
         "deploymentType": "NewDeployment",
         "status": "InProgress",
     }
-    _post(cloud, f"/_core/groups/{group}/deployments/{made}", {"status": "Success"})
+    _succeed(cloud, device, group, made)
     status = greengrass.get_deployment_status(GroupId=group, DeploymentId=made)
     assert status["DeploymentStatus"] == "Success"
 
@@ -144,7 +146,7 @@ def test_group_that_is_deployed_is_deleted_only_after_a_reset(
     reset = greengrass.reset_deployments(GroupId=group)["DeploymentId"]
     with pytest.raises(StackError, match="Reset its deployments first"):
         stacks.delete(stack)
-    _post(cloud, f"/_core/groups/{group}/deployments/{reset}", {"status": "Success"})
+    _succeed(cloud, device, group, reset)
     kinds = [d["DeploymentType"] for d in greengrass.list_deployments(GroupId=group)["Deployments"]]
     assert kinds == ["ResetDeployment", "NewDeployment"]
     stacks.delete(stack)
@@ -163,7 +165,7 @@ def test_forced_reset_needs_no_core(
     )
     greengrass.reset_deployments(GroupId=group, Force=True)
     stacks.delete(stack)
-    assert _orders(cloud, device.thing)["v1"] is None
+    assert _orders(cloud, device.thing) is None
 
 
 def test_deployment_fails_without_the_service_role(

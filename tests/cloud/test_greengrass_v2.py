@@ -163,7 +163,7 @@ def test_candidates_are_resolved_to_the_highest_version_in_range(
 
 def _report(cloud: LocalCloud, thing: str, content: Any) -> None:
     data = json.dumps(content).encode()
-    url = f"{cloud.endpoint}/_core/things/{thing}"
+    url = f"{cloud.endpoint}/_core/2/things/{thing}"
     urllib.request.urlopen(urllib.request.Request(url, data=data, method="POST")).close()
 
 
@@ -172,8 +172,8 @@ def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device)
     with pytest.raises(ClientError, match="has never reported"):
         greengrass.get_core_device(coreDeviceThingName=device.thing)
     made = greengrass.create_deployment(targetArn=device.thing_arn, deploymentName="first")
-    with urllib.request.urlopen(f"{cloud.endpoint}/_core/things/{device.thing}") as reply:
-        [order] = json.load(reply)["v2"]
+    with urllib.request.urlopen(f"{cloud.endpoint}/_core/2/things/{device.thing}") as reply:
+        [order] = json.load(reply)
     assert (order["deploymentId"], order["deploymentName"]) == (made["deploymentId"], "first")
 
     deployment = {

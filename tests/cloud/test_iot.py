@@ -12,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
-from tests.cloud.support import Device, MqttClient, StackError, Stacks, wait_for
+from tests.cloud.support import Device, MqttClient, StackError, Stacks
+from tests.waiting import eventually
 
 TOPIC = "mli/predictions/Test"
 TRUST = {
@@ -55,12 +56,12 @@ def test_broker_delivers_between_a_device_and_the_cloud(cloud: LocalCloud, devic
     device.allow("iot:Receive", "topic/mli/*")
     device.allow("iot:Publish", f"topic/{TOPIC}")
     with MqttClient(device) as client:
-        wait_for(lambda: client.connected)
+        eventually(lambda: client.connected)
         client.subscribe("mli/#")
-        wait_for(lambda: client.granted)
+        eventually(lambda: client.granted)
         client.publish(TOPIC, b"by the device").wait_for_publish(5)
         cloud.client("iot-data").publish(topic="mli/order", qos=1, payload=b"by the cloud")
-        wait_for(lambda: len(client.messages) == 2)
+        eventually(lambda: len(client.messages) == 2)
     assert set(client.messages) == {(TOPIC, b"by the device"), ("mli/order", b"by the cloud")}
 
 
@@ -68,7 +69,7 @@ def test_broker_refuses_an_inactive_certificate(cloud: LocalCloud) -> None:
     device = Device.registered(cloud, active=False)
     device.allow("iot:Connect", "client/*")
     with MqttClient(device) as client:
-        wait_for(lambda: client.connected)
+        eventually(lambda: client.connected)
     assert set(client.connected) == {"Not authorized"}
 
 
@@ -103,7 +104,7 @@ def test_broker_refuses_a_client_without_certificate(cloud: LocalCloud) -> None:
 def test_policy_without_connect_keeps_a_device_out(device: Device) -> None:
     device.allow("iot:Connect", "client/somebody-else")
     with MqttClient(device) as client:
-        wait_for(lambda: client.failed)
+        eventually(lambda: client.failed)
     assert "Success" not in client.connected
 
 
@@ -123,9 +124,9 @@ def test_policy_decides_on_each_topic_published(
     device.allow("iot:Connect", f"client/{device.thing}")
     device.allow("iot:Publish", resource)
     with MqttClient(device) as client:
-        wait_for(lambda: client.connected)
+        eventually(lambda: client.connected)
         sent = client.publish(topic, b"x")
-        wait_for(lambda: sent.is_published() or client.failed)
+        eventually(lambda: sent.is_published() or client.failed)
         assert sent.is_published() is is_allowed
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from local_core.cloud import LocalCloud, LocalCloudError
-from tests.cloud.support import Device, MqttClient, wait_for
+from tests.cloud.support import Device, MqttClient
+from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
 _PARENT = """
@@ -118,10 +119,10 @@ def test_function_that_is_running_ends_with_its_cloud() -> None:
         functions.invoke(FunctionName="sleeper", InvocationType="Event")
         assert cloud._process is not None
         leader = cloud._process.pid
-        wait_for(lambda: len(_group(leader)) == 2)
+        eventually(lambda: len(_group(leader)) == 2)
         began = time.monotonic()
     assert time.monotonic() - began < 3
-    wait_for(lambda: _group(leader) == [])
+    eventually(lambda: _group(leader) == [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -136,7 +137,7 @@ def test_ends_when_its_parent_is_killed(number: signal.Signals) -> None:
     parent.send_signal(number)
     parent.wait()
     parent.stdout.close()
-    wait_for(lambda: _group(leader) == [], 10)
+    eventually(lambda: _group(leader) == [], 10)
     assert not Path(data).exists()
 
 
@@ -184,13 +185,13 @@ def test_broker_that_was_stopped_comes_back_at_its_port(own: LocalCloud) -> None
     device = Device.registered(own)
     device.allow("iot:Connect", f"client/{device.thing}")
     with MqttClient(device) as client:
-        wait_for(lambda: client.connected == ["Success"])
+        eventually(lambda: client.connected == ["Success"])
         own.stop_part("mqtt")
-        wait_for(lambda: client.failed)
+        eventually(lambda: client.failed)
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((own.mqtt_host, own.mqtt_port))
         own.start_part("mqtt")
-        wait_for(lambda: client.connected == ["Success", "Success"])
+        eventually(lambda: client.connected == ["Success", "Success"])
 
 
 def test_unknown_part_is_an_error(own: LocalCloud) -> None:

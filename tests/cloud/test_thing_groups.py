@@ -1,4 +1,4 @@
-"""Thing groups as targets of deployments: which cores are told, and what becomes of the group."""
+"""Thing groups as targets of deployments: which cores get them, and what becomes of the group."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def group(cloud: LocalCloud) -> str:
 
 def _orders(device: Device) -> list[str]:
     """The ids of what a core is to carry out."""
-    url = f"{device.cloud.endpoint}/_core/things/{device.thing}"
+    url = f"{device.cloud.endpoint}/_core/2/things/{device.thing}"
     with urllib.request.urlopen(url) as reply:
-        return [order["deploymentId"] for order in json.load(reply)["v2"]]
+        return [order["deploymentId"] for order in json.load(reply)]
 
 
 def _member(device: Device, group: str, change: str = "add_thing_to_thing_group") -> None:
@@ -39,7 +39,7 @@ def _deployed(cloud: LocalCloud, target: str) -> str:
     return made
 
 
-def test_core_is_told_the_latest_deployment_of_each_of_its_targets_the_oldest_first(
+def test_core_gets_the_latest_deployment_of_each_of_its_targets_the_oldest_first(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:
     another = cloud.client("iot").create_thing_group(thingGroupName=f"{uuid.uuid4().hex}")
@@ -52,7 +52,9 @@ def test_core_is_told_the_latest_deployment_of_each_of_its_targets_the_oldest_fi
     assert _orders(device) == [own, groups, others]
 
 
-def test_only_members_of_the_group_are_told(cloud: LocalCloud, device: Device, group: str) -> None:
+def test_only_members_get_a_groups_deployment(
+    cloud: LocalCloud, device: Device, group: str
+) -> None:
     made = _deployed(cloud, group)
     assert _orders(device) == []
     _member(device, group)
@@ -62,7 +64,7 @@ def test_only_members_of_the_group_are_told(cloud: LocalCloud, device: Device, g
     assert _orders(device) == []
 
 
-def test_deployment_that_was_cancelled_is_told_to_nobody(
+def test_deployment_that_was_cancelled_reaches_no_core(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:
     made = _deployed(cloud, group)
@@ -71,7 +73,7 @@ def test_deployment_that_was_cancelled_is_told_to_nobody(
     assert _orders(device) == []
 
 
-def test_deployment_of_a_deleted_group_is_told_to_nobody(
+def test_deployment_of_a_deleted_group_reaches_no_core(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:
     _deployed(cloud, group)

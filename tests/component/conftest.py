@@ -20,9 +20,9 @@ import pytest
 from edge_functions import CODE_FOLDER
 from inference.names import prediction_topic, telemetry_topic
 from local_core.cloud import LocalCloud
-from local_core.ipc.router import InMemoryCloud
 from models import store
-from tests.local_core.support import MQTT, Bench, eventually, policy
+from tests.local_core.support import MQTT, Bench, InMemoryCloud, policy
+from tests.waiting import eventually
 
 CORE = "core1"
 COMPONENT = "DlrInference.core1"

@@ -10,7 +10,7 @@ import pytest
 from inference.names import telemetry_topic
 from tests.component.camera import Camera
 from tests.component.conftest import CORE, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

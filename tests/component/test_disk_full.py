@@ -11,7 +11,7 @@ import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -12,14 +12,14 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.names import telemetry_topic
-from local_core.ipc.router import InMemoryCloud
 from local_core.nucleus.artifacts import ArtifactError
 from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe
 from models import store
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
-from tests.local_core.support import MQTT, eventually, policy
+from tests.local_core.support import MQTT, InMemoryCloud, policy
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

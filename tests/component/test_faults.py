@@ -12,7 +12,7 @@ import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

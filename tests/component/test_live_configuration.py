@@ -9,7 +9,7 @@ import pytest
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,8 @@ from inference.component import nucleus as greengrass_ipc
 from inference.component.live_configuration import LiveConfiguration
 from inference.component.nucleus import Nucleus
 from tests.component.conftest import COMPONENT, Broker
-from tests.local_core.support import MQTT, Bench, eventually, policy
+from tests.local_core.support import MQTT, Bench, policy
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

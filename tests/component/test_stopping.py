@@ -8,7 +8,7 @@ import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.component.conftest import FEEDBACK, Rig
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 

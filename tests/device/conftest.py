@@ -28,7 +28,7 @@ class Device:
 
     def connection(self) -> MqttConnection:
         made = self.certificate
-        tls = tls_context(made.certificate, made.private_key, made.root_ca)
+        tls = tls_context(made)
         return MqttConnection(self.broker, THING, tls)
 
 

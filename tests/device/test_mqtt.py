@@ -12,7 +12,7 @@ import pytest
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from tests.device.conftest import THING, Device
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 SECONDS = 20.0
 
@@ -90,7 +90,7 @@ def test_broker_that_comes_back_has_the_subscriptions_again(device: Device) -> N
 
 def test_certificate_that_may_not_connect_is_refused(device: Device, tmp_path: Path) -> None:
     other = create_certificate(device.cloud.client("iot"), tmp_path, device.cloud.ca_path)
-    tls = tls_context(other.certificate, other.private_key, other.root_ca)
+    tls = tls_context(other)
     with MqttConnection(device.broker, THING, tls) as connection:
         assert not connection.wait_until_connected(1)
         assert connection.fault
@@ -101,7 +101,7 @@ def test_certificate_that_is_deactivated_is_refused(device: Device, tmp_path: Pa
     other = create_certificate(iot, tmp_path, device.cloud.ca_path)
     iot.attach_policy(policyName="Demo", target=other.arn)
     iot.update_certificate(certificateId=other.id, newStatus="INACTIVE")
-    tls = tls_context(other.certificate, other.private_key, other.root_ca)
+    tls = tls_context(other)
     with MqttConnection(device.broker, THING, tls) as connection:
         assert not connection.wait_until_connected(1)
 

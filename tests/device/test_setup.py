@@ -10,11 +10,9 @@ import pytest
 from local_core.device.setup import (
     Address,
     SetupError,
-    read_v1_configuration,
-    read_v2_configuration,
-    write_v1_configuration,
-    write_v2_configuration,
 )
+from local_core.device.v1 import configuration as v1
+from local_core.device.v2 import configuration as v2
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
 from tests.device.conftest import Device
@@ -32,8 +30,8 @@ def _v1_output(**changes: Any) -> str:
 
 
 def test_v2_core_reads_what_the_stack_wrote(tmp_path: Path) -> None:
-    file = write_v2_configuration(_v2_output(), tmp_path)
-    found = read_v2_configuration(file)
+    file = v2.write_configuration(_v2_output(), tmp_path)
+    found = v2.read_configuration(file)
     assert file == tmp_path / "config.yaml"
     assert found.root == tmp_path
     assert (found.thing_name, found.role_alias, found.region) == ("Demo_Core", "Alias", "eu-west-1")
@@ -45,8 +43,8 @@ def test_v2_core_reads_what_the_stack_wrote(tmp_path: Path) -> None:
 
 
 def test_v1_core_reads_what_the_stack_wrote_without_placeholders(tmp_path: Path) -> None:
-    file = write_v1_configuration(_v1_output(), tmp_path)
-    found = read_v1_configuration(file)
+    file = v1.write_configuration(_v1_output(), tmp_path)
+    found = v1.read_configuration(file)
     assert "_HERE" not in file.read_text()
     assert (found.thing_name, found.region, found.root) == ("Demo_Core", "eu-west-1", tmp_path)
     assert found.broker == Address("data.aws", 443)
@@ -56,24 +54,24 @@ def test_v1_core_reads_what_the_stack_wrote_without_placeholders(tmp_path: Path)
 
 def test_output_of_the_other_generation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no classic: is it of the other generation"):
-        write_v2_configuration(_v1_output(), tmp_path)
+        v2.write_configuration(_v1_output(), tmp_path)
     with pytest.raises(SetupError, match="no coreThing: is it of the other generation"):
-        write_v1_configuration(_v2_output(), tmp_path)
+        v1.write_configuration(_v2_output(), tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "nonsense"])
 def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(SetupError, match="GreengrassConfig is not"):
-        write_v2_configuration(text, tmp_path)
+        v2.write_configuration(text, tmp_path)
 
 
 def test_missing_parts_are_named(tmp_path: Path) -> None:
-    file = write_v1_configuration(_v1_output(crypto={}), tmp_path)
+    file = v1.write_configuration(_v1_output(crypto={}), tmp_path)
     with pytest.raises(SetupError, match=r"config\.json has no usable principals"):
-        read_v1_configuration(file)
+        v1.read_configuration(file)
     (tmp_path / "config.yaml").write_text("{}")
     with pytest.raises(SetupError, match=r"config\.yaml has no usable system"):
-        read_v2_configuration(tmp_path / "config.yaml")
+        v2.read_configuration(tmp_path / "config.yaml")
 
 
 def test_key_is_the_owners_alone(device: Device) -> None:

@@ -15,7 +15,8 @@ import pytest
 from local_core.cloud import LocalCloud
 from local_core.device.setup import Address, CoreConfiguration, create_certificate
 from local_core.device.v2.core import V2Device
-from tests.cloud.support import recipe, wait_for
+from tests.cloud.support import recipe
+from tests.waiting import eventually
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 SECONDS = 20.0
@@ -250,7 +251,7 @@ def test_what_a_group_brought_goes_with_the_next_deployment_after_leaving_it(
     core.join(group)
     assert core.verdict() == SUCCEEDED
     assert core.installed == {component: "1.0.0", other: "1.0.0"}
-    wait_for(lambda: core.said(other) == ["of-the-group"] * 2)
+    eventually(lambda: core.said(other) == ["of-the-group"] * 2)
 
 
 def test_core_that_starts_carries_out_all_that_it_is_deployed(

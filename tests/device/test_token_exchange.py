@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from local_core.device.component_environment import component_surroundings
-from local_core.device.credentials import CredentialProvider, Credentials, CredentialsError
+from local_core.device.credentials import CoreCredentials, Credentials, CredentialsError
 from local_core.device.mqtt import tls_context
 from local_core.device.setup import Address
 from local_core.device.token_exchange import TokenExchange
+from local_core.environments import of_component
 from tests.device.conftest import THING, Device
 
 _CALL = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
 
 
 @pytest.fixture(scope="module")
-def provider(device: Device) -> CredentialProvider:
+def provider(device: Device) -> CoreCredentials:
     trust = {
         "Effect": "Allow",
         "Principal": {"Service": "credentials.iot.amazonaws.com"},
@@ -38,15 +38,15 @@ def provider(device: Device) -> CredentialProvider:
     return _provider(device, "DemoAlias")
 
 
-def _provider(device: Device, alias: str, **options: Any) -> CredentialProvider:
+def _provider(device: Device, alias: str, **options: Any) -> CoreCredentials:
     made = device.certificate
-    tls = tls_context(made.certificate, made.private_key, made.root_ca)
+    tls = tls_context(made)
     address = Address.parse(device.cloud.credential_endpoint, 443)
-    return CredentialProvider(address, alias, THING, tls, **options)
+    return CoreCredentials(address, alias, THING, tls, **options)
 
 
 def test_credentials_are_kept_until_shortly_before_their_end(
-    device: Device, provider: CredentialProvider
+    device: Device, provider: CoreCredentials
 ) -> None:
     now = datetime.now(UTC)
     moment = [now]
@@ -63,20 +63,20 @@ def test_role_alias_that_the_certificate_may_not_use_is_refused(device: Device) 
         _provider(device, "Another").get()
 
 
-def test_boto3_finds_the_credentials(device: Device, provider: CredentialProvider) -> None:
+def test_boto3_finds_the_credentials(device: Device, provider: CoreCredentials) -> None:
     with TokenExchange(provider) as exchange:
         environment = {
             "PATH": os.environ["PATH"],
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
-            **component_surroundings(device.cloud.endpoint),
+            **of_component(device.cloud.endpoint),
             **exchange.environment("com.A"),
         }
         output = subprocess.check_output([sys.executable, "-c", _CALL], env=environment, text=True)
     assert "assumed-role/Demo" in output
 
 
-def test_only_the_token_of_the_component_counts(provider: CredentialProvider) -> None:
+def test_only_the_token_of_the_component_counts(provider: CoreCredentials) -> None:
     with TokenExchange(provider) as exchange:
         old = exchange.environment("com.A")["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
         environment = exchange.environment("com.A")
@@ -100,7 +100,7 @@ def test_refused_credentials_are_an_error_to_the_component(device: Device) -> No
 
 
 def test_users_own_settings_and_proxy_do_not_reach_the_component() -> None:
-    found = component_surroundings("http://127.0.0.1:1", {"NO_PROXY": "pypi.example"})
+    found = of_component("http://127.0.0.1:1", {"NO_PROXY": "pypi.example"})
     assert found["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert found["NO_PROXY"] == "pypi.example,127.0.0.1,localhost"
     assert found["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:1"

@@ -6,29 +6,29 @@ from collections.abc import Iterator
 
 import pytest
 
+from local_core.cdk import CLI
 from local_core.device.setup import Address
 from local_core.device.watcher import Watcher
 from local_core.interrupts import Interrupts
 from local_core.progress import Progress
-from local_core.shared_cloud import Site
-from local_core.synthesis import CDK
+from local_core.shared_cloud import SharedCloud
 from tests.e2e.rig import Rig, target
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCloud]:
     """A cloud that was bootstrapped."""
-    if not CDK.exists():
+    if not CLI.exists():
         pytest.skip("the CDK CLI is not installed: npm ci")
-    with Site(tmp_path_factory.mktemp("site"), Progress(), Interrupts()) as made:
+    with SharedCloud(tmp_path_factory.mktemp("cloud"), Progress(), Interrupts()) as made:
         made.bootstrap()
         yield made
 
 
 @pytest.fixture(scope="session")
-def watcher(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watcher]:
+def watcher(shared: SharedCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watcher]:
     """A subscriber with a certificate and a connection of its own."""
-    cloud = site.cloud
+    cloud = shared.cloud
     with Watcher(
         cloud.client("iot"),
         broker=Address(cloud.mqtt_host, cloud.mqtt_port),
@@ -39,9 +39,11 @@ def watcher(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wa
 
 
 @pytest.fixture(scope="module")
-def module_rig(request: pytest.FixtureRequest, site: Site, watcher: Watcher) -> Iterator[Rig]:
+def module_rig(
+    request: pytest.FixtureRequest, shared: SharedCloud, watcher: Watcher
+) -> Iterator[Rig]:
     """A core of the generation that the module names in GENERATION."""
-    made = Rig(site, watcher, site.prepare(target(request.module.GENERATION)))
+    made = Rig(shared, watcher, shared.prepare(target(request.module.GENERATION)))
     yield made
     made.stop()
 

@@ -7,40 +7,29 @@ import json
 import queue
 import tarfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from inference import names
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
-from local_core.device.setup import (
-    read_v1_configuration,
-    read_v2_configuration,
-    write_v1_configuration,
-    write_v2_configuration,
-)
-from local_core.device.v1.core import V1Device
-from local_core.device.v2.core import V2Device
+from local_core.device.generation import Device
 from local_core.device.watcher import Received, Watcher
-from local_core.shared_cloud import MODEL_BUCKET, Prepared, Site
-from local_core.synthesis import Target
+from local_core.generations import GENERATIONS
+from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
+from local_core.target import PreparedCore, Target
 from models import store
+from tests.waiting import eventually
 
 MODEL = "efficientnet-lite0-imagenet"
 SEED = 7
+OPTIONS: Mapping[int, Mapping[str, Any]] = {
+    1: {"seed": SEED},
+    2: {"environment": {"FEEDBACK_SEED": str(SEED)}, "settle": 2.0},
+}
 SECONDS = 180.0
 """The most that anything may take, on a busy machine."""
-T = TypeVar("T")
-
-
-def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Return the first true result of ``check``; fail if there is none in time."""
-    end = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def target(generation: int) -> Target:
@@ -64,13 +53,13 @@ class Record:
 class Rig:
     """A core of one generation, and who listens to it."""
 
-    site: Site
+    shared: SharedCloud
     watcher: Watcher
-    prepared: Prepared
+    prepared: PreparedCore
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
-        self.device: V1Device | V2Device | None = None
+        self.device: Device | None = None
         self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self.first_verdict: tuple[str, str] | None = None
         """The one on the first deployment."""
@@ -94,7 +83,7 @@ class Rig:
         return dict(self.prepared.context)
 
     def client(self, service: str) -> Any:
-        return self.site.cloud.client(service)
+        return self.shared.cloud.client(service)
 
     def ensure_running(self, **changes: str) -> None:
         """Bring the core to a known state, whatever an earlier test has left.
@@ -112,41 +101,29 @@ class Rig:
 
     def deploy(self, **changes: str) -> None:
         """Run ``cdk deploy`` with the user's context, and the group's command in V1."""
-        deployer = self.site.deployer()
+        deployer = self.shared.deployer()
         self._deployed = changes
         deployer.deploy({**self.context, **changes})
         self.outputs = deployer.outputs(self.prepared.stack)
-        if self.generation == 1:
-            self.site.deploy_group(self.outputs)
+        self.shared.finish_deployment(self.prepared, self.outputs)
 
     def start(self) -> None:
         """Set the core up from the stack's output, and start it."""
-        config, root = self.outputs["GreengrassConfig"], self.prepared.root
-        endpoint = self.site.cloud.endpoint
-
-        def on_verdict(status: str, reason: str) -> None:
-            self.verdicts.put((status, reason))
-
-        if self.generation == 1:
-            configuration = read_v1_configuration(write_v1_configuration(config, root))
-            self.device = V1Device(
-                configuration, endpoint=endpoint, on_verdict=on_verdict, seed=SEED
-            )
-        else:
-            configuration = read_v2_configuration(write_v2_configuration(config, root))
-            self.device = V2Device(
-                configuration,
-                endpoint=endpoint,
-                on_verdict=on_verdict,
-                environment={"FEEDBACK_SEED": str(SEED)},
-                settle=2.0,
-            )
+        generation = GENERATIONS[self.generation]
+        file = generation.write_configuration(self.outputs["GreengrassConfig"], self.prepared.root)
+        self.device = generation.device(
+            generation.read_configuration(file),
+            endpoint=self.shared.cloud.endpoint,
+            on_change=lambda change: None,
+            on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            **OPTIONS[self.generation],
+        )
         self.device.__enter__()
 
     def destroy(self) -> None:
         """Run ``cdk destroy``."""
         self._deployed = None
-        self.site.deployer().destroy(self.context)
+        self.shared.deployer().destroy(self.context)
 
     def stop(self) -> None:
         device, self.device = self.device, None
@@ -184,7 +161,7 @@ class Rig:
         bucket = self.outputs["FeedbackBucket"]
         topics = (self.prediction_topic, FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC)
         before = [len(self.watcher.on(topic)) for topic in topics]
-        keys = set(self.site.samples(bucket))
+        keys = set(self.shared.samples(bucket))
         self.start()
         self.next_predictions(8)
         self.verdict()
@@ -194,7 +171,7 @@ class Rig:
             [json.loads(message.payload) for message in self.watcher.on(topic)[start:]]
             for topic, start in zip(topics, before, strict=True)
         )
-        found = self.site.samples(bucket)
+        found = self.shared.samples(bucket)
         assert keys <= set(found)
         return Record(predictions, samples, statuses, sorted(set(found) - keys))
 

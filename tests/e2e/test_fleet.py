@@ -18,17 +18,18 @@ from typing import Any
 import pytest
 
 from inference import names
+from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import CoreConfiguration
 from local_core.device.setup_archive import SetupArchive
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
-from local_core.shared_cloud import Site
-from local_core.synthesis import REPOSITORY
+from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import component_name, thing_name
-from tests.e2e.rig import Rig, eventually, target
+from tests.e2e.rig import Rig, target
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -52,7 +53,7 @@ class Fleet:
 
     @property
     def cloud(self) -> LocalCloud:
-        return self.pattern.site.cloud
+        return self.pattern.shared.cloud
 
     def deploy(self, **changes: str) -> None:
         """Run ``cdk deploy`` for the pattern, with the key of the group."""
@@ -134,10 +135,10 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def module_fleet(
-    site: Site, watcher: Watcher, tmp_path_factory: pytest.TempPathFactory
+    shared: SharedCloud, watcher: Watcher, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
-    prepared = site.prepare(replace(target(2), core_name=PATTERN))
-    pattern = Rig(site, watcher, prepared)
+    prepared = shared.prepare(replace(target(2), core_name=PATTERN))
+    pattern = Rig(shared, watcher, prepared)
     made = Fleet(pattern, tmp_path_factory.mktemp("fleet"))
     yield made
     pattern.stop()
@@ -177,7 +178,7 @@ def test_core_of_the_group_predicts_under_its_own_name_only(fleet: Fleet) -> Non
     own = {names.prediction_topic(CORE), names.telemetry_topic(CORE)}
     assert {message.topic for message in fleet.heard() if message.topic.startswith("mli/")} == own
     bucket = fleet.pattern.outputs["FeedbackBucket"]
-    assert eventually(lambda: fleet.pattern.site.samples(bucket))
+    assert eventually(lambda: fleet.pattern.shared.samples(bucket))
 
 
 def test_cloud_knows_that_the_group_s_deployment_runs_there(fleet: Fleet) -> None:
@@ -200,7 +201,7 @@ def test_cloud_knows_that_the_group_s_deployment_runs_there(fleet: Fleet) -> Non
 def test_core_s_certificate_may_not_speak_in_the_pattern_s_name(fleet: Fleet) -> None:
     """The nucleus lets the component publish on all cores' topics; the broker does not."""
     found = fleet.configuration()
-    tls = tls_context(found.certificate, found.private_key, found.root_ca)
+    tls = tls_context(found)
     for core in (PATTERN, CORE):
         with MqttConnection(found.broker, f"{thing_name(CORE)}-{core}", tls) as connection:
             assert connection.wait_until_connected(5)

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from local_core.synthesis import CDK
 from mli.cli.output import Output
 from mli.compile.tvm import environment
 from tests.conftest import REPOSITORY
@@ -48,7 +47,7 @@ _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 needs_installed = pytest.mark.skipif(
-    not CDK.exists() or Path(sys.prefix) != REPOSITORY / ".venv",
+    not CLI.exists() or Path(sys.prefix) != REPOSITORY / ".venv",
     reason="node_modules and .venv, of which this needs to be a part, are not there: make setup",
 )
 

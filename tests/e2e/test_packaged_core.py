@@ -14,19 +14,22 @@ from pathlib import Path
 import pytest
 
 from inference import names
+from local_core.cdk import REPOSITORY
 from local_core.device.watcher import Watcher
-from local_core.shared_cloud import Site
-from local_core.synthesis import REPOSITORY
-from tests.e2e.rig import eventually, target
+from local_core.shared_cloud import SharedCloud
+from tests.e2e.rig import target
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-def test_v1_core_runs_from_its_archive(site: Site, watcher: Watcher, tmp_path: Path) -> None:
+def test_v1_core_runs_from_its_archive(
+    shared: SharedCloud, watcher: Watcher, tmp_path: Path
+) -> None:
     core_name = "Packaged-V1"
-    prepared = site.prepare(dataclasses.replace(target(1), core_name=core_name))
-    site.deployer().deploy(prepared.context)
-    environment = site.cloud.environment()
+    prepared = shared.prepare(dataclasses.replace(target(1), core_name=core_name))
+    shared.deployer().deploy(prepared.context)
+    environment = shared.cloud.environment()
     archive = tmp_path / "greengrass-setup.zip"
     keys = ["--folder", str(prepared.root), "--output", str(archive)]
     _done("package", core_name, *keys, environment=environment)

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, eventually, files_below
+from tests.e2e.rig import SEED, Rig, files_below
+from tests.waiting import eventually
 
 GENERATION = 1
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -34,7 +35,7 @@ def test_group_deployed_by_our_handlers_of_all_greengrass_types(rig: Rig) -> Non
 
 
 def test_function_that_runs_is_the_asset_of_the_template_byte_for_byte(rig: Rig) -> None:
-    assembly = rig.site.cloud.data / "cdk.out"
+    assembly = rig.shared.cloud.data / "cdk.out"
     template = (assembly / f"{rig.prepared.stack}.template.json").read_text()
     (code,) = [
         folder
@@ -80,7 +81,7 @@ def test_removed_subscription_stops_exactly_its_topic(rig: Rig) -> None:
     router = rig.prepared.root / "ggc" / "var" / "log" / "system" / "router.log"
     assert "no subscription from DlrInference" in router.read_text()
     assert f"on {rig.prediction_topic}: the message is dropped" in router.read_text()
-    rig.site.deploy_group(rig.outputs)
+    rig.shared.finish_deployment(rig.prepared, rig.outputs)
     assert rig.verdict()[0] == "Success"
     assert rig.next_predictions()
 
@@ -96,7 +97,7 @@ def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(rig: Ri
 
 
 def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
-    eventually(lambda: rig.site.samples(rig.outputs["FeedbackBucket"]))
+    eventually(lambda: rig.shared.samples(rig.outputs["FeedbackBucket"]))
     rig.destroy()
     assert rig.verdict() == ("Success", "")
     assert rig.is_silent(FEEDBACK_STATUS_TOPIC)
@@ -111,7 +112,7 @@ def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
     assert [one["Name"] for one in left if one["Name"].startswith(own)] == []
     things = rig.client("iot").list_things()["things"]
     assert rig.thing not in [thing["thingName"] for thing in things]
-    assert rig.site.samples(rig.outputs["FeedbackBucket"])
+    assert rig.shared.samples(rig.outputs["FeedbackBucket"])
 
 
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:

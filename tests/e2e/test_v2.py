@@ -19,11 +19,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inference.names import FEEDBACK_STATUS_TOPIC
-from local_core.device.credentials import CredentialProvider, CredentialsError
+from local_core.device.credentials import CoreCredentials, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
-from local_core.device.setup import create_certificate, read_v2_configuration
+from local_core.device.setup import create_certificate
+from local_core.device.v2.configuration import read_configuration
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, eventually, files_below
+from tests.e2e.rig import SEED, Rig, files_below
+from tests.waiting import eventually
 
 GENERATION = 2
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -56,7 +58,7 @@ def test_core_has_reported_by_our_greengrassv2_api(rig: Rig) -> None:
 
 
 def test_component_that_runs_is_the_artifact_of_the_template_byte_for_byte(rig: Rig) -> None:
-    assembly = rig.site.cloud.data / "cdk.out"
+    assembly = rig.shared.cloud.data / "cdk.out"
     template = (assembly / f"{rig.prepared.stack}.template.json").read_text()
     manifest = json.loads((assembly / f"{rig.prepared.stack}.assets.json").read_text())
     (code,) = [
@@ -132,16 +134,16 @@ def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
     rig: Rig, tmp_path: Path
 ) -> None:
     """One of AWS IoT's own, active, but not this core's."""
-    configuration = read_v2_configuration(rig.prepared.root / "config.yaml")
+    configuration = read_configuration(rig.prepared.root / "config.yaml")
     other = create_certificate(rig.client("iot"), tmp_path, configuration.root_ca)
-    tls = tls_context(other.certificate, other.private_key, other.root_ca)
+    tls = tls_context(other)
     with MqttConnection(configuration.broker, rig.thing, tls) as connection:
         assert not connection.wait_until_connected(2)
         assert connection.fault
         with pytest.raises(ConnectionError, match="not connected"):
             connection.publish_to_cloud("", rig.prediction_topic, 1, b"[]")
     assert configuration.credential_provider is not None
-    provider = CredentialProvider(
+    provider = CoreCredentials(
         configuration.credential_provider, configuration.role_alias, rig.thing, tls
     )
     with pytest.raises(CredentialsError, match="Access Denied"):
@@ -150,7 +152,7 @@ def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
 
 
 def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
-    eventually(lambda: rig.site.samples(rig.outputs["FeedbackBucket"]))
+    eventually(lambda: rig.shared.samples(rig.outputs["FeedbackBucket"]))
     rig.stop()
     rig.destroy()
     iot, greengrass = rig.client("iot"), rig.client("greengrassv2")
@@ -166,7 +168,7 @@ def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
     assert [c["componentName"] for c in greengrass.list_components()["components"]] == [
         "DlrInference.E2E-V2"
     ]
-    assert rig.site.samples(rig.outputs["FeedbackBucket"])
+    assert rig.shared.samples(rig.outputs["FeedbackBucket"])
 
 
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:

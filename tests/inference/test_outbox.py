@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from inference.outgoing import backlog as backlog_module
 from inference.outgoing import outbox as outbox_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.outbox import Outbox
+from tests.waiting import eventually
 
 
 class Broker:
@@ -48,13 +48,6 @@ def outbox(
     )
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def numbers(count: int) -> list[bytes]:
     return [str(number).encode() for number in range(count)]
 
@@ -75,7 +68,7 @@ def test_nothing_is_lost_or_doubled_while_the_broker_is_away() -> None:
     box = outbox(broker)
     for payload in numbers(20):
         box.put("t", payload)
-    until(lambda: box.counters.retried >= 2)
+    eventually(lambda: box.counters.retried >= 2)
     assert box.fault == "broker away"
     assert len(box) == 20
     broker.error = None
@@ -89,7 +82,7 @@ def test_when_full_the_oldest_make_room_and_are_counted() -> None:
     broker.gate.clear()
     box = outbox(broker, capacity=5)
     box.put("t", b"in work")
-    until(lambda: len(box) == 1)
+    eventually(lambda: len(box) == 1)
     time.sleep(0.05)
     for payload in numbers(9):
         box.put("t", payload)
@@ -105,7 +98,7 @@ def test_a_message_refused_for_good_does_not_hold_up_the_others() -> None:
     broker.error = RefusedError("not in accessControl")
     box = outbox(broker)
     box.put("forbidden", b"x")
-    until(lambda: box.counters.refused == 1)
+    eventually(lambda: box.counters.refused == 1)
     broker.error = None
     box.put("t", b"y")
     assert box.close(5) == 0
@@ -149,7 +142,7 @@ def test_a_message_without_an_answer_is_a_fault_before_it_fails(
     broker.gate.clear()
     box = outbox(broker)
     box.put("t", b"x")
-    until(lambda: box.fault is not None)
+    eventually(lambda: box.fault is not None)
     assert "no answer" in str(box.fault)
     broker.gate.set()
     assert box.close(5) == 0
@@ -162,7 +155,7 @@ def test_what_a_stop_leaves_unsent_is_sent_by_the_next_start(tmp_path: Path) -> 
     box = outbox(broker, backlog=Backlog(path))
     for payload in numbers(3):
         box.put("t", payload)
-    until(lambda: box.counters.retried >= 1)
+    eventually(lambda: box.counters.retried >= 1)
     assert box.close(0.1) == 3
     assert box.keep() == 3
     broker.error = None
@@ -179,12 +172,12 @@ def test_what_waits_while_the_broker_is_away_survives_a_kill(tmp_path: Path) -> 
     box = outbox(broker, backlog=Backlog(path))
     for payload in numbers(5):
         box.put("t", payload)
-        until(lambda: box.counters.retried >= 1)
+        eventually(lambda: box.counters.retried >= 1)
     # As after a kill: nothing is done with ``box`` any more before the next process reads.
     assert Backlog(path).take() == [("t", payload) for payload in numbers(5)]
     broker.error = None
-    until(lambda: box.counters.sent == 5)
-    until(lambda: not path.exists())
+    eventually(lambda: box.counters.sent == 5)
+    eventually(lambda: not path.exists())
     box.close(1)
 
 
@@ -194,9 +187,9 @@ def test_a_kill_while_the_queue_is_worked_off_repeats_nothing(tmp_path: Path) ->
     box = outbox(broker, messages_a_second=20, backlog=Backlog(path))
     for payload in numbers(20):
         box.put("t", payload)
-    until(lambda: box.counters.retried >= 1)
+    eventually(lambda: box.counters.retried >= 1)
     broker.error = None
-    until(lambda: len(broker.taken) >= 3)
+    eventually(lambda: len(broker.taken) >= 3)
     left = Backlog(path).take()  # as after a kill
     taken = len(broker.taken)
     assert [payload for _, payload in left] in (numbers(20)[taken:], numbers(20)[taken - 1 :])
@@ -229,7 +222,7 @@ def test_the_file_of_a_long_outage_stays_as_small_as_the_queue(tmp_path: Path) -
     box = outbox(broker, capacity=10, backlog=Backlog(path))
     for payload in numbers(100):
         box.put("t", payload)
-        until(lambda: box.counters.retried >= 1)
+        eventually(lambda: box.counters.retried >= 1)
     assert len(path.read_bytes().splitlines()) <= 42
     first, *latest = Backlog(path).take()  # the one in work is not dropped
     assert first == ("t", numbers(1)[0])
@@ -247,11 +240,11 @@ def test_a_disk_that_takes_no_backlog_is_reported_once_and_tried_again(
     box = outbox(broker, backlog=Backlog(folder / "unsent.jsonl"))
     for payload in numbers(3):
         box.put("t", payload)
-    until(lambda: box.counters.retried >= 5)
+    eventually(lambda: box.counters.retried >= 5)
     assert caplog.text.count("in memory only") == 1
     assert box.keep() == 0
     folder.mkdir()
-    until(lambda: len(Backlog(folder / "unsent.jsonl").take()) == 3)
+    eventually(lambda: len(Backlog(folder / "unsent.jsonl").take()) == 3)
     broker.error = None
     assert box.close(5) == 0
     assert broker.taken == numbers(3)

@@ -9,7 +9,8 @@ import pytest
 
 from local_core.ipc.dialect import LITE
 from local_core.nucleus.core import socket_folder
-from tests.local_core.support import Bench, eventually
+from tests.local_core.support import Bench
+from tests.waiting import eventually
 
 
 @pytest.fixture

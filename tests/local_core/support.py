@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import queue
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from awsiot.eventstreamrpc import LifecycleHandler
@@ -21,14 +21,42 @@ from local_core.ipc.configuration import ConfigurationStore
 from local_core.ipc.dialect import CLASSIC, Dialect
 from local_core.ipc.messaging import CloudMessaging, LocalMessaging
 from local_core.ipc.operations import all_operations
-from local_core.ipc.router import CloudRouter, InMemoryCloud, LocalTopics
+from local_core.ipc.router import CloudRouter, Deliver, LocalTopics, Unsubscribe
 from local_core.ipc.server import IpcServer
+from local_core.ipc.topics import filter_matches
 
 SECONDS = 30
 """The most that anything may take, on a busy machine."""
 MQTT = "aws.greengrass.ipc.mqttproxy"
 PUBSUB = "aws.greengrass.ipc.pubsub"
-T = TypeVar("T")
+
+
+class InMemoryCloud:
+    """A cloud inside this process: whatever is published reaches every matching subscription."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._subscriptions: dict[object, tuple[str, Deliver]] = {}
+
+    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+        """Deliver the message at once; ``component`` and ``qos`` make no difference here."""
+        with self._lock:
+            subscriptions = list(self._subscriptions.values())
+        for topic_filter, deliver in subscriptions:
+            if filter_matches(topic_filter, topic):
+                deliver(topic, payload)
+
+    def subscribe_to_cloud(self, topic_filter: str, qos: int, deliver: Deliver) -> Unsubscribe:
+        """Call ``deliver`` for each message that matches; return how to end that."""
+        key = object()
+        with self._lock:
+            self._subscriptions[key] = (topic_filter, deliver)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions.pop(key, None)
+
+        return unsubscribe
 
 
 def policy(operations: list[str], resources: list[str]) -> dict[str, Any]:
@@ -89,15 +117,6 @@ class Bench:
         """Serve in this context, and close the clients before the server."""
         with self.server, self._clients:
             yield self
-
-
-def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
-    """Return the first true result of ``check``; fail if there is none in time."""
-    end = time.monotonic() + seconds
-    while not (result := check()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
-    return result
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from awsiot.greengrasscoreipc import model
 
 from local_core.ipc.codec import Message, MessageType, encode
 from local_core.ipc.server import MAX_SOCKET_PATH_BYTES, IpcServer
-from tests.local_core.support import MQTT, SECONDS, Bench, eventually, policy, refused
+from tests.local_core.support import MQTT, SECONDS, Bench, policy, refused
+from tests.waiting import eventually
 
 ANY_TOPIC = {"accessControl": {MQTT: policy(["*"], ["*"])}}
 
@@ -46,7 +47,7 @@ def test_client_survives_an_error(bench: Bench) -> None:
     assert client.get_configuration(key_path=["rate"]).value == {"rate": 5}
 
 
-def test_components_are_told_apart(bench: Bench) -> None:
+def test_components_are_distinguished(bench: Bench) -> None:
     clients = [bench.client(f"com.{n}", {"n": n}) for n in range(3)]
     assert [c.get_configuration(key_path=[]).component_name for c in clients] == [
         "com.0",

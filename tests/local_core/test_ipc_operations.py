@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.local_core.support import MQTT, PUBSUB, SECONDS, Bench, eventually, policy, refused
+from tests.local_core.support import MQTT, PUBSUB, SECONDS, Bench, policy, refused
+from tests.waiting import eventually
 
 NOW = datetime.datetime(2026, 11, 22)
 EVERYTHING = {"accessControl": {service: policy(["*"], ["*"]) for service in (MQTT, PUBSUB)}}
@@ -230,7 +231,7 @@ class TestConfiguration:
         assert seen[0].component_name == "com.A"
         assert nested.empty()
 
-    def test_client_that_left_is_no_longer_told(self, bench: Bench, client: Any) -> None:
+    def test_client_that_left_gets_no_more_events(self, bench: Bench, client: Any) -> None:
         client.subscribe_to_configuration_update(key_path=[], on_stream_event=print)
         client.close().result(SECONDS)
         eventually(lambda: bench.server.connection_count == 0)

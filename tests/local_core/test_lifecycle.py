@@ -10,7 +10,8 @@ import pytest
 
 from local_core.nucleus import lifecycle
 from local_core.nucleus.lifecycle import ComponentLifecycle, ComponentPlan, Script, State
-from tests.local_core.support import SECONDS, eventually
+from tests.local_core.support import SECONDS
+from tests.waiting import eventually
 
 PATH = {"PATH": os.environ["PATH"]}
 GRACE = 0.3

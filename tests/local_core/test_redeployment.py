@@ -1,4 +1,4 @@
-"""One core, several deployments: what changed starts anew, and a bad one goes back."""
+"""One core, several deployments: what changed is restarted, and a bad one is rolled back."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from local_core.ipc.router import InMemoryCloud
 from local_core.nucleus.artifacts import ArtifactError
 from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
 from local_core.nucleus.lifecycle import State, StateChange
-from local_core.nucleus.ordering import start_order
 from local_core.nucleus.recipe import Recipe, RecipeError
-from tests.local_core.support import SECONDS, eventually
+from local_core.nucleus.start_order import start_order
+from tests.local_core.support import SECONDS, InMemoryCloud
 from tests.local_core.test_lifecycle import is_running
+from tests.waiting import eventually
 
 RUN = "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"
 
@@ -36,7 +36,7 @@ class Core:
             fetcher=self,
             cloud=InMemoryCloud(),
             on_change=self.events.put,
-            surroundings=lambda recipe: {"BESIDES": recipe.name},
+            environment_of=lambda recipe: {"BESIDES": recipe.name},
             stop_grace=0.3,
         )
 
@@ -93,7 +93,7 @@ def component(
     return ComponentDeployment(Recipe.parse(document), reset, merge)
 
 
-def test_only_what_changed_is_started_anew(core: Core) -> None:
+def test_only_what_changed_is_restarted(core: Core) -> None:
     core.core.deploy([component("a", "one"), component("b", "one")])
     a, b = core.pid("a"), core.pid("b")
     eventually(lambda: core.said("b") == ["one"])
@@ -179,7 +179,7 @@ def test_component_whose_dependency_is_broken_can_be_stopped(core: Core) -> None
     core.until("a", State.STOPPED)
 
 
-def test_surroundings_are_in_the_environment(core: Core) -> None:
+def test_components_own_variables_are_in_the_environment(core: Core) -> None:
     core.core.deploy([component("a", run="echo $BESIDES $AWS_IOT_THING_NAME > said; sleep 60")])
     eventually(lambda: core.said("a") == ["a", "thing"])
 

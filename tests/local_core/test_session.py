@@ -7,19 +7,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from local_core import session
+from local_core.cdk import REPOSITORY
+from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
 from local_core.interrupts import Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, RunTimes, describe, summary
-from local_core.session import RunError, Session, Verdict
+from local_core.session import RunError, Session
 from local_core.shared_cloud import model_archive
-from local_core.synthesis import REPOSITORY, Target
+from local_core.target import Target
 from mli.cli.main import main
 from mli.local import run
 
@@ -30,7 +33,14 @@ PAYLOAD = b'[{"confidence": "0.93", "prediction": "cat", "box": [0.1, 0.2, 0.3, 
 
 
 class FakeDevice:
-    """Stands for a core: what it says is put into the session by the test."""
+    """Stands for a core: what it says is put into the console by the test."""
+
+    def __init__(self, log: Path) -> None:
+        self.parts = ("com.A",)
+        self._log = log
+
+    def log_of(self, part: str) -> Path:
+        return self._log
 
     def __enter__(self) -> FakeDevice:
         return self
@@ -40,21 +50,21 @@ class FakeDevice:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setattr(Session, "_set_up", lambda *_: FakeDevice())
-    return Session(
-        root=tmp_path,
-        generation=2,
-        outputs={"PredictionTopic": TOPIC, "GreengrassConfig": "{}"},
-        endpoint="http://127.0.0.1:1",
-        progress=Progress(),
-        interrupts=Interrupts(),
+def opened(tmp_path: Path) -> Session:
+    progress = Progress()
+    generation: Any = SimpleNamespace(
+        device=lambda *_, **__: FakeDevice(tmp_path / "component.log")
     )
+    configuration: Any = None
+    console = CoreConsole(
+        generation, configuration, endpoint="http://127.0.0.1:1", progress=progress
+    )
+    return Session(console, prediction_topic=TOPIC, progress=progress, interrupts=Interrupts())
 
 
 def _put(opened: Session, *events: Any) -> None:
     for event in events:
-        opened._events.put(event)
+        opened._console.events.put(event)
 
 
 def _message(topic: str = TOPIC, payload: bytes = PAYLOAD) -> Received:
@@ -78,7 +88,6 @@ def test_failed_deployment_is_an_error_with_the_end_of_the_log(
 ) -> None:
     log = tmp_path / "component.log"
     log.write_text("one\nmodel is damaged\n")
-    opened._log = lambda: log
     _put(opened, Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE: a is broken"))
     with pytest.raises(RunError) as caught:
         opened.await_predictions(1)

@@ -11,6 +11,7 @@ import pytest
 
 from local_core.device.setup import SetupError
 from local_core.device.setup_archive import SetupArchive
+from local_core.generations import GENERATIONS
 from mli.device.package_archive import archive, save
 from mli.device.package_layout import Layout, v2_layout
 from mli.device.v1.layout import v1_layout
@@ -37,7 +38,7 @@ def zipped(tmp_path: Path) -> Path:
 
 def test_v2_core_finds_its_files_below_the_devices_folder(zipped: Path, tmp_path: Path) -> None:
     read = SetupArchive.read(zipped)
-    assert (read.generation, read.thing_name) == (2, "Demo_Core")
+    assert (read.generation, read.thing_name) == (GENERATIONS[2], "Demo_Core")
     root = tmp_path / "device"
     found = read.install(root)
     assert (found.thing_name, found.root) == ("Demo_Core", root)
@@ -52,7 +53,7 @@ def test_v2_core_finds_its_files_below_the_devices_folder(zipped: Path, tmp_path
 
 def test_v1_core_finds_its_files_below_the_devices_folder(tmp_path: Path) -> None:
     read = SetupArchive.read(_packed(tmp_path / "v1.zip", v1_layout(GROUP)))
-    assert (read.generation, read.thing_name) == (1, "Demo_Core")
+    assert (read.generation, read.thing_name) == (GENERATIONS[1], "Demo_Core")
     root = tmp_path / "a folder"
     found = read.install(root)
     assert (found.thing_name, found.root, found.region) == ("Demo_Core", root, "us-east-1")
@@ -116,7 +117,7 @@ def test_configuration_without_a_thing_is_refused(configuration: object, tmp_pat
         _ = SetupArchive.read(tmp_path / "x.zip").thing_name
 
 
-def test_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match=r"there is no .*x.zip: `mli package NAME`"):
         SetupArchive.read(tmp_path / "x.zip")
     (tmp_path / "x.zip").write_text("no archive")

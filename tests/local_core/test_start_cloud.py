@@ -1,4 +1,4 @@
-"""``mli cloud``: up until it is told to stop, and reached by other shells."""
+"""``mli cloud``: up until it is stopped, and reached by other shells."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from local_core.process_environment import for_a_local_cloud
-from local_core.synthesis import CDK, REPOSITORY
-from tests.local_core.support import eventually
+from local_core.cdk import CLI, REPOSITORY
+from local_core.environments import for_local_cloud
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ class Command:
 
 @contextmanager
 def command(folder: Path, **variables: str) -> Iterator[Command]:
-    if not CDK.exists():
+    if not CLI.exists():
         pytest.skip("the CDK CLI is not installed: npm ci")
     log = folder.with_suffix(".log")
     with log.open("wb") as stream:
@@ -138,12 +138,11 @@ def test_signal_takes_the_cloud_and_its_file_away(number: int, tmp_path: Path) -
         socket.create_connection(("127.0.0.1", port))
 
 
-def test_cloud_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+def test_cloud_that_ends_by_itself_is_reported(tmp_path: Path) -> None:
     with command(tmp_path / "cloud") as started:
         until_ready(started)
         pid = started.process.pid
-        [server] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        os.kill(int(server), signal.SIGKILL)
+        os.kill(_server_of(pid), signal.SIGKILL)
         assert started.process.wait(20) == 1
     assert "the local cloud has ended; its log is" in started.said()
     assert not started.environment.exists()
@@ -153,7 +152,7 @@ def test_own_account_is_hidden_for_a_while(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_ENDPOINT_URL"):
         monkeypatch.setenv(name, "of-the-users-own")
     before = dict(os.environ)
-    with for_a_local_cloud():
+    with for_local_cloud():
         assert {n: v for n, v in os.environ.items() if n.startswith("AWS_")} == {
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -171,10 +170,21 @@ def test_this_machine_needs_no_proxy(
 ) -> None:
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", own)
-    with for_a_local_cloud():
+    with for_local_cloud():
         assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == meanwhile
     assert os.environ["NO_PROXY"] == own
     assert "no_proxy" not in os.environ
+
+
+def _server_of(pid: int) -> int:
+    """The child that is the cloud's server; another one is the watchdog of process groups."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    [server] = [
+        int(child)
+        for child in children
+        if b"local_core.cloud.server" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
+    return server
 
 
 def _port(environment: Path) -> int:

@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.setup import create_certificate
-from local_core.synthesis import REPOSITORY
 from mli.cli.main import main
 from mli.device.package_archive import archive, save
 from mli.device.package_layout import v2_layout
 from mli.local import core as start_core
 from stacks.core.nucleus_configuration import NucleusConfiguration
-from tests.local_core.support import eventually
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -169,7 +169,7 @@ def test_core_carries_out_what_is_deployed_until_it_is_stopped(
     assert reported["status"] == "HEALTHY"
 
 
-def test_failing_component_is_told_with_the_end_of_its_log_and_the_core_stays(
+def test_failing_component_is_reported_with_the_end_of_its_log_and_the_core_stays(
     packaged: Packaged, tmp_path: Path
 ) -> None:
     name = packaged.deploy("echo the model is damaged; exit 3")
@@ -181,16 +181,16 @@ def test_failing_component_is_told_with_the_end_of_its_log_and_the_core_stays(
         assert running.process.poll() is None
 
 
-def test_cloud_that_goes_is_told_once_and_the_core_can_be_stopped(tmp_path: Path) -> None:
+def test_cloud_that_goes_is_reported_once_and_the_core_can_be_stopped(tmp_path: Path) -> None:
     with LocalCloud() as cloud:
         made = package(cloud, tmp_path)
         with core(made, folder=tmp_path / "device") as running:
             running.until(f"{made.thing} is connected")
             cloud.stop()
             running.until(f"{made.thing}: not connected: ")
-            running.until(f"GET /_core/things/{made.thing}: ")
+            running.until(f"GET /_core/2/things/{made.thing}: ")
             time.sleep(2)  # so long that both are tried again
-            assert running.said().count(f"GET /_core/things/{made.thing}: ") == 1
+            assert running.said().count(f"GET /_core/2/things/{made.thing}: ") == 1
             running.process.terminate()
             assert running.process.wait(20) == 0
 
@@ -205,30 +205,30 @@ def test_second_core_of_a_device_is_refused(packaged: Packaged, tmp_path: Path) 
         assert running.process.poll() is None
 
 
-def test_archive_that_is_not_there_is_told(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_archive_that_is_not_there_is_reported(cloud: LocalCloud, tmp_path: Path) -> None:
     said = refused(tmp_path / "x.zip", endpoint=cloud.endpoint)
     assert f"there is no {tmp_path / 'x.zip'}: `mli package NAME` writes it" in said
 
 
-def test_shell_that_names_no_cloud_is_told_how(packaged: Packaged) -> None:
+def test_shell_that_names_no_cloud_gets_advice(packaged: Packaged) -> None:
     said = refused(packaged.zip, endpoint=None)
     assert "no local cloud is named: `make cloud`" in said
     assert "`source build/local-cloud/environment.sh`" in said
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nonsense"])
-def test_cloud_that_does_not_answer_is_told(packaged: Packaged, endpoint: str) -> None:
+def test_cloud_that_does_not_answer_is_reported(packaged: Packaged, endpoint: str) -> None:
     assert f"no local cloud answers at {endpoint}" in refused(packaged.zip, endpoint=endpoint)
 
 
-def test_archive_of_a_cloud_that_is_gone_is_told(cloud: LocalCloud, tmp_path: Path) -> None:
+def test_archive_of_a_cloud_that_is_gone_is_reported(cloud: LocalCloud, tmp_path: Path) -> None:
     made = package(cloud, tmp_path, mqtt_port=1)
     said = refused(made.zip, "--folder", tmp_path / "device", endpoint=cloud.endpoint)
     assert f"is for the broker 127.0.0.1:1, and this cloud's is 127.0.0.1:{cloud.mqtt_port}" in said
     assert f"`mli package {made.thing.removesuffix('_Core')}`" in said
 
 
-def test_certificate_that_is_not_active_is_told(
+def test_certificate_that_is_not_active_is_reported(
     packaged: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(start_core, "_CONNECT_SECONDS", 2.0)

@@ -8,9 +8,8 @@ import json
 import queue
 import tarfile
 import textwrap
-import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from local_core.v1.core import V1Core, V1Identity, V1Services
 from local_core.v1.function import Pacing
 from local_core.v1.group import GroupDocuments
-from local_core.v1.work import Work
+from local_core.v1.invocations import Invocation
 
 SECONDS = 10
 ACCOUNT = "arn:aws:lambda:eu-west-1:123456789012:function"
@@ -148,22 +147,14 @@ def resource_entry(path: str = "/model", identity: str = "model") -> dict[str, A
     }
 
 
-def work(payload: bytes = b"", **custom: Any) -> Work:
+def work(payload: bytes = b"", **custom: Any) -> Invocation:
     """Return an invocation whose client context holds ``custom``."""
     context = base64.b64encode(json.dumps({"custom": custom}).encode()).decode()
-    return Work(payload, context)
+    return Invocation(payload, context)
 
 
 class NoSuchBucket(Exception):
     """What S3's client raises for a bucket that is not there."""
-
-
-def until(check: Callable[[], bool]) -> None:
-    """Wait for ``check`` to come true; fail if it does not in time."""
-    end = time.monotonic() + SECONDS
-    while not check():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @dataclass

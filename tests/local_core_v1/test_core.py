@@ -26,8 +26,8 @@ from tests.local_core_v1.support import (
     function_entry,
     group,
     resource_entry,
-    until,
 )
+from tests.waiting import eventually
 
 
 def test_model_is_where_the_function_looks_for_it(world: World) -> None:
@@ -61,7 +61,7 @@ def test_killed_function_gets_what_came_meanwhile(world: World) -> None:
     ways = [SAYS, ("cloud", "cmd", FUNCTION)]
     with world.core(group([function_entry(FUNCTION)], ways), pause=0.5) as core:
         os.kill(int(str(world.said()["pid"])), signal.SIGKILL)
-        until(lambda: "restarting" in world.system_log("runtime"))
+        eventually(lambda: "restarting" in world.system_log("runtime"))
         core.from_cloud("cmd", b"1")
         assert "pid" in world.said()
         assert world.said() == {"event": 1}
@@ -119,7 +119,7 @@ def test_function_ends_with_a_core_that_was_killed(tmp_path: Path) -> None:
     )
     assert killed.returncode == -signal.SIGKILL
     function = Path("/proc") / killed.stdout.strip() / "cmdline"
-    until(lambda: not function.exists() or not function.read_bytes())
+    eventually(lambda: not function.exists() or not function.read_bytes())
 
 
 BAD_GROUPS: list[tuple[GroupDocuments, type[Exception], str]] = [
@@ -156,7 +156,7 @@ def test_group_that_cannot_run_starts_nothing(
     assert not (world.root / "ggc/var/log/user/eu-west-1/123456789012").exists()
 
 
-def test_handler_that_the_code_does_not_have_is_told(world: World) -> None:
+def test_handler_that_the_code_does_not_have_is_reported(world: World) -> None:
     world.code[FUNCTION] = IDLE
     entry = function_entry(FUNCTION)
     entry["FunctionConfiguration"]["Executable"] = "absent.main"

@@ -16,8 +16,8 @@ from tests.local_core_v1.support import (
     feedback_map,
     function_entry,
     group,
-    until,
 )
+from tests.waiting import eventually
 
 ASK = f"""
 import base64
@@ -78,7 +78,7 @@ def test_bucket_holds_exactly_the_samples_that_the_strategies_choose(world: Worl
     with world.core(documents, seed=5) as core:
         assert core.feedback is not None
         counters = core.feedback.counters
-        until(lambda: counters.uploaded + counters.not_used == 15)
+        eventually(lambda: counters.uploaded + counters.not_used == 15)
     generator = Random(5)
     kept = {
         prefix: sorted(

@@ -110,6 +110,6 @@ def test_destinations_are_neither_equal_nor_nested(second: str) -> None:
         ([{"Id": "1", "FunctionArn": "a", "FunctionConfiguration": 5}], "cannot be read"),
     ],
 )
-def test_document_that_cannot_be_read_is_told(functions: list[Any], reason: str) -> None:
+def test_document_that_cannot_be_read_is_reported(functions: list[Any], reason: str) -> None:
     with pytest.raises(GroupError, match=reason):
         GroupDocuments.parse(functions={"Functions": functions})

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from inference.schema import ConfigurationError
+from local_core.v1.invocations import Invocation, Result
 from local_core.v1.logs import CoreLog
 from local_core.v1.ml_feedback import MlFeedbackConnector
-from local_core.v1.work import Result, Work
-from tests.local_core_v1.support import NoSuchBucket, feedback_map, until, work
+from tests.local_core_v1.support import NoSuchBucket, feedback_map, work
+from tests.waiting import eventually
 
 UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 CONFIGURATIONS = feedback_map(
@@ -71,11 +72,13 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def request(config_id: str, *scores: float, sample: bytes = b"\xff\xd8jpeg", **more: Any) -> Work:
+def request(
+    config_id: str, *scores: float, sample: bytes = b"\xff\xd8jpeg", **more: Any
+) -> Invocation:
     return work(sample, ConfigId=config_id, ModelPrediction=list(scores), **more)
 
 
-def refusal(done: Work) -> str:
+def refusal(done: Invocation) -> str:
     result = done.done.result(0)
     assert result.error == "Handled"
     return str(json.loads(result.payload)["errorMessage"])
@@ -154,7 +157,7 @@ def test_without_a_strategy_everything_is_uploaded(bench: Bench) -> None:
     assert bench.messages[0][1]["model-prediction"] == {"cat": 1.0}
 
 
-def test_failed_upload_is_told_with_the_errors_class(bench: Bench) -> None:
+def test_failed_upload_is_reported_with_the_errors_class(bench: Bench) -> None:
     elsewhere = feedback_map(LC50=("LEAST_CONFIDENCE", 0.5))
     elsewhere["LC50"]["s3-bucket-name"] = "nowhere"
     asked = request("LC50", 0.1)
@@ -244,8 +247,8 @@ def test_message_that_cannot_be_published_does_not_end_the_connector(bench: Benc
     with bench.connector() as connector:
         bench.messages = None  # type: ignore[assignment]
         connector.accept(asked[0])
-        until(lambda: len(bench.objects) == 1)
-        until(lambda: "is lost" in (bench.folder / "MLFeedback.log").read_text())
+        eventually(lambda: len(bench.objects) == 1)
+        eventually(lambda: "is lost" in (bench.folder / "MLFeedback.log").read_text())
         bench.messages = []
         connector.accept(asked[1])
     assert set(bench.statuses()) == {asked[1].id}

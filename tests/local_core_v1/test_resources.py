@@ -62,7 +62,7 @@ def test_bad_archive_leaves_the_old_model_in_place(
     assert folder.is_dir()
 
 
-def test_object_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_object_that_is_not_there_is_reported(tmp_path: Path) -> None:
     other = ModelResource("m", "DlrModel", "s3://bucket/other.zip", "/model")
     with pytest.raises(ResourceError, match=r"s3://bucket/other.zip: Not Found"):
         materialise(other, Bucket(b""), tmp_path)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from local_core.v1.group import Subscription
+from local_core.v1.invocations import Invocation, InvocationQueue, QueueFullError, Result
 from local_core.v1.logs import CoreLog
 from local_core.v1.router import RouterService, UnknownFunctionError
-from local_core.v1.work import Inbox, QueueFullError, Result, Work
 from tests.local_core_v1.support import FUNCTION, OTHER
 
 
@@ -59,7 +59,7 @@ def test_message_reaches_every_target_once(tmp_path: Path) -> None:
     bench = Bench(
         tmp_path, (FUNCTION, "a/#", "cloud"), (FUNCTION, "a/b", "cloud"), (FUNCTION, "+/b", OTHER)
     )
-    inbox = Inbox()
+    inbox = InvocationQueue()
     bench.router.attach(OTHER, inbox)
     bench.router.publish(FUNCTION, "a/b", b"1")
     assert len(bench.cloud) == 1
@@ -71,7 +71,7 @@ def test_message_reaches_every_target_once(tmp_path: Path) -> None:
 def test_message_of_the_cloud_reaches_its_function(tmp_path: Path) -> None:
     bench = Bench(tmp_path, ("cloud", "cmd/+", FUNCTION), ("cloud", "cmd/+", OTHER))
     assert bench.router.cloud_filters == ("cmd/+",)
-    inbox = Inbox()
+    inbox = InvocationQueue()
     bench.router.attach(FUNCTION, inbox)
     bench.router.from_cloud("cmd/go", b"{}")
     work = inbox.take(0, lambda: True, 1)
@@ -89,7 +89,7 @@ def test_message_that_the_cloud_cannot_take_is_lost_and_logged(tmp_path: Path) -
 
 def test_full_queue_is_an_error_only_for_who_asked(tmp_path: Path) -> None:
     bench = Bench(tmp_path, (FUNCTION, "a", OTHER))
-    bench.router.attach(OTHER, Inbox(size=1))
+    bench.router.attach(OTHER, InvocationQueue(size=1))
     bench.router.publish(FUNCTION, "a", b"")
     bench.router.publish(FUNCTION, "a", b"")
     with pytest.raises(QueueFullError):
@@ -99,13 +99,13 @@ def test_full_queue_is_an_error_only_for_who_asked(tmp_path: Path) -> None:
 
 def test_unknown_function_cannot_be_invoked(tmp_path: Path) -> None:
     with pytest.raises(UnknownFunctionError, match="Other:3"):
-        Bench(tmp_path).router.invoke(OTHER, Work(b""))
+        Bench(tmp_path).router.invoke(OTHER, Invocation(b""))
 
 
 def test_work_is_taken_in_order_and_finished_once() -> None:
-    inbox = Inbox()
+    inbox = InvocationQueue()
     process = inbox.renew()
-    first, second = Work(b"1"), Work(b"2")
+    first, second = Invocation(b"1"), Invocation(b"2")
     inbox.accept(first)
     inbox.accept(second)
     assert inbox.take(process, lambda: True, 1) is first
@@ -117,9 +117,9 @@ def test_work_is_taken_in_order_and_finished_once() -> None:
 
 
 def test_new_process_gets_the_work_that_waits_and_the_old_ones_has_failed() -> None:
-    inbox = Inbox()
+    inbox = InvocationQueue()
     old = inbox.renew()
-    taken, waiting = Work(b"1"), Work(b"2")
+    taken, waiting = Invocation(b"1"), Invocation(b"2")
     inbox.accept(taken)
     inbox.take(old, lambda: True, 1)
     new = inbox.renew()
@@ -130,16 +130,16 @@ def test_new_process_gets_the_work_that_waits_and_the_old_ones_has_failed() -> N
 
 
 def test_client_that_hung_up_takes_no_work() -> None:
-    inbox = Inbox()
-    work = Work(b"")
+    inbox = InvocationQueue()
+    work = Invocation(b"")
     inbox.accept(work)
     assert inbox.take(0, lambda: False, 1) is None
     assert inbox.take(0, lambda: True, 1) is work
 
 
 def test_close_wakes_who_waits_and_fails_what_is_left() -> None:
-    inbox = Inbox()
-    got: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+    inbox = InvocationQueue()
+    got: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
     thread = threading.Thread(target=lambda: got.put(inbox.take(0, lambda: True, 60)))
     thread.start()
     inbox.close()
@@ -149,4 +149,4 @@ def test_close_wakes_who_waits_and_fails_what_is_left() -> None:
 
 @pytest.mark.parametrize("context", ["", "!", "bm8=", "W10=", "eyJjdXN0b20iOiA1fQ=="])
 def test_client_context_without_an_object_is_empty(context: str) -> None:
-    assert Work(b"", context).custom == {}
+    assert Invocation(b"", context).custom == {}

@@ -18,11 +18,11 @@ import click
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, Rig
-from tests.local_core.support import eventually
 from tests.soak.accounts import settle
 from tests.soak.faults import Fault, passing_faults
 from tests.soak.memory import Memory
 from tests.soak.scene import scene
+from tests.waiting import eventually
 
 NAMED_WITHIN = 10.0
 RECOVERED_WITHIN = 15.0

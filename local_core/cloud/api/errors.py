@@ -1,12 +1,14 @@
-"""How a service says no."""
+"""The error by which a service refuses a request."""
 
 from __future__ import annotations
 
+from ...errors import LocalCoreError
 
-class ServiceError(Exception):
+
+class ApiError(LocalCoreError):
     """A request that the service refuses: its error code, the reason, and the HTTP status.
 
-    Its text is what CloudFormation shows as the reason of a failed resource.
+    CloudFormation shows its text as the reason why a resource failed.
     """
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

@@ -14,7 +14,7 @@ from .. import location
 
 _KEEP_ALIVE_SECONDS = 75
 _GRACE_SECONDS = 0.2
-"""Time for open requests when it stops: a fault that is injected should not wait."""
+"""How long a stop waits for open requests; short, because tests inject it as a fault."""
 
 _POLL_SECONDS = 0.01
 
@@ -45,7 +45,7 @@ class Gateway:
             await self._until_listening(self._task)
 
     async def stop(self) -> None:
-        """Refuse connections; cut those that are still open after a moment."""
+        """Refuse connections, and cut those that are still open after a moment."""
         if self._task is not None:
             self._stop.set()
             await asyncio.wait({self._task}, timeout=_GRACE_SECONDS + 2)

@@ -1,4 +1,4 @@
-"""A REST API served from its service model: routes, requests and replies are read from it.
+"""A REST API whose routes, requests and replies come from its service model.
 
 https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html
 """
@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from . import service_model
-from .errors import ServiceError
+from .errors import ApiError
 
 Request = Mapping[str, Any]
 Reply = Mapping[str, Any]
@@ -25,7 +25,7 @@ Operation = Callable[[Request], Reply]
 
 @dataclass(frozen=True)
 class HttpReply:
-    """What goes back on the wire."""
+    """An HTTP response."""
 
     status: int
     body: bytes = b""
@@ -37,8 +37,8 @@ class HttpReply:
         return cls(status=status, body=json.dumps(value).encode())
 
     @classmethod
-    def of_error(cls, error: ServiceError) -> HttpReply:
-        """Return the reply from which an SDK makes the exception named by the error's code."""
+    def of_error(cls, error: ApiError) -> HttpReply:
+        """Return the reply that an SDK turns into the exception named by the error's code."""
         body = json.dumps({"message": error.message, "Message": error.message}).encode()
         kind = (("content-type", "application/json"), ("x-amzn-errortype", error.code))
         return cls(status=error.status, body=body, headers=kind)
@@ -66,15 +66,15 @@ class RestApi:
         ]
 
     def call(self, name: str, request: Request) -> Reply:
-        """Check ``request`` against the model and carry the operation out.
+        """Check ``request`` against the model and run the operation.
 
         Raises:
-            ServiceError: if the request is malformed, or the service refuses it.
+            ApiError: if the request is malformed, or the service refuses it.
         """
         shape = self._model.operation_model(name).input_shape
         found = list(service_model.faults(shape, request)) if shape else []
         if found:
-            raise ServiceError(self._fault_code, f"{name}: " + "; ".join(found))
+            raise ApiError(self._fault_code, f"{name}: " + "; ".join(found))
         with self.lock:
             return self._operations[name](request)
 
@@ -87,7 +87,10 @@ class RestApi:
     def serve(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> HttpReply | None:
-        """Answer one HTTP request; ``path`` is still percent-encoded. None if it is not ours."""
+        """Answer one HTTP request, or return None if it is not for this API.
+
+        ``path`` is still percent-encoded.
+        """
         for route_method, pattern, name in self._routes:
             match = pattern.fullmatch(path) if route_method == method else None
             if match and name in self._operations:
@@ -98,7 +101,7 @@ class RestApi:
         try:
             request = _parse(operation.input_shape, match.groupdict(), query, headers, body)
             reply = self.call(name, request)
-        except ServiceError as error:
+        except ApiError as error:
             return HttpReply.of_error(error)
         status = operation.http.get("responseCode") or 200
         if operation.output_shape is None:
@@ -129,7 +132,7 @@ def _parse(
     try:
         content = json.loads(body) if body.strip() else {}
     except ValueError:
-        raise ServiceError("SerializationException", "the body is not JSON") from None
+        raise ApiError("SerializationException", "the body is not JSON") from None
     parameters = parse_qs(query, keep_blank_values=True)
     request: dict[str, Any] = {}
     for name, member in shape.members.items():
@@ -170,7 +173,7 @@ def _from_wire(shape: Any, value: Any) -> Any:
         try:
             return base64.b64decode(value, validate=True)
         except binascii.Error:
-            raise ServiceError("SerializationException", "a blob is not base64") from None
+            raise ApiError("SerializationException", "a blob is not base64") from None
     return value
 
 

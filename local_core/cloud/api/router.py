@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..emulator import Emulator, Receive, Send
-from ..iot.core_link import PREFIX, CoreLink
-from .errors import ServiceError
+from ..iot.core_endpoint import PREFIX, CoreEndpoint
+from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
@@ -20,18 +20,18 @@ _S3_DOWN = (
 
 
 class Router:
-    """The ASGI application of the endpoint. A request is known by the service it is signed for."""
+    """The ASGI application of the endpoint; a request goes to the service that it is signed for."""
 
     def __init__(
-        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_link: CoreLink
+        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_endpoint: CoreEndpoint
     ) -> None:
         self._emulator = emulator
         self._apis = apis
-        self._core_link = core_link
+        self._core_endpoint = core_endpoint
         self.serves_s3 = True
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request, or one of the listener's lifespans, which are not ministack's."""
+        """Answer one request, or a lifespan of the listener, which ministack must not see."""
         if scope["type"] == "lifespan":
             await _outlive(receive, send)
             return
@@ -44,7 +44,7 @@ class Router:
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
         if path.startswith(PREFIX):
             body = await _body(receive)
-            reply = await asyncio.to_thread(self._core_link.serve, scope["method"], path, body)
+            reply = await asyncio.to_thread(self._core_endpoint.serve, scope["method"], path, body)
             await _send(reply, send)
             return
         if service in self._apis:
@@ -74,13 +74,13 @@ class Router:
             if service != "greengrass":
                 return None
             reason = f"the local cloud does not serve {scope['method']} {path}"
-            return HttpReply.of_error(ServiceError("UnknownOperationException", reason, 404))
+            return HttpReply.of_error(ApiError("UnknownOperationException", reason, 404))
 
         return serve
 
 
 def _is_for_s3(service: str, scope: dict[str, Any]) -> bool:
-    """Return whether S3 is meant, by signature or, with none in the header, by a signed link."""
+    """Return whether a request is for S3, by its signature or by a signed link."""
     if service:
         return service == "s3"
     return b"X-Amz-Signature=" in scope.get("query_string", b"")
@@ -103,7 +103,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _replay(body: bytes) -> Receive:
-    """Return a receiver that gives a body that was read already."""
+    """Return a receiver that returns a body that was already read."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}

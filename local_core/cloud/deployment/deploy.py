@@ -1,6 +1,6 @@
 """Deploying to the local cloud as to AWS: by the real CDK CLI, with the user's own context.
 
-Nothing here is special to the local cloud but the environment that it is given.
+Only the environment that it is given is special to the local cloud.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from typing import Any
 
 import botocore.exceptions
 
+from ...cdk import CdkCli, CdkError
 from ..local_cloud import LocalCloud
-from .cdk_cli import CdkCli, DeployError
-
-__all__ = ["DeployError", "Deployer"]
 
 Say = Callable[[str], None]
 Transferred = Callable[[int, int], None]
-"""Takes the bytes that have been sent, and all that there are."""
+"""Takes the number of bytes that have been sent, and of all bytes."""
 
 _TOOLKIT = "CDKToolkit"
 _MULTIPART_BYTES = 8 * 2**20
@@ -35,7 +33,7 @@ class Deployer:
     """Deploys a CDK app to a cloud. ``app`` is its command, or the folder of an assembly.
 
     Without ``app`` it is the command in the cdk.json of ``folder``, the project. ``say`` takes
-    the CLI's lines of progress as they come, and ``asked_to_stop`` is asked while it runs.
+    the CLI's lines of progress as they come, and ``asked_to_stop`` is polled while it runs.
     """
 
     cloud: LocalCloud
@@ -45,25 +43,25 @@ class Deployer:
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
     def bootstrap(self) -> None:
-        """Make CDK's own stack, unless it is there: the bucket and the roles of deployments.
+        """Create the CDK's own stack, unless it exists: the bucket and the roles of deployments.
 
         Raises:
-            DeployError: if the CLI fails.
+            CdkError: if the CLI fails.
         """
         try:
             self.outputs(_TOOLKIT)
-        except DeployError:
+        except CdkError:
             self._cli(bare=True).run("bootstrap", f"aws://{self.cloud.account}/{self.cloud.region}")
 
     def upload_model(
         self, archive: Path, *, bucket: str, key: str, transferred: Transferred | None = None
     ) -> str:
-        """Put a model's archive into a bucket, made if it is not there; return its s3:// URI.
+        """Upload a model's archive to a bucket, created if necessary; return its s3:// URI.
 
         Large files go up in parts, by boto3's transfer manager.
 
         Raises:
-            DeployError: if S3 refuses it.
+            CdkError: if S3 refuses it.
         """
         from boto3.s3.transfer import TransferConfig
 
@@ -85,9 +83,7 @@ class Deployer:
             s3.create_bucket(Bucket=bucket)
             s3.upload_file(str(archive), bucket, key, Callback=count, Config=config)
         except Exception as error:
-            raise DeployError(
-                f"uploading {archive.name} to s3://{bucket}/{key}: {error}"
-            ) from error
+            raise CdkError(f"uploading {archive.name} to s3://{bucket}/{key}: {error}") from error
         return f"s3://{bucket}/{key}"
 
     def deploy(self, context: Mapping[str, str], *, stacks: tuple[str, ...] = ()) -> None:
@@ -96,36 +92,36 @@ class Deployer:
         A stack that fails rolls back, as on AWS.
 
         Raises:
-            DeployError: with the reasons that the app or CloudFormation gave.
+            CdkError: with the reasons that the app or CloudFormation gave.
         """
         options = ["--require-approval=never", "--progress=events", "--no-notices"]
-        self._cli().run("deploy", *(stacks or ("--all",)), *options, *_context(context))
+        self._cli().run("deploy", *(stacks or ("--all",)), *options, context=context)
 
     def destroy(self, context: Mapping[str, str], *, stacks: tuple[str, ...] = ()) -> None:
         """Delete all stacks, or those named.
 
         Raises:
-            DeployError: with the reasons that CloudFormation gave.
+            CdkError: with the reasons that CloudFormation gave.
         """
-        self._cli().run("destroy", *(stacks or ("--all",)), "--force", *_context(context))
+        self._cli().run("destroy", *(stacks or ("--all",)), "--force", context=context)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs by their names.
 
         Raises:
-            DeployError: if there is no such stack, or it is not complete.
+            CdkError: if there is no such stack, or it is not complete.
         """
         found = self._describe(stack)
         status = found["StackStatus"]
         if not re.fullmatch(r"(CREATE|UPDATE|UPDATE_ROLLBACK)_COMPLETE", status):
-            raise DeployError(f"the stack {stack} is {status}")
+            raise CdkError(f"the stack {stack} is {status}")
         return {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
 
     def _describe(self, stack: str) -> Mapping[str, Any]:
         try:
             reply = self.cloud.client("cloudformation").describe_stacks(StackName=stack)
         except botocore.exceptions.ClientError as error:
-            raise DeployError(error.response["Error"]["Message"]) from None
+            raise CdkError(error.response["Error"]["Message"]) from None
         found: Mapping[str, Any] = reply["Stacks"][0]
         return found
 
@@ -139,7 +135,3 @@ class Deployer:
             say=self.say,
             asked_to_stop=self.asked_to_stop,
         )
-
-
-def _context(context: Mapping[str, str]) -> list[str]:
-    return [f"--context={key}={value}" for key, value in context.items()]

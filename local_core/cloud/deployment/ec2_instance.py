@@ -1,7 +1,7 @@
 """The CloudFormation type AWS::EC2::Instance, by way of RunInstances.
 
-Nothing boots: the instance is a record. A CreationPolicy is satisfied at once, because nobody is
-there to signal; whether the user data works is for a real instance to show.
+Nothing boots: the instance is a record. A CreationPolicy is satisfied at once, because nothing
+would signal. Only a real instance can show whether the user data works.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 
 from .. import location
 from ..api import service_model
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..emulator import Handlers
-from .resource_types import Created, Properties
+from .handlers import Created, Properties
 
 Client = Callable[[str], Any]
 
@@ -87,7 +87,7 @@ def _request(properties: Properties) -> dict[str, Any]:
     """Return the properties as a request that the model of EC2 allows.
 
     Raises:
-        ServiceError: if it does not allow it.
+        ApiError: if it does not allow it.
     """
     request: dict[str, Any] = {"MinCount": 1, "MaxCount": 1}
     for name, value in properties.items():
@@ -101,5 +101,5 @@ def _request(properties: Properties) -> dict[str, Any]:
     if not properties.get("ImageId") and not properties.get("LaunchTemplate"):
         found.append("ImageId is required without a LaunchTemplate")
     if found:
-        raise ServiceError("InvalidParameterValue", "; ".join(found))
+        raise ApiError("InvalidParameterValue", "; ".join(found))
     return request

@@ -15,7 +15,7 @@ import botocore.exceptions
 import h11
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import HttpReply
 from ..api.timestamps import iso
 from ..emulator import Emulator, verified_certificate
@@ -77,7 +77,7 @@ class CredentialProvider:
                     writer.write(_encoded(reply))
                     await writer.drain()
         except (OSError, TimeoutError, h11.RemoteProtocolError):
-            pass  # the client went away or does not speak HTTP: there is nobody to tell
+            pass  # the client went away or does not speak HTTP: no reply can be sent
         finally:
             self._writers.discard(writer)
             writer.close()
@@ -87,10 +87,10 @@ class CredentialProvider:
         match = _PATH.fullmatch(request.target.decode().partition("?")[0])
         try:
             if request.method != b"GET" or not match:
-                raise ServiceError("ResourceNotFoundException", "Not Found", 404)
+                raise ApiError("ResourceNotFoundException", "Not Found", 404)
             thing = headers.get(_THING_HEADER, b"").decode()
             return HttpReply.of_json(self._credentials(match[1], certificate, thing))
-        except ServiceError as error:
+        except ApiError as error:
             return HttpReply.of_error(error)
 
     def _credentials(self, alias_name: str, certificate: str, thing: str) -> Mapping[str, Any]:
@@ -99,10 +99,10 @@ class CredentialProvider:
         if not emulator.is_active(certificate) or not emulator.certificate_allows(
             certificate, "iot:AssumeRoleWithCertificate", resource
         ):
-            raise ServiceError("AccessDeniedException", "Access Denied", 403)
+            raise ApiError("AccessDeniedException", "Access Denied", 403)
         if thing and not emulator.is_attached(thing, certificate):
             reason = f"Invalid thing name passed: {thing} has not this certificate"
-            raise ServiceError("InvalidRequestException", reason, 400)
+            raise ApiError("InvalidRequestException", reason, 400)
         alias = self._iot.role_alias(alias_name)
         try:
             self._refuse_untrusting(alias.role_arn)
@@ -112,7 +112,7 @@ class CredentialProvider:
                 DurationSeconds=alias.seconds,
             )
         except botocore.exceptions.ClientError as error:
-            raise ServiceError("AccessDeniedException", f"Access Denied: {error}", 403) from None
+            raise ApiError("AccessDeniedException", f"Access Denied: {error}", 403) from None
         given = reply["Credentials"]
         return {
             "credentials": {
@@ -134,11 +134,11 @@ class CredentialProvider:
             if is_leave and _SERVICE in services:
                 return
         reason = f"Access Denied: {role_arn} does not trust {_SERVICE}"
-        raise ServiceError("AccessDeniedException", reason, 403)
+        raise ApiError("AccessDeniedException", reason, 403)
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return a policy's element as a list: one that has a single item may stand without."""
+    """Return a policy's element as a list; a single item may be written without one."""
     return value if isinstance(value, list) else [] if value is None else [value]
 
 

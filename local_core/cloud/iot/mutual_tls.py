@@ -1,4 +1,4 @@
-"""TLS in which the device shows a certificate too, as AWS IoT's endpoints ask for."""
+"""Mutual TLS, as AWS IoT's endpoints require it: the device presents a certificate too."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..emulator import Emulator
 
 
 class MutualTls:
-    """The server's side of mutual TLS; certificates registered later are trusted at once.
+    """The server's side of mutual TLS; certificates that are registered later are trusted too.
 
-    What is verified here is only that the peer holds the key of a certificate that the registry
-    knows, or that its authority signed; whether it is active is for the endpoint to ask.
+    This verifies only that the peer holds the key of a certificate that the registry knows or
+    its authority signed; the endpoint checks whether the certificate is active.
     """
 
     def __init__(self, emulator: Emulator) -> None:
@@ -23,12 +23,12 @@ class MutualTls:
         self.context.verify_mode = ssl.CERT_REQUIRED
         self.context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         certificate, key = emulator.server_certificate()
-        with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:  # made with mode 0600
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as chain:  # created with mode 0600
             chain.write(certificate + key)
             chain.flush()
             self.context.load_cert_chain(chain.name)
         self._trust_registered()
-        # Python calls this in each handshake, before it verifies the peer, also without SNI.
+        # Python calls this in each handshake before it verifies the peer, even without SNI.
         self.context.sni_callback = self._on_client_hello
 
     def _on_client_hello(

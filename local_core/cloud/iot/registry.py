@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
 
 _DEFAULT_SECONDS = 3_600
@@ -55,19 +55,19 @@ class IotAdditions:
         """Return an alias.
 
         Raises:
-            ServiceError: if there is none of this name.
+            ApiError: if there is none of this name.
         """
         try:
             return self._aliases[name]
         except KeyError:
             reason = f"Role alias {name} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+            raise ApiError("ResourceNotFoundException", reason, 404) from None
 
     def _create(self, request: Request) -> Reply:
         name = request["roleAlias"]
         if name in self._aliases:
             reason = f"Role alias {name} already exists"
-            raise ServiceError("ResourceAlreadyExistsException", reason, 409)
+            raise ApiError("ResourceAlreadyExistsException", reason, 409)
         now = time.time()
         alias = RoleAlias(
             name=name,
@@ -116,5 +116,5 @@ class IotAdditions:
         if kind not in self._endpoints:
             known = ", ".join(self._endpoints)
             reason = f"endpointType {kind} is not supported; supported are {known}"
-            raise ServiceError("InvalidRequestException", reason)
+            raise ApiError("InvalidRequestException", reason)
         return {"endpointAddress": self._endpoints[kind]}

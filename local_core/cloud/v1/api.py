@@ -9,13 +9,16 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..api.errors import ServiceError
+from .. import location
+from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
 from ..api.timestamps import iso_now
+from ..emulator import Handlers
 from . import rules as v1_rules
 from .definitions import KINDS, DefinitionStore
 from .deployments import RESETS, GroupDeployment, GroupDeployments
 from .group_rules import group_faults
+from .resource_types import resource_types
 
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[str]]] = {
     "Connector": v1_rules.all_connector_faults,
@@ -33,7 +36,7 @@ _NO_SERVICE_ROLE = (
 
 
 class GreengrassV1:
-    """Everything that Greengrass V1 keeps, and the operations on it."""
+    """The state of Greengrass V1, and the operations on it."""
 
     def __init__(self) -> None:
         self._definitions = {
@@ -54,6 +57,34 @@ class GreengrassV1:
         self._service_role: dict[str, str] = {}
         self.api = RestApi("greengrass", self._operations(), fault_code="BadRequestException")
 
+    def resource_types(self) -> Mapping[str, Handlers]:
+        """Return the resource types of CloudFormation."""
+        return resource_types(self.api)
+
+    def orders(self, thing_name: str) -> Mapping[str, Any] | None:
+        """Return the latest deployment of a core's group, which the core is to carry out."""
+        found = self.deployment_of_thing(location.arn("iot", f"thing/{thing_name}"))
+        return (
+            None
+            if found is None
+            else {
+                "groupId": found.group_id,
+                "groupVersionId": found.group_version,
+                "deploymentId": found.id,
+                "deploymentType": found.kind,
+                "status": found.status,
+            }
+        )
+
+    def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
+        """Take a core's verdict on a deployment of its group."""
+        self.deployments.report(
+            report.get("groupId", ""),
+            report.get("deploymentId", ""),
+            report.get("status", ""),
+            report.get("error"),
+        )
+
     def core_of(self, group_id: str, group_version: str) -> str | None:
         """Return the ARN of the thing that is a group version's core."""
         group = self._groups.version(group_id, group_version).content
@@ -62,7 +93,7 @@ class GreengrassV1:
         return cores[0]["ThingArn"] if cores else None
 
     def deployment_of_thing(self, thing_arn: str) -> GroupDeployment | None:
-        """Return what the core ``thing_arn`` is to run: the latest deployment of its group."""
+        """Return the latest deployment of the group of the core ``thing_arn``."""
         latest = None
         for group in self._groups.all():
             for deployment in self.deployments.of_group(group.id):
@@ -104,7 +135,7 @@ class GreengrassV1:
         identity = request["GroupId"]
         self._groups.get(identity)
         if self.deployments.is_deployed(identity):
-            raise ServiceError(
+            raise ApiError(
                 "BadRequestException",
                 f"Group id: {identity} cannot be deleted: it is currently deployed. "
                 "Reset its deployments first.",
@@ -127,7 +158,7 @@ class GreengrassV1:
     def _get_role(self, request: Request) -> Reply:
         if request["GroupId"] not in self._group_roles:
             reason = "You need to attach an IAM role to this deployment group."
-            raise ServiceError("RoleNotFoundException", reason, 404)
+            raise ApiError("RoleNotFoundException", reason, 404)
         return self._group_roles[request["GroupId"]]
 
     def _associate_service_role(self, request: Request) -> Reply:
@@ -141,7 +172,7 @@ class GreengrassV1:
     def _get_service_role(self, request: Request) -> Reply:
         if not self._service_role:
             reason = "You need to attach a service role to this account."
-            raise ServiceError("RoleNotFoundException", reason, 404)
+            raise ApiError("RoleNotFoundException", reason, 404)
         return self._service_role
 
     def _create_deployment(self, request: Request) -> Reply:
@@ -154,9 +185,9 @@ class GreengrassV1:
         if kind in RESETS:
             version = None
         elif not version:
-            raise ServiceError("BadRequestException", "GroupVersionId is required")
+            raise ApiError("BadRequestException", "GroupVersionId is required")
         elif self.core_of(identity, version) is None:
-            raise ServiceError("BadRequestException", f"Group version {version} has no core")
+            raise ApiError("BadRequestException", f"Group version {version} has no core")
         elif not self._service_role:
             refusal = _NO_SERVICE_ROLE
         deployment = self.deployments.create(

@@ -20,7 +20,7 @@ _LIMITS: Mapping[str, tuple[str, float]] = {
     "MARGIN": ("threshold", 1.0),
     "ENTROPY": ("threshold", float("inf")),
 }
-"""Of each sampling strategy, its setting and the largest value of that; the least is 0."""
+"""The setting of each sampling strategy and its largest value; the smallest is 0."""
 
 
 def connector_faults(connector: Mapping[str, Any]) -> Iterator[str]:

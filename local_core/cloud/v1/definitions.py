@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.timestamps import iso_now
 
 KINDS = ("Connector", "Core", "Device", "Function", "Logger", "Resource", "Subscription")
@@ -30,7 +30,7 @@ class Version:
     content: Content
 
     def information(self) -> dict[str, str]:
-        """Return what the service tells about every version."""
+        """Return what the service returns for every version."""
         return {
             "Arn": self.arn,
             "Id": self.id,
@@ -52,7 +52,7 @@ class Definition:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def information(self) -> dict[str, Any]:
-        """Return what the service tells about every definition."""
+        """Return what the service returns for every definition."""
         latest = self.versions[-1] if self.versions else None
         return {
             "Arn": self.arn,
@@ -78,7 +78,7 @@ class DefinitionStore:
     def create(
         self, name: str, initial: Content | None = None, tags: Mapping[str, str] | None = None
     ) -> Definition:
-        """Make a definition, with a first version if ``initial`` is given."""
+        """Create a definition, with a first version if ``initial`` is given."""
         if initial is not None:
             self._refuse_faults(initial)
         now = iso_now()
@@ -97,7 +97,7 @@ class DefinitionStore:
         return self._definitions[identity]
 
     def add_version(self, identity: str, content: Content) -> Version:
-        """Make the next version of a definition."""
+        """Create the next version of a definition."""
         definition = self.get(identity)
         self._refuse_faults(content)
         number = str(uuid.uuid4())
@@ -115,7 +115,7 @@ class DefinitionStore:
         return version
 
     def rename(self, identity: str, name: str) -> None:
-        """Give a definition another name."""
+        """Rename a definition."""
         self._definitions[identity] = replace(self.get(identity), name=name, updated=iso_now())
 
     def delete(self, identity: str) -> None:
@@ -127,25 +127,25 @@ class DefinitionStore:
         """Return a definition.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         try:
             return self._definitions[identity]
         except KeyError:
             reason = f"That {self._what} does not exist: {identity}"
-            raise ServiceError("IdNotFoundException", reason, 404) from None
+            raise ApiError("IdNotFoundException", reason, 404) from None
 
     def version(self, identity: str, number: str) -> Version:
         """Return one version of a definition.
 
         Raises:
-            ServiceError: if there is no such definition or version.
+            ApiError: if there is no such definition or version.
         """
         for version in self.get(identity).versions:
             if version.version == number:
                 return version
         reason = f"That version of the {self._what} {identity} does not exist: {number}"
-        raise ServiceError("VersionNotFoundException", reason, 404)
+        raise ApiError("VersionNotFoundException", reason, 404)
 
     def version_of_arn(self, arn: str) -> Version | None:
         """Return the version with this ARN, if there is one."""
@@ -159,6 +159,6 @@ class DefinitionStore:
     def _refuse_faults(self, content: Content) -> None:
         faults = list(self._check(content))
         if faults:
-            raise ServiceError(
+            raise ApiError(
                 "BadRequestException", f"The {self._what} is invalid: " + "; ".join(faults)
             )

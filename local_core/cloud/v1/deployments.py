@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.timestamps import iso_now
 
 RESETS = ("ResetDeployment", "ForceResetDeployment")
@@ -38,7 +38,7 @@ class GroupDeployment:
 
 
 class GroupDeployments:
-    """All deployments, in the order in which they were asked for."""
+    """All deployments, in the order in which they were requested."""
 
     def __init__(self) -> None:
         self._deployments: list[GroupDeployment] = []
@@ -46,7 +46,7 @@ class GroupDeployments:
     def create(
         self, *, group_id: str, group_version: str | None, kind: str, refusal: str | None = None
     ) -> GroupDeployment:
-        """Begin a deployment; with a ``refusal`` it fails at once, as AWS fails it in its cloud.
+        """Create a deployment; with a ``refusal`` it fails at once, as AWS fails it in the cloud.
 
         A forced reset needs no core: it has succeeded when it is created.
         """
@@ -66,10 +66,10 @@ class GroupDeployments:
         return deployment
 
     def report(self, group_id: str, identity: str, status: str, error: str | None) -> None:
-        """Note what the core says of a deployment."""
+        """Record a core's verdict on a deployment."""
         if status not in STATES:
             reason = f"the status is {status!r}, not one of {', '.join(STATES)}"
-            raise ServiceError("BadRequestException", reason)
+            raise ApiError("BadRequestException", reason)
         old = self.get(group_id, identity)
         new = replace(old, status=status, error=error, updated=iso_now())
         self._deployments[self._deployments.index(old)] = new
@@ -78,13 +78,13 @@ class GroupDeployments:
         """Return a deployment of a group.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         for deployment in self.of_group(group_id):
             if deployment.id == identity:
                 return deployment
         reason = f"Deployment {identity} does not exist in the group {group_id}"
-        raise ServiceError("BadRequestException", reason, 404)
+        raise ApiError("BadRequestException", reason, 404)
 
     def of_group(self, group_id: str) -> list[GroupDeployment]:
         """Return a group's deployments, the oldest first."""
@@ -93,7 +93,7 @@ class GroupDeployments:
     def is_deployed(self, group_id: str) -> bool:
         """Return whether a core may still run the group: deployed, and not reset since.
 
-        A reset that waits for its core, or failed, has not yet taken the group off it.
+        A reset that waits for its core, or failed, has not yet removed the group from it.
         """
         for deployment in reversed(self.of_group(group_id)):
             if deployment.kind not in RESETS:

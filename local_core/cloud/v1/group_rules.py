@@ -1,6 +1,6 @@
 """What Greengrass V1 refuses in a group: definitions that do not fit together.
 
-AWS finds some of this only when the group is deployed, and then the deployment fails; here the
+AWS finds some of these faults only when the group is deployed, and fails the deployment. Here the
 group version is refused, where CloudFormation can show the reason.
 """
 

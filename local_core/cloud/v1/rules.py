@@ -27,7 +27,7 @@ NO_CONTAINER = "NoContainer"
 
 
 def isolation_mode(function: Content, version: Content) -> str:
-    """Return the mode in which a function runs: its own, else its definition's default."""
+    """Return a function's isolation mode: its own, or else its definition's default."""
     own = _path(function, "FunctionConfiguration", "Environment", "Execution", "IsolationMode")
     default = _path(version, "DefaultConfig", "Execution", "IsolationMode")
     return str(own or default or "GreengrassContainer")

@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from ..api.rest_api import Operation, Reply, Request, RestApi
+from ..emulator import Handlers
 from . import recipe as v2_recipe
 from .components import ComponentStore, ComponentVersion, Digest
 from .core_devices import CoreDevice, CoreDevices
 from .deployments import Deployment, DeploymentStore, configuration_faults
+from .resource_types import resource_types
 
 Presign = Callable[[str], str]
 TargetExists = Callable[[str], bool]
@@ -32,11 +34,11 @@ _COMPLETED = {
     "TIMED_OUT": "FAILED",
     "CANCELED": "CANCELED",
 }
-"""Of a core's final word on a deployment to that core alone, the deployment's status."""
+"""The status of a deployment to one core, by that core's final verdict."""
 
 
 class GreengrassV2:
-    """Everything that Greengrass V2 keeps, and the operations on it."""
+    """The state of Greengrass V2, and the operations on it."""
 
     def __init__(
         self,
@@ -54,30 +56,33 @@ class GreengrassV2:
         self._groups_of = groups_of
         self.api = RestApi("greengrassv2", self._operations(), fault_code="ValidationException")
 
+    def resource_types(self) -> Mapping[str, Handlers]:
+        """Return the resource types of CloudFormation."""
+        return resource_types(self.api)
+
     def orders(self, thing_name: str) -> list[dict[str, Any]]:
         """Return what a core is to carry out, as GetDeployment does, the oldest first.
 
-        It is the latest deployment to its thing and to each of its thing groups, unless that was
-        cancelled. A group's is continuous: a core that joins later has it as well.
+        These are the latest deployments to its thing and to each of its thing groups, unless
+        cancelled. A group's deployment is continuous: a core that joins later gets it too.
         """
         targets = [location.arn("iot", f"thing/{thing_name}"), *self._groups_of(thing_name)]
         latest = [self.deployments.latest(target) for target in targets]
         found = [one for one in latest if one is not None and one.status != "CANCELED"]
         return [self.describe(one) for one in sorted(found, key=lambda one: one.created)]
 
-    def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
-        """Take a core's report; a final word on its own deployment ends that deployment.
+    def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
+        """Take a core's report; its final verdict on its own deployment ends that deployment.
 
-        A group's deployment stays active: it is for the cores that are yet to join, too.
+        A group's deployment stays active, because more cores may join.
         """
-        device = self.devices.report(thing_name, report)
+        self.devices.report(thing_name, report)
         said = report.get("deployment")
         if said is not None:
             status = _COMPLETED.get(said["coreDeviceExecutionStatus"])
             ours = location.arn("iot", f"thing/{thing_name}")
             if status and self.deployments.get(said["deploymentId"]).target_arn == ours:
                 self.deployments.set_status(said["deploymentId"], status)
-        return device
 
     def _operations(self) -> dict[str, Operation]:
         return {
@@ -103,8 +108,8 @@ class GreengrassV2:
 
     def _create_component_version(self, request: Request) -> Reply:
         if request.get("lambdaFunction") or not request.get("inlineRecipe"):
-            reason = "inlineRecipe is required: the local cloud makes no components of functions"
-            raise ServiceError("ValidationException", reason)
+            reason = "inlineRecipe is required: the local cloud imports no functions"
+            raise ApiError("ValidationException", reason)
         component = self.components.create(request["inlineRecipe"], request.get("tags"))
         return {
             "arn": component.arn,
@@ -137,7 +142,7 @@ class GreengrassV2:
         return {"recipeOutputFormat": form, "recipe": text, "tags": component.tags}
 
     def _get_artifact(self, request: Request) -> Reply:
-        """Return a signed link; the name is what follows the scheme in the artifact's URI."""
+        """Return a signed link; the artifact's name is its URI without the scheme."""
         component = self.components.get(request["arn"])
         wanted = request["artifactName"].lstrip("/")
         for artifact in v2_recipe.artifacts(component.recipe):
@@ -145,7 +150,7 @@ class GreengrassV2:
             if uri.partition("://")[2] == wanted:
                 return {"preSignedUrl": self._presign(uri)}
         reason = f"{component.arn} has no artifact {wanted}"
-        raise ServiceError("ResourceNotFoundException", reason, 404)
+        raise ApiError("ResourceNotFoundException", reason, 404)
 
     def _list_components(self, request: Request) -> Reply:
         found = self.components.latest(public=request.get("scope") == "PUBLIC")
@@ -176,21 +181,21 @@ class GreengrassV2:
                 resolved.append({**_identity(component), "recipe": _json(component)})
         if missing:
             reason = f"No applicable version found for: {', '.join(missing)}"
-            raise ServiceError("ResourceNotFoundException", reason, 404)
+            raise ApiError("ResourceNotFoundException", reason, 404)
         return {"resolvedComponentVersions": resolved}
 
     def _create_deployment(self, request: Request) -> Reply:
         found = list(configuration_faults(request))
         if found:
-            raise ServiceError("ValidationException", "; ".join(found))
+            raise ApiError("ValidationException", "; ".join(found))
         if not self._target_exists(request["targetArn"]):
             reason = f"The target {request['targetArn']} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404)
+            raise ApiError("ResourceNotFoundException", reason, 404)
         for name, component in (request.get("components") or {}).items():
             version = component["componentVersion"]
             if self.components.resolve(name, [version]) is None:
                 reason = f"Component {name} has no version {version}"
-                raise ServiceError("ResourceNotFoundException", reason, 404)
+                raise ApiError("ResourceNotFoundException", reason, 404)
         deployment = self.deployments.create(request)
         return {
             "deploymentId": deployment.id,
@@ -226,7 +231,7 @@ class GreengrassV2:
     def _list_deployments(self, request: Request) -> Reply:
         items = [self.describe(deployment) for deployment in self.deployments.all()]
         target = request.get("targetArn")
-        # The service lists only the latest of each target unless it is asked for all.
+        # Unless all are requested, the service lists only the latest one of each target.
         everything = request.get("historyFilter") == "ALL"
         wanted = [
             item

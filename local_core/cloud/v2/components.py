@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import location
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 from . import recipe as v2_recipe
 from . import versions as v2_versions
 
@@ -61,18 +61,18 @@ class ComponentStore:
         }
 
     def create(self, text: bytes, tags: Mapping[str, str] | None = None) -> ComponentVersion:
-        """Make a version from its recipe, and note the digest of every artifact.
+        """Create a version from its recipe, and record the digest of every artifact.
 
         Raises:
-            ServiceError: if the recipe is wrong, an artifact is missing, or the version exists.
+            ApiError: if the recipe is wrong, an artifact is missing, or the version exists.
         """
         try:
             recipe = v2_recipe.parse(text)
-        except v2_recipe.RecipeError as error:
-            raise ServiceError("ValidationException", f"Invalid Input: {error}") from None
+        except v2_recipe.InvalidRecipeError as error:
+            raise ApiError("ValidationException", f"Invalid Input: {error}") from None
         found = list(v2_recipe.faults(recipe))
         if found:
-            raise ServiceError("ValidationException", "Invalid Input: " + "; ".join(found))
+            raise ApiError("ValidationException", "Invalid Input: " + "; ".join(found))
         component = ComponentVersion(
             name=recipe["ComponentName"],
             version=str(recipe["ComponentVersion"]),
@@ -83,7 +83,7 @@ class ComponentStore:
         if component.arn in self._versions:
             what = f"[{component.name} : {component.version}] for account [{component.account}]"
             reason = f"Component {what} already exists with state: [DEPLOYABLE]"
-            raise ServiceError("ConflictException", reason, 409)
+            raise ApiError("ConflictException", reason, 409)
         self._add_digests(recipe)
         self._versions[component.arn] = component
         return component
@@ -100,37 +100,37 @@ class ComponentStore:
                 artifact["Algorithm"] = "SHA-256"
         if unread:
             reason = f"Encountered following errors in Artifacts: {{{', '.join(unread)}}}"
-            raise ServiceError("ValidationException", f"Invalid Input: {reason}")
+            raise ApiError("ValidationException", f"Invalid Input: {reason}")
 
     def delete(self, arn: str) -> None:
-        """Remove a version of this account's.
+        """Delete one of this account's versions.
 
         Raises:
-            ServiceError: if there is none, or it is AWS's.
+            ApiError: if there is none, or it is AWS's.
         """
         component = self.get(arn)
         if component.account != location.ACCOUNT:
-            raise ServiceError("AccessDeniedException", f"{arn} is a public component", 403)
+            raise ApiError("AccessDeniedException", f"{arn} is a public component", 403)
         del self._versions[arn]
 
     def get(self, arn: str) -> ComponentVersion:
         """Return the version with this ARN.
 
         Raises:
-            ServiceError: if there is none.
+            ApiError: if there is none.
         """
         try:
             return self._versions[arn]
         except KeyError:
             reason = f"Component version {arn} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+            raise ApiError("ResourceNotFoundException", reason, 404) from None
 
     def versions(self, component_arn: str) -> list[ComponentVersion]:
         """Return the versions of one component, the highest first."""
         return _sorted(v for v in self._versions.values() if v.component_arn == component_arn)
 
     def latest(self, *, public: bool) -> list[ComponentVersion]:
-        """Return the highest version of each component of AWS's, or of this account's."""
+        """Return the highest version of each of AWS's or of this account's components."""
         highest: dict[str, ComponentVersion] = {}
         for version in _sorted(self._versions.values()):
             if (version.account == "aws") == public:
@@ -141,7 +141,7 @@ class ComponentStore:
         """Return the highest version of ``name`` within all ``requirements``, if there is one.
 
         Raises:
-            ServiceError: if a requirement cannot be read.
+            ApiError: if a requirement cannot be read.
         """
         wanted = list(requirements)
         try:
@@ -150,7 +150,7 @@ class ComponentStore:
                 if version.name == name and fits:
                     return version
         except v2_versions.RangeError as error:
-            raise ServiceError("ValidationException", str(error)) from None
+            raise ApiError("ValidationException", str(error)) from None
         return None
 
 

@@ -1,4 +1,4 @@
-"""What Greengrass V2 knows of its cores: only what they have reported.
+"""What Greengrass V2 knows about its cores, which is only what they have reported.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/device-status.html
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..api import service_model
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class CoreDevices:
         self._model = service_model.load("greengrassv2")
 
     def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
-        """Take a core's report of itself, of its components and of one deployment.
+        """Take a core's report on itself, its components and one deployment.
 
         Members are named and checked as GetCoreDevice, ListInstalledComponents
         (``components``) and ListEffectiveDeployments (``deployment``) name them.
 
         Raises:
-            ServiceError: if the report is malformed.
+            ApiError: if the report is malformed.
         """
         now = time.time()
         device = self._devices.get(thing_name, CoreDevice(thing_name=thing_name))
@@ -79,19 +79,19 @@ class CoreDevices:
     def _check(self, shape: str, value: object, path: str) -> None:
         found = list(service_model.faults(self._model.shape_for(shape), value, path))
         if found:
-            raise ServiceError("ValidationException", "; ".join(found))
+            raise ApiError("ValidationException", "; ".join(found))
 
     def get(self, thing_name: str) -> CoreDevice:
         """Return a core.
 
         Raises:
-            ServiceError: if it has never reported.
+            ApiError: if it has never reported.
         """
         try:
             return self._devices[thing_name]
         except KeyError:
             reason = f"Core device {thing_name} does not exist: it has never reported"
-            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+            raise ApiError("ResourceNotFoundException", reason, 404) from None
 
     def delete(self, thing_name: str) -> None:
         """Forget a core."""

@@ -1,4 +1,4 @@
-"""The deployments of Greengrass V2: one a target, a new one takes the place of another.
+"""The deployments of Greengrass V2: one per target; a new one replaces the old one.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html
 """
@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..api.errors import ServiceError
+from ..api.errors import ApiError
 
 ENDED = ("CANCELED", "FAILED", "INACTIVE")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What one target is to run. ``status`` is the service's, not that of a core."""
+    """What one target is to run. ``status`` is the service's, not a core's."""
 
     id: str
     revision: str
@@ -56,45 +56,45 @@ class DeploymentStore:
         return deployment
 
     def set_status(self, identity: str, status: str) -> None:
-        """Note how far a deployment is; one that has ended stays as it ended."""
+        """Set a deployment's status, unless it has ended."""
         deployment = self.get(identity)
         if deployment.status not in ENDED:
             self._deployments[identity] = replace(deployment, status=status)
 
     def cancel(self, identity: str) -> None:
-        """Take a deployment back from the cores that have not begun it.
+        """Cancel a deployment on the cores that have not begun it.
 
         Raises:
-            ServiceError: if there is none, or it has ended.
+            ApiError: if there is none, or it has ended.
         """
         deployment = self.get(identity)
         if deployment.status in ENDED:
             reason = f"Deployment {identity} has the status {deployment.status}"
-            raise ServiceError("ConflictException", reason, 409)
+            raise ApiError("ConflictException", reason, 409)
         self.set_status(identity, "CANCELED")
 
     def delete(self, identity: str) -> None:
         """Forget a deployment; cores keep running what they run.
 
         Raises:
-            ServiceError: if there is none, or it is active.
+            ApiError: if there is none, or it is active.
         """
         if self.get(identity).status == "ACTIVE":
             reason = f"Deployment {identity} is active: cancel it first"
-            raise ServiceError("ConflictException", reason, 409)
+            raise ApiError("ConflictException", reason, 409)
         del self._deployments[identity]
 
     def get(self, identity: str) -> Deployment:
         """Return a deployment.
 
         Raises:
-            ServiceError: if there is none of this id.
+            ApiError: if there is none of this id.
         """
         try:
             return self._deployments[identity]
         except KeyError:
             reason = f"Deployment {identity} does not exist"
-            raise ServiceError("ResourceNotFoundException", reason, 404) from None
+            raise ApiError("ResourceNotFoundException", reason, 404) from None
 
     def latest(self, target: str) -> Deployment | None:
         """Return the newest deployment to a target, if there is one."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from ...errors import LocalCoreError
 from . import versions as v2_versions
 
 FORMAT_VERSION = "2020-01-25"
@@ -36,15 +37,15 @@ _READ = ("NONE", "OWNER", "ALL")
 _DEPENDENCIES = ("HARD", "SOFT")
 
 
-class RecipeError(ValueError):
-    """A recipe that is neither a JSON nor a YAML object."""
+class InvalidRecipeError(LocalCoreError, ValueError):
+    """A recipe that is neither a JSON object nor a YAML object."""
 
 
 def parse(text: bytes) -> dict[str, Any]:
     """Return the recipe that is written as JSON or YAML.
 
     Raises:
-        RecipeError: if it is neither, or no object.
+        InvalidRecipeError: if it is neither, or no object.
     """
     try:
         recipe = json.loads(text)
@@ -52,9 +53,9 @@ def parse(text: bytes) -> dict[str, Any]:
         try:
             recipe = yaml.safe_load(text)
         except (UnicodeDecodeError, yaml.YAMLError):
-            raise RecipeError(f"the recipe is neither JSON nor YAML: {json_error}") from None
+            raise InvalidRecipeError(f"the recipe is neither JSON nor YAML: {json_error}") from None
     if not isinstance(recipe, dict):
-        raise RecipeError("the recipe must be an object")
+        raise InvalidRecipeError("the recipe must be an object")
     return recipe
 
 

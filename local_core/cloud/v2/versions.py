@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 
+from ...errors import LocalCoreError
+
 Number = tuple[int, int, int]
 
 _NUMBER = r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})"
 _TERM = re.compile(r"(?P<sign>>=|<=|>|<|=|\^|~)?\s*v?(?P<version>[\dx*]+(?:\.[\dx*]+){0,2})")
 
 
-class RangeError(ValueError):
-    """A version requirement that is none of npm's forms."""
+class RangeError(LocalCoreError, ValueError):
+    """A version requirement in none of npm's forms."""
 
 
 def parse(text: str) -> Number | None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import random as random_module
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,17 +17,15 @@ from ...nucleus.artifacts import ArtifactError
 from ...v1.core import V1Core, V1Identity, V1Services
 from ...v1.group import GroupDocuments, GroupError
 from ...v1.resources import ResourceError
+from ..agent import DeviceAgent
 from ..downloads import download
-from ..link import CoreLink, LinkError
-from ..mqtt import MqttConnection, tls_context
+from ..orders import CloudUnreachableError
 from ..setup import CoreConfiguration
 from .group import download_link, group_role, read_group
 
-_POLL_SECONDS = 0.3
 _CONNECT_SECONDS = 15.0
 _UNUSABLE = (GroupError, ConfigurationError, ResourceError, ArtifactError, OSError)
 """Why a group cannot be run on this core; whatever ran before then goes on."""
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,11 +35,11 @@ class _Group:
     services: V1Services
 
 
-class V1Device:
+class V1Device(DeviceAgent):
     """A context in which a core works: connected, with the latest group deployed to it.
 
     ``endpoint`` is the API of the cloud; ``seed`` makes the connector's random sampling
-    repeatable. ``on_verdict`` is told how each deployment went.
+    repeatable. ``on_verdict`` is called with the result of each deployment.
     """
 
     def __init__(
@@ -54,57 +50,27 @@ class V1Device:
         on_verdict: Callable[[str, str], None] = lambda status, reason: None,
         seed: int | None = None,
     ) -> None:
-        tls = tls_context(
-            configuration.certificate, configuration.private_key, configuration.root_ca
-        )
+        super().__init__(configuration, generation=1, endpoint=endpoint, on_verdict=on_verdict)
         self.core: V1Core | None = None
-        self.broker = MqttConnection(configuration.broker, configuration.thing_name, tls)
-        self._configuration = configuration
-        self._endpoint = endpoint
-        self._on_verdict = on_verdict
         self._random = random_module.Random(seed)
-        self._link = CoreLink(endpoint, configuration.thing_name)
         self._group: _Group | None = None
         self._orders: str | None = None
         self._running = ExitStack()
-        self._stopping = threading.Event()
-        self._agent = threading.Thread(target=self._watch, name="v1-agent", daemon=True)
-        self._open = ExitStack()
-
-    def __enter__(self) -> V1Device:
-        with ExitStack() as opened:
-            opened.enter_context(self.broker)
-            opened.callback(lambda: self._running.close())
-            self._agent.start()
-            opened.callback(self._stop_agent)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._open.close()
 
     def log_of(self, arn: str) -> Path | None:
         """Return the file that takes what a function or a connector says, once there is a group."""
         return self.core.log_of(arn) if self.core is not None else None
 
     @property
-    def functions(self) -> tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:
         """The ARNs of the group's functions."""
         return tuple(one.arn for one in self._group.documents.functions) if self._group else ()
 
-    def _stop_agent(self) -> None:
-        self._stopping.set()
-        self._agent.join()
+    def _open_core(self, opened: ExitStack) -> None:
+        opened.callback(lambda: self._running.close())
 
-    def _watch(self) -> None:
-        """Carry out each new deployment; with the cloud out of reach, try again."""
-        while not self._stopping.is_set():
-            try:
-                self._obey(self._link.group_deployment())
-            except OSError as error:
-                _log.warning("%s", error)
-                self._orders = None
-            self._stopping.wait(_POLL_SECONDS)
+    def _on_unreachable(self) -> None:
+        self._orders = None
 
     def _obey(self, orders: Mapping[str, Any] | None) -> None:
         if orders is None:
@@ -124,16 +90,26 @@ class V1Device:
         if orders["deploymentType"] in ("ResetDeployment", "ForceResetDeployment"):
             self._reset()
             self._on_verdict("Success", "")  # first: a forced reset's group may be gone by now
-            self._link.report_group(group_id, str(self._orders), "Success", None)
+            self._report(group_id, "Success", "")
         elif orders["status"] != "Failure":
-            reason = self._go_over(group_id, version)
+            reason = self._switch_to(group_id, version)
             self._conclude(group_id, "Failure" if reason else "Success", reason)
 
     def _conclude(self, group_id: str, status: str, reason: str) -> None:
-        self._link.report_group(group_id, str(self._orders), status, reason or None)
+        self._report(group_id, status, reason)
         self._on_verdict(status, reason)
 
-    def _go_over(self, group_id: str, version: str) -> str:
+    def _report(self, group_id: str, status: str, reason: str) -> None:
+        self._cloud.report(
+            {
+                "groupId": group_id,
+                "deploymentId": self._orders,
+                "status": status,
+                "error": reason or None,
+            }
+        )
+
+    def _switch_to(self, group_id: str, version: str) -> str:
         """Run this version instead of what runs; return why not, if it cannot be."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -142,24 +118,24 @@ class V1Device:
             documents = read_group(client, group_id, version)
             group = _Group(group_id, documents, self._services(group_role(client, group_id)))
         except BotoCoreError as error:
-            raise LinkError(f"the group cannot be read: {error}") from error
+            raise CloudUnreachableError(f"the group cannot be read: {error}") from error
         except (ClientError, GroupError) as error:
             return str(error)
         self._running.close()
         try:
-            self._run(group)
-        except LinkError:
+            self._start(group)
+        except CloudUnreachableError:
             raise
         except _UNUSABLE as error:
             if self._group is not None:
-                self._run(self._group)
+                self._start(self._group)
             return str(error)
         self._group = group
         return ""
 
-    def _run(self, group: _Group) -> None:
+    def _start(self, group: _Group) -> None:
         if not self.broker.wait_until_connected(_CONNECT_SECONDS):
-            raise LinkError(f"the broker is not connected ({self.broker.fault})")
+            raise CloudUnreachableError(f"the broker is not connected ({self.broker.fault})")
         identity = V1Identity(
             self._configuration.thing_name,
             group.id,

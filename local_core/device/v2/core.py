@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ...environments import of_component
 from ...ipc.dialect import CLASSIC, Dialect
 from ...nucleus.artifacts import ArtifactError
 from ...nucleus.core import CoreIdentity, LocalCore
 from ...nucleus.lifecycle import State, StateChange
 from ...nucleus.recipe import Recipe, RecipeError
-from ..component_environment import component_surroundings
-from ..credentials import CredentialProvider
+from ..agent import POLL_SECONDS, DeviceAgent
+from ..credentials import CoreCredentials
 from ..downloads import ComponentArtifacts
-from ..link import CoreLink, LinkError
-from ..mqtt import MqttConnection, tls_context
+from ..orders import CloudUnreachableError
 from ..setup import CoreConfiguration
 from ..token_exchange import COMPONENT as TOKEN_EXCHANGE
 from ..token_exchange import TokenExchange
@@ -27,30 +26,29 @@ from .deployment import V2Deployment, read_deployment
 from .report import core_report, deployment_report
 
 SETTLE_SECONDS = 5.0
-"""So long all components must run for a deployment to have succeeded.
+"""How long all components must run for a deployment to succeed.
 
-The nucleus says so as soon as ``run`` has begun; a component that fails right after is then not
-rolled back. Ours must also survive its own start.
+The nucleus reports success as soon as ``run`` has begun; a component that fails right after that is
+not rolled back. Here a component must also survive its start.
 """
-_POLL_SECONDS = 0.3
 _log = logging.getLogger(__name__)
 
 
-class V2Device:
+class V2Device(DeviceAgent):
     """A context in which a core works: connected, with the latest deployments' components.
 
-    It has a deployment of its thing and one of each of its thing groups, which it carries out one
+    It has a deployment to its thing and one to each of its thing groups, which it carries out one
     after the other, by the rules of
     https://docs.aws.amazon.com/greengrass/v2/developerguide/manage-deployments.html:
 
-    - It runs the components of all of them. If two ask for versions of a component that cannot both
-      be had, the later deployment fails.
-    - A component's configuration is what the last deployment that names it has made of it.
-    - What a thing group brought stays when the core leaves it, until the next deployment (here also
-      the next start), which removes what no target of the core asks for any more.
+    - It runs the components of all of them. If two require versions of a component that exclude
+      each other, the later deployment fails.
+    - A component's configuration comes from the last deployment that names it.
+    - The components of a thing group stay when the core leaves it, until the next deployment (here
+      also the next start), which removes what no target of the core requires any more.
 
-    ``endpoint`` is the API of the cloud; ``environment`` is what components find besides, such as
-    a seed. ``on_change`` and ``on_verdict`` are told what happens.
+    ``endpoint`` is the API of the cloud; ``environment`` has more variables for components, such as
+    a seed. ``on_change`` and ``on_verdict`` are called with what happens.
     """
 
     def __init__(
@@ -66,25 +64,18 @@ class V2Device:
     ) -> None:
         if configuration.credential_provider is None:
             raise ValueError("a V2 core needs the endpoint of the credential provider")
-        tls = tls_context(
-            configuration.certificate, configuration.private_key, configuration.root_ca
-        )
-        self._configuration = configuration
-        self._endpoint = endpoint
+        super().__init__(configuration, generation=2, endpoint=endpoint, on_verdict=on_verdict)
         self._on_change = on_change
-        self._on_verdict = on_verdict
         self._environment = environment or {}
         self._settle = settle
-        self._link = CoreLink(endpoint, configuration.thing_name)
         self._artifacts = ComponentArtifacts()
-        self._credentials = CredentialProvider(
+        self._credentials = CoreCredentials(
             configuration.credential_provider,
             configuration.role_alias,
             configuration.thing_name,
-            tls,
+            self._tls,
         )
         self._token_exchange = TokenExchange(self._credentials)
-        self.broker = MqttConnection(configuration.broker, configuration.thing_name, tls)
         self._identity = CoreIdentity(
             configuration.thing_name, configuration.root, configuration.region, dialect
         )
@@ -93,46 +84,30 @@ class V2Device:
             fetcher=self._artifacts,
             cloud=self.broker,
             on_change=self._follow,
-            surroundings=self._surroundings,
+            environment_of=self._environment_of,
         )
         self._states: dict[str, StateChange] = {}
         self._deployed: V2Deployment | None = None
         self._asked: dict[str, Mapping[str, str]] = {}
-        """Versions by component that each target of this core asks for, by the targets' ARNs."""
+        """The versions, by component, that each target requires, by the targets' ARNs."""
         self._begun: dict[str, str] = {}
-        """The deployment to each target that this core has begun to carry out last, by id."""
-        self._stopping = threading.Event()
-        self._agent = threading.Thread(target=self._watch, name="v2-agent", daemon=True)
-        self._open = ExitStack()
-
-    def __enter__(self) -> V2Device:
-        with ExitStack() as opened:
-            opened.enter_context(self.broker)
-            opened.enter_context(self._token_exchange)
-            opened.enter_context(self._core)
-            self._agent.start()
-            opened.callback(self._stop_agent)
-            self._open = opened.pop_all()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._open.close()
+        """The id of the deployment to each target that this core began last."""
 
     @property
-    def components(self) -> tuple[str, ...]:
-        """The names of the components that have begun to live here."""
+    def parts(self) -> tuple[str, ...]:
+        """The names of the components that have been started here."""
         return tuple(self._states)
 
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
         return self._core.log_of(component)
 
-    def _stop_agent(self) -> None:
-        self._stopping.set()
-        self._agent.join()
+    def _open_core(self, opened: ExitStack) -> None:
+        opened.enter_context(self._token_exchange)
+        opened.enter_context(self._core)
 
-    def _surroundings(self, recipe: Recipe) -> Mapping[str, str]:
-        found = {**component_surroundings(self._endpoint), **self._environment}
+    def _environment_of(self, recipe: Recipe) -> Mapping[str, str]:
+        found = {**of_component(self._endpoint), **self._environment}
         if TOKEN_EXCHANGE in recipe.dependencies:
             found.update(self._token_exchange.environment(recipe.name))
         return found
@@ -141,26 +116,19 @@ class V2Device:
         self._states[change.component] = change
         self._on_change(change)
 
-    def _watch(self) -> None:
-        """Carry out each new deployment; with the cloud out of reach, try again."""
-        while not self._stopping.is_set():
-            try:
-                orders = self._link.deployments()
-                targets = {str(one["targetArn"]) for one in orders}
-                # A core that comes back to a thing group gets what is deployed there once more.
-                self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
-                for order in filter(self._is_new, orders):
-                    self._begin(order, targets)
-                    break  # what is to be done may be another by now
-            except OSError as error:
-                _log.warning("%s", error)
-            self._stopping.wait(_POLL_SECONDS)
+    def _obey(self, orders: Any) -> None:
+        targets = {str(one["targetArn"]) for one in orders}
+        # A core that returns to a thing group gets its deployment again.
+        self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
+        for order in filter(self._is_new, orders):
+            self._begin(order, targets)
+            break  # there may be newer orders by now
 
     def _is_new(self, order: Mapping[str, Any]) -> bool:
         return self._begun.get(order["targetArn"], "") != str(order["deploymentId"])
 
     def _begin(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Carry out a deployment; it is still to be begun if the cloud gets out of reach."""
+        """Carry out a deployment; if the cloud becomes unreachable, it counts as not begun."""
         self._begun[order["targetArn"]] = order["deploymentId"]
         try:
             self._carry_out(order, targets)
@@ -169,11 +137,11 @@ class V2Device:
             raise
 
     def _carry_out(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Go over to a deployment; ``targets`` are what the core is deployed to by, as ARNs."""
+        """Switch to a deployment; ``targets`` are the ARNs of the core's targets."""
         deployment = self._read(order, targets)
         if deployment is None:
             return
-        self._tell(order, deployment, "IN_PROGRESS", "")
+        self._report(order, deployment, "IN_PROGRESS", "")
         began = time.monotonic()
         try:
             started = self._core.deploy(deployment.components)
@@ -189,11 +157,11 @@ class V2Device:
             self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
             self._asked[deployment.target_arn] = deployment.asked
             status = "FAILED" if reason else "SUCCEEDED"
-            told = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
-            self._conclude(order, deployment, status, told)
+            detail = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
+            self._conclude(order, deployment, status, detail)
 
     def _read(self, order: Mapping[str, Any], targets: Collection[str]) -> V2Deployment | None:
-        """Read a deployment; None, and a verdict, if it is not one that can be."""
+        """Read a deployment; if it cannot be read, conclude it and return None."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         client, identity, ours = self._client(), order["deploymentId"], order["targetArn"]
@@ -201,7 +169,7 @@ class V2Device:
         try:
             deployment = read_deployment(client, identity, self._identity.platform, others)
         except BotoCoreError as error:
-            raise LinkError(f"the deployment cannot be read: {error}") from error
+            raise CloudUnreachableError(f"the deployment cannot be read: {error}") from error
         except (ClientError, RecipeError, ValueError) as error:
             _log.error("deployment %s cannot be read: %s", identity, error)
             reason = f"FAILED_NO_STATE_CHANGE: the deployment cannot be read: {error}"
@@ -211,15 +179,15 @@ class V2Device:
         return deployment
 
     def _roll_back(self, order: Mapping[str, Any], reason: str) -> str:
-        """Go back to what ran before; return what to tell of it."""
+        """Roll back to what ran before; return what to report."""
         began = time.monotonic()
         if self._fault(order, self._core.roll_back(), began):
             return f"FAILED_UNABLE_TO_ROLLBACK: {reason}"
         return f"FAILED_ROLLBACK_COMPLETE: {reason}"
 
     def _fault(self, order: Mapping[str, Any], started: frozenset[str], began: float) -> str | None:
-        """Return why a component broke, nothing once all have settled, None if that is moot."""
-        while not self._stopping.wait(_POLL_SECONDS):
+        """Return why a component broke, "" once all have settled, None if it is superseded."""
+        while not self._stopping.wait(POLL_SECONDS):
             changes = [self._states.get(name) for name in started]
             current = [change for change in changes if change is not None and change.at >= began]
             for change in current:
@@ -232,7 +200,7 @@ class V2Device:
         return None
 
     def _of_same_target(self, order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        orders = self._link.deployments()
+        orders = self._cloud.orders()
         return [one for one in orders if one["targetArn"] == order["targetArn"]]
 
     def _settled(self, change: StateChange) -> bool:
@@ -242,19 +210,19 @@ class V2Device:
     def _conclude(
         self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
     ) -> None:
-        self._tell(order, shown, status, reason)
+        self._report(order, shown, status, reason)
         self._on_verdict(status, reason)
 
-    def _tell(
+    def _report(
         self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
     ) -> None:
-        """Report a deployment, and the state of what there is.
+        """Report a deployment, and the state of the core.
 
-        That is what was carried out last; ``shown`` stands for it as long as nothing was.
+        Its components are those of the last completed deployment, or of ``shown`` before the first.
         """
         states = {name: change.state for name, change in self._states.items()}
         core = core_report(self._identity, self._deployed or shown, states)
-        self._link.report({**core, "deployment": deployment_report(order, status, reason)})
+        self._cloud.report({**core, "deployment": deployment_report(order, status, reason)})
 
     def _client(self) -> Any:
         """Return a client of the API with the core's own credentials."""

@@ -19,7 +19,7 @@ _BUILT_IN = "aws.greengrass."
 
 @dataclass(frozen=True)
 class V2Deployment:
-    """One revision of a target's deployment, with everything that the core is to run by then.
+    """One revision of a target's deployment, with everything that the core is then to run.
 
     ``asked`` are the versions that it names itself, by component; ``components`` are these, those
     of the core's other targets, and what they need. ``built_in`` are the versions of AWS's

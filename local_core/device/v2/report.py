@@ -1,4 +1,4 @@
-"""What a V2 core tells the cloud of itself, in the words of the V2 API.
+"""What a V2 core reports to the cloud, in the words of the V2 API.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/device-status.html
 """

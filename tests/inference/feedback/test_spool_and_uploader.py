@@ -20,6 +20,7 @@ from inference.feedback import spool as spool_module
 from inference.feedback.spool import Sample, SampleRequest, Spool
 from inference.feedback.uploader import BROKER, Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
+from tests.waiting import eventually
 
 MEGABYTE = 1 << 20
 
@@ -74,20 +75,13 @@ def start(cloud: Cloud) -> Iterator[Callable[[Spool], Uploader]]:
         uploader.close(0.1)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_a_sample_is_uploaded_then_reported_then_forgotten(
     tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
 ) -> None:
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1),), b"image")
     uploader = start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert cloud.objects == [("b", "k/1.jpg")]
     assert [topic for topic, _ in cloud.messages] == [
         FEEDBACK_PREDICTION_TOPIC,
@@ -104,7 +98,7 @@ def test_requests_that_share_a_key_share_the_upload(
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1, key="k/same.jpg"), request(2, key="k/same.jpg")), b"image")
     start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert cloud.objects == [("b", "k/same.jpg")]
     assert cloud.ids_of_statuses() == ["id-1", "id-2"]
 
@@ -117,10 +111,10 @@ def test_a_bucket_that_is_gone_holds_up_only_its_own(
     spool.add((request(1, bucket="gone"), request(2)), b"image")
     spool.add((request(3),), b"image")
     uploader = start(spool)
-    until(lambda: len(cloud.objects) == 2 and len(spool) == 1)
+    eventually(lambda: len(cloud.objects) == 2 and len(spool) == 1)
     assert uploader.faults == {"gone": "NoSuchBucket: gone"}
     cloud.missing_buckets.clear()
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert sorted(cloud.ids_of_statuses(), key=str) == ["id-1", "id-2", "id-3"]
     assert len(cloud.objects) == len(set(cloud.objects)) == 3
     assert uploader.faults == {}
@@ -133,10 +127,10 @@ def test_a_broker_that_is_away_never_causes_a_second_upload(
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1),), b"image")
     uploader = start(spool)
-    until(lambda: uploader.counters.failed_tries >= 3)
+    eventually(lambda: uploader.counters.failed_tries >= 3)
     assert BROKER in uploader.faults
     cloud.broker_away = False
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert cloud.objects == [("b", "k/1.jpg")]
     assert cloud.ids_of_statuses() == ["id-1"]
 
@@ -153,7 +147,7 @@ def test_a_status_that_fails_does_not_send_the_message_again(tmp_path: Path, clo
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1),), b"image")
     uploader = Uploader(spool, cloud.put_object, send, first_wait=0.01, longest_wait=0.05)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     uploader.close(1)
     assert [topic for topic, _ in cloud.messages] == [
         FEEDBACK_PREDICTION_TOPIC,
@@ -168,7 +162,7 @@ def test_the_end_tries_a_bucket_once_more_however_long_it_is_to_be_left_alone(
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1),), b"image")
     uploader = Uploader(spool, cloud.put_object, cloud.send, first_wait=60, longest_wait=60)
-    until(lambda: bool(uploader.faults))
+    eventually(lambda: bool(uploader.faults))
     cloud.missing_buckets.clear()
     assert uploader.close(5) == 0
     assert cloud.ids_of_statuses() == ["id-1"]
@@ -183,7 +177,7 @@ def test_a_restart_takes_up_what_was_left_under_the_same_names(
     spool = Spool(tmp_path, MEGABYTE)
     assert spool.names() == before.names()
     start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert cloud.objects == [("b", f"k/{number}.jpg") for number in range(3)]
 
 
@@ -234,10 +228,10 @@ def test_a_damaged_sample_is_counted_and_left_out(
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(3),), b"image")
     start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert spool.counters.damaged == 1
     assert cloud.ids_of_statuses() == ["id-3"]
-    until(lambda: list(tmp_path.iterdir()) == [])  # the file is removed after the entry
+    eventually(lambda: list(tmp_path.iterdir()) == [])  # the file is removed after the entry
 
 
 def test_a_sample_that_is_damaged_ends_its_requests(tmp_path: Path, cloud: Cloud) -> None:
@@ -246,7 +240,7 @@ def test_a_sample_that_is_damaged_ends_its_requests(tmp_path: Path, cloud: Cloud
     (tmp_path / spool.names()[0]).write_bytes(b"damaged")
     ended: list[str] = []
     uploader = Uploader(spool, cloud.put_object, cloud.send, on_finished=ended.append)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     uploader.close(1)
     assert ended == ["id-1", "id-2"]
     assert cloud.objects == []
@@ -272,10 +266,10 @@ def test_a_file_that_cannot_be_read_now_waits_and_holds_up_no_other(
     first.unlink()
     first.mkdir()  # reading it is an error, though not that it is gone
     start(spool)
-    until(lambda: cloud.ids_of_statuses() == ["id-2"])
+    eventually(lambda: cloud.ids_of_statuses() == ["id-2"])
     first.rmdir()
     first.write_bytes(content)
-    until(lambda: cloud.ids_of_statuses() == ["id-2", "id-1"])
+    eventually(lambda: cloud.ids_of_statuses() == ["id-2", "id-1"])
     assert spool.counters.damaged == 0
 
 
@@ -333,7 +327,7 @@ def test_a_folder_that_takes_nothing_leaves_samples_in_memory(
     assert (too_large.requests[0].id, oldest.requests[0].id) == ("id-2", "id-1")
     assert spool.fault is not None
     start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert cloud.ids_of_statuses() == ["id-3"]
 
 
@@ -362,10 +356,10 @@ def test_a_disk_that_has_room_again_is_found_without_a_new_sample(
     spool = Spool(folder, MEGABYTE)
     spool.add((request(1),), b"image")
     start(spool)
-    until(lambda: len(spool) == 0)
+    eventually(lambda: len(spool) == 0)
     assert spool.fault is not None
     folder.unlink()
-    until(lambda: spool.fault is None)
+    eventually(lambda: spool.fault is None)
     assert list(folder.iterdir()) == []
 
 

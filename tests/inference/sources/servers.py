@@ -18,6 +18,7 @@ import pytest
 
 from inference.sources.frame import Frame, FrameSource, NoFrameError
 from inference.sources.gstreamer import is_installed
+from tests.waiting import eventually
 
 # GStreamer's bindings are Debian's, and belong to its own Python.
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -67,7 +68,7 @@ def process(command: list[str], ready: Callable[[], bool]) -> Iterator[subproces
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        until(lambda: running.poll() is not None or ready(), 10)
+        eventually(lambda: running.poll() is not None or ready(), 10)
         assert running.poll() is None, f"{command[0]} ended with {running.returncode}"
         yield running
     finally:
@@ -186,13 +187,6 @@ def serves(port: int) -> bool:
     here = f" 0100007F:{port:04X} "
     lines = [line for line in Path("/proc/net/tcp").read_text().splitlines() if here in line]
     return any(line.partition(here)[2].split()[1] in ("01", "0A") for line in lines)
-
-
-def until(condition: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 def next_frame(source: FrameSource, seconds: float = 5) -> Frame | None:

@@ -19,8 +19,9 @@ from inference.sources.capture import CapturePolicy, CaptureSource, Limits
 from inference.sources.frame import NoFrameError
 from inference.sources.opencv import open_video
 from inference.sources.status import LOST, STOPPED, STREAMING
+from tests.waiting import eventually
 
-from .servers import next_frame, require_frame, until
+from .servers import next_frame, require_frame
 
 IMPATIENT = Limits(open_seconds=0.1, read_seconds=0.1, look_seconds=0.01, stuck_threads=2)
 PICTURE = np.zeros((4, 6, 3), np.uint8)
@@ -106,7 +107,7 @@ def status(source: CaptureSource) -> Any:
 
 def test_the_newest_frame_wins_and_drops_are_counted(make: Make) -> None:
     source = make(lambda: Script(*[np.full((4, 6, 3), n, np.uint8) for n in range(10)]))
-    until(lambda: status(source).frames == 10, 2)
+    eventually(lambda: status(source).frames == 10, 2)
     frame = require_frame(source)
     assert (frame.id, frame.image[0, 0, 0]) == (10, 9)
     assert (status(source).dropped, status(source).state) == (9, STREAMING)
@@ -139,7 +140,7 @@ def test_the_first_frame_after_a_loss_is_decoded_though_nobody_asks(make: Make) 
     come.set()
     require_frame(source)
     unplug.set()  # the next is not expected to be asked for within 0.4 s
-    until(lambda: (status(source).reopened, status(source).state) == (1, STREAMING), 0.3)
+    eventually(lambda: (status(source).reopened, status(source).state) == (1, STREAMING), 0.3)
 
 
 def test_a_refusal_is_not_asked_about_again_at_once(make: Make) -> None:
@@ -147,7 +148,7 @@ def test_a_refusal_is_not_asked_about_again_at_once(make: Make) -> None:
     make(opener, limits=Limits(look_seconds=0.01, refused_seconds=0.4))
     time.sleep(0.2)
     assert opener.opened == 1
-    until(lambda: opener.opened == 2, 1)
+    eventually(lambda: opener.opened == 2, 1)
 
 
 def test_no_frame_at_present_is_said_after_a_bounded_wait(make: Make) -> None:
@@ -168,9 +169,9 @@ def test_a_lost_source_is_opened_again_and_says_why(make: Make) -> None:
     source = make(opener, backoff=Backoff(first=0.1, cap=0.1))
     require_frame(source)
     unplug.set()
-    until(lambda: status(source).state == LOST, 1)
+    eventually(lambda: status(source).state == LOST, 1)
     assert status(source).reason == "unplugged"
-    until(lambda: status(source).reason == "still away", 1)
+    eventually(lambda: status(source).reason == "still away", 1)
     assert require_frame(source).id == 2
     assert (status(source).state, status(source).reason, status(source).reopened) == (
         STREAMING,
@@ -202,7 +203,7 @@ def test_damaged_frames_are_counted_and_skipped(make: Make) -> None:
 
 def test_a_stream_of_nothing_but_damage_is_lost(make: Make) -> None:
     source = make(Openers(Script(*[None] * 200)), backoff=Backoff(first=9, cap=9))
-    until(lambda: status(source).state == LOST, 2)
+    eventually(lambda: status(source).state == LOST, 2)
     assert status(source).reason.startswith("100 damaged frames in a row")
     assert status(source).failed == 100
 
@@ -224,7 +225,7 @@ def test_an_open_that_never_returns_is_left_behind_and_tried_again(make: Make) -
     require_frame(source)
     assert (status(source).reopened, status(source).stuck) == (1, 1)
     gate.set()
-    until(lambda: late.closed, 1)  # what it opened at last is closed, and never read
+    eventually(lambda: late.closed, 1)  # what it opened at last is closed, and never read
     assert late.items
 
 
@@ -235,7 +236,7 @@ def test_a_read_that_never_returns_is_left_behind(make: Make) -> None:
         limits=IMPATIENT,
     )
     require_frame(source)
-    until(lambda: status(source).state == LOST, 2)
+    eventually(lambda: status(source).state == LOST, 2)
     assert "reading a frame has hung" in status(source).reason
 
 
@@ -257,12 +258,12 @@ def test_the_number_of_stuck_threads_is_bounded_and_ends_with_their_return(
         return open_video(str(pipe)) if calls <= 2 else Script(*[tick] * 10_000)
 
     source = make(opener, limits=IMPATIENT)
-    until(lambda: "2 threads hang in its driver" in status(source).reason, 5)
+    eventually(lambda: "2 threads hang in its driver" in status(source).reason, 5)
     time.sleep(0.1)
     assert (calls, status(source).stuck, status(source).state) == (2, 2, LOST)
     pipe.open("wb").close()
     require_frame(source)
-    until(lambda: status(source).stuck == 0, 2)
+    eventually(lambda: status(source).stuck == 0, 2)
 
 
 def test_close_leaves_a_stuck_thread_behind_within_two_seconds(make: Make) -> None:
@@ -279,7 +280,7 @@ def test_close_ends_both_threads_and_accounts_for_the_last_frame(make: Make) -> 
     before = threading.active_count()
     script = Script(PICTURE)
     source = make(Openers(script))
-    until(lambda: status(source).frames == 1, 1)
+    eventually(lambda: status(source).frames == 1, 1)
     script.gate.set()
     source.close()
     assert script.closed
@@ -290,7 +291,7 @@ def test_close_ends_both_threads_and_accounts_for_the_last_frame(make: Make) -> 
 def test_whatever_a_binding_raises_is_a_loss_without_credentials(make: Make) -> None:
     error = RuntimeError("cannot open rtsp://admin:hunter2@camera/?token=abc")
     source = make(Openers(error), backoff=Backoff(first=9, cap=9))
-    until(lambda: status(source).state == LOST, 1)
+    eventually(lambda: status(source).state == LOST, 1)
     assert status(source).reason == "RuntimeError: cannot open rtsp://***@camera/?token=***"
 
 
@@ -306,7 +307,7 @@ def test_a_video_without_repeat_loses_no_frame_and_ends(make: Make) -> None:
 def test_a_video_with_repeat_begins_again_without_being_lost(make: Make) -> None:
     opener = Openers(*[Script(PICTURE, EndOfVideo()) for _ in range(3)])
     source = make(opener, policy=CapturePolicy(repeat=True), backoff=Backoff(first=9, cap=9))
-    until(lambda: status(source).frames == 3, 1)
+    eventually(lambda: status(source).frames == 3, 1)
     assert status(source).reopened == 0
 
 

@@ -14,8 +14,9 @@ import pytest
 from edge_functions import CODE_FOLDER
 from inference.sources.capture import CaptureSource
 from inference.sources.gstreamer import LaunchedPipeline
+from tests.waiting import eventually
 
-from .servers import free_port, needs_gstreamer, require_frame, until
+from .servers import free_port, needs_gstreamer, require_frame
 
 pytestmark = pytest.mark.streams
 
@@ -99,4 +100,4 @@ def test_a_pipeline_ends_with_the_component_even_if_that_is_killed() -> None:
         except OSError:
             return True
 
-    until(has_ended, 3)
+    eventually(has_ended, 3)

@@ -18,8 +18,9 @@ from inference.errors import FrameError
 from inference.sources import open_source
 from inference.sources.attempt import AccessRefusedError
 from inference.sources.snapshot import SnapshotCapture
+from tests.waiting import eventually
 
-from .servers import certificate, free_port, jpeg, needs_ipv6, require_frame, tcp_server, until
+from .servers import certificate, free_port, jpeg, needs_ipv6, require_frame, tcp_server
 
 PASSWORD = 'p@ss/w"ö'
 USER = "admin:p%40ss%2Fw%22%C3%B6@"
@@ -331,7 +332,7 @@ def test_a_still_is_fetched_only_when_it_is_asked_for(camera: Camera) -> None:
     camera.code = 500
     with pytest.raises(FrameError):
         source.read()
-    until(lambda: source.statuses()[0].state == "lost", 2)
+    eventually(lambda: source.statuses()[0].state == "lost", 2)
     camera.code = 200
     require_frame(source)
     source.close()

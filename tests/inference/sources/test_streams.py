@@ -19,6 +19,7 @@ from inference.sources import open_source, opencv
 from inference.sources.frame import FrameSource
 from inference.sources.opencv import open_camera, open_stream
 from inference.sources.specification import Mode
+from tests.waiting import eventually
 
 from .servers import (
     free_port,
@@ -32,7 +33,6 @@ from .servers import (
     rtsp_camera,
     tcp_server,
     tls_in_front_of,
-    until,
 )
 
 pytestmark = pytest.mark.streams
@@ -76,12 +76,12 @@ def test_an_rtsp_camera_comes_back_and_its_password_stays_secret(
     port = free_port()
     url = f"rtsp://viewer:hunter2@127.0.0.1:{port}/test"
     with opened(url) as source:
-        until(lambda: state(source).state == "lost", 3)
+        eventually(lambda: state(source).state == "lost", 3)
         with rtsp_camera(port, "basic", "viewer", "hunter2"):
             frame = require_frame(source, 15)
             assert frame.image.shape == (240, 320, 3)
             assert frame.source == f"rtsp://***@127.0.0.1:{port}/test"
-        until(lambda: state(source).state != "streaming", 10)
+        eventually(lambda: state(source).state != "streaming", 10)
         with rtsp_camera(port, "basic", "viewer", "hunter2"):
             assert require_frame(source, 15).id > frame.id
         said = caplog.text + str(capfd.readouterr()) + repr(source.statuses())
@@ -97,7 +97,7 @@ def test_an_rtsp_camera_takes_an_escaped_password_and_names_a_wrong_one(scheme: 
         with opened(f"rtsp://viewer:p%40ss%2Fw%22%C3%B6@127.0.0.1:{port}/test") as source:
             require_frame(source, 15)
         with opened(f"rtsp://viewer:wrong@127.0.0.1:{port}/test") as source:
-            until(lambda: state(source).state == "lost", 5)
+            eventually(lambda: state(source).state == "lost", 5)
             assert state(source).reason == (
                 "401 Unauthorized: check user and password in imageSource"
             )
@@ -112,7 +112,7 @@ def test_rtsp_over_tls_works_with_a_certificate_of_the_cameras_own(tmp_path: Pat
         with opened(f"rtsps://viewer:hunter2@127.0.0.1:{port}/test") as source:
             require_frame(source, 15)
         with opened(f"rtsps://viewer:wrong@127.0.0.1:{port}/test") as source:
-            until(lambda: state(source).state == "lost", 5)
+            eventually(lambda: state(source).state == "lost", 5)
             assert "401 Unauthorized" in state(source).reason
 
 
@@ -134,7 +134,7 @@ def test_a_stream_that_redirects_takes_no_credentials_to_another_server() -> Non
         with tcp_server(redirect) as port, opened(
             f"http://viewer:hunter2@127.0.0.1:{port}/"
         ) as source:
-            until(lambda: state(source).state == "lost", 5)
+            eventually(lambda: state(source).state == "lost", 5)
     assert asked
     assert b"authorization" not in b"".join(asked).lower()
 
@@ -144,7 +144,7 @@ def test_pictures_that_would_fill_the_memory_are_refused(monkeypatch: pytest.Mon
     with tcp_server(lambda connection: multipart(connection, [jpeg()] * 50)) as port, opened(
         f"http://127.0.0.1:{port}/"
     ) as source:
-        until(lambda: state(source).state == "lost", 5)
+        eventually(lambda: state(source).state == "lost", 5)
         assert state(source).reason == "its pictures of 64x48 pixels are too large"
         assert state(source).frames == 0
 
@@ -166,7 +166,7 @@ def test_an_mjpeg_stream_comes_back() -> None:
                 frame = require_frame(source, 10)
                 assert frame.image.shape == (240, 320, 3)
                 assert frame.source.endswith("token=***")
-            until(lambda: state(source).state == "lost", 5)
+            eventually(lambda: state(source).state == "lost", 5)
         assert state(source).reopened >= 2
 
 
@@ -178,7 +178,7 @@ def test_a_server_that_accepts_and_says_nothing_is_lost_in_time(scheme: str) -> 
         f"{scheme}://127.0.0.1:{port}/"
     ) as source:
         assert connections.acquire(timeout=3)
-        until(lambda: state(source).state == "lost", 3)
+        eventually(lambda: state(source).state == "lost", 3)
         assert connections.acquire(timeout=3)  # it is tried again
 
 
@@ -201,10 +201,10 @@ def test_a_stream_that_falls_silent_is_lost_and_opened_again() -> None:
 
     with tcp_server(serve) as port, opened(f"http://127.0.0.1:{port}/") as source:
         require_frame(source)
-        until(lambda: state(source).state == "lost", 4)
+        eventually(lambda: state(source).state == "lost", 4)
         assert "no frame that can be decoded came" in state(source).reason
         frames = state(source).frames
-        until(lambda: state(source).frames > frames, 6)
+        eventually(lambda: state(source).frames > frames, 6)
         release.set()
 
 
@@ -227,7 +227,7 @@ def test_garbage_for_ever_is_lost_and_never_yields() -> None:
             multipart(connection, [b"\xff\xd8garbage" * 50] * 50, 0.001)
 
     with tcp_server(serve) as port, opened(f"http://127.0.0.1:{port}/") as source:
-        until(lambda: state(source).state == "lost", 5)
+        eventually(lambda: state(source).state == "lost", 5)
         assert state(source).frames == 0
 
 
@@ -243,7 +243,7 @@ def test_a_file_without_pictures_is_said_to_be_none(
         command = ["ffmpeg", "-y", "-loglevel", "error", "-f", "lavfi", "-i", "sine=duration=1"]
         subprocess.run([*command, str(path)], check=True, stdin=subprocess.DEVNULL)
     with opened(str(path), repeat=repeat) as source:
-        until(lambda: state(source).state == ("lost" if repeat else "stopped"), 2)
+        eventually(lambda: state(source).state == ("lost" if repeat else "stopped"), 2)
         assert state(source).reason == "it is no video"
 
 
@@ -272,7 +272,7 @@ def test_a_repeating_video_plays_at_its_own_rate_and_begins_again(video: Path) -
 
 def test_a_camera_that_is_not_there_is_lost_and_no_fault() -> None:
     with opened("camera:99") as source:
-        until(lambda: state(source).state == "lost", 2)
+        eventually(lambda: state(source).state == "lost", 2)
         assert "/dev/video99 does not exist: is the camera plugged in" in state(source).reason
 
 

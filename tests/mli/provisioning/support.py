@@ -125,8 +125,8 @@ class DeployedCore:
         greengrass = self.cloud.client("greengrass")
         latest = greengrass.list_deployments(GroupId=self.group_id)["Deployments"]
         identity = max(latest, key=lambda item: item["CreatedAt"])["DeploymentId"]
-        path = f"/_core/groups/{self.group_id}/deployments/{identity}"
-        _post(f"{self.cloud.endpoint}{path}", {"status": status, "error": error})
+        report = {"groupId": self.group_id, "deploymentId": identity, "status": status}
+        _post(f"{self.cloud.endpoint}/_core/1/things/{self.thing}", {**report, "error": error})
 
     def _v2_outputs(self) -> dict[str, str]:
         configuration = NucleusConfiguration(
@@ -201,7 +201,7 @@ class DeployedCore:
 
 def report_as(cloud: LocalCloud, thing: str, content: Mapping[str, Any]) -> None:
     """Say something as the core of this thing."""
-    _post(f"{cloud.endpoint}/_core/things/{thing}", content)
+    _post(f"{cloud.endpoint}/_core/2/things/{thing}", content)
 
 
 def refusal(code: str, message: str, status: int = 400) -> Callable[..., AWSResponse]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from local_core.device.setup import read_v1_configuration, read_v2_configuration
+from local_core.device.v1 import configuration as v1
+from local_core.device.v2 import configuration as v2
 from mli.device.package_archive import archive
 from tests.mli.provisioning.support import Commands, DeployedCore
 
@@ -38,7 +39,7 @@ def test_archive_of_a_classic_core_is_private_and_complete(
     assert files["private.pem.key"] == (keys / "private.pem.key").read_bytes()
     assert files["device.pem.crt"] == (keys / "device.pem.crt").read_bytes()
     Path("config.yaml").write_bytes(files["config.yaml"])
-    found = read_v2_configuration(Path("config.yaml"))
+    found = v2.read_configuration(Path("config.yaml"))
     assert found.thing_name == core.thing
     assert found.private_key == Path("/greengrass/v2/private.pem.key")
     assert said["commands"][0] == "sudo unzip -o greengrass-setup.zip -d /greengrass/v2"
@@ -73,7 +74,7 @@ def test_archive_of_a_v1_core_is_the_guides(commands: Commands, group_core: Depl
     ]
     assert b"_HERE" not in files["config/config.json"]
     Path("config.json").write_bytes(files["config/config.json"])
-    found = read_v1_configuration(Path("config.json"))
+    found = v1.read_configuration(Path("config.json"))
     assert found.thing_name == group_core.thing
     assert found.certificate == Path("/greengrass/certs/device.pem.crt")
 

@@ -1,6 +1,6 @@
 """What a function's environment says of the function and of the core's own services.
 
-With ``MY_FUNCTION_ARN`` None the SDK takes itself to be off any core and answers with mock data.
+With ``MY_FUNCTION_ARN`` None the SDK assumes that it runs on no core, and answers with mock data.
 """
 
 import os

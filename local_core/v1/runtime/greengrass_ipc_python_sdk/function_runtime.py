@@ -1,6 +1,6 @@
 """Runs one function as a long-lived process, given its handler as ``module.name``.
 
-A pinned function does its work from its import on, often without an end; its handler is called for
+A pinned function works from its import on, often endlessly; its handler is called for
 the messages and invocations that reach it.
 """
 
@@ -30,7 +30,7 @@ Handler = Callable[[Any, Any], Any]
 
 
 def main(handler_path: str) -> int:
-    """Import the function and serve its invocations until the core has no more."""
+    """Import the function, and serve its invocations until the core ends them."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=_LOG_FORMAT)
     watch = threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True)
     watch.start()
@@ -50,7 +50,7 @@ def main(handler_path: str) -> int:
 
 
 def _end_with(core: int) -> None:
-    """End this process and what it started once the core is gone, however that came about."""
+    """End this process and everything it started once the core is gone for any reason."""
     while os.getppid() == core:
         time.sleep(_POLL_SECONDS)
     os.killpg(0, signal.SIGTERM)
@@ -64,8 +64,8 @@ def _answer(client: IPCClient, own_arn: str, handler: Handler, work: WorkItem) -
         payload = result if isinstance(result, bytes) else json.dumps(result).encode()
     except Exception as error:
         logging.exception("the handler failed")
-        told = {"errorMessage": str(error), "errorType": type(error).__name__}
-        client.post_handler_err(own_arn, work.invocation_id, json.dumps(told).encode())
+        fault = {"errorMessage": str(error), "errorType": type(error).__name__}
+        client.post_handler_err(own_arn, work.invocation_id, json.dumps(fault).encode())
     else:
         client.post_work_result(own_arn, work._replace(payload=payload))
 

@@ -1,4 +1,4 @@
-"""Invocations: work that waits for a function, and what came of it."""
+"""Invocations of functions and connectors, and their results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..errors import LocalCoreError
+
 QUEUE_SIZE = 1_000
-"""How much work may wait for one function."""
+"""How many invocations may wait for one function."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Work:
+class Invocation:
     """One invocation. ``client_context`` is base64 of a JSON object, or empty."""
 
     payload: bytes
@@ -40,7 +42,7 @@ class Work:
 
     @property
     def custom(self) -> Mapping[str, Any]:
-        """What stands under ``custom`` in the client context; empty where there is nothing."""
+        """The value of ``custom`` in the client context; empty if there is none."""
         try:
             context = json.loads(base64.b64decode(self.client_context) or b"{}")
         except ValueError:
@@ -54,34 +56,34 @@ class Work:
             self.done.set_result(result)
 
 
-class QueueFullError(Exception):
-    """No more work can wait for a function."""
+class QueueFullError(LocalCoreError):
+    """No more invocations can wait for a function."""
 
 
-class Receiver(Protocol):
-    """Who can be invoked: a function's inbox, or a connector."""
+class Invocable(Protocol):
+    """What can be invoked: a function's queue, or a connector."""
 
-    def accept(self, work: Work) -> None:
-        """Take ``work``, and finish it some time.
+    def accept(self, work: Invocation) -> None:
+        """Take ``work``, and finish it later.
 
         Raises:
             QueueFullError: if there is too much of it.
         """
 
 
-class Inbox:
-    """The work of one function, handed to one process of it at a time."""
+class InvocationQueue:
+    """The invocations of one function, handed to one of its processes at a time."""
 
     def __init__(self, size: int = QUEUE_SIZE) -> None:
         self._size = size
         self._changed = threading.Condition()
-        self._waiting: deque[Work] = deque()
-        self._taken: dict[str, Work] = {}
+        self._waiting: deque[Invocation] = deque()
+        self._taken: dict[str, Invocation] = {}
         self._process = 0
         self._open = True
 
-    def accept(self, work: Work) -> None:
-        """Let ``work`` wait for the function's process."""
+    def accept(self, work: Invocation) -> None:
+        """Queue ``work`` for the function's process."""
         with self._changed:
             if len(self._waiting) >= self._size:
                 raise QueueFullError
@@ -89,14 +91,16 @@ class Inbox:
             self._changed.notify_all()
 
     def renew(self) -> int:
-        """Return the number of a new process; what the last one was at has failed."""
+        """Return the number of a new process; what the last one had taken has failed."""
         with self._changed:
             self._process += 1
             self._fail(self._taken, "the function's process ended")
             self._changed.notify_all()
             return self._process
 
-    def take(self, process: int, alive: Callable[[], bool], poll_seconds: float) -> Work | None:
+    def take(
+        self, process: int, alive: Callable[[], bool], poll_seconds: float
+    ) -> Invocation | None:
         """Wait for work; None once ``process`` is not ``alive`` or not the current one."""
         with self._changed:
             while self._open and process == self._process and alive():
@@ -107,15 +111,15 @@ class Inbox:
                 self._changed.wait(poll_seconds)
         return None
 
-    def finish(self, work_id: str, result: Result) -> None:
+    def finish(self, invocation_id: str, result: Result) -> None:
         """Hand over the result of work that was taken."""
         with self._changed:
-            work = self._taken.pop(work_id, None)
+            work = self._taken.pop(invocation_id, None)
         if work is not None:
             work.finish(result)
 
     def close(self) -> None:
-        """Hand out no more work; what there is has failed."""
+        """Hand out no more work; whatever is queued or taken fails."""
         with self._changed:
             self._open = False
             self._fail(self._taken, "the core is stopping")
@@ -124,7 +128,7 @@ class Inbox:
             self._changed.notify_all()
 
     @staticmethod
-    def _fail(works: dict[str, Work], reason: str) -> None:
+    def _fail(works: dict[str, Invocation], reason: str) -> None:
         for work in works.values():
             work.finish(Result.failure("Unhandled", reason))
         works.clear()

@@ -1,8 +1,8 @@
-"""Ends process groups whose owner was killed without the time to end them itself.
+"""Ends process groups whose owner was killed before it could end them itself.
 
-A small process of its own holds the other end of a pipe. The pipe closes when the owner ends,
-however that happens, SIGKILL included; what is still noted then is killed. PR_SET_PDEATHSIG would
-reach only the first process of a group, and only if the thread that started it lives on.
+A small separate process holds the other end of a pipe. The pipe closes when the owner ends for
+any reason, SIGKILL included; groups that are still registered are then killed. PR_SET_PDEATHSIG
+would reach only the first process of a group, and only while the thread that started it runs.
 """
 
 from __future__ import annotations
@@ -28,18 +28,23 @@ for group in groups:
 """
 
 
-class GroupGuard:
+class GroupWatchdog:
     """Kills the groups that were added and not removed when this process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pipe: IO[str] | None = None
 
-    def add(self, group: int) -> None:
-        """Guard a process group; the guard itself is started by the first one."""
+    def start(self) -> None:
+        """Start the watchdog's process, unless it runs: before a group does, so none is missed."""
         with self._lock:
             if self._pipe is None:
                 self._pipe = self._start()
+
+    def add(self, group: int) -> None:
+        """Watch over a process group."""
+        self.start()
+        with self._lock:
             self._say(f"+{group}")
 
     def remove(self, group: int) -> None:
@@ -49,7 +54,7 @@ class GroupGuard:
 
     def _say(self, line: str) -> None:
         if self._pipe is not None:
-            with contextlib.suppress(OSError):  # somebody ended the guard: nothing to tell it
+            with contextlib.suppress(OSError):  # the watchdog is gone
                 self._pipe.write(line + "\n")
                 self._pipe.flush()
 
@@ -66,5 +71,5 @@ class GroupGuard:
         return process.stdin
 
 
-GUARD = GroupGuard()
-"""The one of this process: a group's number means the same to everyone in it."""
+WATCHDOG = GroupWatchdog()
+"""The one of this process."""

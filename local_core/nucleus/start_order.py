@@ -9,9 +9,9 @@ from .recipe import RecipeError
 
 
 def start_order(dependencies: Mapping[str, Iterable[str]]) -> list[str]:
-    """Return the names in an order in which every one stands behind its dependencies.
+    """Return the names in an order in which each follows its dependencies.
 
-    Dependencies that are not among the names are somebody else's, such as the nucleus's own.
+    Dependencies that are not among the names are ignored, such as the nucleus's own.
 
     Raises:
         RecipeError: if components depend on each other.

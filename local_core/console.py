@@ -1,0 +1,107 @@
+"""What a core does, as lines for its user."""
+
+from __future__ import annotations
+
+import queue
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from .device.generation import Generation
+from .device.setup import CoreConfiguration
+from .nucleus.lifecycle import State, StateChange
+from .progress import Progress, tail
+
+REMINDER_SECONDS = 10.0
+_SUCCESS = ("SUCCEEDED", "Success")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a deployment went on the core, in its generation's words."""
+
+    status: str
+    reason: str
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the core runs what was deployed."""
+        return self.status in _SUCCESS
+
+    def __str__(self) -> str:
+        return f"the deployment: {self.status}{_because(self.reason)}"
+
+
+class CoreConsole:
+    """A context in which a device's core runs and its events wait to be taken."""
+
+    def __init__(
+        self,
+        generation: Generation,
+        configuration: CoreConfiguration,
+        *,
+        endpoint: str,
+        progress: Progress,
+    ) -> None:
+        self.generation = generation
+        self.configuration = configuration
+        self.events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.device = generation.device(
+            configuration,
+            endpoint=endpoint,
+            on_change=self.events.put,
+            on_verdict=lambda status, reason: self.events.put(Verdict(status, reason)),
+        )
+        self.is_settled = False
+        """Whether nothing is being deployed or started."""
+        self.since = self._reminded = time.monotonic()
+        """When the last event was taken that says so, or the console was made."""
+        self._progress = progress
+
+    def __enter__(self) -> Self:
+        self.device.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.device.__exit__(None, None, None)
+
+    def next_event(self, seconds: float) -> Any:
+        """Return the next event, or None if there is none in time."""
+        try:
+            return self.events.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def take(self, event: StateChange | Verdict) -> str:
+        """Note a change, and return the line that describes it."""
+        if isinstance(event, Verdict):
+            self.restart_clock(time.monotonic())
+            self.is_settled = True
+            return str(event)
+        self.restart_clock(event.at)
+        self.is_settled = event.state is State.RUNNING
+        return f"{event.component} is {event.state.value}{_because(event.reason)}"
+
+    def restart_clock(self, at: float) -> None:
+        """Count the time until the next event, and to the next reminder, from ``at``."""
+        self.since = self._reminded = at
+
+    def remind(self, otherwise: str) -> None:
+        """Show every few seconds of a wait the log's last line, or ``otherwise`` without a log."""
+        now = time.monotonic()
+        if self.is_settled or now - self._reminded < REMINDER_SECONDS:
+            return
+        self._reminded = now
+        lines = [line for log in self.logs() for line in tail(log, 1)]
+        last = lines[-1] if lines else otherwise
+        self._progress.say(f"… {now - self.since:.0f} s so far: {last}")
+
+    def logs(self) -> list[Path]:
+        """Return the logs of what is deployed, as far as they exist."""
+        found = [self.device.log_of(part) for part in self.device.parts]
+        return [log for log in found if log is not None and log.exists()]
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

@@ -1,0 +1,62 @@
+"""What a core gets from AWS by IoT jobs and shadows, and reports by status topics.
+
+A local cloud offers both by HTTP, beside AWS's own APIs.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import LocalCoreError
+
+_SECONDS = 10.0
+
+
+class CloudUnreachableError(LocalCoreError, OSError):
+    """The cloud cannot be reached, or refuses a report."""
+
+
+class OrdersClient:
+    """Fetches one core's orders and sends its reports; ``endpoint`` is the cloud's."""
+
+    def __init__(self, endpoint: str, generation: int, thing_name: str) -> None:
+        self._endpoint = endpoint
+        self._path = f"/_core/{generation}/things/{quote(thing_name, safe='')}"
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def orders(self) -> Any:
+        """Return what the core is to run.
+
+        For a V2 core it is the latest deployment to its thing and to each of its thing groups, the
+        oldest first, each as GetDeployment returns it. For a V1 core it is the deployment of its
+        group, or None.
+
+        Raises:
+            CloudUnreachableError: if the cloud cannot be asked.
+        """
+        return self._call("GET")
+
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Report on the core, its components or a deployment.
+
+        Raises:
+            CloudUnreachableError: if the cloud does not take the report.
+        """
+        self._call("POST", report)
+
+    def _call(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._endpoint + self._path, data=data, method=method)
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as reply:
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            reason = error.read(1_000).decode(errors="replace")
+            raise CloudUnreachableError(f"{method} {self._path}: {reason}") from None
+        except (OSError, ValueError) as error:
+            raise CloudUnreachableError(f"{method} {self._path}: {error}") from None

@@ -1,0 +1,59 @@
+"""One core to deploy and run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stacks import names
+
+from .device.generation import Generation
+from .device.setup import Certificate
+from .generations import GENERATIONS
+
+
+@dataclass(frozen=True)
+class Target:
+    """What differs from core to core; ``model`` is a folder or an archive on this machine."""
+
+    core_name: str
+    model: Path
+    profile: str
+    image_source: str
+    message_format: str
+    interval: float
+    greengrass_version: int = 2
+
+    @property
+    def generation(self) -> Generation:
+        """The generation of Greengrass that the core is of."""
+        return GENERATIONS[self.greengrass_version]
+
+    def context(self, *, certificate_id: str, model_uri: str) -> dict[str, str]:
+        """Return the app's context for this core: what a user gives with ``-c``."""
+        return {
+            "coreName": self.core_name,
+            "certificateId": certificate_id,
+            "modelS3Uri": model_uri,
+            "modelProfile": self.profile,
+            "imageSource": self.image_source,
+            "inferenceInterval": f"{self.interval:g}",
+            "messageFormat": self.message_format,
+            "greengrassVersion": str(self.greengrass_version),
+        }
+
+
+@dataclass(frozen=True)
+class PreparedCore:
+    """What a core needs before it is deployed: its certificate, its folder, the app's context."""
+
+    target: Target
+    root: Path
+    certificate: Certificate
+    context: Mapping[str, str]
+
+    @property
+    def stack(self) -> str:
+        """The name of the core's stack."""
+        return names.stack_name(self.target.core_name)
