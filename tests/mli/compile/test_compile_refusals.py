@@ -22,7 +22,7 @@ def refused(run: Run, model: Path, target: Path, *options: object, status: int =
     assert done.stdout == ""
     assert sorted(target.parent.iterdir()) == before, "something was left behind"
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("compile: " if status == 1 else "Error: ")
+    assert line.startswith("mli compile: " if status == 1 else "Error: ")
     return line
 
 
