@@ -22,7 +22,7 @@ def refused(run: Run, model: Path, target: Path, *options: object, status: int =
     assert done.stdout == ""
     assert sorted(target.parent.iterdir()) == before, "something was left behind"
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("compile: " if status == 1 else "Error: ")
+    assert line.startswith("mli compile: " if status == 1 else "Error: ")
     return line
 
 
@@ -53,7 +53,7 @@ def test_operator_that_tvm_lacks(onnx_models: Path, run: Run, tmp_path: Path) ->
         ("classifier", ["--input-shape", "1,3,64,64"], "--input-shape cannot change"),
         ("classifier", ["--kind", "ssd"], "outputs are those of a classification model"),
         ("probabilities", ["--softmax"], "probabilities already"),
-        ("classifier", ["--background"], "goes with detectors only"),
+        ("classifier", ["--background"], "is for detectors only"),
         ("raw_detector", [], "add --softmax"),
         ("centred", ["--background"], "choose another --box-order"),
         ("detector", ["--scores", "nowhere", "--boxes", "boxes"], "has no tensor nowhere"),

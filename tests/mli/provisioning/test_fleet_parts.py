@@ -34,7 +34,7 @@ def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
         read_list(file)
     said = str(refused.value)
     assert "line 3: coreName='../x' must be" in said
-    assert "line 4: coreName='OK' stands in line 2 already" in said
+    assert "line 4: coreName='OK' is already in line 2" in said
     assert "line 5: certificateSigningRequest='missing.csr': No such file" in said
 
 
