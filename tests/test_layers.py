@@ -63,14 +63,13 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "local_core": (
         ("errors",),
-        ("artifact_profile", "background", "environments", "folder_lock", "interrupts", "ipc",
-         "process_environment", "progress"),
+        ("artifact_profile", "background", "environments", "folder_lock", "interrupts", "ipc", "progress"),
         ("nucleus",),
         ("cdk", "v1"),
         ("device",),
         ("generations",),
-        ("cloud", "console", "synthesis", "target"),
-        ("session", "shared_cloud", "shell_environment"),
+        ("cloud", "console", "setup_archive", "synthesis", "target"),
+        ("session", "shared_cloud"),
         ("instructions",),
     ),
     "mli": (
@@ -89,16 +88,7 @@ An import may go to a lower layer only: neither up nor to another member of the 
 are no cycles.
 """
 
-EXCEPTIONS: Mapping[tuple[str, str], str] = {
-    ("inference.vision.scores", "inference.feedback"): (
-        "the names of the scores belong into vision; feedback imports them from there"
-    ),
-    ("stacks.context.keys", "stacks.component"): "parsing of the model's source is the context's",
-    ("stacks.context.rules", "stacks.component"): "parsing of the model's source is the context's",
-    ("stacks.context.settings", "stacks.component"): (
-        "parsing of the model's source is the context's"
-    ),
-}
+EXCEPTIONS: Mapping[tuple[str, str], str] = {}
 """Modules that import a folder above them for now, each with its reason."""
 
 

@@ -15,13 +15,13 @@ from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.console import CoreConsole, Verdict
 from local_core.device.setup import Address, CoreConfiguration
-from local_core.device.setup_archive import SetupArchive
 from local_core.environments import for_local_cloud
 from local_core.errors import LocalCoreError
 from local_core.folder_lock import exclusive
 from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
+from local_core.setup_archive import SetupArchive
 
 from ..cli.output import examples
 from .failures import FAILURES, reported

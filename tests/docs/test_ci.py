@@ -52,7 +52,7 @@ def test_actions_are_github_s_own_and_keep_no_credentials() -> None:
 
 
 def test_each_make_target_of_the_documentation_is_there() -> None:
-    for page in sorted((ROOT / "docs").glob("*.md")):
+    for page in [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]:
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"(?:`|    )make ([a-z-]+)", text):
             prerequisites(target)

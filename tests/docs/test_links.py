@@ -11,7 +11,8 @@ import pytest
 from tests.docs.messages import without_blocks
 from tests.stacks.synthesis import ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+ROOT_PAGES = {"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"}
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 
@@ -40,6 +41,11 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_each_page_is_in_the_readme() -> None:
     linked = {Path(link.partition("#")[0]).name for link in links(ROOT / "README.md")}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} <= linked
+    assert {"CONTRIBUTING.md", "CHANGELOG.md"} <= linked
+
+
+def test_pages_of_the_root_are_checked() -> None:
+    assert {page.name for page in PAGES} >= ROOT_PAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

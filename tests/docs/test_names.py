@@ -9,7 +9,6 @@ import pytest
 from tests.docs.messages import without_blocks
 from tests.stacks.synthesis import ROOT
 
-DOCS = ROOT / "docs"
 INFERENCE = ROOT / "edge_functions" / "dlr_inference" / "inference"
 PLACES = (ROOT, INFERENCE, INFERENCE.parent)
 CODE_FOLDERS = ("edge_functions", "stacks", "local_core", "mli", "models", "tests")
@@ -23,9 +22,18 @@ EXAMPLES = {
 MADE_WHEN_IT_RUNS = {"config.json", "journal.jsonl", "unsent.jsonl"}
 
 
-@pytest.mark.parametrize("page", ["architecture.md", "security.md", "extending.md", "ci.md"])
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/architecture.md",
+    "docs/security.md",
+    "docs/ci.md",
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_files_are_there(page: str) -> None:
-    quoted = re.findall(r"`([\w./-]+\.(?:py|json|txt|sha256|sh|yml))`", (DOCS / page).read_text())
+    quoted = re.findall(r"`([\w./-]+\.(?:py|json|txt|sha256|sh|yml))`", (ROOT / page).read_text())
     assert quoted
     known = {path.name for folder in CODE_FOLDERS for path in (ROOT / folder).rglob("*.*")}
     known |= {path.name for path in ROOT.iterdir()} | MADE_WHEN_IT_RUNS
@@ -35,7 +43,7 @@ def test_files_are_there(page: str) -> None:
 
 
 def test_names_of_a_walk_through_are_the_code_s() -> None:
-    text = without_blocks((DOCS / "extending.md").read_text(encoding="utf-8"))
+    text = without_blocks((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     names = set(re.findall(r"`(_?[A-Za-z][A-Za-z_]{4,})`", text)) - EXAMPLES
     code = "\n".join(
         path.read_text(encoding="utf-8")

@@ -22,9 +22,9 @@ from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import CoreConfiguration
-from local_core.device.setup_archive import SetupArchive
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
+from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import component_name, thing_name

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from local_core.cdk import CLI
 from mli.cli.output import Output
 from mli.compile.tvm import environment
 from tests.conftest import REPOSITORY

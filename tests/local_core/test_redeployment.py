@@ -211,7 +211,7 @@ def test_components_end_when_their_core_is_killed(tmp_path: Path) -> None:
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)], cwd=repository)
     file = tmp_path / "pid"
     eventually((tmp_path / "guarded").exists)
-    pids = eventually(lambda: file.exists() and file.read_text().split())
+    pids = eventually(lambda: file.read_text().split() if file.exists() else [])
     shell, child = map(int, pids)
     assert is_running(shell)
     assert is_running(child)

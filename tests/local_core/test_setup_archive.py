@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from local_core.device.setup import SetupError
-from local_core.device.setup_archive import SetupArchive
 from local_core.generations import GENERATIONS
+from local_core.setup_archive import SetupArchive
 from mli.device.package_archive import archive, save
 from mli.device.package_layout import Layout, v2_layout
 from mli.device.v1.layout import v1_layout

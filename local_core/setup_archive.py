@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..generations import GENERATIONS
-from .generation import Generation
-from .setup import CoreConfiguration, SetupError, write_json
+from .device.generation import Generation
+from .device.setup import CoreConfiguration, SetupError, write_json
+from .generations import GENERATIONS
 
 _FILE_URI = "file://"
 _LITE = "aws.greengrass.NucleusLite"
