@@ -47,7 +47,7 @@ class CloudLookups(Construct):
             "Function",
             description="Looks up endpoints and component versions for CloudFormation",
             runtime=RUNTIME,
-            handler="custom_resources.lookups.handler",
+            handler="custom_resources.handler.handler",
             code=lambda_.Code.from_asset(
                 str(RUNTIME_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
             ),

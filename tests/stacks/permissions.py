@@ -55,6 +55,8 @@ REASONS: dict[tuple[str, ...], str] = {
     ("s3:*",): "Denies, to everyone: what does not come by TLS 1.2 or newer.",
     ("iot:DescribeEndpoint",): "`*`: the action takes no resource. For the output "
     "`GreengrassConfig`.",
+    ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "This core into its own thing "
+    "group, and out of it: CloudFormation has no resource type for the membership.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component: the next one "
     "must be free.",
     ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",
