@@ -35,6 +35,11 @@ def component_name(core_name: str) -> str:
     return f"DlrInference.{core_name}"
 
 
+def thing_group_name(core_name: str) -> str:
+    """Return the name of the core's own thing group, the target of its deployments."""
+    return f"{core_name}_Group"
+
+
 def role_alias_name(core_name: str) -> str:
     """Return the name of the role alias with which the core requests AWS credentials."""
     return f"{core_name}_CoreRoleAlias"

@@ -4,7 +4,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks import arns
-from stacks.custom_resources.lookups import CloudLookups
+from stacks.custom_resources.provider import CustomResourceProvider
 
 
 class ComponentRevision(Construct):
@@ -31,7 +31,7 @@ class ComponentRevision(Construct):
                 )
             ],
         )
-        found = CloudLookups.of(self).resource(
+        found = CustomResourceProvider.of(self).resource(
             self,
             "Resource",
             resource_type="Custom::ComponentRevision",

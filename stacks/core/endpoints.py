@@ -3,7 +3,7 @@
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from stacks.custom_resources.lookups import CloudLookups
+from stacks.custom_resources.provider import CustomResourceProvider
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
@@ -26,7 +26,7 @@ class IotEndpoints(Construct):
             ["*"],
             "DescribeEndpoint takes no resource: an account has one endpoint of each kind.",
         )
-        found = CloudLookups.of(self).resource(
+        found = CustomResourceProvider.of(self).resource(
             self, "Resource", resource_type="Custom::IotEndpoints", properties={}, policy=policy
         )
         self.data = found.get_att_string("Data")

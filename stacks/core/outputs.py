@@ -25,6 +25,7 @@ class CoreOutputs:
         *,
         prediction_topic: str,
         identity: CoreIdentity,
+        deployment_target: str,
         role_alias: str,
         deployment_id: str,
         endpoints: IotEndpoints,
@@ -50,7 +51,11 @@ class CoreOutputs:
             repeat_command(region=stack.region, deployment_id=deployment_id),
             "Shows the deployment, and creates it again",
         )
-        self._add("DeploymentTarget", identity.thing_arn, "Target of the deployment")
+        self._add(
+            "DeploymentTarget",
+            deployment_target,
+            "Target of the deployment: the core's own thing group",
+        )
         add_common_outputs(
             stack,
             prediction_topic=prediction_topic,

@@ -16,7 +16,7 @@ from stacks.core.endpoints import IotEndpoints
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.identity import CoreIdentity
 from stacks.core.outputs import CoreOutputs
-from stacks.core.thing_group import FleetGroup
+from stacks.core.thing_group import CoreGroup, FleetGroup
 from stacks.core.token_exchange import TokenExchange
 
 
@@ -65,16 +65,17 @@ class GreengrassCoreStack(cdk.Stack):
             **inference.to_configuration(),
             "accessControl": component.access_control,
         }
+        group = CoreGroup(self, "Group", core_name=core_name, identity=identity)
         deployment = ComponentDeployment(
             self,
             "Deployment",
             name=stack_name,
-            target_arn=identity.thing_arn,
+            target_arn=group.arn,
             component=component,
             configuration=configuration,
         )
         # A core may act on the deployment at once, so it needs its permissions before.
-        deployment.node.add_dependency(credentials.role, *identity.attachments)
+        deployment.node.add_dependency(group.membership, credentials.role, *identity.attachments)
         if settings.thing_group_name is not None:
             fleet = FleetGroup(
                 self,
@@ -88,6 +89,7 @@ class GreengrassCoreStack(cdk.Stack):
             self,
             prediction_topic=topics[0],
             identity=identity,
+            deployment_target=group.arn,
             role_alias=credentials.alias_name,
             deployment_id=deployment.deployment_id,
             endpoints=IotEndpoints(self, "Endpoints"),

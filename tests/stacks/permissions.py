@@ -55,6 +55,8 @@ REASONS: dict[tuple[str, ...], str] = {
     ("s3:*",): "Denies all requests that do not use TLS 1.2 or newer.",
     ("iot:DescribeEndpoint",): "`*`: the action takes no resource. For the output "
     "`GreengrassConfig`.",
+    ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "Puts this core into its own "
+    "thing group, and removes it: CloudFormation has no resource type for the membership.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
     ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",

@@ -40,6 +40,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::IAM::Role",
         "AWS::IoT::Policy",
@@ -48,6 +49,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IoT::PolicyPrincipalAttachment",
         "AWS::IoT::RoleAlias",
         "AWS::IoT::Thing",
+        "AWS::IoT::ThingGroup",
         "AWS::IoT::ThingPrincipalAttachment",
         "AWS::Lambda::Function",
         "AWS::Logs::LogGroup",
@@ -55,6 +57,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::S3::BucketPolicy",
         "Custom::ComponentRevision",
         "Custom::IotEndpoints",
+        "Custom::ThingGroupMembership",
     ]
 
 
@@ -194,7 +197,7 @@ def test_deployment_names_the_component_and_overwrites_its_configuration(
     template: dict[str, Any],
 ) -> None:
     deployment = resolved(only(template, "AWS::GreengrassV2::Deployment"))
-    assert deployment["TargetArn"] == "<CoreThing.Arn>"
+    assert deployment["TargetArn"] == "<Group.Arn>"
     ((name, component),) = deployment["Components"].items()
     recipe = recipe_of(template)
     assert name == recipe["ComponentName"] == "DlrInference.Demo"
@@ -234,7 +237,28 @@ def test_core_has_its_permissions_before_its_deployment(template: dict[str, Any]
         "AWS::IAM::Role",
         "AWS::IoT::PolicyPrincipalAttachment",
         "AWS::IoT::ThingPrincipalAttachment",
+        "Custom::ThingGroupMembership",
     }
+
+
+def test_core_is_the_only_member_of_its_own_group(template: dict[str, Any]) -> None:
+    assert only(template, "AWS::IoT::ThingGroup") == {"ThingGroupName": "Demo_Group"}
+    membership = resolved(only(template, "Custom::ThingGroupMembership"))
+    assert membership["ThingName"] == "<CoreThing>"
+    assert membership["ThingGroupName"] == "<Group>"
+
+
+def test_membership_may_be_changed_of_this_thing_and_this_group_only(
+    template: dict[str, Any],
+) -> None:
+    (statement,) = (
+        statement
+        for found in resolved(all_of(template, "AWS::IAM::Policy"))
+        for statement in found["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "Membership"
+    )
+    assert statement["Action"] == ["iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"]
+    assert sorted(statement["Resource"]) == ["<CoreThing.Arn>", "<Group.Arn>"]
 
 
 def test_component_version_outlives_the_stack(template: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ def test_outputs_are_these_and_no_other(template: dict[str, Any]) -> None:
         "PredictionTopic",
         "FeedbackBucket",
     }
-    assert outputs["DeploymentTarget"] == "<CoreThing.Arn>"
+    assert outputs["DeploymentTarget"] == "<Group.Arn>"
     assert outputs["PredictionTopic"] == "mli/predictions/Demo"
     assert outputs["FeedbackBucket"] == "<FeedbackBucket>"
 

@@ -12,7 +12,7 @@ from stacks.component.recipe import access_control
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import all_of, only, recipe_of, resolved
 
-GROUP, CORE = "<FleetGroup.Arn>", "<CoreThing.Arn>"
+FLEET, CORE = "<FleetGroup.Arn>", "<Group.Arn>"
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,14 @@ def test_key_adds_a_group_and_a_deployment_and_nothing_else(template: dict[str, 
 def test_group_is_named_literally_so_that_one_that_is_there_can_be_imported(
     template: dict[str, Any],
 ) -> None:
-    assert only(template, "AWS::IoT::ThingGroup") == {"ThingGroupName": "shop-floor"}
+    assert {"ThingGroupName": "shop-floor"} in all_of(template, "AWS::IoT::ThingGroup")
 
 
 def test_group_outlives_the_stack_with_its_members(template: dict[str, Any]) -> None:
     (group,) = (
-        one for one in template["Resources"].values() if one["Type"] == "AWS::IoT::ThingGroup"
+        one
+        for one in template["Resources"].values()
+        if one["Properties"].get("ThingGroupName") == "shop-floor"
     )
     assert group["UpdateReplacePolicy"] == "Retain"
     assert group["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -61,11 +63,11 @@ def test_group_outlives_the_stack_with_its_members(template: dict[str, Any]) -> 
 
 def test_core_of_the_stack_is_not_put_into_the_group(template: dict[str, Any]) -> None:
     assert only(template, "AWS::IoT::Thing") == {"ThingName": "Demo_Core"}
-    assert deployments(template).keys() == {CORE, GROUP}
+    assert deployments(template).keys() == {CORE, FLEET}
 
 
 def test_group_gets_the_same_version_under_the_same_policies(template: dict[str, Any]) -> None:
-    core, group = deployments(template)[CORE], deployments(template)[GROUP]
+    core, group = deployments(template)[CORE], deployments(template)[FLEET]
     assert group["DeploymentName"] == "shop-floor"
     ((name, component),) = group["Components"].items()
     assert name == "DlrInference.Demo"
@@ -78,7 +80,7 @@ def test_group_gets_the_same_version_under_the_same_policies(template: dict[str,
 def test_group_s_configuration_is_the_core_s_except_for_name_and_topics(
     template: dict[str, Any],
 ) -> None:
-    core, group = (merged(deployments(template)[target]) for target in (CORE, GROUP))
+    core, group = (merged(deployments(template)[target]) for target in (CORE, FLEET))
     assert {key for key in core if core[key] != group[key]} == {"coreName", "accessControl"}
     assert group.keys() == core.keys()
     assert group["coreName"] == "*"
@@ -108,7 +110,7 @@ def test_cores_may_fetch_what_is_deployed_to_them(template: dict[str, Any]) -> N
         one
         for one in template["Resources"].values()
         if one["Type"] == "AWS::GreengrassV2::Deployment"
-        and resolved(one["Properties"]["TargetArn"]) == GROUP
+        and resolved(one["Properties"]["TargetArn"]) == FLEET
     )
     waited_for = {template["Resources"][name]["Type"] for name in deployment["DependsOn"]}
     assert waited_for == {"AWS::IAM::Role"}

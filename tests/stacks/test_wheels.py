@@ -77,7 +77,7 @@ def test_wheel_that_was_not_pinned_is_refused(
         bundled_wheels("x86_64", cache=tmp_path / "cache")
     (fault,) = caught.value.faults
     assert fault.key == "dependencies"
-    assert "package-1.0-py3-none-any.whl is none of wheels.sha256" in fault.rule
+    assert "package-1.0-py3-none-any.whl is not in wheels.sha256" in fault.rule
     assert fault.example == "-c dependencies=online"
 
 

@@ -7,33 +7,11 @@ that content that was deployed before, and whose version outlives its stack, can
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-
-from .answer import answer
-
-_log = logging.getLogger()
-_log.setLevel(logging.INFO)
-
-
-def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Answer CloudFormation with what the resource's type looks up; a deletion needs nothing."""
-    physical_id = event.get("PhysicalResourceId", event["LogicalResourceId"])
-    data: Mapping[str, str] = {}
-    reason = ""
-    try:
-        if event["RequestType"] != "Delete":
-            look_up = LOOKUPS[event["ResourceType"]]
-            physical_id, data = look_up(event["ResourceProperties"])
-            _log.info("%s: %s", physical_id, data)
-    except Exception as error:  # without an answer CloudFormation waits for an hour
-        reason = f"{event.get('ResourceType')} could not be looked up: {error}"
-        _log.exception(reason)
-    answer(event, physical_id, data=data, reason=reason)
 
 
 def iot_endpoints(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
@@ -64,12 +42,6 @@ def component_revision(properties: Mapping[str, Any]) -> tuple[str, Mapping[str,
         if version.startswith(content + ".")
     ]
     return f"{arn}:{content}", {"Revision": str(max(taken, default=-1) + 1)}
-
-
-LOOKUPS: Mapping[str, Callable[[Mapping[str, Any]], tuple[str, Mapping[str, str]]]] = {
-    "Custom::IotEndpoints": iot_endpoints,
-    "Custom::ComponentRevision": component_revision,
-}
 
 
 def _versions(arn: str) -> list[str]:

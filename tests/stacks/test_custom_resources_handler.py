@@ -1,4 +1,4 @@
-"""The function behind the look-ups: what it asks AWS, and what it answers to CloudFormation."""
+"""The function behind the custom resources: what it asks AWS, and answers CloudFormation."""
 
 import json
 import threading
@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from custom_resources import lookups
+from custom_resources.handler import handler
 
 ARN = "arn:aws:greengrass:eu-west-1:123456789012:components:DlrInference.Demo"
 
@@ -99,7 +99,7 @@ def test_endpoints_are_the_account_s_own(stubs: Stubs, cloudformation: Answers) 
         stubs.iot.add_response(
             "describe_endpoint", {"endpointAddress": address}, {"endpointType": kind}
         )
-    lookups.handler(event(cloudformation, "IotEndpoints"), None)
+    handler(event(cloudformation, "IotEndpoints"), None)
     assert cloudformation.received == [
         {
             "Status": "SUCCESS",
@@ -128,7 +128,7 @@ def test_revision_is_the_first_that_is_free_after_the_last(
     stubs: Stubs, cloudformation: Answers, existing: tuple[str, ...], revision: str
 ) -> None:
     stubs.greengrassv2.add_response("list_component_versions", versions(*existing), {"arn": ARN})
-    lookups.handler(event(cloudformation, "ComponentRevision"), None)
+    handler(event(cloudformation, "ComponentRevision"), None)
     (answer,) = cloudformation.received
     assert answer["Data"] == {"Revision": revision}
     assert answer["PhysicalResourceId"] == f"{ARN}:12.345"
@@ -140,7 +140,7 @@ def test_every_page_of_versions_is_read(stubs: Stubs, cloudformation: Answers) -
     stubs.greengrassv2.add_response(
         "list_component_versions", versions("12.345.4"), {"arn": ARN, "nextToken": "more"}
     )
-    lookups.handler(event(cloudformation, "ComponentRevision"), None)
+    handler(event(cloudformation, "ComponentRevision"), None)
     assert cloudformation.received[0]["Data"] == {"Revision": "5"}
 
 
@@ -150,13 +150,13 @@ def test_component_that_does_not_exist_yet_has_no_versions(
     stubs.greengrassv2.add_client_error(
         "list_component_versions", "ResourceNotFoundException", http_status_code=404
     )
-    lookups.handler(event(cloudformation, "ComponentRevision"), None)
+    handler(event(cloudformation, "ComponentRevision"), None)
     assert cloudformation.received[0]["Data"] == {"Revision": "0"}
 
 
 def test_refusal_fails_the_stack_with_its_reason(stubs: Stubs, cloudformation: Answers) -> None:
     stubs.greengrassv2.add_client_error("list_component_versions", "AccessDeniedException", "no")
-    lookups.handler(event(cloudformation, "ComponentRevision"), None)
+    handler(event(cloudformation, "ComponentRevision"), None)
     (answer,) = cloudformation.received
     assert answer["Status"] == "FAILED"
     assert "AccessDeniedException" in answer["Reason"]
@@ -164,13 +164,13 @@ def test_refusal_fails_the_stack_with_its_reason(stubs: Stubs, cloudformation: A
 
 
 def test_other_resource_fails_and_does_not_hang(cloudformation: Answers) -> None:
-    lookups.handler(event(cloudformation, "Other"), None)
+    handler(event(cloudformation, "Other"), None)
     assert cloudformation.received[0]["Status"] == "FAILED"
 
 
 def test_deletion_asks_nothing_and_keeps_the_id(cloudformation: Answers) -> None:
     deletion = event(cloudformation, "ComponentRevision", "Delete", PhysicalResourceId="mine")
-    lookups.handler(deletion, None)
+    handler(deletion, None)
     (answer,) = cloudformation.received
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "mine")
 
@@ -178,8 +178,50 @@ def test_deletion_asks_nothing_and_keeps_the_id(cloudformation: Answers) -> None
 def test_answer_is_tried_again(cloudformation: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     cloudformation.failures = 2
-    lookups.handler(event(cloudformation, "IotEndpoints", "Delete"), None)
+    handler(event(cloudformation, "IotEndpoints", "Delete"), None)
     assert len(cloudformation.received) == 1
     cloudformation.failures = 3
     with pytest.raises(OSError, match="503"):
-        lookups.handler(event(cloudformation, "IotEndpoints", "Delete"), None)
+        handler(event(cloudformation, "IotEndpoints", "Delete"), None)
+
+
+MEMBERSHIP = {"ThingName": "Demo_Core", "ThingGroupName": "Demo_Group"}
+BY_NAME = {"thingName": "Demo_Core", "thingGroupName": "Demo_Group"}
+
+
+def membership(cloudformation: Answers, request: str, **more: Any) -> Any:
+    properties = {"ResourceProperties": MEMBERSHIP}
+    return event(cloudformation, "ThingGroupMembership", request, **properties, **more)
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_thing_joins_its_group(stubs: Stubs, cloudformation: Answers, request_type: str) -> None:
+    stubs.iot.add_response("add_thing_to_thing_group", {}, BY_NAME)
+    handler(membership(cloudformation, request_type), None)
+    (answer,) = cloudformation.received
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "Demo_Group/Demo_Core")
+
+
+def test_deleted_membership_takes_the_thing_out(stubs: Stubs, cloudformation: Answers) -> None:
+    stubs.iot.add_response("remove_thing_from_thing_group", {}, BY_NAME)
+    handler(membership(cloudformation, "Delete", PhysicalResourceId="mine"), None)
+    (answer,) = cloudformation.received
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "mine")
+
+
+def test_thing_that_is_gone_has_left_its_group(stubs: Stubs, cloudformation: Answers) -> None:
+    stubs.iot.add_client_error(
+        "remove_thing_from_thing_group", "ResourceNotFoundException", http_status_code=404
+    )
+    handler(membership(cloudformation, "Delete"), None)
+    assert cloudformation.received[0]["Status"] == "SUCCESS"
+
+
+def test_membership_that_cannot_be_ended_fails_with_its_reason(
+    stubs: Stubs, cloudformation: Answers
+) -> None:
+    stubs.iot.add_client_error("remove_thing_from_thing_group", "ThrottlingException", "slowly")
+    handler(membership(cloudformation, "Delete"), None)
+    (answer,) = cloudformation.received
+    assert answer["Status"] == "FAILED"
+    assert "slowly" in answer["Reason"]

@@ -1,4 +1,4 @@
-"""What a template cannot know by itself, looked up during deployment."""
+"""What a template can neither know nor create by itself, by one function per stack."""
 
 from collections.abc import Mapping
 
@@ -8,18 +8,21 @@ from constructs import Construct
 
 from stacks.custom_resources.function import CustomResourceFunction
 
-_ID = "Lookups"
+_ID = "CustomResources"
 
 TIMEOUT = cdk.Duration.minutes(1)
 """Time for two or three calls, each of which may be retried."""
 
 
-class CloudLookups(CustomResourceFunction):
-    """A function that only reads, one per stack, behind custom resources of several types."""
+class CustomResourceProvider(CustomResourceFunction):
+    """One function per stack, behind custom resources of several types.
+
+    It has exactly the permissions that the stack's custom resources attach to its role.
+    """
 
     @classmethod
-    def of(cls, scope: Construct) -> "CloudLookups":
-        """Return the lookups of ``scope``'s stack, created at the first call."""
+    def of(cls, scope: Construct) -> "CustomResourceProvider":
+        """Return the provider of ``scope``'s stack, created at the first call."""
         stack = cdk.Stack.of(scope)
         found = stack.node.try_find_child(_ID)
         return found if isinstance(found, cls) else cls(stack)
@@ -28,9 +31,9 @@ class CloudLookups(CustomResourceFunction):
         super().__init__(
             stack,
             _ID,
-            module="lookups",
-            description="Looks up endpoints and component versions for CloudFormation",
-            role_description="Reads what the template of a Greengrass core cannot know",
+            module="handler",
+            description="Custom resources of a Greengrass core",
+            role_description="Custom resources of a Greengrass core: only what its policies allow",
             timeout=TIMEOUT,
         )
 

@@ -1,0 +1,42 @@
+"""The function behind the custom resources of a V2 stack: one entry by resource type."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from . import lookups, membership
+from .answer import answer
+
+_log = logging.getLogger()
+_log.setLevel(logging.INFO)
+
+PUTS = {
+    "Custom::IotEndpoints": lookups.iot_endpoints,
+    "Custom::ComponentRevision": lookups.component_revision,
+    "Custom::ThingGroupMembership": membership.join,
+}
+"""By resource type, what creates or updates it: properties to physical id and attributes."""
+
+DELETES = {"Custom::ThingGroupMembership": membership.leave}
+"""By resource type, what deletes it; a look-up leaves nothing behind."""
+
+
+def handler(event: Mapping[str, Any], context: Any) -> None:
+    """Carry out one request of CloudFormation, and answer it whatever happens."""
+    physical_id = event.get("PhysicalResourceId", event["LogicalResourceId"])
+    kind, properties = event.get("ResourceType", ""), event["ResourceProperties"]
+    data: Mapping[str, str] = {}
+    reason = ""
+    try:
+        if event["RequestType"] != "Delete":
+            physical_id, data = PUTS[kind](properties)
+            _log.info("%s: %s", physical_id, data)
+        elif kind in DELETES:
+            DELETES[kind](properties)
+            _log.info("%s: deleted", physical_id)
+    except Exception as error:  # without an answer CloudFormation waits for an hour
+        reason = f"{kind} failed ({event['RequestType']}): {error}"
+        _log.exception(reason)
+    answer(event, physical_id, data=data, reason=reason)
