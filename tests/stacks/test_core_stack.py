@@ -245,7 +245,7 @@ def test_core_is_the_only_member_of_its_own_group(template: dict[str, Any]) -> N
     assert only(template, "AWS::IoT::ThingGroup") == {"ThingGroupName": "Demo_Group"}
     membership = resolved(only(template, "Custom::ThingGroupMembership"))
     assert membership["ThingName"] == "<CoreThing>"
-    assert membership["ThingGroupName"] == "<Group>"
+    assert membership["ThingGroupName"] == "Demo_Group"
 
 
 def test_membership_may_be_changed_of_this_thing_and_this_group_only(
