@@ -83,9 +83,7 @@ class Settings:
         faults += generation_rules[parsed["greengrassVersion"]](given, parsed)
         faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
         _raise_if_any(faults)
-        settings = cls._from_parsed(parsed)
-        _raise_if_any(rules.of_size(settings.inference))
-        return settings
+        return cls._from_parsed(parsed)
 
     @classmethod
     def _from_parsed(cls, parsed: Mapping[str, Any]) -> "Settings":
