@@ -1,19 +1,15 @@
 """Readers of context values that need more than a pattern: requests, buckets, addresses, JSON."""
 
-import base64
-import binascii
 import ipaddress
 import re
 from pathlib import Path
 
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import choice
+from stacks.context import signing_request
 
 _VERSION = choice("1", "2")
-_TITLE = "CERTIFICATE REQUEST-----"
-_REQUEST = re.compile(rf"-----BEGIN {_TITLE}\s+([A-Za-z0-9+/=\s]+?)\s+-----END {_TITLE}")
 _BUCKET = re.compile(r"(?:arn:aws[a-z-]*:s3:::)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
-_ASN1_SEQUENCE = 0x30
 _MAX_FILE_BYTES = 65_536
 
 
@@ -28,31 +24,7 @@ def certificate_signing_request(value: object) -> str:
     Raises:
         ValueError: with the rule that the value breaks.
     """
-    rule = "must be the path of a certificate signing request in PEM form"
-    text = _text_of_file(value, rule)
-    if "PRIVATE KEY-----" in text:
-        raise ValueError("holds a private key, which must stay on the device: give the request")
-    # `openssl req -newhdr` and Windows write the same request under an older title.
-    found = _REQUEST.search(text.replace(f" NEW {_TITLE}", f" {_TITLE}"))
-    if found is None:
-        raise ValueError(rule)
-    try:
-        der = base64.b64decode("".join(found[1].split()), validate=True)
-    except binascii.Error:
-        raise ValueError("holds a request whose base64 text is damaged") from None
-    if not _is_sequence(der):
-        raise ValueError("holds a request that is cut short or damaged")
-    body = base64.encodebytes(der).decode().replace("\n", "")
-    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    return "\n".join([f"-----BEGIN {_TITLE}", *lines, f"-----END {_TITLE}", ""])
-
-
-def _is_sequence(der: bytes) -> bool:
-    """Return whether ``der`` is one whole ASN.1 sequence of at least 128 bytes, as requests are."""
-    if len(der) < 4 or der[0] != _ASN1_SEQUENCE or der[1] not in (0x81, 0x82):
-        return False
-    size_bytes = der[1] - 0x80
-    return int.from_bytes(der[2 : 2 + size_bytes]) == len(der) - 2 - size_bytes
+    return signing_request.read_request(_text_of_file(value, signing_request.NOT_PEM))
 
 
 def bucket(value: object) -> str:
