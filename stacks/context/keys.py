@@ -5,6 +5,7 @@ To add a key that only the app reads, add its ``Field`` here and the attribute o
 :mod:`inference.settings`.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
 from stacks import names
-from stacks.context import values
+from stacks.context import image_source, values
 from stacks.context.model_source import parse_model_path, parse_s3_uri
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -79,7 +80,8 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "thingGroupName",
         schema.text(
             names.THING_GROUP_PATTERN,
-            "must be the name of a thing group: letters, digits, :, _ and -, at most 128",
+            "must be the name of a thing group: letters, digits, _ and -, at most 128 (AWS IoT "
+            "also takes a colon, but AWS IoT Greengrass does not deploy to such a group)",
         ),
         None,
         "shop-floor",
@@ -167,10 +169,17 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
 APP_FIELDS = (*CORE_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
 """The attributes of ``Settings`` itself."""
 
+
+def _as_context(field: schema.Field[Any]) -> schema.Field[Any]:
+    """Return a field of the device with the reader of the context, where that is stricter."""
+    stricter = {"imageSource": image_source.parse}
+    return dataclasses.replace(field, parse=stricter.get(field.key, field.parse))
+
+
 CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     device.CORE_NAME,
     *CORE_FIELDS,
-    *device.INFERENCE_FIELDS,
+    *(_as_context(field) for field in device.INFERENCE_FIELDS),
     FEEDBACK,
     *FEEDBACK_FIELDS,
     device.FEEDBACK_REQUEST_LIMIT,

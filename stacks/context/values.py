@@ -4,12 +4,13 @@ import ipaddress
 import re
 from pathlib import Path
 
+from inference.feedback import configuration as feedback
 from inference.feedback.configuration import FeedbackConfigurations
-from inference.schema import choice
-from stacks.context import signing_request
+from inference.schema import ConfigurationError, Fault, choice
+from stacks.context import buckets, signing_request
 
 _VERSION = choice("1", "2")
-_BUCKET = re.compile(r"(?:arn:aws[a-z-]*:s3:::)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
+_BUCKET_ARN = re.compile(r"\Aarn:aws[a-z-]*:s3:::")
 _MAX_FILE_BYTES = 65_536
 
 
@@ -29,13 +30,13 @@ def certificate_signing_request(value: object) -> str:
 
 def bucket(value: object) -> str:
     """Read the name or the ARN of a bucket; return the name."""
-    found = _BUCKET.fullmatch(value) if isinstance(value, str) else None
-    if found is None or ".." in found[1]:
-        raise ValueError(
-            "must be the name of a bucket, of 3 to 63 lowercase letters, digits, dots or hyphens, "
-            "or its ARN"
-        )
-    return found[1]
+    if not isinstance(value, str):
+        raise ValueError(f"{buckets.RULE}, or its ARN")
+    try:
+        return buckets.check_bucket(_BUCKET_ARN.sub("", value))
+    except ValueError as error:
+        rule = str(error)
+        raise ValueError(f"{rule}, or its ARN" if rule == buckets.RULE else rule) from None
 
 
 def feedback_configuration(value: object) -> FeedbackConfigurations:
@@ -47,7 +48,17 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
     """
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
-    return FeedbackConfigurations.parse(value)
+    found = FeedbackConfigurations.parse(value)
+    faults = []
+    for one in found.all:
+        try:
+            buckets.check_bucket(one.bucket or "none-yet")
+        except ValueError as error:
+            key = f"{feedback.KEY}.{one.id}.s3-bucket-name"
+            faults.append(Fault(key, one.bucket, str(error), "my-feedback-bucket"))
+    if faults:
+        raise ConfigurationError(faults)
+    return found
 
 
 def network(value: object) -> str:
