@@ -203,9 +203,14 @@ _DEFAULTS_IN_WORDS = {
 }
 
 
+def is_cdk_key(key: str) -> bool:
+    """Return whether the CDK itself writes or reads this key."""
+    return _CDK_KEY.fullmatch(key) is not None
+
+
 def without_cdk_keys(context: Mapping[str, object]) -> dict[str, object]:
     """Return the context without the keys that the CDK itself writes or reads."""
-    return {key: value for key, value in context.items() if not _CDK_KEY.fullmatch(key)}
+    return {key: value for key, value in context.items() if not is_cdk_key(key)}
 
 
 def markdown_table() -> str:
