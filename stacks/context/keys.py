@@ -132,7 +132,13 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
 )
 
 SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
-    schema.Field("simulator", schema.boolean, False, "true", "`true` also creates an EC2 core"),
+    schema.Field(
+        "simulator",
+        schema.boolean,
+        False,
+        "true",
+        "`true` also creates an EC2 core, in a second stack: `cdk deploy --all`",
+    ),
     schema.Field(
         "simulatorInstanceType",
         schema.text(

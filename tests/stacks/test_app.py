@@ -124,6 +124,14 @@ def test_cdk_json_holds_no_setting_of_a_core() -> None:
     assert all(key == "cli-telemetry" or key.startswith("@aws-cdk") for key in frozen)
 
 
+def test_cdk_watch_sees_what_a_template_is_made_of() -> None:
+    """Without this key ``cdk watch`` refuses to start."""
+    watch = json.loads((ROOT / "cdk.json").read_text())["watch"]
+    watched = {path for pattern in watch["include"] for path in ROOT.glob(pattern)}
+    for needed in ("app.py", "stacks/names.py", "edge_functions/dlr_inference/component.py"):
+        assert ROOT / needed in watched
+
+
 def test_cdk_command_is_pinned_by_a_lock_that_names_no_registry() -> None:
     lock = json.loads((ROOT / "package-lock.json").read_text())
     assert lock["packages"]["node_modules/aws-cdk"]["version"] == "2.1148.1"
