@@ -157,6 +157,17 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         "Its processor: " + " or ".join(SIMULATOR_ARCHITECTURES),
     ),
     schema.Field(
+        "simulatorImageId",
+        schema.text(
+            r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+            "must be the id of an image in the core's Region, such as ami-0123456789abcdef0",
+        ),
+        None,
+        "ami-0123456789abcdef0",
+        "Its image, of Amazon Linux 2023; left out, the newest at its first deployment, which it "
+        "keeps",
+    ),
+    schema.Field(
         "simulatorKeyName",
         schema.text(r"[ -~]{1,255}", "must be the name of an EC2 key pair"),
         None,
@@ -203,6 +214,7 @@ _DEFAULTS_IN_WORDS = {
     "feedbackConfiguration": "three strategies",
     "feedbackBucketName": "the stack creates one",
     "simulatorInstanceType": "by architecture",
+    "simulatorImageId": "the newest",
     "confidenceThreshold": "the profile's",
     "topK": "the profile's",
     "classes": "all",

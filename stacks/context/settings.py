@@ -53,6 +53,7 @@ class Settings:
     simulator: bool
     simulator_instance_type: str
     simulator_architecture: Literal["x86_64", "arm64"]
+    simulator_image_id: str | None
     simulator_key_name: str | None
     simulator_ssh_cidr: str | None
     inference: device.InferenceSettings
