@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
     needed = Path(__file__).resolve().with_name("requirements.txt")
     sys.exit(f"{error}; install the app's packages first: pip install -r {needed}")
 
+from stacks.context import elsewhere
 from stacks.context.report import format_faults
 from stacks.context.settings import Settings
 from stacks.generations import GENERATIONS, read_settings
@@ -38,11 +39,27 @@ def feature_flags() -> dict[str, Any]:
     return dict(found["context"])
 
 
+def new_app() -> cdk.App:
+    """Return the app with the context of cdk.json and of the command line.
+
+    Raises:
+        ConfigurationError: for keys of the CDK itself with values that it would ignore.
+    """
+    flags = feature_flags()
+    app = cdk.App(analytics_reporting=False, context=flags)
+    structured = elsewhere.structured_cdk_keys(app.node.get_all_context())
+    if structured:  # context is frozen once an app exists
+        app = cdk.App(analytics_reporting=False, context=flags, post_cli_context=structured)
+    return app
+
+
 def main() -> None:
     """Synthesise the core that the context describes, or report every fault of the context."""
-    app = cdk.App(analytics_reporting=False, context=feature_flags())
     try:
-        add_stacks(app, read_settings(app.node.get_all_context()))
+        app = new_app()
+        context = app.node.get_all_context()
+        own = elsewhere.without_foreign_keys(context, elsewhere.context_files())
+        add_stacks(app, read_settings(own))
     except schema.ConfigurationError as error:
         sys.exit(format_faults(error))
     add_checks(app)

@@ -4,8 +4,8 @@ import hashlib
 
 from inference import names as device_names
 
-THING_GROUP_PATTERN = r"[a-zA-Z0-9:_-]{1,128}"
-"""The names of thing groups that AWS IoT accepts."""
+THING_GROUP_PATTERN = r"[a-zA-Z0-9_-]{1,128}"
+"""The names of thing groups that AWS IoT Greengrass deploys to; AWS IoT also accepts a colon."""
 
 
 def thing_name(core_name: str) -> str:

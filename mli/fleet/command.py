@@ -95,7 +95,7 @@ def fleet(
     resumed: when repeated, it continues where it ended. No template grows with the fleet.
     """
     if not re.fullmatch(names.THING_GROUP_PATTERN, group):
-        raise click.UsageError("--group must be letters, digits, :, _ and -, at most 128")
+        raise click.UsageError("--group must be letters, digits, _ and -, at most 128")
     wanted = read_list(cores)
     if any(core.name == pattern for core in wanted):
         raise MliError(

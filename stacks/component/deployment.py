@@ -7,19 +7,18 @@ from aws_cdk import aws_greengrassv2 as greengrassv2
 from constructs import Construct
 
 from stacks.component.inference_component import InferenceComponent
+from stacks.component.job_document import POLICY_TIMEOUT_SECONDS
 
 JOB_TIMEOUT_MINUTES = 60
 """Time for a core that is online to finish: the install script alone may take 30 minutes."""
-
-POLICY_TIMEOUT_SECONDS = 60
 
 
 class ComponentDeployment(Construct):
     """What a target runs, and with which settings; a core rolls back by itself if that fails.
 
-    ``target_arn`` is a thing's or a thing group's, ``configuration`` the whole of the component's,
-    including ``accessControl``. CloudFormation completes it when it is created, not when a core has
-    carried it out.
+    ``target_arn`` is a thing's or a thing group's, ``configuration`` what differs from the
+    defaults of the recipe and of the device. CloudFormation completes it when it is created, not
+    when a core has carried it out.
     """
 
     def __init__(
@@ -42,7 +41,8 @@ class ComponentDeployment(Construct):
             components={
                 component.content.name: kind.ComponentDeploymentSpecificationProperty(
                     component_version=component.version,
-                    # Without the reset, a key that a core already has would keep its old value.
+                    # Without the reset, a key that a core already has would keep its old value, and
+                    # one that is left out would not take the recipe's default.
                     configuration_update=kind.ComponentConfigurationUpdateProperty(
                         reset=[""],
                         merge=cdk.Stack.of(self).to_json_string(configuration),

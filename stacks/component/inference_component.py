@@ -7,8 +7,9 @@ from aws_cdk import aws_greengrassv2 as greengrassv2
 from constructs import Construct
 
 from stacks import names
+from stacks.component.access_control import access_control
 from stacks.component.artifacts import Artifacts
-from stacks.component.recipe import ComponentContent, access_control
+from stacks.component.recipe import ComponentContent
 from stacks.component.revision import ComponentRevision
 
 
@@ -31,15 +32,14 @@ class InferenceComponent(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         name = names.component_name(core_name)
-        self.access_control = access_control(name, topics)
         self.content = ComponentContent(
             name=name,
             code=artifacts.code,
             model=artifacts.model,
             artifacts=artifacts.all,
             profile=artifacts.profile,
-            # A deployment without settings of its own needs these to report what is missing.
-            configuration={"coreName": core_name, "accessControl": self.access_control},
+            # The deployment resets to these, and repeats no permission: see job_document.
+            configuration={"coreName": core_name, "accessControl": access_control(name, topics)},
         )
         revision = ComponentRevision(
             self, "Revision", component_name=name, content_version=self.content.version

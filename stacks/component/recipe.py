@@ -22,6 +22,20 @@ INSTALL_TIMEOUT_SECONDS = 1_800
 
 _VERSION_PART = 1_000_000
 
+_DEPENDENCIES = {
+    "aws.greengrass.TokenExchangeService": {
+        "VersionRequirement": ">=2.0.0 <3.0.0",
+        "DependencyType": "SOFT",
+    }
+}
+"""Where the component gets AWS credentials, which only the upload of samples needs.
+
+SOFT, because predictions must go on without them. Nucleus lite makes a HARD dependency a
+``BindsTo`` of systemd: when the service of the credentials ends, the component is stopped, and
+nothing starts it again. The classic nucleus restarts a component with its HARD dependencies. With
+SOFT it still starts the service first, and both nuclei still set the address of the credentials.
+"""
+
 
 @dataclass(frozen=True)
 class ComponentContent:
@@ -67,12 +81,7 @@ class ComponentContent:
             "ComponentDescription": "Image inference with the Deep Learning Runtime (DLR)",
             "ComponentPublisher": "mli-greengrass",
             "ComponentConfiguration": {"DefaultConfiguration": self.configuration},
-            "ComponentDependencies": {
-                "aws.greengrass.TokenExchangeService": {
-                    "VersionRequirement": ">=2.0.0 <3.0.0",
-                    "DependencyType": "HARD",
-                }
-            },
+            "ComponentDependencies": _DEPENDENCIES,
             "Manifests": [
                 {
                     "Platform": {"os": "linux", "runtime": "*"},
@@ -100,19 +109,3 @@ class ComponentContent:
             f"python3 {self.code.path}/component.py {phase} --work {{work:path}}"
             f" --model {self.model.path} --profile {self.profile}"
         )
-
-
-def access_control(component_name: str, topics: Sequence[str]) -> Mapping[str, Any]:
-    """Return the permission to publish on exactly these ``topics`` of AWS IoT Core.
-
-    Topics are literal, because nucleus lite v2.6.0 does not substitute ``{iot:thingName}``.
-    """
-    return {
-        "aws.greengrass.ipc.mqttproxy": {
-            f"{component_name}:mqttproxy:1": {
-                "policyDescription": "Publish on the topics of this core",
-                "operations": ["aws.greengrass#PublishToIoTCore"],
-                "resources": list(topics),
-            }
-        }
-    }

@@ -5,6 +5,7 @@ To add a key that only the app reads, add its ``Field`` here and the attribute o
 :mod:`inference.settings`.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
 from stacks import names
-from stacks.context import values
+from stacks.context import image_source, values
 from stacks.context.model_source import parse_model_path, parse_s3_uri
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -79,7 +80,8 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "thingGroupName",
         schema.text(
             names.THING_GROUP_PATTERN,
-            "must be the name of a thing group: letters, digits, :, _ and -, at most 128",
+            "must be the name of a thing group: letters, digits, _ and -, at most 128 (AWS IoT "
+            "also takes a colon, but AWS IoT Greengrass does not deploy to such a group)",
         ),
         None,
         "shop-floor",
@@ -130,7 +132,13 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
 )
 
 SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
-    schema.Field("simulator", schema.boolean, False, "true", "`true` also creates an EC2 core"),
+    schema.Field(
+        "simulator",
+        schema.boolean,
+        False,
+        "true",
+        "`true` also creates an EC2 core, in a second stack: `cdk deploy --all`",
+    ),
     schema.Field(
         "simulatorInstanceType",
         schema.text(
@@ -147,6 +155,17 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         "x86_64",
         "x86_64",
         "Its processor: " + " or ".join(SIMULATOR_ARCHITECTURES),
+    ),
+    schema.Field(
+        "simulatorImageId",
+        schema.text(
+            r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+            "must be the id of an image in the core's Region, such as ami-0123456789abcdef0",
+        ),
+        None,
+        "ami-0123456789abcdef0",
+        "Its image, of Amazon Linux 2023; left out, the newest at its first deployment, which it "
+        "keeps",
     ),
     schema.Field(
         "simulatorKeyName",
@@ -167,10 +186,17 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
 APP_FIELDS = (*CORE_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
 """The attributes of ``Settings`` itself."""
 
+
+def _as_context(field: schema.Field[Any]) -> schema.Field[Any]:
+    """Return a field of the device with the reader of the context, where that is stricter."""
+    stricter = {"imageSource": image_source.parse}
+    return dataclasses.replace(field, parse=stricter.get(field.key, field.parse))
+
+
 CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     device.CORE_NAME,
     *CORE_FIELDS,
-    *device.INFERENCE_FIELDS,
+    *(_as_context(field) for field in device.INFERENCE_FIELDS),
     FEEDBACK,
     *FEEDBACK_FIELDS,
     device.FEEDBACK_REQUEST_LIMIT,
@@ -188,15 +214,21 @@ _DEFAULTS_IN_WORDS = {
     "feedbackConfiguration": "three strategies",
     "feedbackBucketName": "the stack creates one",
     "simulatorInstanceType": "by architecture",
+    "simulatorImageId": "the newest",
     "confidenceThreshold": "the profile's",
     "topK": "the profile's",
     "classes": "all",
 }
 
 
+def is_cdk_key(key: str) -> bool:
+    """Return whether the CDK itself writes or reads this key."""
+    return _CDK_KEY.fullmatch(key) is not None
+
+
 def without_cdk_keys(context: Mapping[str, object]) -> dict[str, object]:
     """Return the context without the keys that the CDK itself writes or reads."""
-    return {key: value for key, value in context.items() if not _CDK_KEY.fullmatch(key)}
+    return {key: value for key, value in context.items() if not is_cdk_key(key)}
 
 
 def markdown_table() -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from stacks.context.buckets import check_bucket
+
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
 
 PACKED_WEIGHTS = "compiled.params.f16.xz"
@@ -43,8 +45,10 @@ def parse_s3_uri(value: object) -> S3Object:
         ValueError: with the rule that the value breaks.
     """
     bucket, key = _bucket_and_key(value)
-    if not re.fullmatch(_BUCKET, bucket):
-        raise ValueError("must name a bucket of 3 to 63 lowercase letters, digits, dots or hyphens")
+    try:
+        check_bucket(bucket)
+    except ValueError as error:
+        raise ValueError(f"names the bucket {bucket!r}: it {error}") from None
     if not key.endswith(ARCHIVE_SUFFIXES):
         raise ValueError("must end in " + ", ".join(ARCHIVE_SUFFIXES))
     if not _KEY.fullmatch(key) or len(key) > _MAX_KEY_LENGTH:

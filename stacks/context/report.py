@@ -52,7 +52,7 @@ def with_option(fault: schema.Fault) -> schema.Fault:
         name = part.rsplit(".", 1)[-1]
         example = f'"{name}": {fault.example} in -c {root}=…' if fault.example else ""
     elif fault.key in EXAMPLES:
-        example = option(fault.key, EXAMPLES[fault.key])
+        example = option(fault.key, fault.example or EXAMPLES[fault.key])
     else:
         near = difflib.get_close_matches(fault.key, list(EXAMPLES), n=1, cutoff=0.5)
         example = option(near[0], fault.value) if near else ""

@@ -4,23 +4,17 @@ The rules of one generation of Greengrass alone are in :mod:`stacks.generations`
 """
 
 import difflib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from inference import schema
-from inference import settings as device
 from inference.model import profile
 from stacks.context.keys import EXAMPLES
 from stacks.context.report import missing_key, option, with_option
 
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
 """The faults of a context, from its values as they were given and as they were parsed, by key."""
-
-MAX_CONFIGURATION_BYTES = 4_096
-"""Largest configuration of a component. A core reads it in one message. Nucleus lite limits that
-message to 10,000 bytes, which include our accessControl and the names of the buckets."""
 
 _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 
@@ -52,20 +46,6 @@ def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.F
         near = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0) or labels[:1]
         rule = f"must be among the {len(labels)} labels of the profile {model.name}"
         yield schema.Fault("classes", ",".join(unknown), rule, option("classes", near[0]))
-
-
-def of_size(inference: device.InferenceSettings) -> Iterable[schema.Fault]:
-    """Yield a fault if the configuration is larger than a core can read."""
-    configuration = inference.to_configuration()
-    size = len(json.dumps(configuration))
-    if size <= MAX_CONFIGURATION_BYTES:
-        return
-    long = [
-        key for key in ("classes", "imageSource", "feedbackConfiguration") if key in configuration
-    ]
-    key = max(long, key=lambda name: len(json.dumps(configuration[name])))
-    rule = f"makes the configuration {size} bytes; a core accepts {MAX_CONFIGURATION_BYTES}"
-    yield schema.Fault(key, configuration[key], rule, option(key, EXAMPLES[key]))
 
 
 def _one_of(given: Mapping[str, object], first: str, second: str) -> Iterable[schema.Fault]:

@@ -53,6 +53,7 @@ class Settings:
     simulator: bool
     simulator_instance_type: str
     simulator_architecture: Literal["x86_64", "arm64"]
+    simulator_image_id: str | None
     simulator_key_name: str | None
     simulator_ssh_cidr: str | None
     inference: device.InferenceSettings
@@ -83,9 +84,7 @@ class Settings:
         faults += generation_rules[parsed["greengrassVersion"]](given, parsed)
         faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
         _raise_if_any(faults)
-        settings = cls._from_parsed(parsed)
-        _raise_if_any(rules.of_size(settings.inference))
-        return settings
+        return cls._from_parsed(parsed)
 
     @classmethod
     def _from_parsed(cls, parsed: Mapping[str, Any]) -> "Settings":

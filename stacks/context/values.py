@@ -1,19 +1,16 @@
 """Readers of context values that need more than a pattern: requests, buckets, addresses, JSON."""
 
-import base64
-import binascii
 import ipaddress
 import re
 from pathlib import Path
 
+from inference.feedback import configuration as feedback
 from inference.feedback.configuration import FeedbackConfigurations
-from inference.schema import choice
+from inference.schema import ConfigurationError, Fault, choice
+from stacks.context import buckets, signing_request
 
 _VERSION = choice("1", "2")
-_TITLE = "CERTIFICATE REQUEST-----"
-_REQUEST = re.compile(rf"-----BEGIN {_TITLE}\s+([A-Za-z0-9+/=\s]+?)\s+-----END {_TITLE}")
-_BUCKET = re.compile(r"(?:arn:aws[a-z-]*:s3:::)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])")
-_ASN1_SEQUENCE = 0x30
+_BUCKET_ARN = re.compile(r"\Aarn:aws[a-z-]*:s3:::")
 _MAX_FILE_BYTES = 65_536
 
 
@@ -28,42 +25,18 @@ def certificate_signing_request(value: object) -> str:
     Raises:
         ValueError: with the rule that the value breaks.
     """
-    rule = "must be the path of a certificate signing request in PEM form"
-    text = _text_of_file(value, rule)
-    if "PRIVATE KEY-----" in text:
-        raise ValueError("holds a private key, which must stay on the device: give the request")
-    # `openssl req -newhdr` and Windows write the same request under an older title.
-    found = _REQUEST.search(text.replace(f" NEW {_TITLE}", f" {_TITLE}"))
-    if found is None:
-        raise ValueError(rule)
-    try:
-        der = base64.b64decode("".join(found[1].split()), validate=True)
-    except binascii.Error:
-        raise ValueError("holds a request whose base64 text is damaged") from None
-    if not _is_sequence(der):
-        raise ValueError("holds a request that is cut short or damaged")
-    body = base64.encodebytes(der).decode().replace("\n", "")
-    lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    return "\n".join([f"-----BEGIN {_TITLE}", *lines, f"-----END {_TITLE}", ""])
-
-
-def _is_sequence(der: bytes) -> bool:
-    """Return whether ``der`` is one whole ASN.1 sequence of at least 128 bytes, as requests are."""
-    if len(der) < 4 or der[0] != _ASN1_SEQUENCE or der[1] not in (0x81, 0x82):
-        return False
-    size_bytes = der[1] - 0x80
-    return int.from_bytes(der[2 : 2 + size_bytes]) == len(der) - 2 - size_bytes
+    return signing_request.read_request(_text_of_file(value, signing_request.NOT_PEM))
 
 
 def bucket(value: object) -> str:
     """Read the name or the ARN of a bucket; return the name."""
-    found = _BUCKET.fullmatch(value) if isinstance(value, str) else None
-    if found is None or ".." in found[1]:
-        raise ValueError(
-            "must be the name of a bucket, of 3 to 63 lowercase letters, digits, dots or hyphens, "
-            "or its ARN"
-        )
-    return found[1]
+    if not isinstance(value, str):
+        raise ValueError(f"{buckets.RULE}, or its ARN")
+    try:
+        return buckets.check_bucket(_BUCKET_ARN.sub("", value))
+    except ValueError as error:
+        rule = str(error)
+        raise ValueError(f"{rule}, or its ARN" if rule == buckets.RULE else rule) from None
 
 
 def feedback_configuration(value: object) -> FeedbackConfigurations:
@@ -75,7 +48,17 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
     """
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
-    return FeedbackConfigurations.parse(value)
+    found = FeedbackConfigurations.parse(value)
+    faults = []
+    for one in found.all:
+        try:
+            buckets.check_bucket(one.bucket or "none-yet")
+        except ValueError as error:
+            key = f"{feedback.KEY}.{one.id}.s3-bucket-name"
+            faults.append(Fault(key, one.bucket, str(error), "my-feedback-bucket"))
+    if faults:
+        raise ConfigurationError(faults)
+    return found
 
 
 def network(value: object) -> str:

@@ -6,6 +6,7 @@ import aws_cdk as cdk
 from constructs import Construct
 
 from stacks import names
+from stacks.component import job_document
 from stacks.component.artifacts import Artifacts
 from stacks.component.deployment import ComponentDeployment
 from stacks.component.fleet_configuration import for_all_cores
@@ -24,6 +25,7 @@ class GreengrassCoreStack(cdk.Stack):
     """A core's identity, its credentials, and the inference component deployed to it."""
 
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        job_document.check(settings)
         core_name = settings.core_name
         stack_name = names.stack_name(core_name)
         super().__init__(
@@ -61,10 +63,7 @@ class GreengrassCoreStack(cdk.Stack):
         inference = dataclasses.replace(
             settings.inference, feedback=feedback.configuration if feedback else None
         )
-        configuration = {
-            **inference.to_configuration(),
-            "accessControl": component.access_control,
-        }
+        configuration = inference.to_configuration(with_defaults=False)
         group = CoreGroup(self, "Group", core_name=core_name, identity=identity)
         deployment = ComponentDeployment(
             self,

@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.context.settings import Settings
+from stacks.simulator.image import LinuxImage, image_id
 from stacks.simulator.set_up import SetUpScript
 
 LOGICAL_ID = "Core"
@@ -15,7 +16,6 @@ SET_UP_TIMEOUT = cdk.Duration.minutes(15)
 
 _ROOT_DEVICE = "/dev/xvda"
 _ROOT_GIBIBYTES = 16
-_IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
 
 
 class SimulatorInstance(Construct):
@@ -50,9 +50,12 @@ class SimulatorInstance(Construct):
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
             security_group=security_group,
             instance_type=ec2.InstanceType(settings.simulator_instance_type),
-            machine_image=ec2.MachineImage.from_ssm_parameter(
-                _IMAGE.format(architecture=settings.simulator_architecture),
-                os=ec2.OperatingSystemType.LINUX,
+            machine_image=LinuxImage(
+                image_id(
+                    self,
+                    given=settings.simulator_image_id,
+                    architecture=settings.simulator_architecture,
+                )
             ),
             role=role,
             require_imdsv2=True,

@@ -23,6 +23,8 @@ from local_core.device.credentials import CoreCredentials, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from local_core.device.v2.configuration import read_configuration
+from stacks.component.access_control import access_control
+from stacks.names import published_topics
 from tests.e2e.expected import chosen
 from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
@@ -197,8 +199,8 @@ def _redeploy(rig: Rig, identity: str, *, without: str = "") -> dict[str, Any]:
     before = client.get_deployment(deploymentId=identity)
     ((name, component),) = before["components"].items()
     merge: dict[str, Any] = json.loads(component["configurationUpdate"]["merge"])
-    for policy in merge["accessControl"]["aws.greengrass.ipc.mqttproxy"].values():
-        policy["resources"] = [topic for topic in policy["resources"] if topic != without]
+    topics = [topic for topic in published_topics(merge["coreName"]) if topic != without]
+    merge["accessControl"] = access_control(name, topics)
     component["configurationUpdate"]["merge"] = json.dumps(merge)
     client.create_deployment(
         targetArn=before["targetArn"],

@@ -59,6 +59,7 @@ REASONS: dict[tuple[str, ...], str] = {
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
+    ("ssm:GetParameter",): "The newest image, once: a later one must not replace the instance.",
     ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",
     ("greengrass:GetDeploymentStatus",): "A wildcard at the end: a reset is a deployment, whose id "
     "the service gives when it begins.",

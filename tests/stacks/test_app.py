@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,15 @@ def test_app_runs_with_the_python_on_the_path_where_no_environment_is_named(tmp_
 def test_cdk_json_holds_no_setting_of_a_core() -> None:
     frozen = json.loads((ROOT / "cdk.json").read_text())["context"]
     assert all(key == "cli-telemetry" or key.startswith("@aws-cdk") for key in frozen)
+
+
+def test_cdk_watch_sees_what_a_template_is_made_of() -> None:
+    """Without this key ``cdk watch`` refuses to start."""
+    watch = json.loads((ROOT / "cdk.json").read_text())["watch"]
+    for needed in ("app.py", "stacks/names.py", "edge_functions/dlr_inference/component.py"):
+        assert (ROOT / needed).is_file()
+        assert any(fnmatch(needed, pattern) for pattern in watch["include"])
+        assert not any(fnmatch(needed, pattern) for pattern in watch["exclude"])
 
 
 def test_cdk_command_is_pinned_by_a_lock_that_names_no_registry() -> None:

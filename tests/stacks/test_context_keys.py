@@ -145,6 +145,37 @@ def test_other_buckets_are_refused(tmp_path: Path, name: object) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("192.168.1.20", "is an IP address"),
+        ("xn--samples", "begins with xn--"),
+        ("amzn-s3-demo-samples", "begins with amzn-s3-demo-"),
+        ("samples-s3alias", "ends in -s3alias"),
+        ("samples--x-s3", "ends in --x-s3"),
+    ],
+)
+def test_bucket_that_nobody_can_have_is_refused_wherever_it_stands(
+    tmp_path: Path, name: str, why: str
+) -> None:
+    assert why in rule_of(tmp_path, "feedbackBucketName", feedbackBucketName=name)
+    assert why in rule_of(tmp_path, "modelS3Uri", modelS3Uri=f"s3://{name}/model.zip")
+    own = low(threshold=0.2)
+    own["Low"]["s3-bucket-name"] = name
+    key = "feedbackConfiguration.Low.s3-bucket-name"
+    assert why in rule_of(tmp_path, key, feedbackConfiguration=own)
+
+
+@pytest.mark.parametrize("name", ["a..b", "-samples", "samples."])
+def test_bucket_of_one_configuration_obeys_the_rules_of_amazon_s3(
+    tmp_path: Path, name: str
+) -> None:
+    own = low(threshold=0.2)
+    own["Low"]["s3-bucket-name"] = name
+    key = "feedbackConfiguration.Low.s3-bucket-name"
+    assert "must be the name of a bucket" in rule_of(tmp_path, key, feedbackConfiguration=own)
+
+
 def low(**strategy: object) -> dict[str, Any]:
     return {
         "Low": {
@@ -231,15 +262,15 @@ def test_other_networks_are_refused(tmp_path: Path, cidr: object) -> None:
     assert "must be an IPv4 network" in rule_of(tmp_path, "simulatorSshCidr", **values)
 
 
-@pytest.mark.parametrize("name", ["shop-floor", "a:b_c", "7", "n" * 128])
+@pytest.mark.parametrize("name", ["shop-floor", "a-b_c", "7", "n" * 128])
 def test_thing_group_has_a_name_that_aws_iot_accepts(tmp_path: Path, name: str) -> None:
     assert settings(tmp_path, thingGroupName=name).thing_group_name == name
 
 
-@pytest.mark.parametrize("name", ["", "shop floor", "a/b", "größe", "n" * 129, 7, ["a"]])
+@pytest.mark.parametrize("name", ["", "shop floor", "a/b", "a:b", "größe", "n" * 129, 7, ["a"]])
 def test_other_names_of_thing_groups_are_refused(tmp_path: Path, name: object) -> None:
     rule = rule_of(tmp_path, "thingGroupName", thingGroupName=name)
-    assert rule == "must be the name of a thing group: letters, digits, :, _ and -, at most 128"
+    assert rule.startswith("must be the name of a thing group: letters, digits, _ and -, at most")
 
 
 def test_certificate_of_the_examples_is_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ class Stubs:
     def __init__(self) -> None:
         self.iot = Stubber(_client("iot"))
         self.greengrassv2 = Stubber(_client("greengrassv2"))
+        self.ssm = Stubber(_client("ssm"))
 
 
 def _client(service: str) -> Any:
@@ -33,10 +34,11 @@ def _client(service: str) -> Any:
 def stubs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubs]:
     made = Stubs()
     monkeypatch.setattr(boto3, "client", lambda service: getattr(made, service).client)
-    with made.iot, made.greengrassv2:
+    with made.iot, made.greengrassv2, made.ssm:
         yield made
         made.iot.assert_no_pending_responses()
         made.greengrassv2.assert_no_pending_responses()
+        made.ssm.assert_no_pending_responses()
 
 
 class Answers(HTTPServer):
@@ -132,6 +134,20 @@ def test_revision_is_the_first_that_is_free_after_the_last(
     (answer,) = cloudformation.received
     assert answer["Data"] == {"Revision": revision}
     assert answer["PhysicalResourceId"] == f"{ARN}:12.345"
+
+
+def test_image_is_the_one_that_the_public_parameter_names(
+    stubs: Stubs, cloudformation: Answers
+) -> None:
+    name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    stubs.ssm.add_response(
+        "get_parameter", {"Parameter": {"Name": name, "Value": "ami-1"}}, {"Name": name}
+    )
+    wanted = event(cloudformation, "SimulatorImage", ResourceProperties={"Parameter": name})
+    handler(wanted, None)
+    (answer,) = cloudformation.received
+    assert answer["Data"] == {"ImageId": "ami-1"}
+    assert answer["PhysicalResourceId"] == name
 
 
 def test_every_page_of_versions_is_read(stubs: Stubs, cloudformation: Answers) -> None:

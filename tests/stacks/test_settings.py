@@ -8,9 +8,8 @@ import pytest
 from inference import schema
 from stacks.context.model_source import S3Object
 from stacks.context.report import MissingKey, format_faults
-from stacks.context.rules import MAX_CONFIGURATION_BYTES
 from stacks.generations import read_settings
-from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags, write_profile
+from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags
 
 CORE_NAME_RULE = (
     "must be 1 to 64 letters, digits, hyphens or underscores, beginning with a letter or digit"
@@ -197,10 +196,3 @@ def test_classes_of_a_profile_without_labels_are_free(tmp_path: Path) -> None:
     path.write_text(json.dumps({**PROFILE, "labels": None}))
     settings = read_settings(context(tmp_path, modelProfile=str(path), classes="7"))
     assert settings.inference.classes == ("7",)
-
-
-def test_configuration_that_no_core_could_read_is_refused(tmp_path: Path) -> None:
-    labels = [f"label number {number}" for number in range(300)]
-    path = write_profile(tmp_path / "many", "\n".join(labels))
-    found = faults(context(tmp_path, modelProfile=path, classes=labels))
-    assert found["classes"].rule.endswith(f"a core accepts {MAX_CONFIGURATION_BYTES}")

@@ -11,7 +11,7 @@ import pytest
 from stacks.simulator.instance import LOGICAL_ID
 from stacks.v1.simulator import V1_SET_UP
 from tests.stacks.configurations import template
-from tests.stacks.synthesis import only, resolved
+from tests.stacks.synthesis import all_of, context, only, resolved, templates_of
 
 SIMULATORS = ["v1-simulator", "v2-simulator"]
 
@@ -60,7 +60,11 @@ def test_ssh_is_open_where_it_was_asked_for() -> None:
 
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_instance_may_be_reached_by_session_manager_and_nothing_else(name: str) -> None:
-    role = only(simulator(name), "AWS::IAM::Role")
+    (role,) = (
+        role
+        for role in all_of(simulator(name), "AWS::IAM::Role")
+        if "ec2.amazonaws.com" in json.dumps(resolved(role["AssumeRolePolicyDocument"]))
+    )
     policies = resolved(role["ManagedPolicyArns"])
     assert policies == ["arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"]
     assert "Policies" not in role
@@ -69,13 +73,35 @@ def test_instance_may_be_reached_by_session_manager_and_nothing_else(name: str) 
 @pytest.mark.parametrize(
     ("name", "architecture"), [("v1-simulator", "arm64"), ("v2-simulator", "x86_64")]
 )
-def test_image_is_the_current_amazon_linux_of_its_architecture(
+def test_image_is_the_newest_amazon_linux_of_its_architecture_at_the_first_deployment(
     name: str, architecture: str
 ) -> None:
-    parameters = simulator(name)["Parameters"].values()
-    defaults = [one["Default"] for one in parameters if "Image" in one["Type"]]
+    found = simulator(name)
     image = f"/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{architecture}"
-    assert defaults == [image]
+    assert only(found, "Custom::SimulatorImage")["Parameter"] == image
+    instance = resolved(only(found, "AWS::EC2::Instance"))
+    assert instance["ImageId"] == "<SimulatorImage.ImageId>"
+    (statement,) = (
+        statement
+        for policy in resolved(all_of(found, "AWS::IAM::Policy"))
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement.get("Sid") == "ReadImage"
+    )
+    assert statement["Resource"] == f"arn:aws:ssm:ap-southeast-2::parameter{image}"
+
+
+def test_newer_image_replaces_no_instance() -> None:
+    """A parameter of the template would get the newest image at every deployment."""
+    kinds = [one["Type"] for one in simulator("v2-simulator").get("Parameters", {}).values()]
+    assert not any("Image" in kind for kind in kinds)
+
+
+def test_image_is_the_given_one(tmp_path: Path) -> None:
+    image = "ami-0123456789abcdef0"
+    values = context(tmp_path, simulator="true", simulatorImageId=image)
+    found = templates_of(tmp_path / "cdk.out", values)["Demo-Simulator"]
+    assert only(found, "AWS::EC2::Instance")["ImageId"] == image
+    assert "Custom::SimulatorImage" not in json.dumps(found)
 
 
 @pytest.mark.parametrize("name", SIMULATORS)
@@ -149,4 +175,4 @@ def test_command_uses_the_key_where_there_is_one() -> None:
 def test_network_costs_nothing_at_rest(name: str) -> None:
     types = {resource["Type"] for resource in simulator(name)["Resources"].values()}
     assert "AWS::EC2::NatGateway" not in types
-    assert not any(kind.startswith("Custom::") for kind in types)
+    assert {kind for kind in types if kind.startswith("Custom::")} == {"Custom::SimulatorImage"}

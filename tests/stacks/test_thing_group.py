@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from inference import settings as device
+from stacks.component.access_control import access_control
 from stacks.component.fleet_configuration import for_all_cores
-from stacks.component.recipe import access_control
+from stacks.names import published_topics
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import all_of, only, recipe_of, resolved
 
@@ -81,8 +82,8 @@ def test_group_s_configuration_is_the_core_s_except_for_name_and_topics(
     template: dict[str, Any],
 ) -> None:
     core, group = (merged(deployments(template)[target]) for target in (CORE, FLEET))
-    assert {key for key in core if core[key] != group[key]} == {"coreName", "accessControl"}
-    assert group.keys() == core.keys()
+    assert {key for key in core if core[key] != group[key]} == {"coreName"}
+    assert group.keys() - core.keys() == {"accessControl"}  # the core's own is in the recipe
     assert group["coreName"] == "*"
     (policy,) = group["accessControl"]["aws.greengrass.ipc.mqttproxy"].values()
     assert policy["resources"] == [
@@ -117,20 +118,20 @@ def test_cores_may_fetch_what_is_deployed_to_them(template: dict[str, Any]) -> N
 
 
 def test_configuration_of_all_cores_leaves_the_one_it_is_made_of() -> None:
-    topics = ("mli/predictions/a", "mli/telemetry/a", "mli/predictions/ab", "b")
-    one = {"coreName": "a", "topK": 5, "accessControl": access_control("DlrInference.a", topics)}
+    one = {"coreName": "a", "topK": 5, "feedbackConfiguration": {}}
     before = json.dumps(one)
     found = for_all_cores(one, "a")
-    (policy,) = found["accessControl"]["aws.greengrass.ipc.mqttproxy"].values()
-    assert policy["resources"] == [
-        "mli/predictions/*",
-        "mli/telemetry/*",
-        "mli/predictions/ab",
-        "b",
-    ]
+    assert found["accessControl"] == access_control(
+        "DlrInference.a", published_topics("*", feedback=True)
+    )
     assert (found["coreName"], found["topK"]) == ("*", 5)
     assert json.dumps(one) == before
 
 
-def test_configuration_without_access_control_gets_none() -> None:
-    assert for_all_cores({"coreName": "a"}, "a") == {"coreName": "*"}
+def test_permission_of_an_older_deployment_becomes_that_of_all_cores() -> None:
+    old = {
+        "coreName": "a",
+        "accessControl": access_control("DlrInference.a", ["mli/predictions/a"]),
+    }
+    (policy,) = for_all_cores(old, "a")["accessControl"]["aws.greengrass.ipc.mqttproxy"].values()
+    assert policy["resources"] == ["mli/predictions/*", "mli/telemetry/*"]

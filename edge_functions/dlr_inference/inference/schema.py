@@ -121,10 +121,19 @@ def attributes(fields: Sequence[Field[Any]], parsed: Mapping[str, Any]) -> dict[
     return values
 
 
-def write_fields(fields: Sequence[Field[Any]], settings: object) -> dict[str, object]:
-    """Return the configuration that :func:`parse_fields` reads back, without what is None."""
+def write_fields(
+    fields: Sequence[Field[Any]], settings: object, *, with_defaults: bool = True
+) -> dict[str, object]:
+    """Return the configuration that :func:`parse_fields` reads back, without what is None.
+
+    Unless ``with_defaults``, it is also without what equals its field's default.
+    """
     values = ((field, getattr(settings, field.attribute)) for field in fields)
-    return {field.key: field.write(value) for field, value in values if value is not None}
+    return {
+        field.key: field.write(value)
+        for field, value in values
+        if value is not None and (with_defaults or value != field.default)
+    }
 
 
 def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fault]:

@@ -181,10 +181,11 @@ class InferenceSettings:
             raise ConfigurationError(faults)
         return cls.from_fields(parsed)
 
-    def to_configuration(self) -> Mapping[str, object]:
+    def to_configuration(self, *, with_defaults: bool = True) -> Mapping[str, object]:
         """Return the component configuration that :meth:`from_configuration` reads back.
 
-        Without feedback it has no key of feedback.
+        Without feedback it has no key of feedback. Unless ``with_defaults``, it has no value that
+        equals its key's default, which :meth:`from_configuration` fills in.
         """
         fields = SETTINGS_FIELDS if self.feedback else (CORE_NAME, *INFERENCE_FIELDS)
-        return write_fields(fields, self)
+        return write_fields(fields, self, with_defaults=with_defaults)

@@ -106,7 +106,7 @@ def _deployments() -> tuple[dict[str, Any], dict[str, Any]]:
             all_of(template("v2-thing-group"), "AWS::GreengrassV2::Deployment")
         )
     }
-    return found["<CoreThing.Arn>"], found["<FleetGroup.Arn>"]
+    return found["<Group.Arn>"], found["<FleetGroup.Arn>"]
 
 
 def _read(request: dict[str, Any]) -> dict[str, Any]:

@@ -206,7 +206,11 @@ def _prefixed(name: str, prefix: str, rest: str) -> Specification:
     if prefix in STREAM_SCHEMES:
         raise _fault(name, f"must begin with {prefix}://", f"{prefix}://192.168.1.20/stream")
     near = difflib.get_close_matches(prefix, _PREFIXES, n=1)
-    hint = f"did you mean {near[0]}:…?" if near else "write ./ before a path with a colon in it"
+    hint = (
+        f"did you mean {near[0]}:…?"
+        if near
+        else "a path with a colon in it must begin with / or ./"
+    )
     raise _fault(name, f"begins with the unknown {prefix}:; {hint}", "camera:0")
 
 
@@ -214,7 +218,7 @@ def _usb_camera(name: str, text: str) -> UsbCamera:
     match = _DEVICE.fullmatch(text)
     if not match or match["device"].isdigit():
         rule = "must be camera: and a number, or a device, and if need be :WIDTHxHEIGHT@RATE"
-        raise _fault(name, rule, "camera:0 or /dev/video0:1280x720@15")
+        raise _fault(name, rule, "camera:0:1280x720@15")
     return UsbCamera(name, match["device"], _mode(name, match["mode"]))
 
 
@@ -223,7 +227,8 @@ def _mode(name: str, text: str | None) -> Mode:
         return Mode()
     match = _MODE.fullmatch(text)
     if not match or not 16 <= int(match["width"]) <= 8192 or not 16 <= int(match["height"]) <= 8192:
-        raise _fault(name, "must end in WIDTHxHEIGHT or WIDTHxHEIGHT@RATE", "1280x720@15")
+        example = f"{name.rpartition(':')[0]}:1280x720@15"
+        raise _fault(name, "must end in WIDTHxHEIGHT or WIDTHxHEIGHT@RATE", example)
     return Mode(int(match["width"]), int(match["height"]), int(match["rate"] or 0))
 
 

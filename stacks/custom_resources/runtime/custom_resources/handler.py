@@ -15,6 +15,7 @@ _log.setLevel(logging.INFO)
 PUTS = {
     "Custom::IotEndpoints": lookups.iot_endpoints,
     "Custom::ComponentRevision": lookups.component_revision,
+    "Custom::SimulatorImage": lookups.simulator_image,
     "Custom::ThingGroupMembership": membership.join,
 }
 """By resource type, what creates or updates it: properties to physical id and attributes."""

@@ -3,6 +3,7 @@
 ``Custom::IotEndpoints`` returns the account's own endpoints, which no CloudFormation resource has
 as an attribute. ``Custom::ComponentRevision`` returns the last number of a component's version, so
 that content that was deployed before, and whose version outlives its stack, can be deployed again.
+``Custom::SimulatorImage`` returns the newest image at its creation, and is asked only once.
 """
 
 from __future__ import annotations
@@ -42,6 +43,17 @@ def component_revision(properties: Mapping[str, Any]) -> tuple[str, Mapping[str,
         if version.startswith(content + ".")
     ]
     return f"{arn}:{content}", {"Revision": str(max(taken, default=-1) + 1)}
+
+
+def simulator_image(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Return the image that the public parameter ``Parameter`` names now.
+
+    CloudFormation asks again only for another parameter, so a newer image replaces no instance.
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
+    """
+    name = properties["Parameter"]
+    found = boto3.client("ssm").get_parameter(Name=name)
+    return name, {"ImageId": found["Parameter"]["Value"]}
 
 
 def _versions(arn: str) -> list[str]:
