@@ -6,20 +6,19 @@ delete that folder, its entry in :data:`GENERATIONS`, its number in
 :mod:`stacks.custom_resources`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import aws_cdk as cdk
 from constructs import Construct
 
-from inference import schema
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack
 from stacks.simulator.set_up import V2_SET_UP, SetUpScript
 from stacks.v1.group_stack import GreengrassGroupStack
-from stacks.v1.rules import refused_by_v1
+from stacks.v1.rules import refused_by_v1, refused_by_v2
 from stacks.v1.simulator import V1_SET_UP
 
 
@@ -43,16 +42,9 @@ class Generation:
     simulator: SetUpScript
 
 
-def no_further_rules(
-    given: Mapping[str, object], parsed: Mapping[str, Any]
-) -> Iterable[schema.Fault]:
-    """Return no fault: every context that the shared rules accept is valid."""
-    return ()
-
-
 GENERATIONS: Mapping[int, Generation] = {
     1: Generation(stack=GreengrassGroupStack, rules=refused_by_v1, simulator=V1_SET_UP),
-    2: Generation(stack=GreengrassCoreStack, rules=no_further_rules, simulator=V2_SET_UP),
+    2: Generation(stack=GreengrassCoreStack, rules=refused_by_v2, simulator=V2_SET_UP),
 }
 """Each generation by the number that the context key greengrassVersion gives."""
 

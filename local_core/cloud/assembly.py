@@ -23,6 +23,7 @@ from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
 from .iot.resource_types import resource_types
 from .v1.api import GreengrassV1
+from .v1.training_jobs import TrainingJobs
 from .v2.api import GreengrassV2
 
 _LINK_SECONDS = 900
@@ -73,7 +74,11 @@ class Parts:
             self._emulator.add_resource_types(service.resource_types())
         router = Router(
             emulator=self._emulator,
-            apis={"greengrass": [one.api for one in generations.values()], "iot": [iot.api]},
+            apis={
+                "greengrass": [one.api for one in generations.values()],
+                "iot": [iot.api],
+                "sagemaker": [TrainingJobs()],
+            },
             core_endpoint=CoreEndpoint(generations),
         )
         tls = MutualTls(self._emulator)

@@ -8,7 +8,7 @@ CLOUD = "cloud"
 """AWS IoT Core, as the source or the target of a subscription."""
 ROUTER = "arn:aws:lambda:::function:GGRouter"
 
-_CONNECTOR = re.compile(r"arn:[a-z-]+:greengrass:([a-z0-9-]+)::/connectors/(\w+)/versions/(\d+)")
+_CONNECTOR = re.compile(r"arn:[a-z-]+:greengrass:([a-z0-9-]+)::/connectors/([\w-]+)/versions/(\d+)")
 
 
 def connector_name(connector_arn: str) -> str:
@@ -18,6 +18,15 @@ def connector_name(connector_arn: str) -> str:
         ValueError: if it is not the ARN of a connector.
     """
     return _parts(connector_arn)[1]
+
+
+def connector_region(connector_arn: str) -> str:
+    """Return the Region in a connector's ARN.
+
+    Raises:
+        ValueError: if it is not the ARN of a connector.
+    """
+    return _parts(connector_arn)[0]
 
 
 def connector_function(connector_arn: str) -> str:

@@ -1,4 +1,4 @@
-"""A V1 core: it takes a group, prepares it and runs its functions and its connector."""
+"""A V1 core: it takes a group, prepares it and runs its functions and its connectors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.model.profile import ModelProfile, builtin_profiles, load_profile
+from inference.v1.environment import INFERENCE_CONNECTOR, MODEL_PROFILE
+
 from ..nucleus.artifacts import ArtifactError, unzip
 from ..nucleus.core import socket_folder
 from ..nucleus.environment import base_environment
-from .arns import ROUTER, connector_function, connector_name
+from .arns import ROUTER, connector_function, connector_name, connector_region
 from .function import RUNTIME_FOLDER, FunctionProcess, Pacing
 from .group import Connector, GroupDocuments, GroupError, GroupFunction
+from .image_classification import (
+    ImageClassificationConnector,
+    is_image_classification,
+    service_function,
+)
+from .invocations import Invocation
 from .ipc_server import V1IpcServer
 from .logs import CoreLog, system_log, user_log
 from .ml_feedback import MlFeedbackConnector, PutObject
-from .resources import FetchS3, materialise
+from .resources import FetchModel, materialise
 from .router import CloudPublish, RouterService
 from .runtime.greengrass_ipc_python_sdk.wire import SOCKET_VARIABLE
 
@@ -54,7 +63,7 @@ class V1Services:
     """What a core needs from outside."""
 
     fetch_code: FetchCode
-    fetch_s3: FetchS3
+    fetch_model: FetchModel
     put_object: PutObject
     publish: CloudPublish
 
@@ -113,13 +122,13 @@ class V1Core:
             folder = socket_folder()
             opened.callback(shutil.rmtree, folder, ignore_errors=True)
             server = opened.enter_context(V1IpcServer(folder / "v1.socket", self._router))
-            for connector in self._group.connectors:
-                self._add_connector(connector, opened)
             for resource in self._group.resources:
-                materialise(resource, self._services.fetch_s3, self._identity.resource_prefix)
+                materialise(resource, self._services.fetch_model, self._identity.resource_prefix)
             self._functions = [
                 self._function(function, server) for function in self._group.functions
             ]
+            for connector in sorted(self._group.connectors, key=_serves_others, reverse=True):
+                self._add_connector(connector, opened)
             opened.callback(self._stop_functions)
             for process in self._functions:
                 process.start()
@@ -135,15 +144,25 @@ class V1Core:
 
     def log_of(self, arn: str) -> Path:
         """Return the file that takes what a function or a connector says."""
-        return user_log(self._identity.root, _function_arn(arn))
+        connectors = [one for one in self._group.connectors if one.arn == arn]
+        return user_log(
+            self._identity.root, _connector_function(connectors[0]) if connectors else arn
+        )
 
     def _add_connector(self, connector: Connector, opened: ExitStack) -> None:
         try:
             name = connector_name(connector.arn)
         except ValueError as error:
             raise GroupError(str(error)) from None
-        if name != "MLFeedback":
-            raise GroupError(f"this core has no connector {name}, only MLFeedback")
+        if is_image_classification(name):
+            self._add_image_classification(connector, opened)
+        elif name == "MLFeedback":
+            self._add_feedback(connector, opened)
+        else:
+            known = "MLFeedback and ImageClassification"
+            raise GroupError(f"this core has no connector {name}, only {known}")
+
+    def _add_feedback(self, connector: Connector, opened: ExitStack) -> None:
         self._feedback = opened.enter_context(
             MlFeedbackConnector(
                 connector.parameters,
@@ -153,7 +172,42 @@ class V1Core:
                 log=CoreLog(self.log_of(connector.arn)),
             )
         )
-        self._router.attach(connector_function(connector.arn), self._feedback)
+        self._router.attach(_connector_function(connector), self._feedback)
+
+    def _add_image_classification(self, connector: Connector, opened: ExitStack) -> None:
+        """Start the connector with the model of its resource and the profile of its function."""
+        arn, parameters = _connector_function(connector), connector.parameters
+        resources = {one.id: one for one in self._group.resources}
+        resource = resources.get(parameters.get("MLModelResourceId", ""))
+        if resource is None:
+            raise GroupError(f"{connector.id}: the group has no resource for its model")
+        if parameters.get("MLFeedbackConnectorConfigId") and self._feedback is None:
+            raise GroupError(f"{connector.id}: the group has no MLFeedback connector")
+        users = [
+            one for one in self._group.functions if one.variables.get(INFERENCE_CONNECTOR) == arn
+        ]
+        if not users:
+            raise GroupError(f"{connector.id}: no function uses it, whose profile it could take")
+        feedback = self._feedback
+
+        def offer(work: Invocation) -> None:
+            if feedback is not None:
+                feedback.accept(work)
+
+        classifier = ImageClassificationConnector(
+            parameters,
+            model=self._identity.resource_prefix / resource.destination_path.lstrip("/"),
+            profile=self._profile(users[0]),
+            offer=offer,
+            log=CoreLog(self.log_of(connector.arn)),
+        )
+        self._router.attach(arn, opened.enter_context(classifier))
+
+    def _profile(self, function: GroupFunction) -> ModelProfile:
+        name = function.variables.get(MODEL_PROFILE, "")
+        if name in builtin_profiles():
+            return load_profile(name)
+        return load_profile(self._identity.code(function) / name)
 
     def _function(self, function: GroupFunction, server: V1IpcServer) -> FunctionProcess:
         process = FunctionProcess(
@@ -213,5 +267,12 @@ class V1Core:
             process.inbox.close()
 
 
-def _function_arn(arn: str) -> str:
-    return connector_function(arn) if ":greengrass:" in arn else arn
+def _serves_others(connector: Connector) -> bool:
+    return ":/connectors/MLFeedback/" in connector.arn
+
+
+def _connector_function(connector: Connector) -> str:
+    """Return the ARN by which functions invoke a connector."""
+    if is_image_classification(connector_name(connector.arn)):
+        return service_function(connector_region(connector.arn), connector.parameters)
+    return connector_function(connector.arn)

@@ -37,11 +37,14 @@ class GroupFunction:
 
 @dataclass(frozen=True)
 class ModelResource:
-    """A machine learning model in S3, to be unpacked at ``destination_path``."""
+    """A machine learning model, to be unpacked at ``destination_path``.
+
+    ``source`` is its ``s3://`` URI, or the ARN of the training job whose output it is.
+    """
 
     id: str
     name: str
-    s3_uri: str
+    source: str
     destination_path: str
     writable: bool = False
 
@@ -163,12 +166,14 @@ def _function(entry: Mapping[str, Any]) -> GroupFunction:
 
 
 def _resource(entry: Mapping[str, Any]) -> ModelResource:
-    data = entry["ResourceDataContainer"]["S3MachineLearningModelResourceData"]
+    container = entry["ResourceDataContainer"]
+    of_job = container.get("SageMakerMachineLearningModelResourceData")
+    data = of_job or container["S3MachineLearningModelResourceData"]
     owner = data.get("OwnerSetting") or {}
     return ModelResource(
         id=entry["Id"],
         name=entry["Name"],
-        s3_uri=data["S3Uri"],
+        source=of_job["SageMakerJobArn"] if of_job else data["S3Uri"],
         destination_path=data["DestinationPath"],
         writable=owner.get("GroupPermission") == "rw",
     )

@@ -1,4 +1,4 @@
-"""Brings a group's models onto the core: fetches them from S3 and unpacks them."""
+"""Brings a group's models onto the core: fetches and unpacks them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from inference.model.unpacking import unpack
 from ..errors import LocalCoreError
 from .group import ModelResource
 
-FetchS3 = Callable[[str, Path], None]
-"""Writes the object of an ``s3://`` URI to a file, or raises ``OSError``."""
+FetchModel = Callable[[str, Path], None]
+"""Writes the archive of an ``s3://`` URI, or of a training job's ARN, to a file, or raises
+``OSError``."""
 
 
 class ResourceError(LocalCoreError):
     """A resource that cannot be brought onto the core, with the reason."""
 
 
-def materialise(resource: ModelResource, fetch: FetchS3, root: Path) -> Path:
+def materialise(resource: ModelResource, fetch: FetchModel, root: Path) -> Path:
     """Unpack a model at its destination path below ``root`` and return that folder.
 
     ``root`` is what functions find in AWS_GG_RESOURCE_PREFIX. What was there before is replaced
@@ -36,7 +37,7 @@ def materialise(resource: ModelResource, fetch: FetchS3, root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root, prefix=".fetching-") as scratch:
             archive = Path(scratch) / "model"
-            fetch(resource.s3_uri, archive)
+            fetch(resource.source, archive)
             unpacked = unpack(archive, Path(scratch) / "unpacked")
             if not resource.writable:
                 _make_read_only(unpacked)
@@ -45,7 +46,7 @@ def materialise(resource: ModelResource, fetch: FetchS3, root: Path) -> Path:
                 shutil.rmtree(destination)
             unpacked.rename(destination)
     except (OSError, ModelError) as error:
-        raise ResourceError(f"resource {resource.name}, {resource.s3_uri}: {error}") from error
+        raise ResourceError(f"resource {resource.name}, {resource.source}: {error}") from error
     return destination
 
 

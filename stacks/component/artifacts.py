@@ -14,7 +14,7 @@ from edge_functions import CODE_FOLDER
 from inference.model import profile
 from stacks import arns
 from stacks.component import wheels
-from stacks.context.model_source import S3Object
+from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.settings import Settings
 
 NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
@@ -77,6 +77,7 @@ class Artifacts(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
         self.code = self._code(settings)
+        assert not isinstance(settings.model, TrainingJob)
         self.model = self._model(settings.model)
         self.all: tuple[Artifact, ...] = (self.code, self.model)
         self.profile = settings.model_profile

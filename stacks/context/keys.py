@@ -16,9 +16,11 @@ from inference import settings as device
 from inference.feedback.configuration import default_configuration
 from stacks import names
 from stacks.context import image_source, values
-from stacks.context.model_source import parse_model_path, parse_s3_uri
+from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
 
 ARCHITECTURES = ("x86_64", "aarch64")
+CONNECTOR_ARCHITECTURES = (*ARCHITECTURES, "armv7l")
+ESTIMATORS = ("function", "connector")
 SIMULATOR_ARCHITECTURES = ("x86_64", "arm64")
 
 _CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
@@ -63,6 +65,14 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         attribute="model",
     ),
     schema.Field(
+        "sageMakerJobArn",
+        parse_training_job,
+        None,
+        "arn:aws:sagemaker:us-east-1:123456789012:training-job/my-classifier",
+        "Training job of the model, in place of those two, for `estimator=connector`",
+        attribute="model",
+    ),
+    schema.Field(
         "modelProfile",
         schema.text(r"[^\x00-\x1f]{1,1024}", "must be the name or the path of a profile"),
         "gluoncv-ssd-voc",
@@ -75,6 +85,14 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         2,
         "2",
         "`2` is a component; `1` is a group of V1, which AWS shut down on 7 October 2026",
+    ),
+    schema.Field(
+        "estimator",
+        schema.choice(*ESTIMATORS),
+        "function",
+        "function",
+        "What predicts: the `function` with DLR; in V1 also AWS's Image Classification "
+        "[`connector`](v1.md#predictions-by-awss-connector)",
     ),
     schema.Field(
         "thingGroupName",
@@ -124,10 +142,12 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
     ),
     schema.Field(
         "architecture",
-        schema.choice(*ARCHITECTURES),
+        schema.choice(*CONNECTOR_ARCHITECTURES),
         "x86_64",
         "x86_64",
-        "Processor of the device, for `dependencies=bundled`: " + " or ".join(ARCHITECTURES),
+        "Processor of the device: "
+        + " or ".join(ARCHITECTURES)
+        + " for `dependencies=bundled`; `armv7l` too for `estimator=connector`",
     ),
 )
 

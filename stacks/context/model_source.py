@@ -1,4 +1,4 @@
-"""Where a model comes from: an object in S3, or a file or folder on this machine."""
+"""Where a model comes from: an object in S3, a file or folder here, or a SageMaker job."""
 
 import re
 import tarfile
@@ -20,6 +20,9 @@ _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _ENDPOINT = r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 _KEY = re.compile(r"(?:[A-Za-z0-9_.=+@,-]+/)*[A-Za-z0-9_.=+@,-]{1,100}")
 _MAX_KEY_LENGTH = 1024
+_TRAINING_JOB = (
+    r"arn:aws:sagemaker:[a-z0-9-]{1,32}:[0-9]{12}:training-job/[a-zA-Z0-9](?:-*[a-zA-Z0-9]){1,62}"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,26 @@ class S3Object:
     def name(self) -> str:
         """The last part of the key, which is the file's name on the device."""
         return self.key.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A SageMaker training job, whose model a connector of Greengrass V1 uses."""
+
+    arn: str
+
+
+def parse_training_job(value: object) -> TrainingJob:
+    """Read the ARN of a training job, as AWS's Image Classification connector accepts it.
+
+    https://docs.aws.amazon.com/greengrass/v1/developerguide/image-classification-connector.html
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+    """
+    if not isinstance(value, str) or not re.fullmatch(_TRAINING_JOB, value):
+        raise ValueError("must be the ARN of a SageMaker training job")
+    return TrainingJob(value)
 
 
 def parse_s3_uri(value: object) -> S3Object:

@@ -24,7 +24,8 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     if given.get("coreName") is None:
         yield missing_key("coreName")
     yield from _one_of(given, "certificateId", "certificateSigningRequest")
-    yield from _one_of(given, "modelS3Uri", "modelPath")
+    if parsed["estimator"] != "connector":  # whose model is that of a training job
+        yield from _one_of(given, "modelS3Uri", "modelPath")
     yield from _of_simulator(given, parsed)
 
 

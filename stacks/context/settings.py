@@ -11,7 +11,7 @@ from inference import settings as device
 from inference.feedback.configuration import FeedbackConfigurations
 from stacks.context import rules
 from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS, without_cdk_keys
-from stacks.context.model_source import S3Object
+from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
 
 _INSTANCE_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
@@ -35,21 +35,23 @@ class Settings:
 
     ``certificate`` is an id or an ARN; when it is None, ``certificate_signing_request`` is the PEM
     text from which the certificate is created. ``model`` is an object in S3, or a folder or archive
-    on this machine; ``model_profile`` is a built-in name or a path. ``thing_group_name`` is that of
-    the fleet that follows this core, None for none. ``simulator_key_name`` and
-    ``simulator_ssh_cidr`` are given together or not at all. ``feedback`` None keeps no samples.
+    on this machine, or a training job if ``estimator`` is the connector; ``model_profile`` is a
+    built-in name or a path. ``thing_group_name`` is that of the fleet that follows this core, None
+    for none. ``simulator_key_name`` and ``simulator_ssh_cidr`` are given together or not at all.
+    ``feedback`` None keeps no samples.
 
     Each attribute but the last two has its key and reader in ``APP_FIELDS``.
     """
 
     certificate: str | None
     certificate_signing_request: str | None
-    model: S3Object | Path
+    model: S3Object | Path | TrainingJob
     model_profile: str
     greengrass_version: Literal[1, 2]
+    estimator: Literal["function", "connector"]
     thing_group_name: str | None
     dependencies: Literal["online", "bundled"]
-    architecture: Literal["x86_64", "aarch64"]
+    architecture: Literal["x86_64", "aarch64", "armv7l"]
     simulator: bool
     simulator_instance_type: str
     simulator_architecture: Literal["x86_64", "arm64"]

@@ -1,12 +1,16 @@
 """What the core, its functions and its connectors may do in AWS."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks import arns
+from stacks.context.model_source import TrainingJob
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.nag_acknowledgments import acknowledge_wildcards
+from stacks.v1.connector_definition import Connector
 
 _SYSTEM_LOGS = "log-group:/aws/greengrass/GreengrassSystem/*"
 _FUNCTION_LOGS = "log-group:/aws/greengrass/Lambda/${AWS::Region}"
@@ -14,6 +18,8 @@ _FUNCTION_LOGS = "log-group:/aws/greengrass/Lambda/${AWS::Region}"
 
 class GroupRole(Construct):
     """The group role: write the core's logs, and feedback samples below their prefixes.
+
+    With a ``training_job``, the connector that uses its model may also describe it.
 
     https://docs.aws.amazon.com/greengrass/v1/developerguide/group-role.html
     """
@@ -26,6 +32,8 @@ class GroupRole(Construct):
         core_name: str,
         function_name: str,
         samples: FeedbackBucket | None,
+        connectors: Sequence[Connector],
+        training_job: TrainingJob | None,
     ) -> None:
         super().__init__(scope, construct_id)
         own = arns.regional_arn("logs", f"{_FUNCTION_LOGS}/${{AWS::AccountId}}/")
@@ -34,11 +42,11 @@ class GroupRole(Construct):
             f"{own}{function_name}",
             f"{own}{function_name}:*",
         ]
-        if samples is not None:
-            # The connector is a function too, of an account of AWS that is called `aws`.
+        for connector in connectors:
+            # It is a function too, of an account of AWS that is called `aws`.
             logs += [
                 arns.regional_arn("logs", f"{_FUNCTION_LOGS}/aws/{name}")
-                for name in ("MLFeedback", "MLFeedback:*")
+                for name in (connector.log_name, f"{connector.log_name}:*")
             ]
         statements = [
             iam.PolicyStatement(
@@ -53,6 +61,12 @@ class GroupRole(Construct):
         ]
         if samples is not None:
             statements.append(samples.write_statement())
+        if training_job is not None:
+            statements.append(
+                iam.PolicyStatement(
+                    actions=["sagemaker:DescribeTrainingJob"], resources=[training_job.arn]
+                )
+            )
         role = iam.Role(
             self,
             "Resource",

@@ -6,22 +6,25 @@ from collections.abc import Sequence
 import aws_cdk as cdk
 from constructs import Construct
 
-from inference.v1.environment import FunctionEnvironment
+from inference.v1.environment import FunctionEnvironment, served_by_service
 from stacks import names
+from stacks.context.model_source import TrainingJob
 from stacks.context.settings import Settings
 from stacks.core.endpoints import IotEndpoints
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.identity import CoreIdentity
 from stacks.core.iot_policies import publish_policy
+from stacks.v1.connector_definition import Connector, ConnectorDefinition
 from stacks.v1.core_definition import CoreDefinition
 from stacks.v1.core_policy import broker_policy, greengrass_policy
 from stacks.v1.deployments_reset import DeploymentsReset
-from stacks.v1.feedback_connector import FeedbackConnector
+from stacks.v1.feedback_connector import feedback_connector
 from stacks.v1.function_definition import FunctionDefinition
 from stacks.v1.group import Group
 from stacks.v1.group_outputs import GroupOutputs
 from stacks.v1.group_role import GroupRole
 from stacks.v1.group_version import DefinitionVersions, GroupVersion
+from stacks.v1.image_classification import image_classification_connector
 from stacks.v1.inference_function import InferenceFunction, profile_on_core
 from stacks.v1.limits import check_environment
 from stacks.v1.logger_definition import LoggerDefinition
@@ -58,9 +61,18 @@ class GreengrassGroupStack(cdk.Stack):
         function = InferenceFunction(
             self, "Inference", core_name=core_name, model_profile=settings.model_profile
         )
-        samples, connector = self._feedback(settings)
+        samples, feedback = self._feedback(settings)
+        job = settings.model if isinstance(settings.model, TrainingJob) else None
+        estimator = _estimator(settings, job) if job else None
+        connectors = [one for one in (feedback, estimator) if one]
         role = GroupRole(
-            self, "GroupRole", core_name=core_name, function_name=function.name, samples=samples
+            self,
+            "GroupRole",
+            core_name=core_name,
+            function_name=function.name,
+            samples=samples,
+            connectors=connectors,
+            training_job=job,
         )
         group = Group(self, "Group", core_name=core_name, role_arn=role.arn)
         identity = CoreIdentity(
@@ -76,15 +88,24 @@ class GreengrassGroupStack(cdk.Stack):
             },
         )
         environment = dataclasses.replace(
-            environment, connector=connector.function_arn if connector else None
+            environment,
+            connector=feedback.function_arn if feedback else None,
+            service=estimator.function_arn if estimator else None,
         )
+        functions = FunctionDefinition(
+            self,
+            "Functions",
+            core_name=core_name,
+            function_arn=function.alias_arn,
+            variables=environment.to_variables(),
+            resource_ids=[] if estimator else [MODEL_RESOURCE_ID],
+        )
+        subscriptions = _subscriptions(topics, function, feedback)
         version = GroupVersion(
             self,
             "GroupVersion",
             group_id=group.id,
-            versions=self._definitions(
-                settings, identity, function, environment, connector, topics
-            ),
+            versions=self._definitions(settings, identity, functions, connectors, subscriptions),
         )
         reset = DeploymentsReset(self, "DeploymentsReset", group_id=group.id)
         # Deleted after the reset: nothing of a group is deleted while a core still has to run it.
@@ -103,10 +124,9 @@ class GreengrassGroupStack(cdk.Stack):
         self,
         settings: Settings,
         identity: CoreIdentity,
-        function: InferenceFunction,
-        environment: FunctionEnvironment,
-        connector: FeedbackConnector | None,
-        topics: Sequence[str],
+        functions: FunctionDefinition,
+        connectors: Sequence[Connector],
+        subscriptions: Sequence[Subscription],
     ) -> DefinitionVersions:
         """Return all definitions of the group's version."""
         name = settings.core_name
@@ -117,29 +137,23 @@ class GreengrassGroupStack(cdk.Stack):
             thing_arn=identity.thing_arn,
             certificate_arn=identity.certificate_arn,
         )
-        functions = FunctionDefinition(
-            self,
-            "Functions",
-            core_name=name,
-            function_arn=function.alias_arn,
-            variables=environment.to_variables(),
-            resource_ids=[MODEL_RESOURCE_ID],
-        )
         model = ModelArchive(self, "Model", model=settings.model)
-        resources = ResourceDefinition(self, "Resources", core_name=name, model_uri=model.uri)
-        subscriptions = SubscriptionDefinition(
-            self,
-            "Subscriptions",
-            core_name=name,
-            subscriptions=_subscriptions(topics, function, connector),
+        connector_definition = (
+            ConnectorDefinition(self, "Connectors", core_name=name, connectors=connectors)
+            if connectors
+            else None
         )
         return DefinitionVersions(
             core=core.version_arn,
             function=functions.version_arn,
-            resource=resources.version_arn,
-            subscription=subscriptions.version_arn,
+            resource=ResourceDefinition(
+                self, "Resources", core_name=name, model=model.source
+            ).version_arn,
+            subscription=SubscriptionDefinition(
+                self, "Subscriptions", core_name=name, subscriptions=subscriptions
+            ).version_arn,
             logger=LoggerDefinition(self, "Loggers", core_name=name).version_arn,
-            connector=connector.version_arn if connector else None,
+            connector=connector_definition.version_arn if connector_definition else None,
         )
 
     def _warn_of_shutdown(self) -> None:
@@ -149,34 +163,37 @@ class GreengrassGroupStack(cdk.Stack):
             cdk.Acknowledgment(id="CloudFormation-Validate::W3696", reason=SHUTDOWN_NOTICE)
         )
 
-    def _feedback(
-        self, settings: Settings
-    ) -> tuple[FeedbackBucket | None, FeedbackConnector | None]:
+    def _feedback(self, settings: Settings) -> tuple[FeedbackBucket | None, Connector | None]:
         if settings.feedback is None:
             return None, None
         samples = FeedbackBucket(self, "Feedback", feedback=settings.feedback)
-        connector = FeedbackConnector(
-            self,
-            "Connectors",
-            core_name=settings.core_name,
-            configurations=samples.configuration,
-            request_limit=settings.inference.feedback_request_limit,
-        )
-        return samples, connector
+        limit = settings.inference.feedback_request_limit
+        return samples, feedback_connector(self, samples.configuration, limit)
+
+
+def _estimator(settings: Settings, job: TrainingJob) -> Connector:
+    """Return the connector that predicts, which serves the first feedback configuration."""
+    feedback = settings.feedback
+    return image_classification_connector(
+        job,
+        settings.architecture,
+        settings.inference.accelerator,
+        served_by_service(feedback.configuration).id if feedback else None,
+    )
 
 
 def _subscriptions(
-    topics: Sequence[str], function: InferenceFunction, connector: FeedbackConnector | None
+    topics: Sequence[str], function: InferenceFunction, feedback: Connector | None
 ) -> list[Subscription]:
-    """Return the topics of the function and of the connector, if there is one."""
+    """Return the topics of the function and of the feedback connector, if there is one."""
     predictions, telemetry, *of_connector = topics
     subscriptions = [
         Subscription("Predictions", function.alias_arn, predictions),
         Subscription("Telemetry", function.alias_arn, telemetry),
     ]
-    if connector is not None:
+    if feedback is not None:
         subscriptions += [
-            Subscription(name, connector.connector_arn, topic)
+            Subscription(name, feedback.arn, topic)
             for name, topic in zip(
                 ("FeedbackPredictions", "FeedbackStatus"), of_connector, strict=True
             )

@@ -1,4 +1,4 @@
-"""The model as an archive in S3, as the first generation requires it."""
+"""The model as an archive that the first generation can fetch."""
 
 from pathlib import Path
 
@@ -6,23 +6,32 @@ import aws_cdk as cdk
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from stacks.context.model_source import S3Object
+from stacks.context.model_source import S3Object, TrainingJob
 
 SERVICE_ROLE_WORDS = ("greengrass", "sagemaker")
 """AWS's managed policy of the service role only reads buckets with one of these in their names."""
 
 
 class ModelArchive(Construct):
-    """A model that is already in S3, or a local folder or zip, which is published as a zip."""
+    """A model in S3 or of a training job, or a local folder or zip, which is published as a zip.
 
-    def __init__(self, scope: Construct, construct_id: str, *, model: S3Object | Path) -> None:
+    ``source`` is its S3 URI, or the training job.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, model: S3Object | Path | TrainingJob
+    ) -> None:
         super().__init__(scope, construct_id)
+        self.source: str | TrainingJob
         bucket = "the bootstrap bucket"
         if isinstance(model, S3Object):
             bucket = model.bucket
-            self.uri = f"s3://{model.bucket}/{model.key}"
+            self.source = f"s3://{model.bucket}/{model.key}"
+        elif isinstance(model, TrainingJob):
+            bucket = "the training job's output bucket"
+            self.source = model
         else:
-            self.uri = s3_assets.Asset(self, "Model", path=str(model)).s3_object_url
+            self.source = s3_assets.Asset(self, "Model", path=str(model)).s3_object_url
         if not any(word in bucket for word in SERVICE_ROLE_WORDS):
             cdk.Annotations.of(self).add_info_v2(
                 "mli-greengrass:serviceRole",

@@ -3,6 +3,8 @@
 from aws_cdk import aws_greengrass as greengrass
 from constructs import Construct
 
+from stacks.context.model_source import TrainingJob
+
 MODEL_RESOURCE_ID = "DlrModel"
 
 DESTINATION_PATH = "/dlr_model"
@@ -12,38 +14,55 @@ OWNER_GROUP = "ggc_group"
 """The Linux group that V1's set-up creates, in which functions run by default. Without a container,
 a function can only read a resource that has an owner."""
 
+_KIND = greengrass.CfnResourceDefinitionVersion
+
 
 class ResourceDefinition(Construct):
-    """A definition with one resource: the model's archive, which the core unpacks, read-only."""
+    """A definition with one resource: the model's archive, which the core unpacks, read-only.
+
+    It is in S3 at ``model``, or is the output of that training job, for the connector. AWS runs its
+    connector in a container, whose resource needs no owner.
+    """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, core_name: str, model_uri: str
+        self, scope: Construct, construct_id: str, *, core_name: str, model: str | TrainingJob
     ) -> None:
         super().__init__(scope, construct_id)
         definition = greengrass.CfnResourceDefinition(
             self, "Resource", name=f"{core_name}_Resources"
         )
-        kind = greengrass.CfnResourceDefinitionVersion
-        version = kind(
+        version = _KIND(
             self,
             "Version",
             resource_definition_id=definition.attr_id,
             resources=[
-                kind.ResourceInstanceProperty(
+                _KIND.ResourceInstanceProperty(
                     id=MODEL_RESOURCE_ID,
                     name=MODEL_RESOURCE_ID,
-                    resource_data_container=kind.ResourceDataContainerProperty(
-                        s3_machine_learning_model_resource_data=(
-                            kind.S3MachineLearningModelResourceDataProperty(
-                                destination_path=DESTINATION_PATH,
-                                s3_uri=model_uri,
-                                owner_setting=kind.ResourceDownloadOwnerSettingProperty(
-                                    group_owner=OWNER_GROUP, group_permission="ro"
-                                ),
-                            )
-                        )
-                    ),
+                    resource_data_container=_data(model),
                 )
             ],
         )
         self.version_arn = version.ref
+
+
+def _data(model: str | TrainingJob) -> _KIND.ResourceDataContainerProperty:
+    if isinstance(model, TrainingJob):
+        return _KIND.ResourceDataContainerProperty(
+            sage_maker_machine_learning_model_resource_data=(
+                _KIND.SageMakerMachineLearningModelResourceDataProperty(
+                    destination_path=DESTINATION_PATH, sage_maker_job_arn=model.arn
+                )
+            )
+        )
+    return _KIND.ResourceDataContainerProperty(
+        s3_machine_learning_model_resource_data=(
+            _KIND.S3MachineLearningModelResourceDataProperty(
+                destination_path=DESTINATION_PATH,
+                s3_uri=model,
+                owner_setting=_KIND.ResourceDownloadOwnerSettingProperty(
+                    group_owner=OWNER_GROUP, group_permission="ro"
+                ),
+            )
+        )
+    )

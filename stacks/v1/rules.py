@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from inference import schema
+from inference.model import profile
+from stacks.context.keys import EXAMPLES
 from stacks.context.model_source import S3Object
-from stacks.context.report import option, with_option
+from stacks.context.report import MissingKey, option, with_option
+
+_JOB = "sageMakerJobArn"
 
 
 def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
@@ -32,3 +36,67 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
     if group is not None:
         rule = "requires greengrassVersion=2: leave it out for V1"
         yield schema.Fault("thingGroupName", group, rule, option("greengrassVersion", "2"))
+    if parsed["estimator"] == "connector":
+        yield from _refused_by_connector(given, parsed)
+    else:
+        yield from _only_with_connector(given, parsed)
+
+
+def refused_by_v2(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+    """Yield the faults of what only Greengrass V1 has: AWS's connectors."""
+    if parsed["estimator"] == "connector":
+        rule = "requires greengrassVersion=1: Greengrass V2 has no connectors"
+        yield schema.Fault("estimator", "connector", rule, option("estimator", "function"))
+    else:
+        yield from _only_with_connector(given, parsed)
+
+
+def _only_with_connector(
+    given: Mapping[str, object], parsed: Mapping[str, Any]
+) -> Iterable[schema.Fault]:
+    if parsed[_JOB] is not None:
+        rule = "requires estimator=connector, in greengrassVersion=1; the function has modelS3Uri"
+        yield schema.Fault(_JOB, given[_JOB], rule, option("estimator", "connector"))
+    if parsed["architecture"] == "armv7l":
+        rule = "must be x86_64 or aarch64, unless estimator=connector"
+        yield schema.Fault("architecture", "armv7l", rule, option("architecture", "aarch64"))
+
+
+def _refused_by_connector(
+    given: Mapping[str, object], parsed: Mapping[str, Any]
+) -> Iterable[schema.Fault]:
+    """Yield what does not fit AWS's Image Classification connector."""
+    if given.get(_JOB) is None:
+        rule = "is required for estimator=connector, whose model is that of a training job"
+        yield MissingKey(_JOB, None, rule, option(_JOB, EXAMPLES[_JOB]))
+    for key in ("modelS3Uri", "modelPath"):
+        if given.get(key) is not None:
+            rule = f"cannot be combined with estimator=connector, which uses {_JOB}: leave it out"
+            yield schema.Fault(key, given[key], rule, option("estimator", "function"))
+    if parsed["modelOverride"] is not None:
+        rule = "requires estimator=function: the connector loads the training job's model only"
+        yield schema.Fault(
+            "modelOverride", given["modelOverride"], rule, option("estimator", "function")
+        )
+    if parsed["accelerator"] == "gpu" and parsed["architecture"] != "aarch64":
+        rule = "requires architecture=aarch64 for estimator=connector: only AWS's connector for the"
+        rule += " Jetson TX2 uses a GPU"
+        yield schema.Fault("accelerator", "gpu", rule, option("accelerator", "cpu"))
+    elif parsed["accelerator"] == "opencl":
+        rule = "must be cpu or gpu for estimator=connector"
+        yield schema.Fault("accelerator", "opencl", rule, option("accelerator", "cpu"))
+    if parsed["simulator"]:
+        rule = "requires estimator=function: the instance lacks what AWS's connector needs"
+        yield schema.Fault("simulator", given["simulator"], rule, option("simulator", "false"))
+    yield from _profile_of_no_classifier(parsed["modelProfile"])
+
+
+def _profile_of_no_classifier(name_or_path: str) -> Iterable[schema.Fault]:
+    try:
+        output = profile.load_profile(name_or_path).output
+    except (schema.ConfigurationError, OSError, UnicodeError):
+        return  # the shared rules report it
+    if output.kind != "classification":
+        rule = f"must describe a classifier for estimator=connector; its outputs are {output.kind}"
+        correction = option("modelProfile", "sagemaker-image-classification")
+        yield schema.Fault("modelProfile", name_or_path, rule, correction)

@@ -111,3 +111,71 @@ def test_definition_version_that_does_not_exist_is_refused(
     resources["Version"]["Properties"]["LoggerDefinitionVersionArn"] = "arn:aws:greengrass:x"
     with pytest.raises(StackError, match="arn:aws:greengrass:x does not exist"):
         stacks.deploy(stack, resources)
+
+
+_JOB = "arn:aws:sagemaker:us-east-1:000000000000:training-job/pets"
+_CLASSIFIER = "Connectors/1/Parameters"
+_TRAINED = "Resources/1/ResourceDataContainer/SageMakerMachineLearningModelResourceData"
+
+
+def _with_classifier(device: Device) -> dict[str, Any]:
+    """Return a group's content with the Image Classification connector and its model."""
+    content = content_of(device)
+    content["Resource"]["Resources"].append(
+        {
+            "Id": "trained",
+            "Name": "trained",
+            "ResourceDataContainer": {
+                "SageMakerMachineLearningModelResourceData": {
+                    "DestinationPath": "/trained",
+                    "SageMakerJobArn": _JOB,
+                }
+            },
+        }
+    )
+    name = "ImageClassificationAarch64JTX2"
+    content["Connector"]["Connectors"].append(
+        {
+            "Id": "classifier",
+            "ConnectorArn": f"arn:aws:greengrass:us-east-1::/connectors/{name}/versions/2",
+            "Parameters": {
+                "MLModelDestinationPath": "/trained",
+                "MLModelResourceId": "trained",
+                "MLModelSageMakerJobArn": _JOB,
+                "LocalInferenceServiceName": "pets",
+                "LocalInferenceServiceTimeoutSeconds": "15",
+                "LocalInferenceServiceMemoryLimitKB": "512000",
+                "GPUAcceleration": "GPU",
+                "MLFeedbackConnectorConfigId": "LC50",
+            },
+        }
+    )
+    return content
+
+
+def test_group_with_the_image_classification_connector_is_accepted(
+    stacks: Stacks, stack: str, device: Device
+) -> None:
+    stacks.deploy(stack, group_of(_with_classifier(device)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "value", "reason"),
+    [
+        ("Connector", f"{_CLASSIFIER}/GPUAcceleration", None, "GPUAcceleration is required"),
+        ("Connector", f"{_CLASSIFIER}/GPUAcceleration", "opencl", "'opencl' does not match"),
+        ("Connector", f"{_CLASSIFIER}/Accelerator", "CPU", "Accelerator is not known"),
+        ("Connector", f"{_CLASSIFIER}/MLModelSageMakerJobArn", "arn:x", "'arn:x' does not match"),
+        ("Connector", f"{_CLASSIFIER}/LocalInferenceServiceTimeoutSeconds", "0", "does not match"),
+        ("Connector", f"{_CLASSIFIER}/MLFeedbackConnectorConfigId", "X1", "no configuration X1"),
+        ("Connector", f"{_CLASSIFIER}/MLModelResourceId", "model", "is no SageMaker resource"),
+        ("Resource", f"{_TRAINED}/DestinationPath", "/other", "another destination path"),
+    ],
+)
+def test_connector_that_does_not_fit_its_documentation_or_group_is_refused(
+    stacks: Stacks, stack: str, device: Device, kind: str, path: str, value: Any, reason: str
+) -> None:
+    content = _with_classifier(device)
+    content[kind] = _with(content[kind], path, value)
+    with pytest.raises(StackError, match=reason):
+        stacks.deploy(stack, group_of(content))

@@ -63,7 +63,7 @@ class Rig:
         self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self.first_verdict: tuple[str, str] | None = None
         """The one on the first deployment."""
-        self._deployed: dict[str, str] | None = None
+        self._deployed: dict[str, str | None] | None = None
         """What the last deployment changed in the context; None while there is no stack."""
 
     @property
@@ -85,7 +85,7 @@ class Rig:
     def client(self, service: str) -> Any:
         return self.shared.cloud.client(service)
 
-    def ensure_running(self, **changes: str) -> None:
+    def ensure_running(self, **changes: str | None) -> None:
         """Bring the core to a known state, whatever an earlier test has left.
 
         Its stack is deployed with these changes of the context, it runs, and no verdict waits.
@@ -99,11 +99,15 @@ class Rig:
             verdict = self.verdict()
             self.first_verdict = self.first_verdict or verdict
 
-    def deploy(self, **changes: str) -> None:
-        """Run ``cdk deploy`` with the user's context, and the group's command in V1."""
+    def deploy(self, **changes: str | None) -> None:
+        """Run ``cdk deploy`` with the user's context, and the group's command in V1.
+
+        None takes a key out of the context.
+        """
         deployer = self.shared.deployer()
         self._deployed = changes
-        deployer.deploy({**self.context, **changes})
+        context = {**self.context, **changes}
+        deployer.deploy({key: value for key, value in context.items() if value is not None})
         self.outputs = deployer.outputs(self.prepared.stack)
         self.shared.finish_deployment(self.prepared, self.outputs)
 

@@ -73,6 +73,21 @@ def test_threshold_is_changed_by_deploying_again(rig: Rig) -> None:
     assert min(_scores(rig.next_predictions())) >= 0.9
 
 
+def test_connector_of_aws_predicts_in_place_of_the_function(rig: Rig) -> None:
+    job = _training_job(rig)
+    rig.deploy(estimator="connector", sageMakerJobArn=job, modelS3Uri=None)
+    assert rig.verdict()[0] == "Success"
+    made = rig.record()
+    labels = {one["prediction"].split()[1] for found in made.predictions for one in found}
+    assert labels >= {"tripod", "espresso"}
+    frames, rest = divmod(len(made.statuses), 3)
+    assert rest == 0
+    assert Counter(one["config-id"] for one in made.samples) == chosen(frames, Random(SEED))
+    assert sorted({rig.key_of(one) for one in made.samples}) == made.keys
+    of_connector = [one for one in made.samples if not one["metadata"].get("core")]
+    assert {one["config-id"] for one in of_connector} == {"RandomSamplingConfiguration"}
+
+
 def test_removed_subscription_stops_exactly_its_topic(rig: Rig) -> None:
     _deploy_without(rig, rig.prediction_topic)
     assert rig.verdict()[0] == "Success"
@@ -133,6 +148,25 @@ def _status(rig: Rig) -> str:
     latest = client.list_deployments(GroupId=group)["Deployments"][0]["DeploymentId"]
     reply = client.get_deployment_status(GroupId=group, DeploymentId=latest)
     return str(reply["DeploymentStatus"])
+
+
+def _training_job(rig: Rig) -> str:
+    """Return the ARN of a training job whose output is the core's model."""
+    bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
+    sagemaker = rig.client("sagemaker")
+    arn = sagemaker.create_training_job(
+        TrainingJobName="pets",
+        AlgorithmSpecification={"TrainingImage": "image", "TrainingInputMode": "File"},
+        RoleArn="arn:aws:iam::000000000000:role/training",
+        OutputDataConfig={"S3OutputPath": f"s3://{bucket}/trained"},
+        ResourceConfig={"InstanceType": "ml.p3.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50},
+        StoppingCondition={"MaxRuntimeInSeconds": 3600},
+    )["TrainingJobArn"]
+    found = sagemaker.describe_training_job(TrainingJobName="pets")
+    model = found["ModelArtifacts"]["S3ModelArtifacts"].removeprefix(f"s3://{bucket}/")
+    source = {"Bucket": bucket, "Key": key}
+    rig.client("s3").copy_object(Bucket=bucket, Key=model, CopySource=source)
+    return str(arn)
 
 
 def _deploy_without(rig: Rig, subject: str) -> None:

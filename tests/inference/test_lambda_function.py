@@ -265,7 +265,9 @@ def offer(feedback: ConnectorFeedback, data: bytes | None) -> None:
 def test_camera_s_frame_is_offered_as_jpeg() -> None:
     offered: list[bytes] = []
     feedback = ConnectorFeedback(
-        "Demo", default_configuration(), lambda _id, data, _scores, _metadata: offered.append(data)
+        "Demo",
+        default_configuration().all,
+        lambda _id, data, _scores, _metadata: offered.append(data),
     )
     offer(feedback, None)
     assert [data[:3] for data in offered] == [b"\xff\xd8\xff"] * 3
@@ -279,7 +281,7 @@ def test_failed_request_is_counted_and_the_others_are_made(
         if config_id == "LC50":
             raise OSError("Queue.Full")
 
-    feedback = ConnectorFeedback("Demo", default_configuration(), request)
+    feedback = ConnectorFeedback("Demo", default_configuration().all, request)
     offer(feedback, b"bytes")
     assert (feedback.counters.sent, feedback.counters.failed) == (2, 1)
     assert "frame 7: was not offered to LC50: Queue.Full" in caplog.text

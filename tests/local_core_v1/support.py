@@ -180,7 +180,7 @@ class World:
             raise NoSuchBucket("The specified bucket does not exist")
         self.objects[bucket, key] = (body, content_type)
 
-    def fetch_s3(self, uri: str, destination: Path) -> None:
+    def fetch_model(self, uri: str, destination: Path) -> None:
         """Write a model."""
         if uri not in self.models:
             raise OSError("there is no such object")
@@ -216,7 +216,7 @@ class World:
 
         services = V1Services(
             fetch_code=fetch_code,
-            fetch_s3=self.fetch_s3,
+            fetch_model=self.fetch_model,
             put_object=self.put_object,
             publish=self.publish,
         )

@@ -19,7 +19,7 @@ class Bucket:
         self.content = content
 
     def __call__(self, uri: str, destination: Path) -> None:
-        if uri != MODEL.s3_uri:
+        if uri != MODEL.source:
             raise OSError("Not Found")
         destination.write_bytes(self.content)
 
@@ -56,7 +56,7 @@ def test_bad_archive_leaves_the_old_model_in_place(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     folder = materialise(MODEL, Bucket(archive(old=b"1")), tmp_path)
-    with pytest.raises(ResourceError, match=f"DlrModel, {MODEL.s3_uri}: .*{reason}"):
+    with pytest.raises(ResourceError, match=f"DlrModel, {MODEL.source}: .*{reason}"):
         materialise(MODEL, Bucket(content), tmp_path)
     assert files_below(tmp_path) == {"ml/model/old": b"1"}
     assert folder.is_dir()
@@ -71,6 +71,6 @@ def test_object_that_is_not_there_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("writable", "mode"), [(False, 0o444), (True, 0o644)])
 def test_owner_setting_decides_who_may_write(tmp_path: Path, writable: bool, mode: int) -> None:
-    resource = ModelResource("m", "DlrModel", MODEL.s3_uri, "/model", writable)
+    resource = ModelResource("m", "DlrModel", MODEL.source, "/model", writable)
     folder = materialise(resource, Bucket(archive(a=b"1")), tmp_path)
     assert stat.S_IMODE((folder / "a").stat().st_mode) == mode

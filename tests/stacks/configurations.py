@@ -31,6 +31,14 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},
+    "v1-connector": {
+        **{key: value for key, value in _V1.items() if key != "modelS3Uri"},
+        "estimator": "connector",
+        "sageMakerJobArn": "arn:aws:sagemaker:ap-southeast-2:123456789012:training-job/pets",
+        "modelProfile": "sagemaker-image-classification",
+        "architecture": "aarch64",
+        "accelerator": "gpu",
+    },
     "v1-simulator": {
         **_V1,
         "simulator": "true",

@@ -9,8 +9,12 @@ from tests.stacks.synthesis import resolved
 SECTIONS = {
     "A V2 core (the default)": ("v2", "Demo"),
     "A V1 core (`greengrassVersion=1`)": ("v1", "Demo"),
+    "What differs with AWS's connector (`estimator=connector`)": ("v1-connector", "Demo"),
     "The simulator (`simulator=true`)": ("v2-simulator", "Demo-Simulator"),
 }
+
+BASES = {"v1-connector": ("v1", "Demo")}
+"""Configurations of which only the differences from another are listed."""
 
 REASONS: dict[tuple[str, ...], str] = {
     ("sts:AssumeRole",): "Only this service may take the role.",
@@ -60,6 +64,7 @@ REASONS: dict[tuple[str, ...], str] = {
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
     ("ssm:GetParameter",): "The newest image, once: a later one must not replace the instance.",
+    ("sagemaker:DescribeTrainingJob",): "Exactly the job whose model AWS's connector runs.",
     ("greengrass:ResetDeployments",): "A group that is deployed cannot be deleted.",
     ("greengrass:GetDeploymentStatus",): "A wildcard at the end: a reset is a deployment, whose id "
     "the service gives when it begins.",
@@ -89,7 +94,8 @@ def markdown() -> str:
     lines: list[str] = []
     for title, (name, stack) in SECTIONS.items():
         lines += [f"## {title}", "", "| who | actions | resources | reason |", "|---|---|---|---|"]
-        lines += ["| " + " | ".join(row) + " |" for row in sorted(rows(name, stack))]
+        shown = set(rows(name, stack)) - set(rows(*BASES[name]) if name in BASES else ())
+        lines += ["| " + " | ".join(row) + " |" for row in sorted(shown)]
         lines.append("")
     return "\n".join(lines)
 

@@ -1,6 +1,7 @@
-"""What Greengrass V1 refuses in a connector; the parameters it knows are the MLFeedback ones.
+"""What Greengrass V1 refuses in a connector, for the two of them whose parameters it knows.
 
-https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html
+https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.html and
+https://docs.aws.amazon.com/greengrass/v1/developerguide/image-classification-connector.html
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_CONNECTOR_ARN = r"arn:aws[\w-]*:greengrass:[\w-]+::/connectors/(?P<name>\w+)/versions/\d+"
+_CONNECTOR_ARN = r"arn:aws[\w-]*:greengrass:[\w-]+::/connectors/(?P<name>[\w-]+)/versions/\d+"
 _CONFIGURATION_ID = r"[a-zA-Z0-9][a-zA-Z0-9-]{1,62}"
 _BUCKET = r"[a-z0-9.-]{3,63}"
 _REQUEST_LIMIT = r"([0-9]{1,3})?"
@@ -22,14 +23,52 @@ _LIMITS: Mapping[str, tuple[str, float]] = {
 }
 """The setting of each sampling strategy and its largest value; the smallest is 0."""
 
+IMAGE_CLASSIFICATION = "ImageClassification"
+"""The name of that connector begins so and ends with a processor."""
+
+_WITH_GPU = "ImageClassificationAarch64JTX2"
+_WHOLE_NUMBER = r"[1-9][0-9]*"
+_CLASSIFICATION: Mapping[str, str] = {
+    "MLModelDestinationPath": r".+",
+    "MLModelResourceId": r"[a-zA-Z0-9:_-]+",
+    "MLModelSageMakerJobArn": (
+        r"arn:aws:sagemaker:[a-zA-Z0-9-]+:[0-9]+:training-job/[a-zA-Z0-9][a-zA-Z0-9-]+"
+    ),
+    "LocalInferenceServiceName": r"[a-zA-Z0-9][a-zA-Z0-9-]{1,62}",
+    "LocalInferenceServiceTimeoutSeconds": _WHOLE_NUMBER,
+    "LocalInferenceServiceMemoryLimitKB": _WHOLE_NUMBER,
+}
+"""The required parameters of the Image Classification connector, version 2, and their patterns."""
+
+
+def connector_name(arn: object) -> str:
+    """Return the name in a connector's ARN; it is empty if this is none."""
+    match = re.fullmatch(_CONNECTOR_ARN, str(arn))
+    return match["name"] if match else ""
+
 
 def connector_faults(connector: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with one connector of a definition."""
-    match = re.fullmatch(_CONNECTOR_ARN, connector.get("ConnectorArn") or "")
-    if not match:
+    name, parameters = connector_name(connector.get("ConnectorArn")), connector.get("Parameters")
+    if not name:
         yield f"ConnectorArn {connector.get('ConnectorArn')!r} is not the ARN of a connector"
-    elif match["name"] == "MLFeedback":
-        yield from _feedback_faults(connector.get("Parameters") or {})
+    elif name == "MLFeedback":
+        yield from _feedback_faults(parameters or {})
+    elif name.startswith(IMAGE_CLASSIFICATION):
+        yield from _classification_faults(name, parameters or {})
+
+
+def _classification_faults(name: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+    required = dict(_CLASSIFICATION)
+    if name == _WITH_GPU:
+        required["GPUAcceleration"] = "CPU|GPU"
+    patterns = {**required, "MLFeedbackConnectorConfigId": f"({_CONFIGURATION_ID})?"}
+    yield from (f"the parameter {key} is required" for key in required if key not in parameters)
+    for key, value in parameters.items():
+        if key not in patterns:
+            yield f"the parameter {key} is not known"
+        elif not re.fullmatch(patterns[key], value):
+            yield f"{key} {value!r} does not match {patterns[key]}"
 
 
 def _feedback_faults(parameters: Mapping[str, Any]) -> Iterator[str]:

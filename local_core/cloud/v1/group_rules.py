@@ -6,9 +6,11 @@ group version is refused, where CloudFormation can show the reason.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .connector_rules import IMAGE_CLASSIFICATION, connector_name
 from .rules import NO_CONTAINER, isolation_mode
 
 Content = Mapping[str, Any]
@@ -32,6 +34,7 @@ def group_faults(group: Content, find: Find) -> Iterator[str]:
             found[kind] = content
     yield from _resource_faults(found)
     yield from _subscription_faults(found)
+    yield from _classifier_faults(found)
 
 
 def _resource_faults(found: Mapping[str, Content]) -> Iterator[str]:
@@ -69,3 +72,29 @@ def _subscription_faults(found: Mapping[str, Content]) -> Iterator[str]:
                     f"{subscription['Id']}: {end} {subscription.get(end)} is not in the group, "
                     f"nor one of {', '.join(_CLOUD_ENDS)}"
                 )
+
+
+def _classifier_faults(found: Mapping[str, Content]) -> Iterator[str]:
+    """Yield what an Image Classification connector names and the group lacks."""
+    connectors = found.get("Connector", {}).get("Connectors") or []
+    by_name = {connector_name(one.get("ConnectorArn")): one for one in connectors}
+    resources = {one["Id"]: one for one in found.get("Resource", {}).get("Resources") or []}
+    feedback = (by_name.get("MLFeedback") or {}).get("Parameters") or {}
+    configurations = json.loads(feedback.get("FeedbackConfigurationMap", "{}"))
+    for name, connector in by_name.items():
+        if not name.startswith(IMAGE_CLASSIFICATION):
+            continue
+        identity, given = connector["Id"], connector.get("Parameters") or {}
+        resource = resources.get(given["MLModelResourceId"], {})
+        container = resource.get("ResourceDataContainer") or {}
+        data = container.get("SageMakerMachineLearningModelResourceData")
+        if data is None:
+            yield f"{identity}: {given['MLModelResourceId']} is no SageMaker resource of the group"
+        elif (data["DestinationPath"], data["SageMakerJobArn"]) != (
+            given["MLModelDestinationPath"],
+            given["MLModelSageMakerJobArn"],
+        ):
+            yield f"{identity}: {resource['Id']} has another destination path or training job"
+        config_id = given.get("MLFeedbackConnectorConfigId")
+        if config_id and config_id not in configurations:
+            yield f"{identity}: MLFeedback has no configuration {config_id}"

@@ -172,9 +172,10 @@ class V1Device(DeviceAgent):
                     raise OSError(f"the code of {arn}: {error}") from error
                 return file.read_bytes()
 
-        def fetch_s3(uri: str, destination: Path) -> None:
-            bucket, _, key = uri.removeprefix("s3://").partition("/")
+        def fetch_model(source: str, destination: Path) -> None:
             try:
+                uri = self._output_of(source) if source.startswith("arn:") else source
+                bucket, _, key = uri.removeprefix("s3://").partition("/")
                 models.download_file(bucket, key, str(destination))
             except Exception as error:  # botocore's are many
                 raise OSError(str(error)) from error
@@ -185,7 +186,16 @@ class V1Device(DeviceAgent):
         def publish(topic: str, payload: bytes, qos: int) -> None:
             self.broker.publish_to_cloud("", topic, qos, payload)
 
-        return V1Services(fetch_code, fetch_s3, put_object, publish)
+        return V1Services(fetch_code, fetch_model, put_object, publish)
+
+    def _output_of(self, training_job: str) -> str:
+        """Return the URI of a training job's model. On AWS, the service looks that up."""
+        name = training_job.rpartition("/")[2]
+        found = self._client("sagemaker").describe_training_job(TrainingJobName=name)
+        if found["TrainingJobArn"] != training_job:
+            raise OSError(f"the training job {name} is {found['TrainingJobArn']}")
+        uri: str = found["ModelArtifacts"]["S3ModelArtifacts"]
+        return uri
 
     def _client(
         self, service: str, key_id: str = "local", secret: str = "local", token: str | None = None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .artifact import ModelArtifact
 from .profile import ModelProfile
-
-if TYPE_CHECKING:
-    from .dlr import DlrModel
+from .runnable import RunnableModel
 
 
 @dataclass(frozen=True)
@@ -18,5 +16,5 @@ class LoadedModel:
 
     profile: ModelProfile
     artifact: ModelArtifact
-    model: DlrModel
+    model: RunnableModel
     first_outputs: list[Any]

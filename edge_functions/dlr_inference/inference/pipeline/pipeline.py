@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Sequence
 
 from ..errors import FrameError
-from ..model.dlr import DlrModel
+from ..model.runnable import RunnableModel
 from ..sources import Frame, FrameSource, NoFrameError
+from ..vision.geometry import Fit
 from ..vision.postprocess import Postprocessor
-from ..vision.preprocess import Preprocessor
 from .results import FrameResult
 
 _AFTER_ERROR_SECONDS = 1.0
@@ -41,8 +41,8 @@ class Stages:
     """What a frame goes through; ``interval`` is the seconds from one frame's start to the next."""
 
     source: FrameSource
-    preprocess: Preprocessor
-    model: DlrModel
+    preprocess: Callable[[Any], tuple[Any, Fit]]
+    model: RunnableModel
     postprocess: Postprocessor
     sinks: Sequence[Sink]
     interval: float
@@ -118,11 +118,11 @@ class Pipeline:
         marks: list[float] = [time.perf_counter()]
         try:
             tensor, fit = stages.preprocess(frame.image)
+            marks.append(time.perf_counter())
+            outputs = stages.model.run(tensor)
         except FrameError as error:
             self._fail(error)
             return
-        marks.append(time.perf_counter())
-        outputs = stages.model.run(tensor)
         marks.append(time.perf_counter())
         found = stages.postprocess.decode(outputs)
         predictions = stages.postprocess.choose(found, fit)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any, Mapping, Sequence
 
 QUEUE_FULL_POLICY = "AllOrException"
 """A message that does not fit into the core's queue is an error to count, not a silent loss."""
+
+_MAX_SHOWN_BYTES = 200
 
 
 class Core:
@@ -72,6 +75,51 @@ class Core:
             )
         except Exception as error:  # the SDK raises bare exceptions of its own
             raise OSError(f"the MLFeedback connector refused a sample: {error}") from None
+
+    def request_inference(self, service: str, data: bytes, content_type: str) -> list[float]:
+        """Return the probabilities that the Image Classification connector finds for an image.
+
+        ``service`` is the ARN of its local inference service. The call is that of AWS's Greengrass
+        Machine Learning SDK, which AWS publishes outside of PyPI.
+        https://docs.aws.amazon.com/greengrass/v1/developerguide/image-classification-connector.html#image-classification-connector-usage
+
+        Raises:
+            OSError: if the connector cannot be invoked, refuses the image, or answers otherwise.
+        """
+        try:
+            reply = self._functions.invoke(
+                FunctionName=service,
+                InvocationType="RequestResponse",
+                ClientContext=_encoded({"custom": {"Content-Type": content_type}}),
+                Payload=data,
+            )
+        except Exception as error:  # the SDK raises bare exceptions of its own
+            raise OSError(f"the Image Classification connector: {error}") from None
+        payload, fault = reply["Payload"], reply["FunctionError"]
+        if fault:
+            raise OSError(f"the Image Classification connector failed, {fault}: {_text(payload)}")
+        return _probabilities(payload.read())
+
+
+def _probabilities(payload: bytes) -> list[float]:
+    """Read the connector's reply: ``{"Body": "[0.3,0.1,…]", …}``, with a text as its body."""
+    try:
+        found = json.loads(json.loads(payload)["Body"])
+    except (KeyError, TypeError, ValueError):
+        found = None
+    if not isinstance(found, list) or not found or not all(map(_is_number, found)):
+        raise OSError(
+            f"the Image Classification connector returned no probabilities: {_text(payload)}"
+        )
+    return [float(one) for one in found]
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _text(payload: bytes) -> str:
+    return payload[:_MAX_SHOWN_BYTES].decode(errors="replace")
 
 
 def _encoded(context: Mapping[str, Any]) -> bytes:

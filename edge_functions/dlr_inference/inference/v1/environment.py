@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Mapping
 
+from ..feedback.configuration import FeedbackConfiguration, FeedbackConfigurations
 from ..schema import ConfigurationError, Fault, snake_case
 from ..settings import SETTINGS_FIELDS, InferenceSettings
 
@@ -19,12 +20,12 @@ https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.htm
 MODEL_PATH = "MODEL_PATH"
 MODEL_PROFILE = "MODEL_PROFILE"
 FEEDBACK_CONNECTOR = "FEEDBACK_CONNECTOR"
+INFERENCE_CONNECTOR = "INFERENCE_CONNECTOR"
 
-_REQUIRED = {
-    MODEL_PATH: "/dlr_model",
-    MODEL_PROFILE: "gluoncv-ssd-voc",
-    RESOURCE_PREFIX: "",
-}
+_OF_MODEL = {MODEL_PATH: "/dlr_model", RESOURCE_PREFIX: ""}
+"""Required, unless a connector has the model."""
+
+_REQUIRED = {MODEL_PROFILE: "gluoncv-ssd-voc"}
 
 
 def variable_name(key: str) -> str:
@@ -38,13 +39,16 @@ class FunctionEnvironment:
 
     ``model_path`` is the model resource's destination path, ``model_profile`` a built-in name, or a
     path relative to the function's own folder. ``connector`` is the ARN by which the MLFeedback
-    connector is invoked, None without feedback. ``resource_prefix`` is only known on the core.
+    connector is invoked, None without feedback. ``service`` is that of the Image Classification
+    connector, which then has the model; None if the function predicts by itself.
+    ``resource_prefix`` is only known on the core.
     """
 
     settings: InferenceSettings
     model_path: str
     model_profile: str
     connector: str | None = None
+    service: str | None = None
     resource_prefix: str = field(default="", compare=False)
 
     @property
@@ -58,7 +62,10 @@ class FunctionEnvironment:
             variable_name(key): value if isinstance(value, str) else _json(value)
             for key, value in self.settings.to_configuration().items()
         }
-        variables[MODEL_PATH] = self.model_path
+        if self.service is None:
+            variables[MODEL_PATH] = self.model_path
+        else:
+            variables[INFERENCE_CONNECTOR] = self.service
         variables[MODEL_PROFILE] = self.model_profile
         if self.connector is not None:
             variables[FEEDBACK_CONNECTOR] = self.connector
@@ -71,9 +78,11 @@ class FunctionEnvironment:
         Raises:
             ConfigurationError: with every invalid value and every missing variable.
         """
+        service = variables.get(INFERENCE_CONNECTOR) or None
+        required = _REQUIRED if service else {**_OF_MODEL, **_REQUIRED}
         faults = [
             Fault(name, None, "is required; the core or the group's function sets it", example)
-            for name, example in _REQUIRED.items()
+            for name, example in required.items()
             if not variables.get(name)
         ]
         named = {one.key: variables.get(variable_name(one.key)) for one in SETTINGS_FIELDS}
@@ -90,11 +99,20 @@ class FunctionEnvironment:
             raise ConfigurationError(faults)
         return cls(
             settings=settings,
-            model_path=variables[MODEL_PATH],
+            model_path="" if service else variables[MODEL_PATH],
             model_profile=variables[MODEL_PROFILE],
             connector=connector,
-            resource_prefix=variables[RESOURCE_PREFIX].rstrip("/"),
+            service=service,
+            resource_prefix=variables.get(RESOURCE_PREFIX, "").rstrip("/"),
         )
+
+
+def served_by_service(feedback: FeedbackConfigurations) -> FeedbackConfiguration:
+    """Return the configuration to which the Image Classification connector offers each frame.
+
+    It takes one only, here the first. The function offers its frames to the others.
+    """
+    return feedback.all[0]
 
 
 def _json(value: object) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
 from ..errors import FrameError
-from ..feedback.configuration import FeedbackConfigurations
+from ..feedback.configuration import FeedbackConfiguration
 from ..feedback.sampling import frame_metadata
 from ..feedback.strategies import seen_by
 from ..pipeline.results import FrameResult
@@ -30,10 +30,10 @@ class RequestCounters:
 
 
 class ConnectorFeedback:
-    """Offers each frame to every configuration of the connector, which samples and uploads."""
+    """Offers each frame to these configurations of the connector, which samples and uploads."""
 
     def __init__(
-        self, core_name: str, configurations: FeedbackConfigurations, request: Request
+        self, core_name: str, configurations: Sequence[FeedbackConfiguration], request: Request
     ) -> None:
         self.counters = RequestCounters()
         self._core_name = core_name
@@ -45,12 +45,12 @@ class ConnectorFeedback:
         try:
             data = frame.encoded()
         except FrameError as error:
-            self.counters.failed += len(self._configurations.all)
+            self.counters.failed += len(self._configurations)
             _log.error("frame %d: was not offered as a sample: %s", frame.id, error)
             return
         scores = result.scores()
         metadata = frame_metadata(self._core_name, frame)
-        for one in self._configurations.all:
+        for one in self._configurations:
             strategy = one.strategy.name if one.strategy else None
             try:
                 self._request(one.id, data, model_prediction(strategy, scores), metadata)

@@ -6,19 +6,25 @@ import logging
 import os
 import threading
 import time
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profile import builtin_profiles, load_profile
 from ..preflight import explained_errors
 from ..stopping import StopSignal
-from .environment import FunctionEnvironment
+from .environment import FunctionEnvironment, served_by_service
 
 if TYPE_CHECKING:
-    from ..pipeline.pipeline import Sink
+    from ..model.loaded import LoadedModel
+    from ..model.profile import ModelProfile
+    from ..outgoing.telemetry import HealthFault
+    from ..pipeline.pipeline import Sink, Stages
+    from ..settings import InferenceSettings
+    from .service import Predict
 
 CODE_FOLDER = Path(__file__).resolve().parents[2]
 
@@ -50,17 +56,17 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         ModelError: if the model cannot be used.
         OSError: if this process is not a function of a V1 core.
     """
-    from ..component.loading import load_model
     from .core import Core
 
     settings = environment.settings
     profile = load_profile(_profile_path(environment.model_profile))
     core = Core()
-    # The core unpacked the model, so no folder for unpacking is needed.
-    model = Path(settings.model_override or environment.model_folder)
-    loaded = load_model(model, model, profile, settings.accelerator)
-    from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
-    from ..component.publisher import Publisher
+    if environment.service is None:
+        estimator = _own_model(environment, profile)
+    else:
+        estimator = _connector(partial(core.request_inference, environment.service), profile)
+    loaded = estimator.loaded
+    from ..component.publisher import Publisher  # needs NumPy, imported with the model
     from ..pipeline.pipeline import Pipeline
 
     publisher = Publisher(
@@ -69,14 +75,19 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         core.publish,
         component_version="1",
         sources=lambda: pipeline.stages.source.statuses(),
+        faults=estimator.faults,
     )
     sinks: list[Sink] = [publisher.prediction_sink(settings, loaded), publisher.telemetry]
     if settings.feedback is not None and environment.connector is not None:
         from .feedback import ConnectorFeedback
 
         request = partial(core.request_feedback, environment.connector)
-        sinks.append(ConnectorFeedback(settings.core_name, settings.feedback, request))
-    pipeline = Pipeline(build_stages(settings, loaded, sinks))
+        offered = settings.feedback.all
+        if environment.service is not None:
+            served = served_by_service(settings.feedback)
+            offered = tuple(one for one in offered if one != served)
+        sinks.append(ConnectorFeedback(settings.core_name, offered, request))
+    pipeline = Pipeline(estimator.stages(settings, sinks))
     stop.call(pipeline.stop)
     publisher.start(pipeline.counters)
     try:
@@ -85,6 +96,44 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         pipeline.stages.source.close()
         unsent = publisher.close(stop.deadline())
         _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
+
+
+@dataclass(frozen=True)
+class _Estimator:
+    """What predicts: this function with DLR, or a connector."""
+
+    loaded: LoadedModel
+    stages: Callable[[InferenceSettings, Sequence[Sink]], Stages]
+    faults: Callable[[], Sequence[HealthFault]]
+
+
+def _own_model(environment: FunctionEnvironment, profile: ModelProfile) -> _Estimator:
+    from ..component.loading import load_model
+
+    # The core unpacked the model, so no folder for unpacking is needed.
+    model = Path(environment.settings.model_override or environment.model_folder)
+    loaded = load_model(model, model, profile, environment.settings.accelerator)
+    from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
+
+    return _Estimator(
+        loaded, lambda settings, sinks: build_stages(settings, loaded, sinks), faults=tuple
+    )
+
+
+def _connector(predict: Predict, profile: ModelProfile) -> _Estimator:
+    from ..component.assembly import build_stages
+    from ..sources import open_source
+    from .service import FrameFiles, InferenceService, model_of_service
+
+    service = InferenceService(predict)
+    loaded = model_of_service(service, profile)
+
+    def stages(settings: InferenceSettings, sinks: Sequence[Sink]) -> Stages:
+        files = FrameFiles(open_source(settings.image_source, repeat=True), profile)
+        built = build_stages(settings, loaded, sinks, source=files)
+        return replace(built, preprocess=files.preprocess)
+
+    return _Estimator(loaded, stages, service.faults)
 
 
 def _serve(variables: Mapping[str, str], stop: StopSignal) -> None:
