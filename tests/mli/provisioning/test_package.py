@@ -56,10 +56,44 @@ def test_archive_of_nucleus_lite_has_its_own_paths(commands: Commands, core: Dep
         "certs/AmazonRootCA1.pem",
         "certs/device.pem.crt",
         "certs/private.pem.key",
-        "config.yaml",
+        "config.d/zz-mli.yaml",
     ]
-    system = json.loads(files["config.yaml"])["system"]
+    system = json.loads(files["config.d/zz-mli.yaml"])["system"]
     assert system["privateKeyPath"] == "/etc/greengrass/certs/private.pem.key"
+
+
+def test_component_of_nucleus_lite_runs_as_its_own_user_beside_awss_debian_package(
+    commands: Commands, core: DeployedCore
+) -> None:
+    """The nucleus merges config.yaml, then the files of config.d in the order of their names."""
+    _with_certificate(commands, core)
+    commands.run("package", core.name, "--nucleus", "lite")
+    lite = "aws.greengrass.NucleusLite"
+    of_debian = {"services": {lite: {"configuration": {"runWithDefault": _user("ggcore")}}}}
+    device = {
+        **{name: json.loads(text) for name, text in _unpacked().items() if name.endswith("yaml")},
+        "config.d/greengrass-lite.yaml": of_debian,
+    }
+    order = sorted(device, key=lambda name: (name != "config.yaml", name))
+    user = [device[name]["services"][lite]["configuration"]["runWithDefault"] for name in order][-1]
+    assert user == _user("gg_component")
+
+
+def test_commands_for_nucleus_lite_start_units_that_failed_before_and_check_them(
+    commands: Commands, core: DeployedCore
+) -> None:
+    """A restart of the target exits with 0, and leaves units stopped that failed before."""
+    _with_certificate(commands, core)
+    said = commands.json("package", core.name, "--nucleus", "lite")["commands"]
+    restart = said.index("sudo systemctl restart greengrass-lite.target")
+    assert said[restart - 1] == "sudo systemctl reset-failed 'ggl.*'"
+    after = " ".join(said[restart + 1 :])
+    assert "systemctl is-active greengrass-lite.target" in after
+    assert "systemctl --failed 'ggl.*'" in after
+
+
+def _user(name: str) -> dict[str, str]:
+    return {"posixUser": f"{name}:{name}"}
 
 
 def test_archive_of_a_v1_core_is_the_guides(commands: Commands, group_core: DeployedCore) -> None:
