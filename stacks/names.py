@@ -10,9 +10,9 @@ THING_GROUP_PATTERN = r"[a-zA-Z0-9:_-]{1,128}"
 LITE_CONFIGURATION = "config.d/zz-mli.yaml"
 """The configuration of nucleus lite, below ``/etc/greengrass``.
 
-The nucleus reads the files of ``config.d`` after ``config.yaml``, in the order of their names. AWS's
-Debian package has ``greengrass-lite.yaml`` there, which lets components run as ``ggcore``, the owner
-of the private key: the name sorts after it, so that ``gg_component`` wins.
+The nucleus reads the files of ``config.d`` after ``config.yaml``, in the order of their names.
+AWS's Debian package has ``greengrass-lite.yaml`` there, which lets components run as ``ggcore``,
+the owner of the private key: the name sorts after it, so that ``gg_component`` wins.
 """
 
 
