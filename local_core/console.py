@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from .device.generation import Generation
 from .device.setup import CoreConfiguration
+from .explaining import line_of
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, tail
 
@@ -101,6 +102,18 @@ class CoreConsole:
         """Return the logs of what is deployed, as far as they exist."""
         found = [self.device.log_of(part) for part in self.device.parts]
         return [log for log in found if log is not None and log.exists()]
+
+    def explanations(self, part: str | None = None) -> list[str]:
+        """Return the last lines of the logs that explain a failure, of ``part`` or of all.
+
+        The nucleus knows only that a script failed; the component itself has logged why.
+        """
+        explained = []
+        for one in self.device.parts if part is None else (part,):
+            log = self.device.log_of(one)
+            if log is not None and log.exists() and (line := line_of(log)):
+                explained.append(f"{self.generation.short_name(one)} said: {line}")
+        return explained
 
 
 def _because(reason: str) -> str:

@@ -122,4 +122,5 @@ class Session:
         if log is None:
             return text
         lines = "".join(f"\n  {line}" for line in tail(log))
-        return f"{text}; its log is {log}{lines}"
+        reasons = "".join(f"\n{line}" for line in self._console.explanations())
+        return f"{text}; its log is {log}{lines}{reasons}"

@@ -53,7 +53,7 @@ class FakeDevice:
 def opened(tmp_path: Path) -> Session:
     progress = Progress()
     generation: Any = SimpleNamespace(
-        device=lambda *_, **__: FakeDevice(tmp_path / "component.log")
+        device=lambda *_, **__: FakeDevice(tmp_path / "component.log"), short_name=str
     )
     configuration: Any = None
     console = CoreConsole(
@@ -93,6 +93,15 @@ def test_failed_deployment_is_an_error_with_the_end_of_the_log(
         opened.await_predictions(1)
     assert "FAILED_ROLLBACK_COMPLETE: a is broken" in str(caught.value)
     assert str(caught.value).endswith("model is damaged")
+
+
+def test_failed_deployment_names_the_line_that_explains_it(opened: Session, tmp_path: Path) -> None:
+    lines = ["ERROR the model needs 2 inputs, not 1", *map(str, range(20))]
+    (tmp_path / "component.log").write_text("\n".join(lines))
+    _put(opened, Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE: run reported ERRORED"))
+    with pytest.raises(RunError) as caught:
+        opened.await_predictions(1)
+    assert str(caught.value).endswith("\ncom.A said: ERROR the model needs 2 inputs, not 1")
 
 
 def test_component_that_ends_is_an_error(opened: Session) -> None:

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from local_core.explaining import explaining_line
 from mli.device import redeploy
-from mli.device.status_log import explaining_line
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 
