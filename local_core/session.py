@@ -70,7 +70,7 @@ class Session:
     def follow(self) -> None:
         """Show what has happened since the last time, of many predictions the last one.
 
-        A failed deployment is shown as well: a core goes on with the one before.
+        A failed deployment is shown as well: the core takes the next one.
         """
         last: Received | None = None
         while not self._console.events.empty():

@@ -150,7 +150,7 @@ class RunningCore:
     def run(self, interrupts: Interrupts) -> None:
         """Connect, then report what the core does until it is to stop.
 
-        A deployment that fails is reported and not the end: the core goes on with the one before.
+        A deployment that fails is reported and not the end: the core takes the next one.
 
         Raises:
             CoreStartError: if the broker does not take the core.

@@ -15,8 +15,10 @@ POLICY_TIMEOUT_SECONDS = 60
 
 
 class ComponentDeployment(Construct):
-    """What a target runs, and with which settings; a core rolls back by itself if that fails.
+    """What a target runs, and with which settings.
 
+    If that fails, the classic nucleus rolls back by itself. Nucleus lite does not: the component
+    stays broken until the next deployment.
     ``target_arn`` is a thing's or a thing group's, ``configuration`` the whole of the component's,
     including ``accessControl``. CloudFormation completes it when it is created, not when a core has
     carried it out.
