@@ -257,14 +257,14 @@ def _models(
 
 
 def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
+    is_demo = model.name in store.demo_models() and not model.exists()
+    if not (is_demo or model.exists()):
+        raise click.UsageError(f"--model {model}: there is no such file or folder")
     profile = profile if profile is not None else profile_of(model)
     if profile is None:
         raise click.UsageError("--model needs a --profile that describes it")
-    is_packed = (model / store.PACKED_DIGESTS).exists()
-    if is_packed or (model.name in store.demo_models() and not model.exists()):
+    if is_demo or (model / store.PACKED_DIGESTS).exists():
         model = store.unpacked(model.name)
-    if not model.exists():
-        raise click.UsageError(f"--model {model}: there is no such file or folder")
     file = Path(profile)
     known = str(file.resolve()) if file.is_file() else profile
     return model.name.split(".")[0], model.resolve(), known

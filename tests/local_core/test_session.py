@@ -159,7 +159,8 @@ class TestCommand:
         [
             (["--images", "/nowhere"], "--images /nowhere: there is no such"),
             (["--profile", "x"], "--profile describes a --model"),
-            (["--model", "x"], "--model needs a --profile"),
+            (["--model", "tests"], "--model needs a --profile"),
+            (["--model", "/nowhere"], "--model /nowhere: there is no such"),
             (["--model", "/nowhere", "--profile", "x"], "--model /nowhere: there is no such"),
             (["--frames", "0"], "--frames"),
             (["--greengrass-version", "3"], "--greengrass-version"),
