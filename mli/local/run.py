@@ -6,7 +6,7 @@ import glob
 import re
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -84,7 +84,8 @@ def run(
 ) -> None:
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
-    Each model gets its own core, whose folder below build/local-core outlives the run.
+    Each model gets its own core, whose folder below build/local-core outlives the run. With --keep,
+    Ctrl-C is the way to end it: the exit status is then 0.
     """
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
@@ -149,15 +150,22 @@ class Run:
             began = time.monotonic()
         click.echo("\n" + summary(times))
         if self._keep:
-            click.echo(instructions(shared.cloud, all_prepared, watcher, STATE))
-            self._follow()
+            with suppress(Interrupted):  # the way to end it, and no failure
+                self._follow(instructions(shared.cloud, all_prepared, watcher, STATE))
         self._progress.say("stopping the local cloud")
 
-    def _follow(self) -> None:
-        """Show what the cores do, every other second, until the user asks to stop."""
+    def _follow(self, text: str) -> None:
+        """Print ``text``, and what changes on the cores until the user asks to stop.
+
+        The text is printed again once nothing changes any more, so that it is always the last.
+        """
+        is_last = False
         while True:
-            for session in self._sessions:
-                session.follow()
+            changes = [session.follow() for session in self._sessions]
+            is_quiet = not any(changes)
+            if is_quiet and not is_last:
+                click.echo(text)
+            is_last = is_quiet
             end = time.monotonic() + _FOLLOW_SECONDS
             while time.monotonic() < end:
                 self._interrupts.check()

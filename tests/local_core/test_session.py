@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from local_core import session
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
-from local_core.interrupts import Interrupts
+from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, RunTimes, describe, summary
 from local_core.session import RunError, Session
@@ -117,6 +118,65 @@ def test_core_that_predicts_nothing_is_an_error(
     _put(opened, StateChange("com.A", State.RUNNING, time.monotonic()))
     with pytest.raises(RunError, match=r"no prediction within 0\.2 s"):
         opened.await_predictions(1)
+
+
+class Following:
+    """A core that is kept: what happens in each round, and Ctrl-C at the end."""
+
+    def __init__(self, opened: Session, rounds: list[list[Any]]) -> None:
+        self._opened = opened
+        self._rounds = rounds
+
+    def check(self) -> None:
+        if not self._rounds:
+            raise Interrupted(signal.SIGINT)
+        _put(self._opened, *self._rounds.pop(0))
+
+
+def test_instructions_of_a_kept_core_are_the_last_lines_again_once_it_is_quiet(
+    opened: Session, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_FOLLOW_SECONDS", 0.01)
+    predictions = [_message()] * 10
+    restarted = StateChange("com.A", State.RUNNING, time.monotonic())
+    rounds: list[list[Any]] = [predictions, predictions, [restarted], predictions, predictions]
+    following: Any = Following(opened, [*rounds, predictions])
+    whole = run.Run(opened._progress, following, keep=True)
+    whole._sessions.append(opened)
+    with pytest.raises(Interrupted):
+        whole._follow("the instructions")
+    shown = [line for line in capfd.readouterr().out.splitlines() if "[{" not in line]
+    assert [line.partition("s] ")[2] or line for line in shown] == [
+        "the instructions",
+        "com.A is running",
+        f"{TOPIC}: cat 93% [0.10 0.20 0.30 0.40]",
+        "the instructions",
+    ]
+
+
+def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    class Cloud:
+        cloud = None
+
+        def __init__(self, *arguments: object) -> None: ...
+        def __enter__(self) -> Cloud:
+            return self
+
+        def __exit__(self, *exception: object) -> None: ...
+        def bootstrap(self) -> None: ...
+
+    monkeypatch.setattr(run, "SharedCloud", Cloud)
+    monkeypatch.setattr(run, "instructions", lambda *arguments: "")
+    monkeypatch.setattr(run, "summary", lambda times: "")
+    monkeypatch.setattr(run.Run, "_watch", lambda whole, shared: None)
+    monkeypatch.setattr(run.Run, "_follow", interrupted)
+    monkeypatch.setattr(run, "_models", lambda *arguments: [])
+    kept = CliRunner().invoke(main, ["run", "--keep"])
+    assert kept.exit_code == 0, kept.output
+    assert "stopping the local cloud" in kept.output
 
 
 class TestCommand:
