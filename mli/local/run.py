@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import click
 from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
+from local_core import installation
 from local_core.artifact_profile import profile_of
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole
@@ -29,6 +30,7 @@ from local_core.shared_cloud import SharedCloud
 from local_core.synthesis import Synthesis
 from local_core.target import PreparedCore, Target
 from models import store
+from stacks import names
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
@@ -138,6 +140,7 @@ class Run:
         for target in targets:
             all_prepared.append(shared.prepare(target))
             coming = coming or self._synthesise(all_prepared[0])
+        self._announce_downloads(all_prepared)
         shared.bootstrap()
         watcher = self._watch(shared)
         times = []
@@ -153,6 +156,19 @@ class Run:
             with suppress(Interrupted):  # the way to end it, and no failure
                 self._follow(instructions(shared.cloud, all_prepared, watcher, STATE))
         self._progress.say("stopping the local cloud")
+
+    def _announce_downloads(self, all_prepared: Sequence[PreparedCore]) -> None:
+        """Say before the first run what it downloads; pip keeps it for the cores that follow."""
+        components = [
+            core.root / "work" / names.component_name(core.target.core_name)
+            for core in all_prepared
+            if core.target.greengrass_version == 2
+        ]
+        if installation.is_first(components):
+            self._progress.say(
+                f"the cores download {installation.DOWNLOAD_MEGABYTES} MB of Python packages once, "
+                "which takes a minute or more"
+            )
 
     def _follow(self, text: str) -> None:
         """Print ``text``, and what changes on the cores until the user asks to stop.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import session
+from local_core import console, installation, session
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
@@ -57,10 +58,8 @@ def opened(tmp_path: Path) -> Session:
         device=lambda *_, **__: FakeDevice(tmp_path / "component.log"), short_name=str
     )
     configuration: Any = None
-    console = CoreConsole(
-        generation, configuration, endpoint="http://127.0.0.1:1", progress=progress
-    )
-    return Session(console, prediction_topic=TOPIC, progress=progress, interrupts=Interrupts())
+    core = CoreConsole(generation, configuration, endpoint="http://127.0.0.1:1", progress=progress)
+    return Session(core, prediction_topic=TOPIC, progress=progress, interrupts=Interrupts())
 
 
 def _put(opened: Session, *events: Any) -> None:
@@ -118,6 +117,33 @@ def test_core_that_predicts_nothing_is_an_error(
     _put(opened, StateChange("com.A", State.RUNNING, time.monotonic()))
     with pytest.raises(RunError, match=r"no prediction within 0\.2 s"):
         opened.await_predictions(1)
+
+
+def test_installation_shows_every_few_seconds_how_far_it_is(
+    opened: Session,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened._console.configuration = SimpleNamespace(root=tmp_path)  # type: ignore[assignment]
+    monkeypatch.setattr(console, "INSTALL_REMINDER_SECONDS", 0.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    opened._console.take(StateChange("com.A", State.NEW, time.monotonic()))
+    downloads = tmp_path / "tmp" / "pip-unpack-1"
+    downloads.mkdir(parents=True)
+    for name in ("numpy", "opencv"):
+        (downloads / f"{name}.whl").write_bytes(bytes(3_000_000))
+    opened._console.remind("")
+    packages = tmp_path / "work" / "com.A" / "venv-1" / "lib" / "python3.12" / "site-packages"
+    for name in ("pip-1", "numpy-2", "six-1", "opencv-4"):
+        (packages / f"{name}.dist-info").mkdir(parents=True)
+    opened._console.remind("")
+    first, second = capfd.readouterr().out.splitlines()
+    assert first.endswith("so far: install: 2 packages are downloaded, 6 MB")
+    assert second.endswith("so far: install: 3 packages are installed")
+    assert installation.is_first([tmp_path / "work" / "com.A"])
+    (tmp_path / "work" / "com.A" / "venv-1" / "complete").touch()
+    assert not installation.is_first([tmp_path / "work" / "com.A"])
 
 
 class Following:
