@@ -13,6 +13,7 @@ from ..cli.output import Output, examples, reporting
 from .core_stack import Clients, CoreName, CoreStack
 from .core_state import AWS_PREFIX, FAILED, CoreState
 from .generations import generation_of
+from .package_checks import foreign_attachments
 from .status_log import from_cloudwatch, from_folder
 
 _EXAMPLES = examples(
@@ -48,7 +49,12 @@ def status(
     stack = CoreStack.find_or_thing(of, core_name)
     state = generation_of(stack).state(of, stack)
     lines = explaining_lines(of, stack, state, logs)
-    output.result({**state.to_json(), "logLines": lines}, describe(stack, state, lines))
+    warnings = foreign_attachments(of("iot"), core_name, stack.thing_name)
+    for warning in warnings:
+        output.say(f"warning: {warning}")
+    output.result(
+        {**state.to_json(), "logLines": lines, "warnings": warnings}, describe(stack, state, lines)
+    )
     if not state.is_good:
         sys.exit(EXIT_FAILED)
 

@@ -13,7 +13,7 @@ import pytest
 from local_core.device.v1 import configuration as v1
 from local_core.device.v2 import configuration as v2
 from mli.device.package_archive import archive
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore
 
 
 def _with_certificate(commands: Commands, core: DeployedCore) -> str:
@@ -222,6 +222,31 @@ def test_certificate_that_is_not_active_is_refused(commands: Commands, core: Dep
     said = commands.run("package", core.name, code=1)
     assert "is INACTIVE" in said
     assert f"--certificate-id {identity} --new-status ACTIVE" in said
+
+
+def test_further_policies_and_things_of_the_certificate_are_reported(
+    commands: Commands, core: DeployedCore
+) -> None:
+    arn = f"{ACCOUNT}:cert/{_with_certificate(commands, core)}"
+    iot = core.cloud.client("iot")
+    for kind in ("CorePolicy", "PublishPolicy"):
+        iot.attach_policy(policyName=f"{core.name}_{kind}", target=arn)
+    core.report("SUCCEEDED")
+    assert commands.json("package", core.name)["warnings"] == []
+    other, policy = f"Other-{core.name}", f"Mine-{core.name}"
+    iot.create_thing(thingName=other)
+    iot.attach_thing_principal(thingName=other, principal=arn)
+    allow = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iot.create_policy(policyName=policy, policyDocument=document)
+    iot.attach_policy(policyName=policy, target=arn)
+    for command in ("package", "status"):
+        of_policy, of_thing = commands.json(command, core.name)["warnings"]
+        assert f"`aws iot detach-policy --policy-name {policy} --target {arn}`" in of_policy
+        assert (
+            f"`aws iot detach-thing-principal --thing-name {other} --principal {arn}`" in of_thing
+        )
+        assert commands.result(command, core.name).stderr.count("warning: the certificate") == 2
 
 
 def test_core_without_a_stack_names_the_region(commands: Commands) -> None:
