@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from . import installation
 from .device.generation import Generation
 from .device.setup import CoreConfiguration
+from .explaining import line_of
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, tail
 
 REMINDER_SECONDS = 10.0
+INSTALL_REMINDER_SECONDS = 5.0
 _SUCCESS = ("SUCCEEDED", "Success")
 
 
@@ -58,6 +61,8 @@ class CoreConsole:
         self.since = self._reminded = time.monotonic()
         """When the last event was taken that says so, or the console was made."""
         self._progress = progress
+        self._installing: tuple[str, float] | None = None
+        """The component that is being installed, and since when, by ``time.time``."""
 
     def __enter__(self) -> Self:
         self.device.__enter__()
@@ -81,6 +86,8 @@ class CoreConsole:
             return str(event)
         self.restart_clock(event.at)
         self.is_settled = event.state is State.RUNNING
+        is_new = event.state is State.NEW
+        self._installing = (event.component, time.time()) if is_new else None
         return f"{event.component} is {event.state.value}{_because(event.reason)}"
 
     def restart_clock(self, at: float) -> None:
@@ -88,11 +95,20 @@ class CoreConsole:
         self.since = self._reminded = at
 
     def remind(self, otherwise: str) -> None:
-        """Show every few seconds of a wait the log's last line, or ``otherwise`` without a log."""
+        """Show every few seconds of a wait how far an installation is, or else the log's last line.
+
+        Without a log, ``otherwise`` is shown.
+        """
         now = time.monotonic()
-        if self.is_settled or now - self._reminded < REMINDER_SECONDS:
+        pause = REMINDER_SECONDS if self._installing is None else INSTALL_REMINDER_SECONDS
+        if self.is_settled or now - self._reminded < pause:
             return
         self._reminded = now
+        if self._installing is not None:
+            component, since = self._installing
+            done = installation.progress(self.configuration.root / "work" / component, since)
+            self._progress.say(f"… {now - self.since:.0f} s so far: install: {done}")
+            return
         lines = [line for log in self.logs() for line in tail(log, 1)]
         last = lines[-1] if lines else otherwise
         self._progress.say(f"… {now - self.since:.0f} s so far: {last}")
@@ -101,6 +117,18 @@ class CoreConsole:
         """Return the logs of what is deployed, as far as they exist."""
         found = [self.device.log_of(part) for part in self.device.parts]
         return [log for log in found if log is not None and log.exists()]
+
+    def explanations(self, part: str | None = None) -> list[str]:
+        """Return the last lines of the logs that explain a failure, of ``part`` or of all.
+
+        The nucleus knows only that a script failed; the component itself has logged why.
+        """
+        explained = []
+        for one in self.device.parts if part is None else (part,):
+            log = self.device.log_of(one)
+            if log is not None and log.exists() and (line := line_of(log)):
+                explained.append(f"{self.generation.short_name(one)} said: {line}")
+        return explained
 
 
 def _because(reason: str) -> str:

@@ -41,6 +41,7 @@ class Session:
         self._interrupts = interrupts
         self.predictions: list[float] = []
         """When each prediction arrived, by ``time.monotonic``."""
+        self._shows_next = False
 
     def __enter__(self) -> Self:
         self._console.__enter__()
@@ -67,23 +68,31 @@ class Session:
             if event is not None:
                 self._handle(event)
 
-    def follow(self) -> None:
-        """Show what has happened since the last time, of many predictions the last one.
+    def follow(self) -> bool:
+        """Show what has changed since the last time; return whether anything was shown.
 
-        A failed deployment is shown as well: a core goes on with the one before.
+        Of the predictions only one is shown, the first after a change. A failed deployment is shown
+        as well: the core takes the next one.
         """
         last: Received | None = None
+        is_changed = False
         while not self._console.events.empty():
             event = self._console.events.get()
             if isinstance(event, Received):
                 last = event if event.topic == self._prediction_topic else last
                 continue
+            is_changed = True
             try:
                 self._handle(event)
             except RunError as error:
                 self._progress.say(str(error))
-        if last is not None:
+        if is_changed:
+            self._shows_next = True
+        elif last is not None and self._shows_next:
+            self._shows_next = False
             self._show(last)
+            return True
+        return is_changed
 
     def show_waiting(self) -> None:
         """Show what has happened meanwhile, and return."""
@@ -122,4 +131,5 @@ class Session:
         if log is None:
             return text
         lines = "".join(f"\n  {line}" for line in tail(log))
-        return f"{text}; its log is {log}{lines}"
+        reasons = "".join(f"\n{line}" for line in self._console.explanations())
+        return f"{text}; its log is {log}{lines}{reasons}"

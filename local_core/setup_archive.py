@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stacks.names import LITE_CONFIGURATION
+
 from .device.generation import Generation
 from .device.setup import CoreConfiguration, SetupError, write_json
 from .generations import GENERATIONS
@@ -45,9 +47,10 @@ class SetupArchive:
         """
         files = _files(path)
         known = {one.configuration_name: one for one in GENERATIONS.values()}
+        known[LITE_CONFIGURATION] = GENERATIONS[2]
         name = next((name for name in known if name in files), None)
         if name is None:
-            absent = " and ".join(f"no {name}" for name in known)
+            absent = " and ".join(f"no {one.configuration_name}" for one in GENERATIONS.values())
             raise SetupError(f"{path} holds {absent}: it is no archive of `mli package`")
         try:
             configuration = json.loads(files[name])

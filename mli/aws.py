@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -41,16 +42,43 @@ _OTHER_REGION = ("AuthorizationHeaderMalformed", "IllegalLocationConstraintExcep
                  "PermanentRedirect")  # fmt: skip
 
 
+_NO_REGION = "no AWS Region is set: add --region us-east-1, or set AWS_REGION"
+_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""In the order of the CDK and of AWS's newer SDKs; boto3 itself reads only the second one."""
+
+
 def session(region: str | None = None, profile: str | None = None) -> boto3.Session:
     """Return a session with a Region, which every client needs.
+
+    It is ``region``, or that of the environment, or else the profile's, as for the CDK:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html
 
     Raises:
         MliError: if no Region is set anywhere.
     """
-    created = boto3.Session(region_name=region, profile_name=profile)
+    created = boto3.Session(region_name=region or _environments_region(), profile_name=profile)
     if not created.region_name:
-        raise MliError("no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION")
+        raise MliError(_NO_REGION)
     return created
+
+
+def _environments_region() -> str | None:
+    """Return the environment's Region, if any; say on stderr if its variables differ."""
+    found = {name: os.environ[name] for name in _REGION_VARIABLES if os.environ.get(name)}
+    used = next(iter(found.values()), None)
+    if len(set(found.values())) > 1:
+        both = " and ".join(f"{name}={value}" for name, value in found.items())
+        _say_once(f"{both} differ: using {used}, as the CDK does; --region overrides both")
+    return used
+
+
+def _say_once(text: str) -> None:
+    """Write a line to stderr, once per command."""
+    context = click.get_current_context(silent=True)
+    said = context.meta.setdefault(__name__, set()) if context is not None else set()
+    if text not in said:
+        said.add(text)
+        click.echo(text, err=True)
 
 
 def client(service: str, region: str | None = None, profile: str | None = None) -> Any:
@@ -68,7 +96,9 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``region`` and ``aws_profile``."""
 
     @click.option(
-        "--region", metavar="REGION", help="AWS Region; default: that of your AWS configuration."
+        "--region",
+        metavar="REGION",
+        help="AWS Region; default: AWS_REGION, AWS_DEFAULT_REGION, or the profile's.",
     )
     @click.option("--aws-profile", metavar="NAME", help="Profile of your AWS configuration.")
     @functools.wraps(command)
@@ -90,7 +120,7 @@ def explain(error: Exception) -> str:
     if isinstance(error, faults.ProfileNotFound):
         return f"{error}: `aws configure list-profiles` lists the profiles"
     if isinstance(error, faults.NoRegionError):
-        return "no AWS Region is set: add --region us-east-1, or set AWS_DEFAULT_REGION"
+        return _NO_REGION
     if isinstance(error, faults.EndpointConnectionError):
         return (
             f"{one_line(str(error))} Is there a network, and does the service exist in this Region?"

@@ -16,9 +16,11 @@ from inference.component.loading import load_model
 from inference.errors import InferenceError
 from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile
+from inference.pipeline.results import FrameResult
 from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
+from inference.sources.frame import Frame
 from local_core.artifact_profile import profile_of
 
 from .cli.output import examples
@@ -42,7 +44,10 @@ _log = logging.getLogger("infer")
 def infer(
     model: str, profile: str | None, images: str, frames: int | None, message_format: str
 ) -> None:
-    """Predict IMAGES with MODEL: one JSON payload per frame on stdout, the log on stderr."""
+    """Predict IMAGES with MODEL: one JSON payload per frame on stdout, the log on stderr.
+
+    The log names each frame just before its payload.
+    """
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s"
     )
@@ -61,6 +66,8 @@ def infer(
 
 def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
     """Load ``model``; an archive is unpacked into a folder that ``cleanup`` removes."""
+    if not model.exists():
+        raise ConfigurationError([Fault("--model", str(model), "there is no such file or folder")])
     known = profile if profile is not None else profile_of(model)
     if known is None:
         rule = "is required: the artifact has no profile of its own"
@@ -81,7 +88,8 @@ def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | Non
     from inference.pipeline.sinks import PredictionSink
 
     sink = PredictionSink(encoder_for(settings, loaded), _write_line)
-    pipeline = Pipeline(build_stages(settings, loaded, [sink], repeat=frames is not None))
+    stages = build_stages(settings, loaded, [_name_frame, sink], repeat=frames is not None)
+    pipeline = Pipeline(stages)
     with _stopped_by_signals(pipeline.stop):
         pipeline.run(frames)
     counters = pipeline.counters
@@ -99,9 +107,12 @@ def _model_path(path: Path) -> Path:
         from models import store
 
         return store.unpacked(path.resolve().name)
-    if not path.exists():
-        raise ConfigurationError([Fault("--model", str(path), "there is no such file or folder")])
     return path
+
+
+def _name_frame(frame: Frame, result: FrameResult) -> None:
+    """Log which frame the next payload is of: a message in the format `list` does not say that."""
+    _log.info("frame %d: %s", frame.id, frame.source)
 
 
 def _write_line(payload: bytes) -> None:

@@ -7,6 +7,14 @@ from inference import names as device_names
 THING_GROUP_PATTERN = r"[a-zA-Z0-9_-]{1,128}"
 """The names of thing groups that AWS IoT Greengrass deploys to; AWS IoT also accepts a colon."""
 
+LITE_CONFIGURATION = "config.d/zz-mli.yaml"
+"""The configuration of nucleus lite, below ``/etc/greengrass``.
+
+The nucleus reads the files of ``config.d`` after ``config.yaml``, in the order of their names.
+AWS's Debian package has ``greengrass-lite.yaml`` there, which lets components run as ``ggcore``,
+the owner of the private key: the name sorts after it, so that ``gg_component`` wins.
+"""
+
 
 def thing_name(core_name: str) -> str:
     """Return the name of the core's thing."""

@@ -21,7 +21,11 @@ class Device(Protocol):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """The components by their names, or a group's functions by their ARNs."""
+        """The components that ran here by their names, or a group's functions by their ARNs."""
+
+    @property
+    def deployed(self) -> tuple[str, ...]:
+        """Those of ``parts`` that the last completed deployment has."""
 
     def log_of(self, part: str) -> Path | None:
         """Return the file that takes what a component or a function prints, once there is one."""

@@ -125,13 +125,18 @@ def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
     A key that an interruption left without a request is used.
 
     Raises:
-        MliError: if the existing request is not for the key.
+        MliError: if the existing request is not for the key, or AWS IoT does not take its kind.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
     if keys.private_key.exists():
         pem = keys.private_key.read_bytes()
-        key: Any = serialization.load_pem_private_key(pem, None)
+        try:
+            key: Any = serialization.load_pem_private_key(pem, None)
+        except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+            raise MliError(f"{keys.private_key} cannot be read as a key: {error}") from None
+        keyfiles.check_kind(key.public_key(), str(keys.private_key))
     else:
         if keys.request.exists():
             raise MliError(f"{keys.request} exists without its key {keys.private_key.name}")

@@ -52,7 +52,7 @@ class Generation(Protocol):
             MliError: if the core will never carry it out.
         """
 
-    def log_commands(self, core_name: str) -> tuple[str, ...]:
+    def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return the commands that show the core's own log, to type on the device."""
 
     def check_pattern(self, core_name: str) -> None:

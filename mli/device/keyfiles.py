@@ -18,6 +18,7 @@ from typing import Any
 
 import certifi
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
@@ -37,6 +38,9 @@ ROOT_CA_VARIABLE = "MLI_ROOT_CA"
 _ROOT_CA_SHA256 = "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _PRIVATE, _PUBLIC = 0o600, 0o644
+
+_LEAST_RSA_BITS = 2048
+_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
 KEY_KINDS: dict[str, Callable[[], ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey]] = {
     "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -178,15 +182,38 @@ def load_request(pem: bytes, what: str) -> x509.CertificateSigningRequest:
     """Return a signing request whose own signature is valid.
 
     Raises:
-        MliError: if it is not one.
+        MliError: if it is not one, or if its key is of a kind that AWS IoT does not take.
     """
     try:
         request = x509.load_pem_x509_csr(pem)
-    except ValueError as error:
+        key = request.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise MliError(f"{what} is not a certificate signing request in PEM: {error}") from None
+    check_kind(key, what)
     if not request.is_signature_valid:
         raise MliError(f"the signature of {what} is wrong: create the request again")
     return request
+
+
+def check_kind(key: object, what: str) -> None:
+    """Return if AWS IoT signs a public key of this kind.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_CreateCertificateFromCsr.html
+
+    Raises:
+        MliError: if it does not; ``what`` names the file.
+    """
+    if isinstance(key, rsa.RSAPublicKey):
+        kind, is_taken = f"RSA with {key.key_size} bits", key.key_size >= _LEAST_RSA_BITS
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        kind, is_taken = f"EC on the curve {key.curve.name}", isinstance(key.curve, _CURVES)
+    else:
+        kind, is_taken = type(key).__name__.removesuffix("PublicKey").lstrip("_"), False
+    if not is_taken:
+        raise MliError(
+            f"the key of {what} is {kind}, which AWS IoT does not take: use RSA from "
+            f"{_LEAST_RSA_BITS} bits, or EC on P-256, P-384 or P-521"
+        )
 
 
 def certificate_id(pem: bytes) -> str:
@@ -207,7 +234,7 @@ def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> No
         key: Any = serialization.load_pem_private_key(private_key_pem, None)
     except (TypeError, ValueError) as error:
         raise MliError(f"{where}/{PRIVATE_KEY} cannot be read as a key: {error}") from None
-    if _public(key.public_key()) != _public(certificate.public_key()):
+    if public_bytes(key.public_key()) != public_bytes(certificate.public_key()):
         raise MliError(
             f"{where}: key and certificate do not belong together (their public keys differ)"
         )
@@ -219,7 +246,8 @@ def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> No
         )
 
 
-def _public(key: CertificatePublicKeyTypes) -> bytes:
+def public_bytes(key: CertificatePublicKeyTypes) -> bytes:
+    """Return a public key in its DER form, by which keys are compared."""
     return key.public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

@@ -17,7 +17,7 @@ from .generations import generation_of
 from .keyfiles import KeyFolder
 from .options import key_folder_option, nucleus_option, root_ca_option
 from .package_archive import archive, save
-from .package_checks import check_registered, fetch_certificate
+from .package_checks import check_registered, fetch_certificate, foreign_attachments
 from .package_layout import Layout, Nucleus, check_names
 
 _EXAMPLES = examples(
@@ -70,6 +70,9 @@ def package(
     layout = layout_of(stack, cast(Nucleus, nucleus))
     output.status("asking AWS IoT for the certificate …")
     files, identity = checked_files(of("iot"), stack, keys, layout, without_key, root_ca)
+    warnings = foreign_attachments(of("iot"), core_name, stack.thing_name)
+    for warning in warnings:
+        output.say(f"warning: {warning}")
     is_new = save(file, archive(files))
     commands = layout.commands(file.name)
     values = {
@@ -79,6 +82,7 @@ def package(
         "thingName": stack.thing_name,
         "certificateId": identity,
         "commands": list(commands),
+        "warnings": warnings,
     }
     todo = "\n".join(f"  {command}" for command in (f"scp {file} DEVICE:", *commands))
     state = "written" if is_new else "already there, unchanged"

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import botocore.exceptions
+
 from ..errors import MliError
 from .keyfiles import KeyFolder, certificate_id
+
+OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
+"""The ends of the names of the policies that a core's stack, or `mli fleet`, attaches."""
+
+_NOT_LISTED = ("AccessDenied", "AccessDeniedException", "ForbiddenException",
+               "UnauthorizedException", "ResourceNotFoundException")  # fmt: skip
 
 
 def fetch_certificate(iot: Any, keys: KeyFolder, identity: str) -> None:
@@ -46,6 +54,47 @@ def check_registered(iot: Any, certificate_pem: bytes, thing_name: str) -> str:
             f": deploy with -c certificateId={identity}, or give the right --folder"
         )
     return identity
+
+
+def foreign_attachments(iot: Any, core_name: str, thing_name: str) -> list[str]:
+    """Return a warning for each policy, thing and certificate that others attached to a core's.
+
+    They give the core more permissions than its stack describes, and CloudFormation cannot delete
+    a thing or a certificate that has them. What may not be listed is not reported.
+    """
+    own = {f"{core_name}_{kind}" for kind in OWN_POLICIES}
+    warnings = []
+    try:
+        certificates = principals(iot, thing_name)
+        for arn in certificates:
+            policies = _listed(iot, "list_attached_policies", "policies", target=arn)
+            things = _listed(iot, "list_principal_things", "things", principal=arn)
+            warnings += [
+                f"the certificate has the policy {name}, which is not the stack's, so `cdk "
+                f"destroy` may fail: `aws iot detach-policy --policy-name {name} --target {arn}`"
+                for name in sorted({str(policy["policyName"]) for policy in policies} - own)
+            ]
+            warnings += [
+                f"the certificate is also attached to the thing {name}, so `cdk destroy` may fail: "
+                f"`aws iot detach-thing-principal --thing-name {name} --principal {arn}`"
+                for name in sorted({str(thing) for thing in things} - {thing_name})
+            ]
+    except botocore.exceptions.ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in _NOT_LISTED:
+            raise
+        return warnings
+    if len(certificates) > 1:
+        warnings.append(
+            f"{thing_name} has {len(certificates)} certificates, so `cdk destroy` may fail: detach "
+            "those that are not the stack's with `aws iot detach-thing-principal --thing-name "
+            f"{thing_name} --principal ARN` ({', '.join(certificates)})"
+        )
+    return warnings
+
+
+def _listed(iot: Any, operation: str, key: str, **request: str) -> list[Any]:
+    pages = iot.get_paginator(operation).paginate(**request)
+    return [item for page in pages for item in page.get(key) or ()]
 
 
 def principals(iot: Any, thing_name: str) -> Sequence[str]:

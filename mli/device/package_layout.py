@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
+from stacks.names import LITE_CONFIGURATION
+
 from ..errors import MliError
 from .keyfiles import CERTIFICATE, PRIVATE_KEY, ROOT_CA
 
 Nucleus = Literal["classic", "lite"]
 
 _ROOTS: Mapping[Nucleus, str] = {"classic": "/greengrass/v2", "lite": "/etc/greengrass"}
+_CONFIGURATIONS: Mapping[Nucleus, str] = {
+    "classic": "config.yaml",
+    "lite": LITE_CONFIGURATION,
+}
 _START: Mapping[Nucleus, tuple[str, ...]] = {
     "classic": (
         (
@@ -24,7 +30,11 @@ _START: Mapping[Nucleus, tuple[str, ...]] = {
     ),
     "lite": (
         "sudo chown -R ggcore:ggcore /etc/greengrass",
+        # A restart of the target leaves units stopped that failed before, and exits with 0.
+        "sudo systemctl reset-failed 'ggl.*'",
         "sudo systemctl restart greengrass-lite.target",
+        "systemctl is-active greengrass-lite.target    # must print: active",
+        "systemctl --failed 'ggl.*'    # must list 0 units",
     ),
 }
 
@@ -62,7 +72,7 @@ class Layout:
 
 
 def v2_layout(configuration: Mapping[str, Any], nucleus: Nucleus) -> Layout:
-    """Lay out a V2 core: ``config.yaml`` (JSON is YAML) and its certificates.
+    """Lay out a V2 core: its configuration (JSON is YAML) and its certificates.
 
     Raises:
         MliError: if ``configuration`` is not that of a V2 core.
@@ -72,7 +82,7 @@ def v2_layout(configuration: Mapping[str, Any], nucleus: Nucleus) -> Layout:
     root = _ROOTS[nucleus]
     return Layout(
         folder=root,
-        configuration_name="config.yaml",
+        configuration_name=_CONFIGURATIONS[nucleus],
         configuration=chosen,
         certificate=path_below(root, system, "certificateFilePath"),
         private_key=path_below(root, system, "privateKeyPath"),

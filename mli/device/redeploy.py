@@ -87,9 +87,11 @@ def wait_for(
         if found is not None and found.status in SUCCEEDED:
             return found
         if found is not None and found.status in FAILED:
+            now = generation.state(clients, stack).outcome
             raise MliError(
                 f"the deployment {identity} {found.status}: {found.reason or 'no reason given'}; "
-                f"`mli status {stack.core_name}` shows the components"
+                + (f"{now}; " if now else "")
+                + f"`mli status {stack.core_name}` shows why"
             )
         elapsed = time.monotonic() - began
         step = _step(stack, found, has_connected)

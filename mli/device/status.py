@@ -11,8 +11,9 @@ from ..aws import aws_options, clients
 from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
 from .core_stack import Clients, CoreName, CoreStack
-from .core_state import FAILED, CoreState
+from .core_state import AWS_PREFIX, FAILED, CoreState
 from .generations import generation_of
+from .package_checks import foreign_attachments
 from .status_log import from_cloudwatch, from_folder
 
 _EXAMPLES = examples(
@@ -48,7 +49,12 @@ def status(
     stack = CoreStack.find_or_thing(of, core_name)
     state = generation_of(stack).state(of, stack)
     lines = explaining_lines(of, stack, state, logs)
-    output.result({**state.to_json(), "logLines": lines}, describe(stack, state, lines))
+    warnings = foreign_attachments(of("iot"), core_name, stack.thing_name)
+    for warning in warnings:
+        output.say(f"warning: {warning}")
+    output.result(
+        {**state.to_json(), "logLines": lines, "warnings": warnings}, describe(stack, state, lines)
+    )
     if not state.is_good:
         sys.exit(EXIT_FAILED)
 
@@ -60,7 +66,7 @@ def explaining_lines(
     failed = state.latest is not None and state.latest.status in FAILED
     wanted = [c.name for c in state.components if c.is_bad]
     if failed and not wanted:
-        wanted = [c.name for c in state.components if not c.name.startswith("aws.greengrass.")]
+        wanted = [c.name for c in state.components if not c.name.startswith(AWS_PREFIX)]
     found = {}
     for component in wanted:
         if folder is not None:
@@ -84,6 +90,8 @@ def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
     for deployment in state.deployments[:_SHOWN_DEPLOYMENTS]:
         line = f"  deployment {deployment.id} {deployment.status}"
         text.append(f"{line}: {deployment.reason}" if deployment.reason else line)
+    if state.outcome:
+        text.append(f"  now: {state.outcome}")
     text += [f"  log of {component}: {line}" for component, line in lines.items()]
     return "\n".join([*text, *_advice(stack, state, lines)])
 
@@ -94,7 +102,7 @@ def _advice(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> list[s
         return ["Next:", f"  mli watch {name}"]
     if latest is None or latest.is_under_way:
         return ["Next:", f"  mli redeploy {name}"]
-    logs = () if lines else generation_of(stack).log_commands(name)
+    logs = () if lines else generation_of(stack).log_commands(state)
     return [
         "Next, when the cause is fixed:",
         *(f"  {one}" for one in logs),

@@ -1,34 +1,16 @@
-"""The line of a component's log that explains why it failed."""
+"""Where a core's logs are searched for the line that explains why a component failed."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 
-from ..errors import one_line
+from local_core.explaining import explaining_line, line_of
 
-_EXPLAINING = re.compile(
-    r"\b(ERROR|FATAL|CRITICAL|[A-Za-z.]*(?:Error|Exception)\b:)|cannot|must be|is required", re.I
-)
-_NUCLEUS_FORM = re.compile(r"\. \{scriptName=.*\}\s*$")
-_LAST_LINES = 2_000
-_MAX_CHARACTERS = 300
 _HOURS = 24
-
-
-def explaining_line(lines: Iterable[str]) -> str | None:
-    """Return the last line that says what went wrong, without the additions of the nucleus."""
-    kept = deque((line for line in lines if line.strip()), maxlen=_LAST_LINES)
-    for line in reversed(kept):
-        if _EXPLAINING.search(line):
-            return one_line(_NUCLEUS_FORM.sub("", line))[:_MAX_CHARACTERS]
-    return None
 
 
 def from_folder(folder: Path, component: str) -> str | None:
@@ -38,10 +20,7 @@ def from_folder(folder: Path, component: str) -> str | None:
         OSError: if it cannot be read, such as without root's permissions.
     """
     file = folder / f"{component}.log"
-    if not file.exists():
-        return None
-    with file.open(errors="replace") as opened:
-        return explaining_line(opened)
+    return line_of(file) if file.exists() else None
 
 
 def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stacks import names
+
 from ..errors import MliError, one_line
 from .core_stack import Clients, CoreStack
 from .core_state import Component, CoreState, Deployment
@@ -65,6 +67,7 @@ class V2Generation:
             is_healthy=status == "HEALTHY",
             device=status,
             nucleus=nucleus,
+            runtime=device.get("runtime", ""),
             seen=seen,
             components=tuple(map(_component, installed)),
             deployments=tuple(deployments),
@@ -102,9 +105,12 @@ class V2Generation:
                 )
         return found, state.has_connected
 
-    def log_commands(self, core_name: str) -> tuple[str, ...]:
+    def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return the command that shows the component's log."""
-        return (f"sudo tail -50 /greengrass/v2/logs/DlrInference.{core_name}.log    # on the core",)
+        component = names.component_name(state.core_name)
+        if state.is_lite:
+            return (f"sudo journalctl -n 50 -u 'ggl.{component}*'    # on the core",)
+        return (f"sudo tail -50 /greengrass/v2/logs/{component}.log    # on the core",)
 
     def check_pattern(self, core_name: str) -> None:
         """Return: every V2 core can be a pattern."""

@@ -96,11 +96,7 @@ def fleet(
     """
     if not re.fullmatch(names.THING_GROUP_PATTERN, group):
         raise click.UsageError("--group must be letters, digits, _ and -, at most 128")
-    wanted = read_list(cores)
-    if any(core.name == pattern for core in wanted):
-        raise MliError(
-            f"{cores}: {pattern} is the pattern, which has its own stack: remove it from the list"
-        )
+    wanted = read_list(cores, pattern=pattern)
     of = clients(region, aws_profile)
     found = read_pattern(of, pattern)
     if dry_run:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from inference import schema
 from inference.names import CORE_NAME_PATTERN
 
-from ..device.keyfiles import load_request
+from ..device.keyfiles import load_request, public_bytes
 from ..errors import MliError
 
 _ATTRIBUTE_PREFIX = "attribute."
@@ -35,28 +35,41 @@ class FleetCore:
     attributes: Mapping[str, str]
 
 
-def read_list(file: Path) -> list[FleetCore]:
+class _Row(NamedTuple):
+    """What the list has for one core, and where; ``faults`` are those of its form."""
+
+    where: str
+    values: Mapping[str, Any]
+    faults: Sequence[str] = ()
+
+
+def read_list(file: Path, *, pattern: str = "") -> list[FleetCore]:
     """Read a list of cores; ``.yaml`` and ``.yml`` are YAML, everything else is CSV.
 
     Columns, or keys: ``coreName``; ``certificateSigningRequest``, a path from the list's folder;
-    ``attribute.NAME``, an attribute of the thing.
+    ``attribute.NAME``, an attribute of the thing. The core ``pattern`` may not be in it.
 
     Raises:
-        MliError: naming every faulty line.
+        MliError: naming every fault of every line.
     """
     rows = list(_yaml_rows(file) if file.suffix in (".yaml", ".yml") else _csv_rows(file))
     faults: list[str] = []
     seen: dict[str, str] = {}
+    keys: dict[bytes, str] = {}
     cores = []
-    for where, row in rows:
-        core, found = _core(row, file.parent)
+    for where, values, of_form in rows:
+        core, key, found = _core(values, file.parent)
         if core is not None:
             # Names of stacks and files may be case-insensitive.
             if first := seen.get(core.name.lower()):
                 found.append(f"coreName={core.name!r} is already in {first}")
+            if core.name == pattern:
+                found.append(f"coreName={pattern!r} is the pattern, which has its own stack")
             seen.setdefault(core.name.lower(), where)
             cores.append(core)
-        faults += [f"{where}: {fault}" for fault in found]
+        if key is not None and (first := keys.setdefault(key, where)) != where:
+            found.append(f"certificateSigningRequest is for the key of {first}")
+        faults += [f"{where}: {fault}" for fault in (*of_form, *found)]
     if not rows:
         faults.append("no cores: it needs a line coreName, and a line for each core")
     if faults:
@@ -65,19 +78,18 @@ def read_list(file: Path) -> list[FleetCore]:
     return cores
 
 
-def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _csv_rows(file: Path) -> Iterator[_Row]:
     with file.open(newline="", encoding="utf-8-sig") as opened:
         reader = csv.DictReader(opened, skipinitialspace=True)
         try:
             for row in reader:
-                if None in row:
-                    raise MliError(f"{file}: line {reader.line_num} has more values than line 1")
-                yield f"line {reader.line_num}", row
+                too_many = ["has more values than line 1"] if row.pop(None, None) else []
+                yield _Row(f"line {reader.line_num}", row, too_many)
         except (csv.Error, UnicodeDecodeError) as error:
             raise MliError(f"{file} is not CSV in UTF-8: {error}") from None
 
 
-def _yaml_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _yaml_rows(file: Path) -> Iterator[_Row]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -88,17 +100,21 @@ def _yaml_rows(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, item in enumerate(items, 1):
         if isinstance(item, str):
             item = {"coreName": item}
+        where = f"core {number}"
         if not isinstance(item, dict):
-            raise MliError(f"{file}: core {number} is neither a name nor an object")
-        given = item.get("attributes")
+            yield _Row(where, {}, ["is neither a name nor an object"])
+            continue
+        given = item.get("attributes") or {}
         flat = {str(key): value for key, value in item.items() if key != "attributes"}
         if isinstance(given, dict):
             flat |= {f"{_ATTRIBUTE_PREFIX}{name}": value for name, value in given.items()}
-        yield f"core {number}", flat
+            yield _Row(where, flat)
+        else:
+            yield _Row(where, flat, ["attributes is not an object"])
 
 
-def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, list[str]]:
-    """Return the core of one row, and what is wrong with it."""
+def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, bytes | None, list[str]]:
+    """Return the core of one row, the public key of its request, and what is wrong with it."""
     values = {key: str(value).strip() for key, value in row.items() if value not in (None, "")}
     plain = {k: v for k, v in values.items() if not k.startswith(_ATTRIBUTE_PREFIX)}
     known = ["coreName", "certificateSigningRequest"]
@@ -109,16 +125,16 @@ def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, list[
             faults.append(f"{_ATTRIBUTE_PREFIX}{name}={value!r}: only letters, digits, _.,@/:#-")
     if len(attributes) > _MAX_ATTRIBUTES:
         faults.append(f"a thing without a type has at most {_MAX_ATTRIBUTES} attributes")
-    request = None
+    request = key = None
     if text := plain.get("certificateSigningRequest"):
         request = folder / text
         try:
-            load_request(request.read_bytes(), str(request))
+            key = public_bytes(load_request(request.read_bytes(), str(request)).public_key())
         except (OSError, MliError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             faults.append(f"certificateSigningRequest={text!r}: {reason}")
     name = plain.get("coreName", "")
     if not re.fullmatch(CORE_NAME_PATTERN, name):
         rule = "must be letters, digits, - and _, at most 64, the first a letter or digit"
-        return None, [*faults, f"coreName={name!r} {rule}"]
-    return FleetCore(name, request, attributes), faults
+        return None, key, [*faults, f"coreName={name!r} {rule}"] if row else faults
+    return FleetCore(name, request, attributes), key, faults

@@ -150,21 +150,24 @@ class RunningCore:
     def run(self, interrupts: Interrupts) -> None:
         """Connect, then report what the core does until it is to stop.
 
-        A deployment that fails is reported and not the end: the core goes on with the one before.
+        A deployment that fails is reported and not the end: the core takes the next one.
 
         Raises:
             CoreStartError: if the broker does not take the core.
             Interrupted: if the user asked to stop.
         """
         self._connect(interrupts)
-        then = self._console.generation.after_deploy
-        advice = f"`npx cdk deploy …`, then {then}" if then else "`npx cdk deploy …`"
         while True:
             interrupts.check()
-            self._console.remind(f"nothing is deployed yet: {advice}")
+            self._console.remind(f"nothing is deployed yet: {self._advice}")
             event = self._console.next_event(_POLL_SECONDS)
             if event is not None:
                 self._report(event)
+
+    @property
+    def _advice(self) -> str:
+        then = self._console.generation.after_deploy
+        return f"`npx cdk deploy …`, then {then}" if then else "`npx cdk deploy …`"
 
     def _connect(self, interrupts: Interrupts) -> None:
         broker, address = self._console.device.broker, self._console.configuration.broker
@@ -183,13 +186,20 @@ class RunningCore:
     def _report(self, event: StateChange | Verdict) -> None:
         self._progress.say(self._console.take(event))
         if isinstance(event, Verdict) and event.is_success:
-            names = map(self._console.generation.short_name, self._console.device.parts)
-            parts = ", ".join(names) or "nothing"
-            self._progress.say(f"ready: {self._thing} runs {parts} until Ctrl-C")
+            deployed = self._console.device.deployed
+            parts = ", ".join(map(self._console.generation.short_name, deployed))
+            self._progress.say(
+                f"ready: {self._thing} runs {parts} until Ctrl-C"
+                if parts
+                else f"nothing is deployed to {self._thing} any more: {self._advice}"
+            )
         elif isinstance(event, Verdict) or event.state in _TROUBLE:
             for log in self._console.logs():
                 for line in (f"the end of {log}:", *tail(log)):
                     self._progress.detail(line)
+            part = None if isinstance(event, Verdict) else event.component
+            for line in self._console.explanations(part):
+                self._progress.say(line)
 
 
 class _OncePerMinute(logging.Handler):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import glob
 import re
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ import click
 from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
+from local_core import installation
 from local_core.artifact_profile import profile_of
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole
@@ -29,6 +30,7 @@ from local_core.shared_cloud import SharedCloud
 from local_core.synthesis import Synthesis
 from local_core.target import PreparedCore, Target
 from models import store
+from stacks import names
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
@@ -84,7 +86,8 @@ def run(
 ) -> None:
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
-    Each model gets its own core, whose folder below build/local-core outlives the run.
+    Each model gets its own core, whose folder below build/local-core outlives the run. With --keep,
+    Ctrl-C is the way to end it: the exit status is then 0.
     """
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     progress = Progress()
@@ -137,6 +140,7 @@ class Run:
         for target in targets:
             all_prepared.append(shared.prepare(target))
             coming = coming or self._synthesise(all_prepared[0])
+        self._announce_downloads(all_prepared)
         shared.bootstrap()
         watcher = self._watch(shared)
         times = []
@@ -149,15 +153,35 @@ class Run:
             began = time.monotonic()
         click.echo("\n" + summary(times))
         if self._keep:
-            click.echo(instructions(shared.cloud, all_prepared, watcher, STATE))
-            self._follow()
+            with suppress(Interrupted):  # the way to end it, and no failure
+                self._follow(instructions(shared.cloud, all_prepared, watcher, STATE))
         self._progress.say("stopping the local cloud")
 
-    def _follow(self) -> None:
-        """Show what the cores do, every other second, until the user asks to stop."""
+    def _announce_downloads(self, all_prepared: Sequence[PreparedCore]) -> None:
+        """Say before the first run what it downloads; pip keeps it for the cores that follow."""
+        components = [
+            core.root / "work" / names.component_name(core.target.core_name)
+            for core in all_prepared
+            if core.target.greengrass_version == 2
+        ]
+        if installation.is_first(components):
+            self._progress.say(
+                f"the cores download {installation.DOWNLOAD_MEGABYTES} MB of Python packages once, "
+                "which takes a minute or more"
+            )
+
+    def _follow(self, text: str) -> None:
+        """Print ``text``, and what changes on the cores until the user asks to stop.
+
+        The text is printed again once nothing changes any more, so that it is always the last.
+        """
+        is_last = False
         while True:
-            for session in self._sessions:
-                session.follow()
+            changes = [session.follow() for session in self._sessions]
+            is_quiet = not any(changes)
+            if is_quiet and not is_last:
+                click.echo(text)
+            is_last = is_quiet
             end = time.monotonic() + _FOLLOW_SECONDS
             while time.monotonic() < end:
                 self._interrupts.check()
@@ -257,14 +281,14 @@ def _models(
 
 
 def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
+    is_demo = model.name in store.demo_models() and not model.exists()
+    if not (is_demo or model.exists()):
+        raise click.UsageError(f"--model {model}: there is no such file or folder")
     profile = profile if profile is not None else profile_of(model)
     if profile is None:
         raise click.UsageError("--model needs a --profile that describes it")
-    is_packed = (model / store.PACKED_DIGESTS).exists()
-    if is_packed or (model.name in store.demo_models() and not model.exists()):
+    if is_demo or (model / store.PACKED_DIGESTS).exists():
         model = store.unpacked(model.name)
-    if not model.exists():
-        raise click.UsageError(f"--model {model}: there is no such file or folder")
     file = Path(profile)
     known = str(file.resolve()) if file.is_file() else profile
     return model.name.split(".")[0], model.resolve(), known

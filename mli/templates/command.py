@@ -21,6 +21,9 @@ _EXAMPLES = examples(
     "mli templates cores/Demo.json",
     "npx cdk deploy --all --app build/templates/Demo      # deploy what was checked",
 )
+_CERTIFICATE = "certificateId"
+"""An id or an ARN, which ends in the id."""
+_IDENTITIES = (_CERTIFICATE, "certificateSigningRequest")
 _SNAPSHOTS = "snapshots"
 
 
@@ -48,7 +51,7 @@ def templates(output: Output, cores: Path, update: bool, folder: Path) -> None:
     results = _synthesise_all(output, files, folder)
     faults = [f"{core.file}: {core.fault}" for core in results if core.fault]
     sound = [core for core in results if not core.fault]
-    faults += _same_stack(sound)
+    faults += _same_stack(sound) + _same_certificate(files)
     if sound:
         output.say("cfn-lint")
         faults += lint([template for core in sound for template in core.templates])
@@ -110,6 +113,36 @@ def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
                     f"{core.file}: has the stack {stack}, as {other} has: give it its own coreName"
                 )
     return faults
+
+
+def _same_certificate(cores: Sequence[CoreFile]) -> list[str]:
+    """Return a fault for each file with the certificate, or the request, of another file.
+
+    Two cores with one identity disconnect each other, and one stack takes the other's policies.
+    """
+    first: dict[tuple[str, str], Path] = {}
+    faults = []
+    for core in cores:
+        for key in _IDENTITIES:
+            value = core.context.get(key)
+            if not isinstance(value, str) or not value:
+                continue
+            identity = value.rpartition("/")[2] if key == _CERTIFICATE else _content(value)
+            other = first.setdefault((key, identity), core.path)
+            if other != core.path:
+                faults.append(
+                    f"{core.path}: has the {key} of {other}: give each core its own "
+                    "(`mli certificate NAME`)"
+                )
+    return faults
+
+
+def _content(value: str) -> str:
+    """Return the content of the file that ``value`` names, if there is one, else ``value``."""
+    try:
+        return (REPOSITORY / value).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return value
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ..device.keyfiles import KeyFolder, check_pair
 from ..errors import MliError
+from .proxy import proxy_for
 from .signing import signed_path
 
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
@@ -135,8 +137,18 @@ class CredentialsConnection(Connection):
         )
 
 
+class _Client(paho.Client):
+    """Connects through the proxy of the environment; paho itself would need PySocks for that."""
+
+    def _create_socket_connection(self) -> socket.socket:
+        proxy = proxy_for(self._host)
+        if proxy is None:
+            return super()._create_socket_connection()
+        return proxy.connect(self._host, self._port, self._connect_timeout)
+
+
 def _new_client(client_id: str, transport: Any) -> paho.Client:
-    created = paho.Client(
+    created = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         transport=transport,

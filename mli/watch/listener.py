@@ -13,6 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ..errors import MliError
 from .connections import Connection
+from .proxy import ProxyRefusedError, proxy_for
 
 Handle = Callable[[str, bytes], None]
 
@@ -78,9 +79,11 @@ class Listener:
     def _on_subscribed(self) -> None:
         address = self._connection.address
         again = "again " if self._was_connected else ""
+        proxy = proxy_for(address.host)
+        through = "" if proxy is None else f" through {proxy}"
         self._was_connected = True
         self._notice(
-            f"connected {again}to {address.host}:{address.port}; listening to "
+            f"connected {again}to {address.host}:{address.port}{through}; listening to "
             + ", ".join(self._topics)
         )
 
@@ -90,6 +93,8 @@ class Listener:
         where = f"{address.host}:{address.port}"
         if isinstance(error, BrokerRefusedError):
             raise MliError(f"{where} refuses: {error}; {self._connection.advice}") from error
+        if isinstance(error, ProxyRefusedError):
+            raise MliError(str(error)) from error
         if isinstance(error, ssl.SSLError):
             raise MliError(
                 f"{where}: TLS failed: {error}; is it the endpoint of `aws iot describe-endpoint "

@@ -14,11 +14,12 @@ JOB_TIMEOUT_MINUTES = 60
 
 
 class ComponentDeployment(Construct):
-    """What a target runs, and with which settings; a core rolls back by itself if that fails.
+    """What a target runs, and with which settings.
 
-    ``target_arn`` is a thing's or a thing group's, ``configuration`` what differs from the
-    defaults of the recipe and of the device. CloudFormation completes it when it is created, not
-    when a core has carried it out.
+    If that fails, the classic nucleus rolls back by itself. Nucleus lite does not: the component
+    stays broken until the next deployment. ``target_arn`` is a thing's or a thing group's,
+    ``configuration`` what differs from the defaults of the recipe and of the device. CloudFormation
+    completes it when it is created, not when a core has carried it out.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class NucleusConfiguration:
         }
 
     def lite(self) -> dict[str, Any]:
-        """Return ``/etc/greengrass/config.yaml``.
+        """Return nucleus lite's configuration, which `mli package` puts into `config.d`.
 
         https://docs.aws.amazon.com/greengrass/v2/developerguide/greengrass-nucleus-lite-component.html
         """

@@ -98,6 +98,13 @@ def test_both_models_name_what_is_in_the_photographs(photographs: Path) -> None:
     assert coffee[0]["prediction"].endswith("espresso")
 
 
+def test_log_names_each_photograph_before_its_line(photographs: Path) -> None:
+    done = infer(*arguments(photographs / "c*.jpg"))
+    assert len(payloads(done)) == 3
+    named = [line.rpartition("/")[2] for line in done.stderr.splitlines() if "infer frame " in line]
+    assert named == ["camera.jpg", "chelsea.jpg", "coffee.jpg"]
+
+
 def test_frames_go_round_and_the_envelope_numbers_them(photographs: Path) -> None:
     done = infer(*arguments(photographs / "c*.jpg"), "--frames", 5, "--message-format", "envelope")
     names = [Path(line["frame"]["source"]).stem for line in payloads(done)]
@@ -140,6 +147,8 @@ def test_a_library_damaged_where_no_check_sees_it_is_one_line(
 
 def test_bad_values_are_named_in_one_line(tmp_path: Path, photographs: Path) -> None:
     assert "'none.tar.gz'" in refused(*arguments(photographs, "none.tar.gz"))
+    without_profile = refused("--model", "none.tar.gz", "--images", photographs)
+    assert "--model='none.tar.gz': there is no such file or folder" in without_profile
     assert "modelProfile='coco'" in refused(*arguments(photographs, profile="coco"))
     assert "imageSource='none'" in refused(*arguments("none"))
     assert "is it the profile" in refused(*arguments(photographs, profile=DETECTOR))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +15,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import session
+from local_core import console, installation, session
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
-from local_core.interrupts import Interrupts
+from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, RunTimes, describe, summary
 from local_core.session import RunError, Session
@@ -53,13 +55,11 @@ class FakeDevice:
 def opened(tmp_path: Path) -> Session:
     progress = Progress()
     generation: Any = SimpleNamespace(
-        device=lambda *_, **__: FakeDevice(tmp_path / "component.log")
+        device=lambda *_, **__: FakeDevice(tmp_path / "component.log"), short_name=str
     )
     configuration: Any = None
-    console = CoreConsole(
-        generation, configuration, endpoint="http://127.0.0.1:1", progress=progress
-    )
-    return Session(console, prediction_topic=TOPIC, progress=progress, interrupts=Interrupts())
+    core = CoreConsole(generation, configuration, endpoint="http://127.0.0.1:1", progress=progress)
+    return Session(core, prediction_topic=TOPIC, progress=progress, interrupts=Interrupts())
 
 
 def _put(opened: Session, *events: Any) -> None:
@@ -95,6 +95,15 @@ def test_failed_deployment_is_an_error_with_the_end_of_the_log(
     assert str(caught.value).endswith("model is damaged")
 
 
+def test_failed_deployment_names_the_line_that_explains_it(opened: Session, tmp_path: Path) -> None:
+    lines = ["ERROR the model needs 2 inputs, not 1", *map(str, range(20))]
+    (tmp_path / "component.log").write_text("\n".join(lines))
+    _put(opened, Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE: run reported ERRORED"))
+    with pytest.raises(RunError) as caught:
+        opened.await_predictions(1)
+    assert str(caught.value).endswith("\ncom.A said: ERROR the model needs 2 inputs, not 1")
+
+
 def test_component_that_ends_is_an_error(opened: Session) -> None:
     _put(opened, StateChange("com.A", State.FINISHED, time.monotonic()))
     with pytest.raises(RunError, match=r"com\.A has ended"):
@@ -108,6 +117,92 @@ def test_core_that_predicts_nothing_is_an_error(
     _put(opened, StateChange("com.A", State.RUNNING, time.monotonic()))
     with pytest.raises(RunError, match=r"no prediction within 0\.2 s"):
         opened.await_predictions(1)
+
+
+def test_installation_shows_every_few_seconds_how_far_it_is(
+    opened: Session,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened._console.configuration = SimpleNamespace(root=tmp_path)  # type: ignore[assignment]
+    monkeypatch.setattr(console, "INSTALL_REMINDER_SECONDS", 0.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    opened._console.take(StateChange("com.A", State.NEW, time.monotonic()))
+    downloads = tmp_path / "tmp" / "pip-unpack-1"
+    downloads.mkdir(parents=True)
+    for name in ("numpy", "opencv"):
+        (downloads / f"{name}.whl").write_bytes(bytes(3_000_000))
+    opened._console.remind("")
+    packages = tmp_path / "work" / "com.A" / "venv-1" / "lib" / "python3.12" / "site-packages"
+    for name in ("pip-1", "numpy-2", "six-1", "opencv-4"):
+        (packages / f"{name}.dist-info").mkdir(parents=True)
+    opened._console.remind("")
+    first, second = capfd.readouterr().out.splitlines()
+    assert first.endswith("so far: install: 2 packages are downloaded, 6 MB")
+    assert second.endswith("so far: install: 3 packages are installed")
+    assert installation.is_first([tmp_path / "work" / "com.A"])
+    (tmp_path / "work" / "com.A" / "venv-1" / "complete").touch()
+    assert not installation.is_first([tmp_path / "work" / "com.A"])
+
+
+class Following:
+    """A core that is kept: what happens in each round, and Ctrl-C at the end."""
+
+    def __init__(self, opened: Session, rounds: list[list[Any]]) -> None:
+        self._opened = opened
+        self._rounds = rounds
+
+    def check(self) -> None:
+        if not self._rounds:
+            raise Interrupted(signal.SIGINT)
+        _put(self._opened, *self._rounds.pop(0))
+
+
+def test_instructions_of_a_kept_core_are_the_last_lines_again_once_it_is_quiet(
+    opened: Session, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_FOLLOW_SECONDS", 0.01)
+    predictions = [_message()] * 10
+    restarted = StateChange("com.A", State.RUNNING, time.monotonic())
+    rounds: list[list[Any]] = [predictions, predictions, [restarted], predictions, predictions]
+    following: Any = Following(opened, [*rounds, predictions])
+    whole = run.Run(opened._progress, following, keep=True)
+    whole._sessions.append(opened)
+    with pytest.raises(Interrupted):
+        whole._follow("the instructions")
+    shown = [line for line in capfd.readouterr().out.splitlines() if "[{" not in line]
+    assert [line.partition("s] ")[2] or line for line in shown] == [
+        "the instructions",
+        "com.A is running",
+        f"{TOPIC}: cat 93% [0.10 0.20 0.30 0.40]",
+        "the instructions",
+    ]
+
+
+def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise Interrupted(signal.SIGINT)
+
+    class Cloud:
+        cloud = None
+
+        def __init__(self, *arguments: object) -> None: ...
+        def __enter__(self) -> Cloud:
+            return self
+
+        def __exit__(self, *exception: object) -> None: ...
+        def bootstrap(self) -> None: ...
+
+    monkeypatch.setattr(run, "SharedCloud", Cloud)
+    monkeypatch.setattr(run, "instructions", lambda *arguments: "")
+    monkeypatch.setattr(run, "summary", lambda times: "")
+    monkeypatch.setattr(run.Run, "_watch", lambda whole, shared: None)
+    monkeypatch.setattr(run.Run, "_follow", interrupted)
+    monkeypatch.setattr(run, "_models", lambda *arguments: [])
+    kept = CliRunner().invoke(main, ["run", "--keep"])
+    assert kept.exit_code == 0, kept.output
+    assert "stopping the local cloud" in kept.output
 
 
 class TestCommand:
@@ -150,7 +245,8 @@ class TestCommand:
         [
             (["--images", "/nowhere"], "--images /nowhere: there is no such"),
             (["--profile", "x"], "--profile describes a --model"),
-            (["--model", "x"], "--model needs a --profile"),
+            (["--model", "tests"], "--model needs a --profile"),
+            (["--model", "/nowhere"], "--model /nowhere: there is no such"),
             (["--model", "/nowhere", "--profile", "x"], "--model /nowhere: there is no such"),
             (["--frames", "0"], "--frames"),
             (["--greengrass-version", "3"], "--greengrass-version"),

@@ -59,6 +59,12 @@ class Packaged:
     certificate_id: str
     zip: Path
 
+    def deploy_nothing(self) -> None:
+        """Replace its deployment by one without components."""
+        self.cloud.client("greengrassv2").create_deployment(
+            targetArn=f"{ACCOUNT}:thing/{self.thing}", deploymentName="empty", components={}
+        )
+
     def deploy(self, script: str) -> str:
         """Deploy a component to it, which runs ``script``; return the component's name."""
         name = f"demo.{self.thing}"
@@ -179,6 +185,27 @@ def test_failing_component_is_reported_with_the_end_of_its_log_and_the_core_stay
         assert "          the model is damaged\n" in running.said()
         assert "ready" not in running.said()
         assert running.process.poll() is None
+
+
+def test_core_whose_deployment_was_emptied_does_not_say_that_it_runs_something(
+    packaged: Packaged, tmp_path: Path
+) -> None:
+    name = packaged.deploy("exec sleep 1000")
+    with core(packaged, folder=tmp_path / "device") as running:
+        running.until(f"ready: {packaged.thing} runs {name} until Ctrl-C")
+        packaged.deploy_nothing()
+        running.until(f"nothing is deployed to {packaged.thing} any more: `npx cdk deploy …`")
+        assert running.said().count("ready: ") == 1
+
+
+def test_failed_deployment_is_reported_with_the_line_that_explains_it(
+    packaged: Packaged, tmp_path: Path
+) -> None:
+    lines = "".join(f"; echo {number}" for number in range(20))  # more than the end of the log
+    name = packaged.deploy(f"echo topK=0: must be a whole number from 1 to 100{lines}; exit 3")
+    with core(packaged, folder=tmp_path / "device") as running:
+        running.until("the deployment: FAILED")
+        running.until(f"{name} said: topK=0: must be a whole number from 1 to 100\n")
 
 
 def test_cloud_that_goes_is_reported_once_and_the_core_can_be_stopped(tmp_path: Path) -> None:

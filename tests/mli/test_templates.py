@@ -10,7 +10,7 @@ import pytest
 
 from mli.cli.main import main
 from mli.templates import synthesis as template_synthesis
-from mli.templates.command import _same_stack
+from mli.templates.command import _same_certificate, _same_stack
 from mli.templates.snapshots import compare, left_over, readable, readable_text
 from mli.templates.synthesis import CoreFile, Synthesised, lint, synthesise
 from tests.stacks.synthesis import CERTIFICATE_ID
@@ -37,6 +37,23 @@ def run(folder: Path, *options: str) -> click.testing.Result:
     output = folder.parent / "assemblies"
     arguments = ["templates", str(folder), f"--output={output}", *options]
     return click.testing.CliRunner().invoke(main, arguments)
+
+
+def test_certificate_of_two_cores_is_refused_with_both_files(tmp_path: Path) -> None:
+    request = tmp_path / "core.csr"
+    request.write_text("the same")
+    arn = f"arn:aws:iot:us-east-1:111122223333:cert/{CERTIFICATE_ID}"
+    contexts = {
+        "a.json": {"certificateId": CERTIFICATE_ID},
+        "b.json": {"certificateId": arn},
+        "c.json": {"certificateSigningRequest": str(request)},
+        "d.json": {"certificateSigningRequest": str(request)},
+        "e.json": {"certificateId": "f" * 64},
+    }
+    files = [CoreFile(Path(name), context) for name, context in contexts.items()]
+    first, second = _same_certificate(files)
+    assert first.startswith("b.json: has the certificateId of a.json")
+    assert second.startswith("d.json: has the certificateSigningRequest of c.json")
 
 
 def test_change_is_shown_value_by_value_until_it_is_accepted(tmp_path: Path) -> None:

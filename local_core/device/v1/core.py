@@ -66,6 +66,11 @@ class V1Device(DeviceAgent):
         """The ARNs of the group's functions."""
         return tuple(one.arn for one in self._group.documents.functions) if self._group else ()
 
+    @property
+    def deployed(self) -> tuple[str, ...]:
+        """The same: a group's deployment has all of its functions."""
+        return self.parts
+
     def _open_core(self, opened: ExitStack) -> None:
         opened.callback(lambda: self._running.close())
 

@@ -98,6 +98,12 @@ class V2Device(DeviceAgent):
         """The names of the components that have been started here."""
         return tuple(self._states)
 
+    @property
+    def deployed(self) -> tuple[str, ...]:
+        """The names of the components of the last completed deployment."""
+        components = () if self._deployed is None else self._deployed.components
+        return tuple(one.recipe.name for one in components)
+
     def log_of(self, component: str) -> Path:
         """Return the file that takes what ``component`` prints."""
         return self._core.log_of(component)

@@ -64,7 +64,7 @@ class V1Generation:
         group_id = stack.output(_GROUP_ID)
         return _deployment(clients("greengrass"), group_id, {"DeploymentId": identity}), True
 
-    def log_commands(self, core_name: str) -> tuple[str, ...]:
+    def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return none: a function's log has its Region and account in its path."""
         return ()
 

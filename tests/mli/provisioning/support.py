@@ -95,7 +95,14 @@ class DeployedCore:
         [found] = greengrass.list_deployments(targetArn=self.thing_arn)["deployments"]
         return str(found["deploymentId"])
 
-    def report(self, status: str, reason: str = "", *, state: str = "RUNNING") -> None:
+    def report(
+        self,
+        status: str,
+        reason: str = "",
+        *,
+        state: str = "RUNNING",
+        runtime: str = "aws_nucleus_classic",
+    ) -> None:
         """Say what the core would of its latest deployment, and of its component."""
         report_as(
             self.cloud,
@@ -103,6 +110,7 @@ class DeployedCore:
             {
                 "status": "HEALTHY" if state == "RUNNING" else "UNHEALTHY",
                 "coreVersion": "2.18.1",
+                "runtime": runtime,
                 "components": [
                     {
                         "componentName": self.component,

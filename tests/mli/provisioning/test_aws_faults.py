@@ -89,6 +89,40 @@ def test_no_region(commands: Commands, command: str, monkeypatch: pytest.MonkeyP
     assert "no AWS Region is set: add --region" in _say(commands, command)
 
 
+def test_region_of_the_newer_variable_is_enough(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert "no stack DlrInference-Nobody in us-east-1" in commands.run("status", "Nobody", code=1)
+
+
+def test_regions_that_differ_are_named_and_the_cdks_is_used(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    said = commands.result("package", "Nobody", code=1).stderr
+    assert "no stack DlrInference-Nobody in eu-west-1" in said
+    differ = "AWS_REGION=eu-west-1 and AWS_DEFAULT_REGION=us-east-1 differ: using eu-west-1"
+    assert said.count(differ) == 1
+    explicit = commands.result("package", "Nobody", "--region", "eu-north-1", code=1).stderr
+    assert "no stack DlrInference-Nobody in eu-north-1" in explicit
+    assert "differ" not in explicit
+
+
+def test_region_of_the_environment_comes_before_the_profiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[profile p]\nregion = eu-south-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert mli.aws.session(profile="p").region_name == "eu-west-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert mli.aws.session(profile="p").region_name == "eu-south-1"
+
+
 def test_no_permission(commands: Commands, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _refuse(monkeypatch, "AccessDeniedException", "User u is not authorized to perform: x", 403)
     said = _say(commands, command)

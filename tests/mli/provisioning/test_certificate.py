@@ -100,3 +100,12 @@ def test_file_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
 def test_root_certificate_is_amazons() -> None:
     found = keyfiles.load_certificate(keyfiles.root_certificate(), "root")
     assert "CN=Amazon Root CA 1" in found.subject.rfc4514_string()
+
+
+def test_existing_key_of_a_kind_that_aws_iot_does_not_take_is_reported(commands: Commands) -> None:
+    keys = keyfiles.KeyFolder(Path("certs/Demo"))
+    keys.prepare()
+    keys.write_key(keyfiles.key_pem(ec.generate_private_key(ec.SECP256K1())))
+    said = commands.run("certificate", "Demo", "--csr", code=1)
+    assert "private.pem.key is EC on the curve secp256k1, which AWS IoT does not take" in said
+    assert not keys.request.exists()

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from local_core.explaining import explaining_line
 from mli.device import redeploy
-from mli.device.status_log import explaining_line
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 
@@ -68,6 +68,39 @@ def test_failure_has_the_reason_that_the_core_reports(
     said = commands.run("redeploy", core.name, "--timeout", "20", code=1)
     assert "FAILED_ROLLBACK_COMPLETE: it is broken" in said
     assert f"status {core.name}" in said
+
+
+ROLLED_BACK = "the core has rolled back, and runs what it ran before"
+KEPT = "nucleus lite does not roll back: the core keeps what failed, with its settings"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "reason", "state", "outcome"),
+    [
+        ("aws_nucleus_classic", "FAILED_ROLLBACK_COMPLETE", "RUNNING", ROLLED_BACK),
+        ("aws_nucleus_classic", "FAILED_NO_STATE_CHANGE: x", "RUNNING", "nothing has changed"),
+        ("aws_nucleus_classic", "FAILED_UNABLE_TO_ROLLBACK", "BROKEN", "could not roll back"),
+        ("aws_nucleus_lite", "FAILED_ROLLBACK_NOT_REQUESTED", "BROKEN", KEPT),
+        ("aws_nucleus_lite", "", "BROKEN", KEPT),
+    ],
+)
+def test_failure_says_what_the_core_runs_now(
+    runtime: str,
+    reason: str,
+    state: str,
+    outcome: str,
+    commands: Commands,
+    core: DeployedCore,
+    once_waiting: Callable[[Callable[[], object]], None],
+) -> None:
+    once_waiting(lambda: core.report("FAILED", reason, state=state, runtime=runtime))
+    said = commands.run("redeploy", core.name, "--timeout", "20", code=1)
+    of_status = commands.run("status", core.name, code=1)
+    for text in (said, of_status):
+        assert outcome in text
+        assert f"{core.component} 1.0.0 is {state}" in text
+    is_lite = runtime == "aws_nucleus_lite"
+    assert (f"journalctl -n 50 -u 'ggl.{core.component}*'" in of_status) is is_lite
 
 
 def test_core_that_never_connects_ends_the_wait(commands: Commands, core: DeployedCore) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from local_core.cloud.api import service_model
 from mli.device.core_stack import CoreStack
+from mli.device.keyfiles import load_request
 from mli.errors import MliError
 from mli.fleet.core_list import read_list
 from mli.fleet.journal import Journal
@@ -44,6 +48,7 @@ def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
         ("c.csv", "core\na\n", "unknown key; did you mean coreName?"),
         ("c.csv", "coreName\n", "no cores"),
         ("c.csv", "coreName\na,b\n", "more values than line 1"),
+        ("c.yaml", "- coreName: a\n  attributes: hall\n", "attributes is not an object"),
         ("c.csv", "coreName,attribute.x\na,ä ö\n", "only letters"),
         ("c.yaml", "cores: 3\n", "not a list of cores"),
         ("c.yaml", "- [a]\n", "neither a name nor an object"),
@@ -54,6 +59,63 @@ def test_list_that_cannot_be_read(tmp_path: Path, name: str, text: str, fault: s
     (tmp_path / name).write_text(text)
     with pytest.raises(MliError, match=fault):
         read_list(tmp_path / name)
+
+
+def test_faults_of_all_kinds_are_reported_in_one_run(tmp_path: Path) -> None:
+    (tmp_path / "weak.csr").write_bytes(_request(rsa.generate_private_key(65537, 1024)))
+    (tmp_path / "c.csv").write_text(
+        "coreName,certificateSigningRequest,color\na,,,extra\n../x,,\na,weak.csr,\nDemo,,red\n"
+    )
+    with pytest.raises(MliError) as refused:
+        read_list(tmp_path / "c.csv", pattern="Demo")
+    for fault in (
+        "line 2: has more values than line 1",
+        "line 3: coreName='../x' must be",
+        "line 4: certificateSigningRequest='weak.csr': the key of",
+        "line 4: coreName='a' is already in line 2",
+        "line 5: color='red'",
+        "line 5: coreName='Demo' is the pattern",
+    ):
+        assert fault in str(refused.value)
+    (tmp_path / "c.yaml").write_text("- [a]\n- coreName: b\n  attributes: {x: ä ö}\n- ../x\n")
+    with pytest.raises(MliError) as refused:
+        read_list(tmp_path / "c.yaml")
+    for fault in ("core 1: is neither a name", "core 2: attribute.x='ä ö'", "core 3: coreName="):
+        assert fault in str(refused.value)
+
+
+def test_key_of_two_cores_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "one.csr").write_bytes(_request(ec.generate_private_key(ec.SECP256R1())))
+    (tmp_path / "c.csv").write_text("coreName,certificateSigningRequest\na,one.csr\nb,one.csr\n")
+    with pytest.raises(MliError, match=r"line 3: .* is for the key of line 2"):
+        read_list(tmp_path / "c.csv")
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (ed25519.Ed25519PrivateKey.generate(), "Ed25519"),
+        (rsa.generate_private_key(65537, 1024), "RSA with 1024 bits"),
+        (ec.generate_private_key(ec.SECP256K1()), "EC on the curve secp256k1"),
+        (rsa.generate_private_key(65537, 2048), None),
+        (rsa.generate_private_key(65537, 3072), None),
+        (ec.generate_private_key(ec.SECP256R1()), None),
+        (ec.generate_private_key(ec.SECP384R1()), None),
+        (ec.generate_private_key(ec.SECP521R1()), None),
+    ],
+)
+def test_request_is_for_a_key_that_aws_iot_takes(key: Any, kind: str | None) -> None:
+    if kind is None:
+        load_request(_request(key), "x.csr")
+        return
+    with pytest.raises(MliError, match=rf"the key of x.csr is {kind}, which AWS IoT does not take"):
+        load_request(_request(key), "x.csr")
+
+
+def _request(key: Any) -> bytes:
+    digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return request.sign(key, digest).public_bytes(serialization.Encoding.PEM)
 
 
 def test_yaml_may_be_names_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from local_core.device.v1 import configuration as v1
 from local_core.device.v2 import configuration as v2
 from mli.device.package_archive import archive
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore
 
 
 def _with_certificate(commands: Commands, core: DeployedCore) -> str:
@@ -56,10 +56,44 @@ def test_archive_of_nucleus_lite_has_its_own_paths(commands: Commands, core: Dep
         "certs/AmazonRootCA1.pem",
         "certs/device.pem.crt",
         "certs/private.pem.key",
-        "config.yaml",
+        "config.d/zz-mli.yaml",
     ]
-    system = json.loads(files["config.yaml"])["system"]
+    system = json.loads(files["config.d/zz-mli.yaml"])["system"]
     assert system["privateKeyPath"] == "/etc/greengrass/certs/private.pem.key"
+
+
+def test_component_of_nucleus_lite_runs_as_its_own_user_beside_awss_debian_package(
+    commands: Commands, core: DeployedCore
+) -> None:
+    """The nucleus merges config.yaml, then the files of config.d in the order of their names."""
+    _with_certificate(commands, core)
+    commands.run("package", core.name, "--nucleus", "lite")
+    lite = "aws.greengrass.NucleusLite"
+    of_debian = {"services": {lite: {"configuration": {"runWithDefault": _user("ggcore")}}}}
+    device = {
+        **{name: json.loads(text) for name, text in _unpacked().items() if name.endswith("yaml")},
+        "config.d/greengrass-lite.yaml": of_debian,
+    }
+    order = sorted(device, key=lambda name: (name != "config.yaml", name))
+    user = [device[name]["services"][lite]["configuration"]["runWithDefault"] for name in order][-1]
+    assert user == _user("gg_component")
+
+
+def test_commands_for_nucleus_lite_start_units_that_failed_before_and_check_them(
+    commands: Commands, core: DeployedCore
+) -> None:
+    """A restart of the target exits with 0, and leaves units stopped that failed before."""
+    _with_certificate(commands, core)
+    said = commands.json("package", core.name, "--nucleus", "lite")["commands"]
+    restart = said.index("sudo systemctl restart greengrass-lite.target")
+    assert said[restart - 1] == "sudo systemctl reset-failed 'ggl.*'"
+    after = " ".join(said[restart + 1 :])
+    assert "systemctl is-active greengrass-lite.target" in after
+    assert "systemctl --failed 'ggl.*'" in after
+
+
+def _user(name: str) -> dict[str, str]:
+    return {"posixUser": f"{name}:{name}"}
 
 
 def test_archive_of_a_v1_core_is_the_guides(commands: Commands, group_core: DeployedCore) -> None:
@@ -188,6 +222,31 @@ def test_certificate_that_is_not_active_is_refused(commands: Commands, core: Dep
     said = commands.run("package", core.name, code=1)
     assert "is INACTIVE" in said
     assert f"--certificate-id {identity} --new-status ACTIVE" in said
+
+
+def test_further_policies_and_things_of_the_certificate_are_reported(
+    commands: Commands, core: DeployedCore
+) -> None:
+    arn = f"{ACCOUNT}:cert/{_with_certificate(commands, core)}"
+    iot = core.cloud.client("iot")
+    for kind in ("CorePolicy", "PublishPolicy"):
+        iot.attach_policy(policyName=f"{core.name}_{kind}", target=arn)
+    core.report("SUCCEEDED")
+    assert commands.json("package", core.name)["warnings"] == []
+    other, policy = f"Other-{core.name}", f"Mine-{core.name}"
+    iot.create_thing(thingName=other)
+    iot.attach_thing_principal(thingName=other, principal=arn)
+    allow = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    iot.create_policy(policyName=policy, policyDocument=document)
+    iot.attach_policy(policyName=policy, target=arn)
+    for command in ("package", "status"):
+        of_policy, of_thing = commands.json(command, core.name)["warnings"]
+        assert f"`aws iot detach-policy --policy-name {policy} --target {arn}`" in of_policy
+        assert (
+            f"`aws iot detach-thing-principal --thing-name {other} --principal {arn}`" in of_thing
+        )
+        assert commands.result(command, core.name).stderr.count("warning: the certificate") == 2
 
 
 def test_core_without_a_stack_names_the_region(commands: Commands) -> None:

@@ -139,7 +139,7 @@ def test_lines_are_kept_and_appended(commands: Commands, speaking: Callable[...,
 
 def test_too_few_predictions_in_time_is_a_failure(commands: Commands) -> None:
     said = commands.run("watch", "Silent", "--count", "1", "--seconds", "1", code=1)
-    assert "0 of 1 predictions came" in said
+    assert "0 of 1 predictions arrived" in said
     assert "status Silent" in said
 
 

@@ -1,0 +1,34 @@
+"""The line of a component's log that explains why it failed."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+_EXPLAINING = re.compile(
+    r"\b(ERROR|FATAL|CRITICAL|[A-Za-z.]*(?:Error|Exception)\b:)|cannot|must be|is required", re.I
+)
+_NUCLEUS_FORM = re.compile(r"\. \{scriptName=.*\}\s*$")
+_LAST_LINES = 2_000
+_MAX_CHARACTERS = 300
+
+
+def explaining_line(lines: Iterable[str]) -> str | None:
+    """Return the last line that says what went wrong, without the additions of the nucleus."""
+    kept = deque((line for line in lines if line.strip()), maxlen=_LAST_LINES)
+    for line in reversed(kept):
+        if _EXPLAINING.search(line):
+            return " ".join(_NUCLEUS_FORM.sub("", line).split())[:_MAX_CHARACTERS]
+    return None
+
+
+def line_of(log: Path) -> str | None:
+    """Return the explaining line of a file, if it has one.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    with log.open(errors="replace") as opened:
+        return explaining_line(opened)

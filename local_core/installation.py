@@ -1,0 +1,44 @@
+"""What the installation of a component has done so far, as its files show it.
+
+The component logs nothing until pip has ended.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+DOWNLOAD_MEGABYTES = 90
+"""Wheels of `edge_functions/dlr_inference/requirements.txt` on x86-64 (89 MB, November 2026)."""
+
+_DOWNLOADS = "pip-unpack-*/*.whl"
+"""Where pip collects what it downloads, below the folder for temporary files."""
+_INSTALLED = "venv-*/lib/python3*/site-packages/*.dist-info"
+_OWN = ("pip-", "setuptools-")
+"""What a new environment has by itself."""
+_COMPLETE = "venv-*/complete"
+
+
+def is_first(works: Iterable[Path]) -> bool:
+    """Return whether one of these work folders of components has no complete environment yet."""
+    return any(not any(work.glob(_COMPLETE)) for work in works)
+
+
+def progress(work: Path, since: float) -> str:
+    """Return what an installation into ``work`` has done since a time (``time.time``)."""
+    installed = [path for path in work.glob(_INSTALLED) if not path.name.startswith(_OWN)]
+    if installed:
+        return f"{len(installed)} packages are installed"
+    places = {Path(tempfile.gettempdir()), Path("/tmp")}
+    sizes = []
+    for wheel in (wheel for place in places for wheel in place.glob(_DOWNLOADS)):
+        try:
+            status = wheel.stat()
+        except FileNotFoundError:  # pip is done with it
+            continue
+        if status.st_mtime >= since:
+            sizes.append(status.st_size)
+    if not sizes:
+        return "the Python environment is being created"
+    return f"{len(sizes)} packages are downloaded, {sum(sizes) / 1e6:.0f} MB"
