@@ -38,11 +38,11 @@ class LocalCloud:
     back: each cloud starts empty. A part that is stopped keeps its data.
     """
 
-    region = location.REGION
     account = location.ACCOUNT
     mqtt_host = location.HOST
 
-    def __init__(self, *, data: Path | None = None) -> None:
+    def __init__(self, *, data: Path | None = None, region: str = location.DEFAULT_REGION) -> None:
+        self.region = region
         self._is_temporary = data is None
         self.data = data or Path(tempfile.mkdtemp(prefix="local-cloud-"))
         self.data.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class LocalCloud:
             self._process = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                env=of_this_machine(),
+                env={**of_this_machine(), location.REGION_VARIABLE: self.region},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
