@@ -43,7 +43,8 @@ class CoreGroup(Construct):
             self,
             "Membership",
             resource_type="Custom::ThingGroupMembership",
-            properties={"ThingName": identity.thing_name, "ThingGroupName": group.ref},
+            # Not `group.ref`, which is the group's id.
+            properties={"ThingName": identity.thing_name, "ThingGroupName": name},
             policy=policy,
         )
         """Wait for it before deploying to the group, so that the core is in it from the start."""
