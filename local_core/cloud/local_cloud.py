@@ -139,6 +139,13 @@ class LocalCloud:
             **options,
         )
 
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket in this cloud's Region, which S3 wants named except in us-east-1."""
+        where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self.client("s3").create_bucket(
+            Bucket=name, **({} if self.region == location.DEFAULT_REGION else where)
+        )
+
     def __enter__(self) -> LocalCloud:
         return self.start()
 

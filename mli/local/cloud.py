@@ -57,7 +57,7 @@ def cloud(folder: Path, region: str) -> None:
             environment.unlink(missing_ok=True)
             try:
                 shared.bootstrap()
-                shared.cloud.client("s3").create_bucket(Bucket=MODEL_BUCKET)
+                shared.cloud.create_bucket(MODEL_BUCKET)
                 for generation in GENERATIONS.values():
                     generation.prepare_account(shared.cloud.client)
                 write_shell_file(shared.cloud.environment(), environment)

@@ -75,9 +75,7 @@ def test_request_for_another_region_is_refused_as_by_aws(
 
 def test_bucket_is_found_from_another_region_as_on_aws(elsewhere: LocalCloud) -> None:
     s3 = elsewhere.client("s3")
-    s3.create_bucket(
-        Bucket="here", CreateBucketConfiguration={"LocationConstraint": elsewhere.region}
-    )
+    elsewhere.create_bucket("here")
     with pytest.raises(ClientError, match=r"'us-east-1' is wrong; expecting 'eu-west-1'"):
         client_in(elsewhere, DEFAULT_REGION, "s3").list_buckets()
     client_in(elsewhere, DEFAULT_REGION, "s3").put_object(Bucket="here", Key="k", Body=b"b")
