@@ -7,6 +7,7 @@ operations, and its options their parameters, in words joined by hyphens.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -64,8 +65,13 @@ def parse(words: Sequence[str], *, complete: bool = True) -> Call:
     while rest:
         option = rest.pop(0)
         name = option.removeprefix("--")
-        if not option.startswith("--") or not (name in members or name in GLOBAL) or not rest:
-            raise UsageError(f"{service} {command} has no {option}, or its value is missing")
+        if not option.startswith("--") or not (name in members or name in GLOBAL):
+            raise UsageError(f"{service} {command} has no {option}")
+        if name in members and members[name][1].type_name == "boolean":
+            parameters[members[name][0]] = True
+            continue
+        if not rest:
+            raise UsageError(f"the value of {option} is missing")
         if name in members:
             parameter, member = members[name]
             parameters[parameter] = _value(rest.pop(0), member.type_name)
@@ -82,7 +88,7 @@ def run(words: list[str]) -> Any:
     if words[0] == "s3":
         return _run_s3(words[1], [word for word in words[2:] if word != "--recursive"])
     call = parse(words)
-    client = boto3.client(call.service)
+    client = _session().client(call.service)
     if call.waiter:
         client.get_waiter(call.waiter).wait(**call.parameters, WaiterConfig={"Delay": 1})
         return ""
@@ -93,8 +99,13 @@ def run(words: list[str]) -> Any:
     return reply if isinstance(reply, str) else json.dumps(reply, default=str, indent=1)
 
 
+def _session() -> boto3.Session:
+    """Return a session in the Region that version 2 of the AWS CLI would use."""
+    return boto3.Session(region_name=os.environ.get("AWS_REGION"))
+
+
 def _run_s3(command: str, arguments: list[str]) -> str:
-    s3 = boto3.resource("s3")
+    s3 = _session().resource("s3")
     if command == "ls":
         return "\n".join(bucket.name for bucket in s3.buckets.all())
     bucket, _, prefix = arguments[0].removeprefix("s3://").partition("/")
