@@ -23,6 +23,7 @@ from tests.docs.commands import commands, inline_commands, name_of, pages
 from tests.e2e.checkout import Shell, checkout, needs_installed
 from tests.e2e.page_commands import CERTIFICATE, MODELS, NOT_RUN, PROFILE, SCENES, to_run
 
+AWS = REPOSITORY / "tests" / "docs" / "aws_stand_in.py"
 REGION = "eu-west-1"
 PAGES = [page for page in pages() if commands(page) and page.name != "guide.md"]
 UNFINISHED = re.compile(r"…|<[^>]*>|=$")
@@ -43,11 +44,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCloud]:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with checkout(tmp_path_factory.mktemp("copy") / "checkout") as made:
-        stand_in = made / "build" / "stand-ins" / "aws"
-        stand_in.parent.mkdir()
-        program = REPOSITORY / "tests" / "docs" / "aws_stand_in.py"
-        stand_in.write_text(f'#!/bin/sh\nexec python {program} "$@"\n')
-        stand_in.chmod(0o755)
         yield made
 
 
@@ -73,7 +69,7 @@ def started(shared: SharedCloud, copy: Path, log: Path) -> Shell:
     done(shell, f"source {file} && source .venv/bin/activate")
     if hasattr(aws, "_REGION_VARIABLES"):  # since then `mli` reads AWS_REGION too
         done(shell, "unset AWS_DEFAULT_REGION")
-    done(shell, 'export PATH="$PWD/build/stand-ins:$PATH"')
+    done(shell, f'aws() {{ python {AWS} "$@"; }}')
     labels = "edge_functions/dlr_inference/inference/profiles"
     done(shell, f"MODEL={model_archive(store.unpacked(PROFILE))} LABELS={labels}/{PROFILE}.txt")
     return shell
