@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .background import Background
 from .cdk import REPOSITORY, CdkError, lines_into
-from .cloud import LocalCloud
+from .cloud import DEFAULT_REGION, LocalCloud
 from .cloud.deployment.deploy import Deployer
 from .device.setup import create_certificate
 from .folder_lock import exclusive
@@ -27,12 +27,19 @@ _POLL_SECONDS = 0.1
 class SharedCloud:
     """A context with a running local cloud; the folder ``state`` outlives the run."""
 
-    def __init__(self, state: Path, progress: Progress, interrupts: Interrupts) -> None:
+    def __init__(
+        self,
+        state: Path,
+        progress: Progress,
+        interrupts: Interrupts,
+        *,
+        region: str = DEFAULT_REGION,
+    ) -> None:
         self._state = state
         self._progress = progress
         self._interrupts = interrupts
         self._open = ExitStack()
-        self.cloud = LocalCloud(data=state / "cloud")
+        self.cloud = LocalCloud(data=state / "cloud", region=region)
 
     def __enter__(self) -> SharedCloud:
         with ExitStack() as opened:

@@ -144,14 +144,14 @@ def _explain_answer(error: faults.ClientError) -> str:
     said = f"{operation}: {message or code}"
     if code in _EXPIRED:
         return "the AWS session has expired: sign in again (`aws sso login`, or new credentials)"
+    if code in _OTHER_REGION or code == "301" or "scoped to a valid region" in message:
+        return f"this is in another Region ({said}); give its Region with --region"
     if code in _UNKNOWN_KEY:
         return f"AWS does not know these credentials ({said}): run `aws configure`"
     if code in _DENIED or code == "403":
         return f"not permitted: {said}; see docs/permissions.md for what the commands need"
     if code in _THROTTLED:
         return f"AWS is throttling ({said}), also after retries; wait a minute and repeat"
-    if code in _OTHER_REGION or code == "301":
-        return f"this is in another Region ({said}); give its Region with --region"
     if code in ("NoSuchBucket", "NoSuchKey", "404"):
         return f"not found: {said}"
     return f"{said} ({code})" if message else said

@@ -38,11 +38,11 @@ class LocalCloud:
     back: each cloud starts empty. A part that is stopped keeps its data.
     """
 
-    region = location.REGION
     account = location.ACCOUNT
     mqtt_host = location.HOST
 
-    def __init__(self, *, data: Path | None = None) -> None:
+    def __init__(self, *, data: Path | None = None, region: str = location.DEFAULT_REGION) -> None:
+        self.region = region
         self._is_temporary = data is None
         self.data = data or Path(tempfile.mkdtemp(prefix="local-cloud-"))
         self.data.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class LocalCloud:
             self._process = subprocess.Popen(
                 command,
                 cwd=_REPOSITORY,
-                env=of_this_machine(),
+                env={**of_this_machine(), location.REGION_VARIABLE: self.region},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -137,6 +137,13 @@ class LocalCloud:
             aws_access_key_id="test",
             aws_secret_access_key="test",
             **options,
+        )
+
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket in this cloud's Region, which S3 wants named except in us-east-1."""
+        where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self.client("s3").create_bucket(
+            Bucket=name, **({} if self.region == location.DEFAULT_REGION else where)
         )
 
     def __enter__(self) -> LocalCloud:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-REGION = "us-east-1"
+import os
+
+DEFAULT_REGION = "us-east-1"
+REGION_VARIABLE = "LOCAL_CLOUD_REGION"
+"""By this variable the parent tells the cloud's process its Region."""
+REGION = os.environ.get(REGION_VARIABLE, DEFAULT_REGION)
+"""The Region of the cloud that this process is."""
 ACCOUNT = "000000000000"
 HOST = "127.0.0.1"
 

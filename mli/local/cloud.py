@@ -18,6 +18,7 @@ from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
+from .region import region_option
 
 STATE = REPOSITORY / "build" / "local-cloud"
 ENVIRONMENT = "environment.sh"
@@ -28,6 +29,7 @@ _POLL_SECONDS = 0.2
     epilog=examples(
         "mli cloud",
         "mli cloud --folder /tmp/cloud",
+        "mli cloud --region eu-west-1",
     )
 )
 @click.option(
@@ -36,7 +38,8 @@ _POLL_SECONDS = 0.2
     default=STATE,
     help="For its log, its authority and the shells' environment; default: build/local-cloud.",
 )
-def cloud(folder: Path) -> None:
+@region_option
+def cloud(folder: Path, region: str) -> None:
     """Start a cloud on this machine, and keep it running until Ctrl-C.
 
     It starts with what an account needs for `cdk deploy`, and nothing else: the CDK's bootstrap
@@ -49,12 +52,12 @@ def cloud(folder: Path) -> None:
         with (
             for_local_cloud(),
             Interrupts() as interrupts,
-            SharedCloud(folder.absolute(), progress, interrupts) as shared,
+            SharedCloud(folder.absolute(), progress, interrupts, region=region) as shared,
         ):
             environment.unlink(missing_ok=True)
             try:
                 shared.bootstrap()
-                shared.cloud.client("s3").create_bucket(Bucket=MODEL_BUCKET)
+                shared.cloud.create_bucket(MODEL_BUCKET)
                 for generation in GENERATIONS.values():
                     generation.prepare_account(shared.cloud.client)
                 write_shell_file(shared.cloud.environment(), environment)

@@ -12,7 +12,6 @@ from typing import Self
 import click
 
 from local_core.cdk import REPOSITORY
-from local_core.cloud import LocalCloud
 from local_core.console import CoreConsole, Verdict
 from local_core.device.setup import Address, CoreConfiguration
 from local_core.environments import for_local_cloud
@@ -72,12 +71,11 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
             root = (folder or DEVICES / thing).absolute()
             if not endpoint:
                 raise CoreStartError(f"no local cloud is named: {_SOURCE}")
-            broker = broker_of(endpoint)
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             busy = f"another core works in {root}: stop it, or give a --folder"
             opened.enter_context(exclusive(root / "device.lock", busy))
             configuration = setup.install(root)
-            check_broker(configuration, broker)
+            check_broker(configuration, broker_of(endpoint, configuration.region))
             progress.say(f"{thing}: {archive} is unpacked in {root}")
             opened.enter_context(_warnings_shown(progress))
             console = CoreConsole(
@@ -90,11 +88,11 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
         raise reported(failure) from failure
 
 
-def broker_of(endpoint: str) -> Address:
-    """Return the address of the broker of the local cloud at ``endpoint``.
+def broker_of(endpoint: str, region: str) -> Address:
+    """Return the address of the broker of the local cloud at ``endpoint``, in this ``region``.
 
     Raises:
-        CoreStartError: if none answers.
+        CoreStartError: if none answers, or it is in another Region.
     """
     import boto3
     from botocore.config import Config
@@ -104,14 +102,16 @@ def broker_of(endpoint: str) -> Address:
         iot = boto3.client(
             "iot",
             endpoint_url=endpoint,
-            region_name=LocalCloud.region,
+            region_name=region,
             aws_access_key_id="local",
             aws_secret_access_key="local",
             config=Config(connect_timeout=_ASK_SECONDS, retries={"total_max_attempts": 1}),
         )
         reply = iot.describe_endpoint(endpointType="iot:Data-ATS")
         return Address.parse(reply["endpointAddress"], _MQTTS)
-    except (BotoCoreError, ClientError, KeyError, ValueError) as error:
+    except ClientError as error:
+        raise CoreStartError(f"the archive is not for the cloud at {endpoint}: {error}") from None
+    except (BotoCoreError, KeyError, ValueError) as error:
         raise CoreStartError(f"no local cloud answers at {endpoint} ({error}): {_SOURCE}") from None
 
 

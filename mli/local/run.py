@@ -34,6 +34,7 @@ from stacks import names
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
+from .region import region_option
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
@@ -49,6 +50,7 @@ _POLL_SECONDS = 0.1
         "mli run",
         "mli run --greengrass-version 1",
         "mli run --keep",
+        "mli run --region eu-west-1",
         "mli run --model model.tar.gz --profile model.json --images 'photos/*.jpg'",
     )
 )
@@ -74,6 +76,7 @@ _POLL_SECONDS = 0.1
     default="list",
     help="Form of the messages.",
 )
+@region_option
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
     greengrass_version: str,
@@ -82,6 +85,7 @@ def run(
     model: str | None,
     profile: str | None,
     message_format: str,
+    region: str,
     keep: bool,
 ) -> None:
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
@@ -98,7 +102,7 @@ def run(
                 for name, folder, known in _models(model, profile, progress)
             ]
             try:
-                with Run(progress, interrupts, keep=keep) as whole:
+                with Run(progress, interrupts, region=region, keep=keep) as whole:
                     whole.carry_out(targets, frames)
             except FAILURES:
                 interrupts.check()  # a step that was stopped reports a failure of its own
@@ -113,9 +117,12 @@ def run(
 class Run:
     """Deploys and runs one core after the other; the next template is synthesised meanwhile."""
 
-    def __init__(self, progress: Progress, interrupts: Interrupts, *, keep: bool) -> None:
+    def __init__(
+        self, progress: Progress, interrupts: Interrupts, *, region: str, keep: bool
+    ) -> None:
         self._progress = progress
         self._interrupts = interrupts
+        self._region = region
         self._keep = keep
         self._sessions: list[Session] = []
         self._open = ExitStack()
@@ -134,7 +141,9 @@ class Run:
             Interrupted: if the user asked to stop.
         """
         began = time.monotonic()
-        shared = self._open.enter_context(SharedCloud(STATE, self._progress, self._interrupts))
+        shared = self._open.enter_context(
+            SharedCloud(STATE, self._progress, self._interrupts, region=self._region)
+        )
         all_prepared = []
         coming = None
         for target in targets:

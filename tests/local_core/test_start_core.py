@@ -90,7 +90,9 @@ def packaged(cloud: LocalCloud, tmp_path: Path) -> Packaged:
     return package(cloud, tmp_path)
 
 
-def package(cloud: LocalCloud, folder: Path, *, mqtt_port: int = 0) -> Packaged:
+def package(
+    cloud: LocalCloud, folder: Path, *, mqtt_port: int = 0, region: str = "us-east-1"
+) -> Packaged:
     thing = f"T{uuid.uuid4().hex[:8]}_Core"
     iot = cloud.client("iot")
     keys = create_certificate(iot, folder / "keys", cloud.ca_path)
@@ -101,7 +103,7 @@ def package(cloud: LocalCloud, folder: Path, *, mqtt_port: int = 0) -> Packaged:
     iot.create_policy(policyName=thing, policyDocument=document)
     iot.attach_policy(policyName=thing, target=keys.arn)
     broker = f"127.0.0.1:{mqtt_port or cloud.mqtt_port}"
-    nucleus = NucleusConfiguration(thing, ALIAS, "us-east-1", broker, cloud.credential_endpoint)
+    nucleus = NucleusConfiguration(thing, ALIAS, region, broker, cloud.credential_endpoint)
     layout = v2_layout({"classic": nucleus.classic()}, "classic")
     files = layout.files(
         certificate=keys.certificate.read_bytes(),
@@ -246,6 +248,13 @@ def test_shell_that_names_no_cloud_gets_advice(packaged: Packaged) -> None:
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "nonsense"])
 def test_cloud_that_does_not_answer_is_reported(packaged: Packaged, endpoint: str) -> None:
     assert f"no local cloud answers at {endpoint}" in refused(packaged.zip, endpoint=endpoint)
+
+
+def test_archive_of_another_region_is_reported(cloud: LocalCloud, tmp_path: Path) -> None:
+    made = package(cloud, tmp_path, region="eu-west-1")
+    said = refused(made.zip, "--folder", tmp_path / "device", endpoint=cloud.endpoint)
+    assert f"the archive is not for the cloud at {cloud.endpoint}: " in said
+    assert "not 'eu-west-1': this local cloud is in us-east-1" in said
 
 
 def test_archive_of_a_cloud_that_is_gone_is_reported(cloud: LocalCloud, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ class HttpReply:
     @classmethod
     def of_error(cls, error: ApiError) -> HttpReply:
         """Return the reply that an SDK turns into the exception named by the error's code."""
-        body = json.dumps({"message": error.message, "Message": error.message}).encode()
+        text = {"__type": error.code, "message": error.message, "Message": error.message}
+        body = json.dumps(text).encode()
         kind = (("content-type", "application/json"), ("x-amzn-errortype", error.code))
         return cls(status=error.status, body=body, headers=kind)
 

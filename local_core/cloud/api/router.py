@@ -7,12 +7,15 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from .. import location
 from ..emulator import Emulator, Receive, Send
 from ..iot.core_endpoint import PREFIX, CoreEndpoint
 from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
-_SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
+_SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([a-z0-9-]+)/aws4_request")
+_GLOBAL = ("iam", "sts")
+"""Services of all Regions, whose requests may be signed for another one."""
 _S3_DOWN = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>ServiceUnavailable</Code>'
     b"<Message>Please reduce your request rate.</Message></Error>"
@@ -40,7 +43,11 @@ class Router:
             return
         headers = {key.decode().lower(): value.decode("latin-1") for key, value in scope["headers"]}
         signed = _SIGNED_FOR.search(headers.get("authorization", ""))
-        service = signed[1] if signed else ""
+        region, service = (signed[1], signed[2]) if signed else ("", "")
+        if signed and region != location.REGION and service not in _GLOBAL:
+            await _body(receive)
+            await _send(_other_region(region, service, headers), send)
+            return
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
         if path.startswith(PREFIX):
             body = await _body(receive)
@@ -77,6 +84,30 @@ class Router:
             return HttpReply.of_error(ApiError("UnknownOperationException", reason, 404))
 
         return serve
+
+
+def _other_region(region: str, service: str, headers: dict[str, str]) -> HttpReply:
+    """Return what an endpoint of AWS answers to a request that is signed for another Region."""
+    if service == "s3":
+        return _xml(
+            400,
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is "
+            f"malformed; the region '{region}' is wrong; expecting '{location.REGION}'</Message>"
+            f"<Region>{location.REGION}</Region></Error>",
+        )
+    code = "InvalidSignatureException"
+    reason = (
+        f"Credential should be scoped to a valid region, not '{region}': "
+        f"this local cloud is in {location.REGION}"
+    )
+    if "x-www-form-urlencoded" not in headers.get("content-type", ""):
+        return HttpReply.of_error(ApiError(code, reason, 403))
+    error = f"<Error><Code>{code}</Code><Message>{reason}</Message></Error>"
+    return _xml(403, f"<ErrorResponse>{error}</ErrorResponse>")
+
+
+def _xml(status: int, body: str) -> HttpReply:
+    return HttpReply(status, body.encode(), (("content-type", "application/xml"),))
 
 
 def _is_for_s3(service: str, scope: dict[str, Any]) -> bool:

@@ -80,7 +80,7 @@ class Deployer:
             use_threads=False,  # the callback is then called in this thread, in order
         )
         try:
-            s3.create_bucket(Bucket=bucket)
+            self.cloud.create_bucket(bucket)
             s3.upload_file(str(archive), bucket, key, Callback=count, Config=config)
         except Exception as error:
             raise CdkError(f"uploading {archive.name} to s3://{bucket}/{key}: {error}") from error

@@ -1,0 +1,183 @@
+"""How the commands of README, CONTRIBUTING and docs are run: what the reader fills in, and does.
+
+docs/guide.md is not here: ``test_guide`` runs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.docs.commands import Command, commands
+
+MODELS = ("my-models", "my-greengrass-models")
+"""Buckets that hold ``model.tar.gz``, an archive of :data:`PROFILE`."""
+PROFILE = "efficientnet-lite0-imagenet"
+PHOTOGRAPH = "edge_functions/dlr_inference/sample_images/coffee.jpg"
+
+CERTIFICATE = (
+    "CERTIFICATE=$(aws iot create-keys-and-certificate --set-as-active --query certificateId)"
+)
+_ID_OF = "CERTIFICATE=$(openssl x509 -in {} -outform der | sha256sum | cut -c 1-64)"
+_CSR = "openssl req -new -newkey rsa:2048 -nodes -keyout {0}.key -out {0}.csr -subj /CN={0}"
+_PREPARED = (
+    "from mli.cli.output import Output; from mli.compile.tvm import environment; "
+    "print(environment.prepared(Output(as_json=False)))"
+)
+_ONNX = (
+    f'mkdir build/onnx && $(python -c "{_PREPARED}") tests/mli/compile/onnx_models.py build/onnx'
+    " && cp build/onnx/classifier.onnx fruit.onnx"
+)
+_GROUP = "aws iot create-thing-group --thing-group-name {} --query thingGroupArn"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What makes a page's commands runnable.
+
+    ``before`` has what is typed before the command that begins with its key, and ``filled_in`` what
+    replaces the placeholders, as regular expressions. ``fails`` are commands whose failure the page
+    shows, ``after`` ends the scene.
+    """
+
+    before: Mapping[str, str] = field(default_factory=dict)
+    filled_in: tuple[tuple[str, str], ...] = ()
+    fails: tuple[str, ...] = ()
+    after: str = ""
+
+    def preparation(self, command: Command) -> str:
+        return next((do for text, do in self.before.items() if command.text.startswith(text)), "")
+
+    def typed(self, command: Command) -> str:
+        """Return the command as a reader types it."""
+        text = command.text
+        for pattern, replacement in self.filled_in:
+            text = re.sub(pattern, replacement, text)
+        return text
+
+
+_ID = (r"certificateId=…", "certificateId=$CERTIFICATE")
+_MODEL = (r"modelS3Uri=…", "modelS3Uri=s3://my-models/model.tar.gz")
+
+SCENES: Mapping[str, Scene] = {
+    "README.md": Scene(
+        before={
+            "npx cdk deploy": CERTIFICATE,
+            "npx cdk synth": CERTIFICATE,
+        },
+        filled_in=(
+            _ID,
+            _MODEL,
+            (r"s3://…/", "s3://my-models/"),
+            (r"coreName=…", "coreName=Synthesised"),
+        ),
+    ),
+    "CONTRIBUTING.md": Scene(
+        before={
+            "mli profile fruit": f"mkdir -p profiles; cp $MODEL fruit.tar.gz; cp $LABELS fruit.txt;"
+            f" cp {PHOTOGRAPH} apple.jpg",
+            "npx cdk deploy": CERTIFICATE,
+        },
+        filled_in=(_MODEL, (r"-c …", "-c coreName=Fruit -c certificateId=$CERTIFICATE")),
+    ),
+    "docs/ci.md": Scene(
+        before={
+            "npx cdk deploy": f"{CERTIFICATE}; sed -i s/0123456789abcdef.*ef/$CERTIFICATE/ "
+            "cores/Demo.json; mli templates cores/Demo.json --update"
+        },
+        after="npx cdk destroy --all --force --app build/templates/Demo",
+    ),
+    "docs/compile.md": Scene(
+        before={"mli compile --with tvm": f"{_ONNX}; cp {PHOTOGRAPH} apple.jpg; seq 5 > fruit.txt"},
+    ),
+    "docs/context.md": Scene(
+        filled_in=(
+            (r"-c …", "-c coreName=Requested -c modelS3Uri=s3://my-models/model.tar.gz"),
+            (
+                r"<output CertificateId>",
+                (
+                    "$(aws cloudformation describe-stacks --stack-name DlrInference-Requested | "
+                    "grep -A1 '\"CertificateId\"' | grep -oE '[0-9a-f]{64}')"
+                ),
+            ),
+        ),
+        fails=("npx cdk synth -c coreName='bad name!'",),
+        after="openssl x509 -in device.pem.crt -noout",
+    ),
+    "docs/fleet.md": Scene(
+        before={
+            "npx cdk deploy": CERTIFICATE,
+            "mli fleet": "mkdir -p requests; (cd requests; "
+            + _CSR.format("press-2")
+            + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
+            "press-1,,north\\npress-2,requests/press-2.csr,south\\n' > cores.csv",
+            "aws iot update-certificate": _ID_OF.format("fleet/shop-floor/press-1/device.pem.crt"),
+        },
+        filled_in=(
+            (r" …$", " -c certificateId=$CERTIFICATE -c modelS3Uri=s3://my-models/model.tar.gz"),
+            (r"--certificate-id …", "--certificate-id $CERTIFICATE"),
+        ),
+        after="npx cdk destroy --force -c coreName=Demo -c certificateId=$CERTIFICATE "
+        "-c modelS3Uri=s3://my-models/model.tar.gz",
+    ),
+    "docs/migration.md": Scene(
+        before={"npx cdk deploy": CERTIFICATE},
+        filled_in=(_ID, _MODEL, (r"<FeedbackBucket>", "hall-samples")),
+    ),
+    "docs/provisioning.md": Scene(
+        before={
+            "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
+            "mli redeploy": "mli core greengrass-setup.zip &",
+            "mli watch --all": "HOST=$(aws iot describe-endpoint --endpoint-type iot:Data-ATS "
+            "--query endpointAddress)",
+        },
+        filled_in=(
+            _ID,
+            (r"(modelS3Uri=\S+)", rf"\1 -c modelProfile={PROFILE} -c inferenceInterval=0.5"),
+            (r"^(mli watch .*)$", r"\1 --count 4"),
+            (r"\bHOST\b", "$HOST"),
+        ),
+        after="mli status Demo && kill %1 && wait",
+    ),
+    "docs/resources.md": Scene(
+        filled_in=((r"<output DeploymentTarget>", f"$({_GROUP.format('Removed')})"),)
+    ),
+    "docs/v1.md": Scene(before={"npx cdk synth": CERTIFICATE}, filled_in=(_ID,)),
+}
+
+_CI = "it is what runs this test, or runs beside it in CI"
+_DOWNLOADS = "it downloads everything: `make setup` does the same in each run of CI"
+_DEVICE = "it needs a device"
+_SAGEMAKER = "the local cloud has no SageMaker: tests/mli/jobs check it against SageMaker's model"
+
+NOT_RUN: Mapping[str, str] = {
+    "make lint": _CI,
+    "make templates": _CI,
+    "make test": _CI,
+    "make unit": _CI,
+    "make run": "docs/compile.md runs it, with one model",
+    "python3 -m venv .venv": _DOWNLOADS,
+    "pip install -r requirements.txt": _DOWNLOADS,
+    "scp greengrass-setup.zip": _DEVICE,
+    "sudo systemctl": _DEVICE,
+    "sudo mv": _DEVICE,
+    "sudo python3.8 -m pip install": _DEVICE,
+    "sudo -u ggc_user gst-launch-1.0": _DEVICE,
+    "mli compile --with neo": _SAGEMAKER,
+    "mli train": _SAGEMAKER,
+}
+"""The beginnings of commands that cannot be run here, with the reason."""
+
+
+def to_run(page: Path) -> list[Command]:
+    """Return a page's commands, without those that cannot be run here."""
+    return [command for command in commands(page) if reason(command) is None]
+
+
+def reason(command: Command) -> str | None:
+    """Return why a command is not run."""
+    if command.text.startswith("make run") and command.page == "docs/compile.md":
+        return None
+    return next((why for text, why in NOT_RUN.items() if command.text.startswith(text)), None)
