@@ -61,6 +61,9 @@ class Core:
             for action, resource in (
                 ("iot:Connect", f"client/{self.name}"),
                 ("iot:AssumeRoleWithCertificate", f"rolealias/{self.name}"),
+                ("iot:Publish", f"topic/$aws/things/{self.name}/*"),
+                ("iot:Receive", f"topic/$aws/things/{self.name}/*"),
+                ("iot:Subscribe", f"topicfilter/$aws/things/{self.name}/*"),
             )
         ]
         self.iot.create_policy(policyName=self.name, policyDocument=_document(*allowed))

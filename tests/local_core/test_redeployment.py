@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from local_core.nucleus.artifacts import ArtifactError
-from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
+from local_core.nucleus.core import LocalCore
+from local_core.nucleus.deployment import ComponentDeployment
+from local_core.nucleus.identity import CoreIdentity
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe, RecipeError
 from local_core.nucleus.start_order import start_order

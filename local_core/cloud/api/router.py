@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..emulator import Emulator, Receive, Send
-from ..iot.core_endpoint import PREFIX, CoreEndpoint
+from ..iot.core_endpoint import CoreEndpoint
 from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
@@ -42,7 +42,7 @@ class Router:
         signed = _SIGNED_FOR.search(headers.get("authorization", ""))
         service = signed[1] if signed else ""
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
-        if path.startswith(PREFIX):
+        if self._core_endpoint.serves(path):
             body = await _body(receive)
             reply = await asyncio.to_thread(self._core_endpoint.serve, scope["method"], path, body)
             await _send(reply, send)
