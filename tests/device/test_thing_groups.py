@@ -305,6 +305,24 @@ def test_core_that_is_started_again_runs_what_it_was_deployed(
         assert core.said(component)[2:] == ["again"]
 
 
+def test_core_with_another_certificate_does_not_run_what_was_deployed_before(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    core = Core(cloud, tmp_path / "core")
+    component = make_component(core, "1.0.0")
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    with core.device:
+        assert core.verdict() == SUCCEEDED
+    made = create_certificate(core.iot, core.root, cloud.ca_path)
+    core.iot.attach_thing_principal(thingName=core.name, principal=made.arn)
+    core.iot.attach_policy(policyName=core.name, target=made.arn)
+    other = make_component(core, "1.0.0")
+    with core.another(CLASSIC):
+        core.deploy(core.arn, {other: ("1.0.0", "own")})
+        assert core.verdict() == SUCCEEDED
+        assert core.said(component) == ["own"]
+
+
 def test_component_that_breaks_later_makes_the_core_unhealthy(core: Core) -> None:
     name = make_component(core, "1.0.0", run="while test ! -e broken; do sleep 0.1; done; exit 1")
     core.deploy(core.arn, {name: ("1.0.0", "own")})

@@ -175,7 +175,7 @@ class V2Device(DeviceAgent):
         """Start what was deployed when this core was stopped; the cloud may be unreachable."""
         self._is_relaunched = True
         try:
-            kept = load(self._configuration.root)
+            kept = load(self._configuration.root, self._certificate())
             if kept is None:
                 return
             deployment = kept.deployment()
@@ -236,8 +236,12 @@ class V2Device(DeviceAgent):
         self._deployed = deployment
         self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
         self._asked[deployment.target] = deployment.asked
-        kept = Kept.of(deployment, self._asked, self._core.configurations())
+        configurations = self._core.configurations()
+        kept = Kept.of(deployment, self._asked, configurations, self._certificate())
         kept.save(self._configuration.root)
+
+    def _certificate(self) -> str:
+        return self._configuration.certificate.read_text()
 
     def _read(self, order: Order, targets: Collection[str]) -> V2Deployment | None:
         """Read a deployment; if it cannot be read, conclude it and return None."""

@@ -17,8 +17,12 @@ _FILE = "deployments.json"
 
 @dataclass(frozen=True)
 class Kept:
-    """The components that run, and what each target requires (versions by component)."""
+    """The components that run, and what each target requires (versions by component).
 
+    ``certificate`` is the device's own, in PEM: with another one it is another core.
+    """
+
+    certificate: str
     target: str
     asked: Mapping[str, Mapping[str, str]]
     recipes: Mapping[str, Mapping[str, Any]]
@@ -33,9 +37,11 @@ class Kept:
         deployment: V2Deployment,
         asked: Mapping[str, Mapping[str, str]],
         configurations: Mapping[str, Mapping[str, Any]],
+        certificate: str,
     ) -> Kept:
         """Return what is to be kept of a deployment that was carried out."""
         return cls(
+            certificate=certificate,
             target=deployment.target,
             asked=asked,
             recipes=deployment.documents,
@@ -73,8 +79,10 @@ class Kept:
         scratch.replace(root / _FILE)
 
 
-def load(root: Path) -> Kept | None:
+def load(root: Path, certificate: str) -> Kept | None:
     """Return what the core in ``root`` has kept; None if it was never deployed to.
+
+    What a core with another certificate has kept there does not count.
 
     Raises:
         ValueError: if the file is damaged.
@@ -84,6 +92,7 @@ def load(root: Path) -> Kept | None:
     except FileNotFoundError:
         return None
     try:
-        return Kept(**json.loads(text))
+        kept = Kept(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{root / _FILE} is damaged ({error}): remove it") from error
+    return kept if kept.certificate == certificate else None
