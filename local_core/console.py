@@ -12,6 +12,7 @@ from . import installation
 from .device.generation import Generation
 from .device.setup import CoreConfiguration
 from .explaining import line_of
+from .nucleus.dialect import CLASSIC, Nucleus
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, tail
 
@@ -37,7 +38,10 @@ class Verdict:
 
 
 class CoreConsole:
-    """A context in which a device's core runs and its events wait to be taken."""
+    """A context in which a device's core runs and its events wait to be taken.
+
+    ``nucleus`` is for a core of generation 2.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class CoreConsole:
         *,
         endpoint: str,
         progress: Progress,
+        nucleus: Nucleus = CLASSIC,
     ) -> None:
         self.generation = generation
         self.configuration = configuration
@@ -55,6 +60,7 @@ class CoreConsole:
             endpoint=endpoint,
             on_change=self.events.put,
             on_verdict=lambda status, reason: self.events.put(Verdict(status, reason)),
+            nucleus=nucleus,
         )
         self.is_settled = False
         """Whether nothing is being deployed or started."""

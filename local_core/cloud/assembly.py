@@ -17,7 +17,7 @@ from .api.router import Router
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
 from .iot.broker import Broker
-from .iot.core_endpoint import CoreEndpoint, GreengrassService
+from .iot.core_endpoint import CoreEndpoint
 from .iot.credential_provider import CredentialProvider
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
@@ -25,6 +25,7 @@ from .iot.resource_types import resource_types
 from .v1.api import GreengrassV1
 from .v1.training_jobs import TrainingJobs
 from .v2.api import GreengrassV2
+from .v2.core_devices import HEALTH_TOPIC
 
 _LINK_SECONDS = 900
 _CHUNK = 1 << 20
@@ -49,15 +50,13 @@ class Parts:
             "credential_endpoint": credentials,
         }
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
-        generations: dict[int, GreengrassService] = {
-            2: GreengrassV2(
-                digest=self._digest,
-                presign=self._presign,
-                target_exists=self._emulator.target_exists,
-                groups_of=self._emulator.thing_groups_of,
-            ),
-            1: GreengrassV1(),
-        }
+        v1 = GreengrassV1()
+        self._v2 = GreengrassV2(
+            digest=self._digest,
+            presign=self._presign,
+            target_exists=self._emulator.target_exists,
+            channel=self._emulator,
+        )
         iot = IotAdditions(
             {
                 "iot:Data-ATS": f"{location.HOST}:{ports['mqtt']}",
@@ -70,16 +69,16 @@ class Parts:
                 **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
             }
         )
-        for service in generations.values():
-            self._emulator.add_resource_types(service.resource_types())
+        for types in (v1.resource_types(), self._v2.resource_types()):
+            self._emulator.add_resource_types(types)
         router = Router(
             emulator=self._emulator,
             apis={
-                "greengrass": [one.api for one in generations.values()],
+                "greengrass": [self._v2.api, v1.api],
                 "iot": [iot.api],
                 "sagemaker": [TrainingJobs()],
             },
-            core_endpoint=CoreEndpoint(generations),
+            core_endpoint=CoreEndpoint(v1, self._emulator.thing_groups_of),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
@@ -98,6 +97,7 @@ class Parts:
     async def start_all(self) -> None:
         """Start everything."""
         await self._emulator.start()
+        await self._emulator.subscribe(HEALTH_TOPIC, self._v2.devices.receive)
         for part in self._listeners.values():
             await part.start()
 

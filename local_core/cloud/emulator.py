@@ -7,12 +7,15 @@ CloudFormation resource types, its IoT registry and its MQTT session directly, n
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
+import json
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from . import location
 
@@ -22,6 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 Handlers = Mapping[str, Callable[..., Any]]
 """How one resource type is created, updated and deleted, as ministack calls it."""
 
+_REQUEST_SECONDS = 30.0
 _AMI_PREFIX = "/aws/service/ami-amazon-linux-latest/"
 
 
@@ -62,11 +66,14 @@ class Emulator:
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._lifespan: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._enforce_policies()
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:
         """Start ministack's worker threads and schedulers. They end with the process."""
+        self._loop = asyncio.get_running_loop()
         scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
         run = self.application(scope, self._events.get, self._said.put)
         self._lifespan = asyncio.create_task(run)
@@ -134,6 +141,69 @@ class Emulator:
         with self._scope(location.ACCOUNT, location.REGION):
             groups = list(self._iot._thing_groups.values())
         return [group["thingGroupArn"] for group in groups if thing_name in group.get("things", [])]
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Carry out a request to the API of AWS IoT, such as on a job.
+
+        A rollback may run on the main thread, where it is carried out a moment later.
+
+        Raises:
+            RuntimeError: if the service refuses, unless on the main thread.
+        """
+        path, _, query = path.partition("?")
+        content = json.dumps(body or {}).encode()
+
+        async def carry_out() -> None:
+            reply = await self._iot.handle_request(method, path, {}, content, parse_qs(query))
+            if reply[0] >= 400:
+                raise RuntimeError(f"{method} {path}: {reply[2]!r}")
+
+        self._run(carry_out)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish a message as AWS itself does, reserved topics included."""
+        self._run(
+            lambda: self._iot.broker_publish(
+                location.ACCOUNT, location.REGION, topic, payload, qos=1
+            )
+        )
+
+    async def subscribe(self, topic_filter: str, deliver: Callable[[str, bytes], None]) -> None:
+        """Call ``deliver`` on the main thread for each message that matches."""
+
+        async def take(topic: str, payload: bytes, qos: int) -> None:
+            deliver(topic, payload)
+
+        await self._iot.broker_subscribe(location.ACCOUNT, location.REGION, topic_filter, take)
+
+    def job_execution(self, thing_name: str, job_id: str) -> Mapping[str, Any] | None:
+        """Return what a thing has made of a job; its times are in milliseconds."""
+        with self._scope(location.ACCOUNT, location.REGION):
+            found = self._iot._job_executions.get((thing_name, job_id))
+            return dict(found) if found is not None else None
+
+    def shadow(self, thing_name: str, shadow_name: str) -> Mapping[str, Any]:
+        """Return a thing's named shadow; empty if there is none."""
+        with self._scope(location.ACCOUNT, location.REGION):
+            status, document = self._iot.get_thing_shadow(thing_name, shadow_name)
+            return copy.deepcopy(document) if status == 200 else {}
+
+    def _run(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine on the main thread; wait for it unless this is that thread."""
+        assert self._loop is not None, "start it first"
+
+        async def scoped() -> None:
+            with self._scope(location.ACCOUNT, location.REGION):
+                await make()
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run_coroutine_threadsafe(scoped(), self._loop).result(_REQUEST_SECONDS)
+        else:
+            task = asyncio.create_task(scoped())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     def terminate_instance(self, identity: str) -> None:
         """Terminate an EC2 instance without HTTP, because a rollback may run on the main thread."""

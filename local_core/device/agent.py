@@ -7,18 +7,22 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any, Self
+from typing import Self
 
+from ..errors import LocalCoreError
 from .mqtt import MqttConnection, tls_context
-from .orders import OrdersClient
 from .setup import CoreConfiguration
 
 POLL_SECONDS = 0.3
 _log = logging.getLogger(__name__)
 
 
+class CloudUnreachableError(LocalCoreError, OSError):
+    """The cloud cannot be reached, or refuses a report."""
+
+
 class DeviceAgent(ABC):
-    """A context in which a core is connected, and carries out its orders on a thread.
+    """A context in which a core is connected, and carries out its deployments on a thread.
 
     ``endpoint`` is the API of the cloud; ``on_verdict`` is called with the result of each
     deployment.
@@ -28,7 +32,6 @@ class DeviceAgent(ABC):
         self,
         configuration: CoreConfiguration,
         *,
-        generation: int,
         endpoint: str,
         on_verdict: Callable[[str, str], None],
     ) -> None:
@@ -37,7 +40,6 @@ class DeviceAgent(ABC):
         self._configuration = configuration
         self._endpoint = endpoint
         self._on_verdict = on_verdict
-        self._cloud = OrdersClient(endpoint, generation, configuration.thing_name)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="core-agent", daemon=True)
         self._open = ExitStack()
@@ -56,11 +58,11 @@ class DeviceAgent(ABC):
 
     @abstractmethod
     def _open_core(self, opened: ExitStack) -> None:
-        """Open what the core needs before it gets orders."""
+        """Open what the core needs before it is deployed to."""
 
     @abstractmethod
-    def _obey(self, orders: Any) -> None:
-        """Carry out what is new in the cloud's orders.
+    def _work(self) -> None:
+        """Carry out what is new. Called again and again.
 
         Raises:
             OSError: if the cloud cannot be reached.
@@ -72,7 +74,7 @@ class DeviceAgent(ABC):
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._obey(self._cloud.orders())
+                self._work()
             except OSError as error:
                 _log.warning("%s", error)
                 self._on_unreachable()

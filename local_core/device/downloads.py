@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,20 @@ def download(link: str, destination: Path) -> None:
 
 
 class ComponentArtifacts:
-    """Fetches artifacts of component versions; ``client`` is one of greengrassv2.
+    """Fetches artifacts of component versions.
 
     https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetComponentVersionArtifact.html
     """
 
     def __init__(self) -> None:
-        self._client: Any = None
+        self._client: Callable[[], Any] = lambda: None
         self._owners: Mapping[str, str] = {}
 
-    def use(self, client: Any, owners: Mapping[str, str]) -> None:
-        """Fetch with ``client``; ``owners`` are the ARNs of component versions by artifact URI."""
+    def use(self, client: Callable[[], Any], owners: Mapping[str, str]) -> None:
+        """Fetch with a ``client`` of greengrassv2, which is made when something is to be fetched.
+
+        ``owners`` are the ARNs of component versions by artifact URI.
+        """
         self._client, self._owners = client, owners
 
     def fetch(self, uri: str, destination: Path) -> bool:
@@ -52,7 +55,7 @@ class ComponentArtifacts:
             raise ArtifactError(f"{uri} belongs to no component of the deployment")
         name = uri.partition("://")[2]
         try:
-            reply = self._client.get_component_version_artifact(arn=owner, artifactName=name)
+            reply = self._client().get_component_version_artifact(arn=owner, artifactName=name)
             download(reply["preSignedUrl"], destination)
         except Exception as error:  # botocore's are many, and urllib's are others
             raise ArtifactError(f"{uri} cannot be fetched: {error}") from error

@@ -54,6 +54,8 @@ class MqttConnection:
     ) -> None:
         self.fault: str | None = None
         """Why the last attempt to connect failed; None while connected."""
+        self.sessions = 0
+        """How often it has connected, each time with all subscriptions made again."""
         self._address = address
         self._client_id = client_id
         self._tls = tls
@@ -222,6 +224,11 @@ class MqttConnection:
             _, mid = client.subscribe(topic_filter, qos)
             if mid is not None:
                 self._renewed.add(mid)
+        self.sessions += 1
+
+    def drop(self, why: str) -> None:
+        """End this connection, as for a message that the device cannot take; it is made again."""
+        self._end(why)
 
     def _end(self, why: str) -> None:
         self.fault = why

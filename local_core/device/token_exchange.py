@@ -28,23 +28,40 @@ class TokenExchange:
     def __init__(self, provider: CoreCredentials) -> None:
         self._provider = provider
         self._tokens: dict[str, str] = {}
+        self._server: ThreadingHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Listen at a free port, which is another one each time."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.1,), name="token-exchange", daemon=True
         )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port."""
+        server, self._server = self._server, None
+        if server is not None and self._thread is not None:
+            server.shutdown()
+            self._thread.join()
+            server.server_close()
 
     def __enter__(self) -> TokenExchange:
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.stop()
 
     def environment(self, component: str) -> Mapping[str, str]:
-        """Return the variables for ``component``, whose earlier token becomes invalid."""
+        """Return the variables for ``component``, whose earlier token becomes invalid.
+
+        There are none while it is stopped.
+        """
+        if self._server is None:
+            return {}
         self._tokens[component] = secrets.token_urlsafe(24)
         port = self._server.server_address[1]
         return {

@@ -39,6 +39,21 @@ class ConfigurationStore:
         with self._lock:
             self._configurations[component] = copy.deepcopy(dict(configuration))
 
+    def replace(self, component: str, configuration: Mapping[str, Any]) -> None:
+        """Set the whole configuration; listeners are called per leaf that changed or went."""
+        with self._lock:
+            before = self._configurations.get(component, {})
+            after = copy.deepcopy(dict(configuration))
+            self._configurations[component] = after
+            calls = self._calls(component, _differences(before, after, ()))
+        for listener, leaf in calls:
+            listener(component, leaf)
+
+    def end_watches(self, component: str) -> None:
+        """Call nobody any more for changes of ``component``."""
+        with self._lock:
+            self._watches = [watch for watch in self._watches if watch.component != component]
+
     def remove(self, component: str) -> None:
         """Forget a component that is no longer on the core."""
         with self._lock:
@@ -64,12 +79,7 @@ class ConfigurationStore:
             for key in key_path:
                 node = _child(node, key)
             changed = _merge(node, copy.deepcopy(dict(values)), tuple(key_path))
-            calls = [
-                (watch.listener, leaf)
-                for leaf in changed
-                for watch in self._watches
-                if watch.component == component and leaf[: len(watch.key_path)] == watch.key_path
-            ]
+            calls = self._calls(component, changed)
         for listener, leaf in calls:
             listener(component, leaf)
 
@@ -92,6 +102,14 @@ class ConfigurationStore:
                     self._watches.remove(watch)
 
         return stop
+
+    def _calls(self, component: str, changed: list[KeyPath]) -> list[tuple[Listener, KeyPath]]:
+        return [
+            (watch.listener, leaf)
+            for leaf in changed
+            for watch in self._watches
+            if watch.component == component and leaf[: len(watch.key_path)] == watch.key_path
+        ]
 
     def _find(self, component: str, key_path: Sequence[str]) -> Any:
         node: Any = self._configurations.get(component)
@@ -120,3 +138,15 @@ def _merge(node: dict[str, Any], values: Mapping[str, Any], at: KeyPath) -> list
             node[key] = value
             changed.append((*at, key))
     return changed
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], at: KeyPath) -> list[KeyPath]:
+    """Return the paths of the leaves that are not the same in both."""
+    found: list[KeyPath] = []
+    for key in {**before, **after}:
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += _differences(old, new, (*at, key))
+        elif (key in before) != (key in after) or old != new:
+            found.append((*at, key))
+    return found

@@ -78,7 +78,9 @@ class Connection:
             component = self._component_of(_auth_token(message.payload))
         if component is not None:
             self._send(Message(MessageType.CONNECT_ACK, 0, MessageFlag.CONNECTION_ACCEPTED))
-        elif self._dialect.answers_refused_connect:
+            return component
+        _log.warning("connection refused: invalid svcuid")
+        if self._dialect.answers_refused_connect:
             self._send(Message(MessageType.CONNECT_ACK, 0))
             self._await_close()
         return component

@@ -9,6 +9,14 @@ from .errors import IpcError
 
 
 @dataclass(frozen=True)
+class InFlight:
+    """How many publishes to the cloud may wait for their acknowledgement at the same time."""
+
+    messages: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True)
 class Dialect:
     """The behaviour of one nucleus; that of lite was observed with its release 2.6.0."""
 
@@ -20,6 +28,10 @@ class Dialect:
     """Whether the reply of an operation without events ends its stream."""
     message_key: str
     """Where an error's body has its text; the Python client reads ``message`` only."""
+    forgets_tokens: bool
+    """Whether every SVCUID is lost when the IPC daemon is restarted."""
+    in_flight: InFlight | None
+    """None if a publish is answered once the cloud has acknowledged it."""
 
     def error_body(self, error: IpcError) -> Mapping[str, str]:
         """Return the payload that reports ``error`` to a client."""
@@ -31,10 +43,14 @@ CLASSIC = Dialect(
     answers_refused_connect=True,
     terminates_unary_replies=True,
     message_key="message",
+    forgets_tokens=False,
+    in_flight=None,
 )
 LITE = Dialect(
     packet_limit=10_000,
     answers_refused_connect=False,
     terminates_unary_replies=False,
     message_key="_message",
+    forgets_tokens=True,
+    in_flight=InFlight(messages=10, payload_bytes=15_000),
 )

@@ -10,11 +10,13 @@ import base64
 from collections.abc import Mapping
 
 from .authorization import MQTT_PROXY, PUBSUB, Authorizer
+from .dialect import InFlight
 from .errors import InvalidArgumentsError, ServiceError
 from .operations import Call, Operation
 from .router import CloudRouter, LocalTopics
 from .stream import Body
 from .topics import has_wildcard, is_filter
+from .unacknowledged import UnacknowledgedRouter
 
 _RECEIVE_MODES = {"RECEIVE_ALL_MESSAGES": False, "RECEIVE_MESSAGES_FROM_OTHERS": True}
 _MESSAGE_KINDS = ("jsonMessage", "binaryMessage")
@@ -23,8 +25,10 @@ _MESSAGE_KINDS = ("jsonMessage", "binaryMessage")
 class CloudMessaging:
     """PublishToIoTCore and SubscribeToIoTCore."""
 
-    def __init__(self, router: CloudRouter, authorizer: Authorizer) -> None:
-        self._router = router
+    def __init__(
+        self, router: CloudRouter, authorizer: Authorizer, in_flight: InFlight | None = None
+    ) -> None:
+        self._router = router if in_flight is None else UnacknowledgedRouter(router, in_flight)
         self._authorizer = authorizer
 
     def operations(self) -> Mapping[str, Operation]:

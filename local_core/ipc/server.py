@@ -66,6 +66,7 @@ class IpcServer:
 
     def start(self) -> None:
         """Listen; only this user may connect."""
+        self._stopping = False
         self.socket_path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self.socket_path))
@@ -91,6 +92,17 @@ class IpcServer:
         for thread in connections.values():
             thread.join()
         self.socket_path.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Stop and start, as a nucleus's IPC daemon that is restarted.
+
+        On nucleus lite every token is refused from then on, until its component gets a new one.
+        """
+        self.stop()
+        if self._dialect.forgets_tokens:
+            with self._lock:
+                self._tokens = {}
+        self.start()
 
     def __enter__(self) -> IpcServer:
         self.start()

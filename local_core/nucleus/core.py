@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +14,22 @@ from ..folder_lock import exclusive
 from ..ipc.authorization import Authorizer
 from ..ipc.component_services import ConfigurationService, StateService
 from ..ipc.configuration import ConfigurationStore
-from ..ipc.dialect import CLASSIC, LITE, Dialect
 from ..ipc.messaging import CloudMessaging, LocalMessaging
 from ..ipc.operations import all_operations
 from ..ipc.router import CloudRouter, LocalTopics
 from ..ipc.server import MAX_SOCKET_PATH_BYTES, IpcServer
 from .artifacts import ArtifactFetcher, ArtifactStore
 from .configuration import deployed
+from .deployment import Change, ComponentDeployment, Installed, change
 from .environment import base_environment
+from .identity import CoreIdentity
 from .layout import CoreLayout
 from .lifecycle import ComponentLifecycle, ComponentPlan, Script, StateChange
 from .recipe import LifecycleStep, Recipe
 from .start_order import start_order
 from .variables import Variables
 
-NUCLEUS_VERSION = "2.15.0"
-"""The release of the classic nucleus whose rules this core follows."""
 STOP_GRACE_SECONDS = 10.0
-_ARCHITECTURES = {"x86_64": "amd64", "armv7l": "arm"}
-
-
-@dataclass(frozen=True)
-class ComponentDeployment:
-    """One component of a deployment, with the update of its configuration."""
-
-    recipe: Recipe
-    reset: tuple[str, ...] = ()
-    merge: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Installed:
-    """A component as the last deployment installed it."""
-
-    recipe: Recipe
-    configuration: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class CoreIdentity:
-    """A core's thing, its folder, and the nucleus that it behaves like."""
-
-    thing_name: str
-    root: Path
-    region: str = "us-east-1"
-    dialect: Dialect = CLASSIC
-
-    @property
-    def platform(self) -> Mapping[str, str]:
-        """The attributes that a recipe's manifests are chosen by.
-
-        https://docs.aws.amazon.com/greengrass/v2/developerguide/component-recipe-reference.html#recipe-platform
-        """
-        machine = platform.machine()
-        attributes = {"os": "linux", "architecture": _ARCHITECTURES.get(machine, machine)}
-        if self.dialect is LITE:
-            attributes["runtime"] = "aws_nucleus_lite"
-        return attributes
 
 
 class LocalCore:
@@ -98,8 +56,9 @@ class LocalCore:
         self._environment_of = environment_of
         self._stop_grace = stop_grace
         self._configurations = ConfigurationStore()
-        self._components: dict[str, _Installed] = {}
-        self._before: dict[str, _Installed] | None = None
+        self._components: dict[str, Installed] = {}
+        self._before: dict[str, Installed] | None = None
+        self._plans: dict[str, ComponentPlan] = {}
         self._lifecycles: dict[str, ComponentLifecycle] = {}
         self._open = ExitStack()
         self._server: IpcServer | None = None
@@ -119,21 +78,44 @@ class LocalCore:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def deploy(self, components: Sequence[ComponentDeployment]) -> frozenset[str]:
+    def deploy(
+        self, components: Sequence[ComponentDeployment], *, is_launch: bool = False
+    ) -> frozenset[str]:
         """Deploy ``components``, and return the names of those that were started.
 
-        What changed, in its recipe or its configuration, is restarted, what is not among them any
-        more is stopped, and the rest keeps running. Until :meth:`keep`, the state before can be
-        restored by :meth:`roll_back`.
+        Which ones are started anew depends on the nucleus; what is not among them any more is
+        stopped, and the rest keeps running and is notified of a changed configuration. Until
+        :meth:`keep`, the state before can be restored by :meth:`roll_back`. ``is_launch`` is for
+        what a core starts with.
 
         Raises:
             RecipeError, ArtifactError: if one cannot be run here; then nothing has changed.
         """
         wanted = {one.recipe.name: self._installed(one) for one in components}
         before = self._snapshot() if self._before is None else self._before
-        started = self._switch_to(wanted)
+        started = self._switch_to(wanted, is_launch=is_launch)
         self._before = before
         return started
+
+    def configurations(self) -> dict[str, Any]:
+        """Return the configuration of each component as it is now, by name."""
+        return {name: self._configurations.get(name) for name in self._components}
+
+    def restart_ipc(self) -> None:
+        """Restart the IPC server, as a nucleus does whose IPC daemon is restarted.
+
+        Clients connect again; those of nucleus lite are refused until their component restarts.
+        """
+        self._running_server().restart()
+
+    def stop_dependents(self, dependency: str) -> None:
+        """Stop what has a HARD dependency on a component that has ended, where the nucleus does."""
+        if self._identity.nucleus.binds_to_hard_dependencies:
+            bound = [n for n, c in self._components.items() if dependency in c.recipe.hard]
+            for name in bound:
+                self._lifecycles[name].request_stop()
+            for name in bound:
+                self._lifecycles[name].join()
 
     def keep(self) -> None:
         """Keep what runs now, and remove the artifacts of everything else."""
@@ -153,14 +135,14 @@ class LocalCore:
     def _ipc_server(self, socket_path: Path) -> IpcServer:
         authorizer = Authorizer(self._configurations, self._identity.thing_name)
         operations = all_operations(
-            CloudMessaging(self._cloud, authorizer),
+            CloudMessaging(self._cloud, authorizer, self._identity.nucleus.ipc.in_flight),
             LocalMessaging(LocalTopics(), authorizer),
             ConfigurationService(self._configurations),
             StateService(self._report_state),
         )
-        return IpcServer(socket_path, operations, dialect=self._identity.dialect)
+        return IpcServer(socket_path, operations, dialect=self._identity.nucleus.ipc)
 
-    def _installed(self, deployment: ComponentDeployment) -> _Installed:
+    def _installed(self, deployment: ComponentDeployment) -> Installed:
         recipe = deployment.recipe
         present = recipe.name in self._components
         configuration = deployed(
@@ -169,34 +151,54 @@ class LocalCore:
             merge=deployment.merge,
             current=self._configurations.get(recipe.name) if present else None,
         )
-        return _Installed(recipe, configuration)
+        return Installed(recipe, configuration, deployment.run_with, "" in deployment.reset)
 
-    def _snapshot(self) -> dict[str, _Installed]:
+    def _snapshot(self) -> dict[str, Installed]:
         """Return what is installed, with the changes that components made themselves since then."""
         return {
-            name: _Installed(one.recipe, self._configurations.get(name))
+            name: Installed(one.recipe, self._configurations.get(name), one.run_with)
             for name, one in self._components.items()
         }
 
-    def _switch_to(self, wanted: dict[str, _Installed]) -> frozenset[str]:
+    def _switch_to(
+        self, wanted: dict[str, Installed], *, is_launch: bool = False
+    ) -> frozenset[str]:
         order = start_order({name: one.recipe.dependencies for name, one in wanted.items()})
-        changed = {
-            name
-            for name, one in wanted.items()
-            if one != self._components.get(name) or self._lifecycles[name].broken
-        }
-        plans = {name: self._prepare(wanted[name]) for name in changed}
-        self._stop([name for name in self._lifecycles if name not in wanted or name in changed])
+        plans = {name: self._plan(one) for name, one in wanted.items()}
+        changes = {name: self._change(one, plans[name]) for name, one in wanted.items()}
+        for name, made in changes.items():
+            if made is not Change.NOTIFY:
+                self._fetch(wanted[name].recipe)
+        started = {name for name, made in changes.items() if made is not Change.NOTIFY}
+        self._stop([name for name in self._lifecycles if name not in wanted or name in started])
         for name in set(self._components) - set(wanted):
             self._configurations.remove(name)
-        self._components = wanted
+        self._components, self._plans = wanted, plans
         for name in order:
-            if name in changed:
-                self._start(wanted[name], plans[name])
-        return frozenset(changed)
+            if name in started:
+                with_install = changes[name] is Change.INSTALL
+                self._start(wanted[name], plans[name], with_install, is_launch=is_launch)
+            else:
+                self._notify(wanted[name])
+        return frozenset(started)
 
-    def _prepare(self, installed: _Installed) -> ComponentPlan:
-        """Fetch the component's artifacts, and fill in its scripts."""
+    def _change(self, wanted: Installed, plan: ComponentPlan) -> Change:
+        name = wanted.recipe.name
+        lifecycle = self._lifecycles.get(name)
+        if lifecycle is None or lifecycle.has_ended:
+            return Change.INSTALL
+        there = (self._components[name], self._plans[name])
+        return change(there, (wanted, plan), self._identity.nucleus.restart)
+
+    def _notify(self, installed: Installed) -> None:
+        """Change the configuration of a component that keeps running."""
+        name = installed.recipe.name
+        if installed.is_reset and self._identity.nucleus.reset_ends_subscriptions:
+            self._configurations.end_watches(name)
+        self._configurations.replace(name, installed.configuration)
+
+    def _plan(self, installed: Installed) -> ComponentPlan:
+        """Fill in the component's scripts."""
         recipe = installed.recipe
         manifest = recipe.manifest_for(self._identity.platform)
         variables = Variables(
@@ -206,20 +208,26 @@ class LocalCore:
             version=recipe.version,
             configuration=installed.configuration,
         )
-        plan = ComponentPlan(
+        return ComponentPlan(
             component=recipe.name,
             folder=self._layout.work(recipe.name),
             log=self._layout.log(recipe.name),
             install=_script("install", manifest.install, variables),
             run=_script("run", manifest.run, variables),
         )
-        self._artifacts.prepare(recipe.name, recipe.version, manifest.artifacts)
-        return plan
 
-    def _start(self, installed: _Installed, plan: ComponentPlan) -> None:
+    def _fetch(self, recipe: Recipe) -> None:
+        manifest = recipe.manifest_for(self._identity.platform)
+        self._artifacts.prepare(recipe.name, recipe.version, manifest.artifacts)
+
+    def _start(
+        self, installed: Installed, plan: ComponentPlan, with_install: bool, *, is_launch: bool
+    ) -> None:
         recipe = installed.recipe
         self._configurations.put(recipe.name, installed.configuration)
         environment = {**self._environment_of(recipe), **self._environment(recipe.name)}
+        if not with_install:
+            plan = replace(plan, install=None)
         lifecycle = ComponentLifecycle(
             plan.within(environment),
             self._on_change,
@@ -227,6 +235,7 @@ class LocalCore:
             after=[
                 self._lifecycles[name] for name in recipe.dependencies if name in self._lifecycles
             ],
+            runs_while_installing=is_launch and self._identity.nucleus.runs_while_installing,
         )
         self._lifecycles[recipe.name] = lifecycle
         lifecycle.start()
@@ -236,17 +245,21 @@ class LocalCore:
 
         https://docs.aws.amazon.com/greengrass/v2/developerguide/component-environment-variables.html
         """
-        if self._server is None:
-            raise RuntimeError("the core is not running: enter it first")
+        server = self._running_server()
         return {
             **base_environment(),
-            "SVCUID": self._server.register(component),
-            "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(self._server.socket_path),
+            "SVCUID": server.register(component),
+            "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(server.socket_path),
             "AWS_IOT_THING_NAME": self._identity.thing_name,
             "AWS_REGION": self._identity.region,
             "AWS_DEFAULT_REGION": self._identity.region,
-            "GGC_VERSION": NUCLEUS_VERSION,
+            "GGC_VERSION": self._identity.nucleus.version,
         }
+
+    def _running_server(self) -> IpcServer:
+        if self._server is None:
+            raise RuntimeError("the core is not running: enter it first")
+        return self._server
 
     def _report_state(self, component: str, state: str) -> None:
         if state == "ERRORED" and component in self._lifecycles:

@@ -82,6 +82,8 @@ class ComponentLifecycle:
     """Runs one component on a thread of its own until it ends, breaks or is stopped.
 
     It begins once all of ``after``, the components that it depends on, run or have finished.
+    ``runs_while_installing`` starts its run step beside its install step, as nucleus lite does when
+    it starts itself; then only the run step decides what becomes of the component.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ComponentLifecycle:
         *,
         stop_grace: float,
         after: Sequence[ComponentLifecycle] = (),
+        runs_while_installing: bool = False,
     ) -> None:
         self.up = threading.Event()
         """Set when the component first runs, or has finished without."""
@@ -99,6 +102,7 @@ class ComponentLifecycle:
         self._on_change = on_change
         self._stop_grace = stop_grace
         self._after = after
+        self._runs_while_installing = runs_while_installing
         self._stopping = False
         self._reported_error = False
         self._thread = threading.Thread(
@@ -120,6 +124,11 @@ class ComponentLifecycle:
         """Wait until no process of the component runs any more."""
         self._thread.join()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the component is broken, or was stopped."""
+        return self.broken or self._stopping
+
     def report_error(self) -> None:
         """Treat the running step as failed, because its component reported so by UpdateState."""
         self._reported_error = True
@@ -130,10 +139,22 @@ class ComponentLifecycle:
                 if self._stopping:
                     self._change(State.STOPPED)
                     return
-        for script, state in ((self._plan.install, State.NEW), (self._plan.run, State.RUNNING)):
+        install, run = self._plan.install, self._plan.run
+        if install is not None and run is not None and self._runs_while_installing:
+            self._install_and_run(install, run)
+            return
+        for script, state in ((install, State.NEW), (run, State.RUNNING)):
             if script is not None and not self._carry_out(script, state):
                 return
         self._change(State.FINISHED)
+
+    def _install_and_run(self, install: Script, run: Script) -> None:
+        name = f"lifecycle-{self._plan.component}-install"
+        installing = threading.Thread(target=self._execute, args=(install,), name=name, daemon=True)
+        installing.start()
+        if self._carry_out(run, State.RUNNING):
+            self._change(State.FINISHED)
+        installing.join()
 
     def _carry_out(self, script: Script, state: State) -> bool:
         """Run ``script`` until it succeeds; False if the component broke or is being stopped."""

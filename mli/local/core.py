@@ -18,6 +18,7 @@ from local_core.environments import for_local_cloud
 from local_core.errors import LocalCoreError
 from local_core.folder_lock import exclusive
 from local_core.interrupts import Interrupted, Interrupts
+from local_core.nucleus.dialect import CLASSIC, NUCLEI
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
 from local_core.setup_archive import SetupArchive
@@ -56,7 +57,14 @@ class CoreStartError(LocalCoreError):
     envvar="AWS_ENDPOINT_URL",
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
-def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
+@click.option(
+    "--nucleus",
+    type=click.Choice(list(NUCLEI)),
+    default=CLASSIC.name,
+    show_default=True,
+    help="The nucleus that a V2 core behaves like.",
+)
+def core(archive: Path, folder: Path | None, endpoint: str | None, nucleus: str) -> None:
     """Run the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
 
     ARCHIVE, usually greengrass-setup.zip, is unpacked, and a core of its generation connects with
@@ -79,7 +87,11 @@ def core(archive: Path, folder: Path | None, endpoint: str | None) -> None:
             progress.say(f"{thing}: {archive} is unpacked in {root}")
             opened.enter_context(_warnings_shown(progress))
             console = CoreConsole(
-                setup.generation, configuration, endpoint=endpoint, progress=progress
+                setup.generation,
+                configuration,
+                endpoint=endpoint,
+                progress=progress,
+                nucleus=NUCLEI[nucleus],
             )
             opened.enter_context(RunningCore(console, progress)).run(interrupts)
     except Interrupted:

@@ -24,6 +24,7 @@ from local_core.environments import for_local_cloud
 from local_core.generations import GENERATIONS
 from local_core.instructions import instructions
 from local_core.interrupts import Interrupted, Interrupts
+from local_core.nucleus.dialect import CLASSIC, NUCLEI, Nucleus
 from local_core.progress import Progress, RunTimes, summary
 from local_core.session import Session
 from local_core.shared_cloud import SharedCloud
@@ -77,6 +78,13 @@ _POLL_SECONDS = 0.1
     help="Form of the messages.",
 )
 @region_option
+@click.option(
+    "--nucleus",
+    type=click.Choice(list(NUCLEI)),
+    default=CLASSIC.name,
+    show_default=True,
+    help="The nucleus that a V2 core behaves like.",
+)
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
     greengrass_version: str,
@@ -86,6 +94,7 @@ def run(
     profile: str | None,
     message_format: str,
     region: str,
+    nucleus: str,
     keep: bool,
 ) -> None:
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
@@ -102,7 +111,9 @@ def run(
                 for name, folder, known in _models(model, profile, progress)
             ]
             try:
-                with Run(progress, interrupts, region=region, keep=keep) as whole:
+                with Run(
+                    progress, interrupts, region=region, keep=keep, nucleus=NUCLEI[nucleus]
+                ) as whole:
                     whole.carry_out(targets, frames)
             except FAILURES:
                 interrupts.check()  # a step that was stopped reports a failure of its own
@@ -118,12 +129,19 @@ class Run:
     """Deploys and runs one core after the other; the next template is synthesised meanwhile."""
 
     def __init__(
-        self, progress: Progress, interrupts: Interrupts, *, region: str, keep: bool
+        self,
+        progress: Progress,
+        interrupts: Interrupts,
+        *,
+        region: str,
+        keep: bool,
+        nucleus: Nucleus = CLASSIC,
     ) -> None:
         self._progress = progress
         self._interrupts = interrupts
         self._region = region
         self._keep = keep
+        self._nucleus = nucleus
         self._sessions: list[Session] = []
         self._open = ExitStack()
 
@@ -259,7 +277,13 @@ class Run:
         file = generation.write_configuration(outputs["GreengrassConfig"], prepared.root)
         self._progress.say(f"set up the core from GreengrassConfig: {file}")
         configuration = generation.read_configuration(file)
-        return CoreConsole(generation, configuration, endpoint=endpoint, progress=self._progress)
+        return CoreConsole(
+            generation,
+            configuration,
+            endpoint=endpoint,
+            progress=self._progress,
+            nucleus=self._nucleus,
+        )
 
     def _show_samples(self, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
         """List the feedback samples that are in S3 now; return how many there are."""

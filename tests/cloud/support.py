@@ -20,6 +20,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from local_core.cloud import LocalCloud
 
+SHADOW = "AWSManagedGreengrassV2Deployment"
+"""The named shadow by which a deployment to a thing reaches its core."""
 Template = Mapping[str, Any]
 
 
@@ -181,6 +183,43 @@ class MqttClient:
 
     def publish(self, topic: str, payload: bytes) -> mqtt.MQTTMessageInfo:
         return self._client.publish(topic, payload, 1)
+
+
+def publish_health(cloud: LocalCloud, thing: str, content: Mapping[str, Any]) -> None:
+    """Publish a health message as the core of a thing."""
+    message = {"messageType": "COMPLETE", "overallDeviceStatus": "HEALTHY", **content}
+    cloud.client("iot-data").publish(
+        topic=f"$aws/things/{thing}/greengrassv2/health/json",
+        qos=1,
+        payload=json.dumps(message).encode(),
+    )
+
+
+def desired(cloud: LocalCloud, thing: str) -> Mapping[str, Any]:
+    """Return what the shadow that carries deployments to a thing desires; empty if nothing."""
+    try:
+        reply = cloud.client("iot-data").get_thing_shadow(thingName=thing, shadowName=SHADOW)
+    except ClientError:
+        return {}
+    state: Mapping[str, Any] = json.load(reply["payload"])["state"]
+    return state.get("desired") or {}
+
+
+def report_deployment(
+    cloud: LocalCloud, thing: str, status: str, detail: str = "", cause: str = ""
+) -> None:
+    """Report on the deployment to a thing, as its core does in the shadow."""
+    document = json.loads(desired(cloud, thing)["fleetConfig"])
+    reported = {
+        "fleetConfigurationArnForStatus": document["configurationArn"],
+        "status": status,
+        "statusDetails": {"detailedStatus": detail, "failureCause": cause},
+    }
+    cloud.client("iot-data").update_thing_shadow(
+        thingName=thing,
+        shadowName=SHADOW,
+        payload=json.dumps({"state": {"reported": reported}}).encode(),
+    )
 
 
 def recipe(name: str, version: str, *uris: str, **changes: Any) -> dict[str, Any]:

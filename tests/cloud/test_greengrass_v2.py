@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
 import yaml
 from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
-from tests.cloud.support import Device, StackError, Stacks, recipe
+from tests.cloud.support import (
+    Device,
+    StackError,
+    Stacks,
+    desired,
+    publish_health,
+    recipe,
+    report_deployment,
+)
 from tests.cloud.v2_templates import component_version, deployment
 
 
@@ -161,45 +167,26 @@ def test_candidates_are_resolved_to_the_highest_version_in_range(
         greengrass.resolve_component_candidates(platform=platform, componentCandidates=missing)
 
 
-def _report(cloud: LocalCloud, thing: str, content: Any) -> None:
-    data = json.dumps(content).encode()
-    url = f"{cloud.endpoint}/_core/2/things/{thing}"
-    urllib.request.urlopen(urllib.request.Request(url, data=data, method="POST")).close()
-
-
 def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device) -> None:
     greengrass = cloud.client("greengrassv2")
     with pytest.raises(ClientError, match="has never reported"):
         greengrass.get_core_device(coreDeviceThingName=device.thing)
     made = greengrass.create_deployment(targetArn=device.thing_arn, deploymentName="first")
-    with urllib.request.urlopen(f"{cloud.endpoint}/_core/2/things/{device.thing}") as reply:
-        [order] = json.load(reply)
-    assert (order["deploymentId"], order["deploymentName"]) == (made["deploymentId"], "first")
-
-    deployment = {
-        "deploymentId": made["deploymentId"],
-        "deploymentName": "first",
-        "targetArn": device.thing_arn,
-        "coreDeviceExecutionStatus": "IN_PROGRESS",
-    }
-    _report(cloud, device.thing, {"coreVersion": "2.6.0", "deployment": deployment})
+    publish_health(cloud, device.thing, {"ggcVersion": "2.6.0"})
+    report_deployment(cloud, device.thing, "IN_PROGRESS")
     [effective] = greengrass.list_effective_deployments(coreDeviceThingName=device.thing)[
         "effectiveDeployments"
     ]
+    assert effective["deploymentId"] == made["deploymentId"]
     assert effective["coreDeviceExecutionStatus"] == "IN_PROGRESS"
 
     components = [
-        {"componentName": "a", "componentVersion": "1.0.0", "lifecycleState": "RUNNING"},
-        {
-            "componentName": "b",
-            "componentVersion": "1.0.0",
-            "lifecycleState": "BROKEN",
-            "isRoot": False,
-        },
+        {"componentName": "a", "version": "1.0.0", "status": "RUNNING"},
+        {"componentName": "b", "version": "1.0.0", "status": "BROKEN", "isRoot": False},
     ]
-    done = {**deployment, "coreDeviceExecutionStatus": "SUCCEEDED"}
-    content = {"status": "UNHEALTHY", "components": components, "deployment": done}
-    _report(cloud, device.thing, content)
+    content = {"overallDeviceStatus": "UNHEALTHY", "components": components}
+    publish_health(cloud, device.thing, content)
+    report_deployment(cloud, device.thing, "SUCCEEDED")
     found = greengrass.get_core_device(coreDeviceThingName=device.thing)
     assert (found["status"], found["coreVersion"]) == ("UNHEALTHY", "2.6.0")
     listed = [d["coreDeviceThingName"] for d in greengrass.list_core_devices()["coreDevices"]]
@@ -216,8 +203,72 @@ def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device)
     assert status == "COMPLETED"
 
 
-def test_report_that_is_malformed_is_refused(cloud: LocalCloud, device: Device) -> None:
-    with pytest.raises(urllib.error.HTTPError) as refusal:
-        _report(cloud, device.thing, {"components": [{"lifecycleState": "ASLEEP"}]})
-    assert refusal.value.code == 400
-    assert "ASLEEP" in json.load(refusal.value)["message"]
+def test_partial_health_message_changes_the_components_that_it_names(
+    cloud: LocalCloud, device: Device
+) -> None:
+    a, b = ({"componentName": n, "version": "1.0.0", "status": "RUNNING"} for n in ("a", "b"))
+    publish_health(cloud, device.thing, {"components": [a, b]})
+    partial = {"messageType": "PARTIAL", "components": [{**b, "status": "ERRORED"}]}
+    publish_health(cloud, device.thing, partial)
+    found = cloud.client("greengrassv2").list_installed_components(coreDeviceThingName=device.thing)
+    states = {c["componentName"]: c["lifecycleState"] for c in found["installedComponents"]}
+    assert states == {"a": "RUNNING", "b": "ERRORED"}
+
+
+def test_health_message_that_is_malformed_is_ignored(cloud: LocalCloud, device: Device) -> None:
+    publish_health(cloud, device.thing, {"components": []})
+    for bad in ({"componentName": "a", "version": "1.0.0", "status": "ASLEEP"}, {}, "a"):
+        publish_health(cloud, device.thing, {"components": [bad]})
+    found = cloud.client("greengrassv2").list_installed_components(coreDeviceThingName=device.thing)
+    assert found["installedComponents"] == []
+
+
+def test_deployment_to_a_thing_stands_in_its_shadow(
+    cloud: LocalCloud, device: Device, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    text = json.dumps(recipe(name, "1.0.0")).encode()
+    greengrass.create_component_version(inlineRecipe=text)
+    update = {"reset": [""], "merge": '{"threshold": 0.7}'}
+    made = greengrass.create_deployment(
+        targetArn=device.thing_arn,
+        deploymentName="first",
+        components={name: {"componentVersion": "1.0.0", "configurationUpdate": update}},
+    )["deploymentId"]
+    document = json.loads(desired(cloud, device.thing)["fleetConfig"])
+    assert document.pop("creationTimestamp") > 0
+    assert document == {
+        "deploymentId": made,
+        "configurationArn": (
+            f"arn:aws:greengrass:us-east-1:000000000000:configuration:thing/{device.thing}:1"
+        ),
+        "deploymentName": "first",
+        "components": {
+            name: {
+                "version": "1.0.0",
+                "configurationUpdate": {"reset": [""], "merge": {"threshold": 0.7}},
+            }
+        },
+        "failureHandlingPolicy": "ROLLBACK",
+        "componentUpdatePolicy": {"timeout": 60, "action": "NOTIFY_COMPONENTS"},
+        "configurationValidationPolicy": {"timeout": 60},
+    }
+    greengrass.cancel_deployment(deploymentId=made)
+    assert desired(cloud, device.thing)["desiredStatus"] == "CANCELED"
+    greengrass.delete_deployment(deploymentId=made)
+    assert desired(cloud, device.thing) == {}
+
+
+def test_deployment_to_a_thing_is_refused_if_its_document_is_too_large(
+    cloud: LocalCloud, device: Device, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    text = json.dumps(recipe(name, "1.0.0")).encode()
+    greengrass.create_component_version(inlineRecipe=text)
+    update = {"merge": json.dumps({"words": "a" * 7_168})}
+    with pytest.raises(ClientError, match="more than the 7168 of a deployment to a thing"):
+        greengrass.create_deployment(
+            targetArn=device.thing_arn,
+            components={name: {"componentVersion": "1.0.0", "configurationUpdate": update}},
+        )
+    assert greengrass.list_deployments(targetArn=device.thing_arn)["deployments"] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 import uuid
 from typing import Any
 
@@ -22,11 +21,21 @@ def group(cloud: LocalCloud) -> str:
     return str(made["thingGroupArn"])
 
 
-def _orders(device: Device) -> list[str]:
-    """The ids of what a core is to carry out."""
-    url = f"{device.cloud.endpoint}/_core/2/things/{device.thing}"
-    with urllib.request.urlopen(url) as reply:
-        return [order["deploymentId"] for order in json.load(reply)]
+def _jobs(device: Device) -> list[dict[str, Any]]:
+    """The jobs that a core is to carry out, the next one first."""
+    data = device.cloud.client("iot-jobs-data")
+    pending = data.get_pending_job_executions(thingName=device.thing)
+    return [*pending["inProgressJobs"], *pending["queuedJobs"]]
+
+
+def _deployments(device: Device) -> list[str]:
+    """The ids of the deployments in these jobs."""
+    data = device.cloud.client("iot-jobs-data")
+    executions = [
+        data.describe_job_execution(jobId=job["jobId"], thingName=device.thing)["execution"]
+        for job in _jobs(device)
+    ]
+    return [json.loads(one["jobDocument"])["deploymentId"] for one in executions]
 
 
 def _member(device: Device, group: str, change: str = "add_thing_to_thing_group") -> None:
@@ -39,29 +48,71 @@ def _deployed(cloud: LocalCloud, target: str) -> str:
     return made
 
 
-def test_core_gets_the_latest_deployment_of_each_of_its_targets_the_oldest_first(
+def test_core_gets_the_latest_deployment_of_each_of_its_groups_the_oldest_first(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:
     another = cloud.client("iot").create_thing_group(thingGroupName=f"{uuid.uuid4().hex}")
     _member(device, group)
     _member(device, another["thingGroupArn"])
     _deployed(cloud, group)
-    own = _deployed(cloud, device.thing_arn)
+    _deployed(cloud, device.thing_arn)
     groups = _deployed(cloud, group)
     others = _deployed(cloud, another["thingGroupArn"])
-    assert _orders(device) == [own, groups, others]
+    assert _deployments(device) == [groups, others]
+
+
+def test_job_document_says_what_the_deployment_says(
+    cloud: LocalCloud, device: Device, group: str, name: str
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    text = json.dumps(recipe(name, "1.0.0")).encode()
+    greengrass.create_component_version(inlineRecipe=text)
+    made = greengrass.create_deployment(
+        targetArn=group,
+        components={name: {"componentVersion": "1.0.0"}},
+        deploymentPolicies={"failureHandlingPolicy": "DO_NOTHING"},
+    )
+    job = cloud.client("iot").describe_job(jobId=made["iotJobId"])["job"]
+    assert (job["targets"], job["targetSelection"]) == ([group], "CONTINUOUS")
+    document = json.loads(cloud.client("iot").get_job_document(jobId=made["iotJobId"])["document"])
+    target = group.split(":", 5)[5]
+    assert document["configurationArn"].endswith(f":configuration:{target}:1")
+    assert document["components"] == {name: {"version": "1.0.0"}}
+    assert document["failureHandlingPolicy"] == "DO_NOTHING"
+
+
+def test_new_deployment_to_a_group_cancels_the_job_before_even_if_it_was_begun(
+    cloud: LocalCloud, device: Device, group: str
+) -> None:
+    _member(device, group)
+    _deployed(cloud, group)
+    [job] = _jobs(device)
+    data = cloud.client("iot-jobs-data")
+    data.update_job_execution(jobId=job["jobId"], thingName=device.thing, status="IN_PROGRESS")
+    made = _deployed(cloud, group)
+    assert _deployments(device) == [made]
+    assert cloud.client("iot").describe_job(jobId=job["jobId"])["job"]["status"] == "CANCELED"
+
+
+def test_deleted_deployment_takes_its_job_with_it(cloud: LocalCloud, group: str) -> None:
+    greengrass = cloud.client("greengrassv2")
+    made = greengrass.create_deployment(targetArn=group)
+    greengrass.cancel_deployment(deploymentId=made["deploymentId"])
+    greengrass.delete_deployment(deploymentId=made["deploymentId"])
+    with pytest.raises(ClientError, match="cannot be found"):
+        cloud.client("iot").describe_job(jobId=made["iotJobId"])
 
 
 def test_only_members_get_a_groups_deployment(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:
     made = _deployed(cloud, group)
-    assert _orders(device) == []
+    assert _deployments(device) == []
     _member(device, group)
-    assert _orders(device) == [made]
-    assert _orders(Device.registered(cloud)) == []
+    assert _deployments(device) == [made]
+    assert _deployments(Device.registered(cloud)) == []
     _member(device, group, "remove_thing_from_thing_group")
-    assert _orders(device) == []
+    assert _deployments(device) == []
 
 
 def test_deployment_that_was_cancelled_reaches_no_core(
@@ -70,16 +121,7 @@ def test_deployment_that_was_cancelled_reaches_no_core(
     made = _deployed(cloud, group)
     cloud.client("greengrassv2").cancel_deployment(deploymentId=made)
     _member(device, group)
-    assert _orders(device) == []
-
-
-def test_deployment_of_a_deleted_group_reaches_no_core(
-    cloud: LocalCloud, device: Device, group: str
-) -> None:
-    _deployed(cloud, group)
-    _member(device, group)
-    cloud.client("iot").delete_thing_group(thingGroupName=group.partition("/")[2])
-    assert _orders(device) == []
+    assert _deployments(device) == []
 
 
 def test_deployment_to_a_group_that_is_not_there_is_refused(cloud: LocalCloud) -> None:
@@ -108,8 +150,8 @@ def test_group_of_a_template_is_deployed_to_and_outlives_its_stack(
     arn = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{stack}"
     assert (found["targetArn"], found["deploymentStatus"]) == (arn, "ACTIVE")
     _member(device, arn)
-    assert _orders(device) == [made]
+    assert _deployments(device) == [made]
     stacks.delete(stack)
     iot = cloud.client("iot")
     assert iot.list_things_in_thing_group(thingGroupName=stack)["things"] == [device.thing]
-    assert _orders(device) == []
+    assert _deployments(device) == []

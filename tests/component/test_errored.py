@@ -13,7 +13,9 @@ import pytest
 from edge_functions import CODE_FOLDER
 from inference.names import telemetry_topic
 from local_core.nucleus.artifacts import ArtifactError
-from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
+from local_core.nucleus.core import LocalCore
+from local_core.nucleus.deployment import ComponentDeployment
+from local_core.nucleus.identity import CoreIdentity
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe
 from models import store

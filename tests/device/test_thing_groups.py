@@ -15,6 +15,7 @@ import pytest
 from local_core.cloud import LocalCloud
 from local_core.device.setup import Address, CoreConfiguration, create_certificate
 from local_core.device.v2.core import V2Device
+from local_core.nucleus.dialect import CLASSIC, Nucleus
 from tests.cloud.support import recipe
 from tests.waiting import eventually
 
@@ -28,7 +29,7 @@ Components = Mapping[str, tuple[str, str]]
 class Core:
     """A thing with a core on it, and what is deployed to it."""
 
-    def __init__(self, cloud: LocalCloud, root: Path) -> None:
+    def __init__(self, cloud: LocalCloud, root: Path, nucleus: Nucleus = CLASSIC) -> None:
         self.cloud = cloud
         self.name = f"core-{uuid.uuid4().hex[:8]}"
         self.arn = f"{ACCOUNT}:thing/{self.name}"
@@ -36,10 +37,16 @@ class Core:
         self.iot = cloud.client("iot")
         self.root = root
         self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-        self.device = V2Device(
-            self._configuration(),
-            endpoint=cloud.endpoint,
+        self.configuration = self._configuration()
+        self.device = self.another(nucleus)
+
+    def another(self, nucleus: Nucleus) -> V2Device:
+        """Return a device of the same core, which is not running yet."""
+        return V2Device(
+            self.configuration,
+            endpoint=self.cloud.endpoint,
             on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            nucleus=nucleus,
             settle=0.2,
         )
 
@@ -61,6 +68,9 @@ class Core:
             for action, resource in (
                 ("iot:Connect", f"client/{self.name}"),
                 ("iot:AssumeRoleWithCertificate", f"rolealias/{self.name}"),
+                ("iot:Publish", f"topic/$aws/things/{self.name}/*"),
+                ("iot:Receive", f"topic/$aws/things/{self.name}/*"),
+                ("iot:Subscribe", f"topicfilter/$aws/things/{self.name}/*"),
             )
         ]
         self.iot.create_policy(policyName=self.name, policyDocument=_document(*allowed))
@@ -88,14 +98,14 @@ class Core:
     def leave(self, group: str) -> None:
         self.iot.remove_thing_from_thing_group(thingGroupArn=group, thingName=self.name)
 
-    def deploy(self, target: str, components: Components) -> str:
-        """Deploy to a target; return the deployment's id."""
+    def deploy(self, target: str, components: Components, **more: str) -> str:
+        """Deploy to a target; return the deployment's id. ``more`` is further configuration."""
         made = self.greengrass.create_deployment(
             targetArn=target,
             components={
                 name: {
                     "componentVersion": version,
-                    "configurationUpdate": {"merge": json.dumps({"say": text})},
+                    "configurationUpdate": {"merge": json.dumps({"say": text, **more})},
                 }
                 for name, (version, text) in components.items()
             },
@@ -122,6 +132,11 @@ class Core:
         return {c["componentName"]: c["componentVersion"] for c in reply["installedComponents"]}
 
     @property
+    def status(self) -> str:
+        """What the core is, by its last health message."""
+        return str(self.greengrass.get_core_device(coreDeviceThingName=self.name)["status"])
+
+    @property
     def effective(self) -> dict[str, dict[str, Any]]:
         """The core's word on each deployment."""
         reply = self.greengrass.list_effective_deployments(coreDeviceThingName=self.name)
@@ -138,23 +153,26 @@ def core(cloud: LocalCloud, tmp_path: Path) -> Iterator[Core]:
 @pytest.fixture
 def component(core: Core) -> str:
     """A component with the versions 1.0.0 and 2.0.0."""
-    return _component(core, "1.0.0", "2.0.0")
+    return make_component(core, "1.0.0", "2.0.0")
 
 
 @pytest.fixture
 def other(core: Core) -> str:
-    return _component(core, "1.0.0")
+    return make_component(core, "1.0.0")
 
 
-def _component(core: Core, *versions: str) -> str:
+SAY = "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"
+
+
+def make_component(core: Core, *versions: str, run: str = SAY, install: str = "true") -> str:
     name = f"test.{uuid.uuid4().hex[:8]}"
-    run = {"run": {"Script": "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"}}
+    lifecycle = {"install": {"Script": install}, "run": {"Script": run}}
     for version in versions:
         content = recipe(
             name,
             version,
             ComponentDependencies={},
-            Manifests=[{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": run}],
+            Manifests=[{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": lifecycle}],
         )
         core.greengrass.create_component_version(inlineRecipe=json.dumps(content).encode())
     return name
@@ -258,7 +276,7 @@ def test_core_that_starts_carries_out_all_that_it_is_deployed(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
     core = Core(cloud, tmp_path / "core")
-    component, other = _component(core, "1.0.0"), _component(core, "1.0.0")
+    component, other = make_component(core, "1.0.0"), make_component(core, "1.0.0")
     group = core.group()
     core.join(group)
     core.deploy(group, {component: ("1.0.0", "of-the-group"), other: ("1.0.0", "other")})
@@ -267,3 +285,73 @@ def test_core_that_starts_carries_out_all_that_it_is_deployed(
         assert [core.verdict(), core.verdict()] == [SUCCEEDED, SUCCEEDED]
         assert core.installed == {component: "1.0.0", other: "1.0.0"}
         assert core.said(component) == ["of-the-group", "own"]
+
+
+def test_core_that_is_started_again_runs_what_it_was_deployed(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    core = Core(cloud, tmp_path / "core")
+    component = make_component(core, "1.0.0")
+    group = core.group()
+    core.join(group)
+    core.deploy(group, {component: ("1.0.0", "of-the-group")})
+    with core.device:
+        assert core.verdict() == SUCCEEDED
+    with core.another(CLASSIC):
+        assert core.verdict() == SUCCEEDED
+        assert core.said(component) == ["of-the-group"] * 2
+        core.deploy(group, {component: ("1.0.0", "again")})
+        assert core.verdict() == SUCCEEDED
+        assert core.said(component)[2:] == ["again"]
+
+
+def test_core_with_another_certificate_does_not_run_what_was_deployed_before(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    core = Core(cloud, tmp_path / "core")
+    component = make_component(core, "1.0.0")
+    core.deploy(core.arn, {component: ("1.0.0", "own")})
+    with core.device:
+        assert core.verdict() == SUCCEEDED
+    made = create_certificate(core.iot, core.root, cloud.ca_path)
+    core.iot.attach_thing_principal(thingName=core.name, principal=made.arn)
+    core.iot.attach_policy(policyName=core.name, target=made.arn)
+    other = make_component(core, "1.0.0")
+    with core.another(CLASSIC):
+        core.deploy(core.arn, {other: ("1.0.0", "own")})
+        assert core.verdict() == SUCCEEDED
+        assert core.said(component) == ["own"]
+
+
+def test_component_that_breaks_later_makes_the_core_unhealthy(core: Core) -> None:
+    name = make_component(core, "1.0.0", run="while test ! -e broken; do sleep 0.1; done; exit 1")
+    core.deploy(core.arn, {name: ("1.0.0", "own")})
+    assert core.verdict() == SUCCEEDED
+    (core.root / "work" / name / "broken").touch()
+    eventually(lambda: core.status == "UNHEALTHY")
+
+
+def test_core_reports_by_job_executions_with_the_words_of_the_nucleus(
+    core: Core, component: str
+) -> None:
+    group = core.group()
+    core.join(group)
+    made = core.deploy(group, {component: ("1.0.0", "of-the-group")})
+    assert core.verdict() == SUCCEEDED
+    job = core.greengrass.get_deployment(deploymentId=made)["iotJobId"]
+    execution = core.iot.describe_job_execution(jobId=job, thingName=core.name)["execution"]
+    assert execution["status"] == "SUCCEEDED"
+    details = execution["statusDetails"]["detailsMap"]
+    assert details == {"detailed-deployment-status": "SUCCESSFUL"}
+
+
+def test_deployment_replaces_one_to_the_same_group_that_has_not_settled(core: Core) -> None:
+    group = core.group()
+    core.join(group)
+    slow = make_component(core, "1.0.0", install="sleep 60")
+    quick = make_component(core, "1.0.0")
+    core.deploy(group, {slow: ("1.0.0", "first")})
+    eventually(lambda: (core.root / "work" / slow).exists())
+    core.deploy(group, {quick: ("1.0.0", "second")})
+    assert core.verdict() == SUCCEEDED
+    assert core.installed == {quick: "1.0.0"}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -119,3 +120,29 @@ def _get(link: str, token: str) -> tuple[int, Any]:
             return reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def test_service_that_was_started_again_forgets_nothing_but_its_port(
+    provider: CoreCredentials,
+) -> None:
+    exchange = TokenExchange(provider)
+    with exchange:
+        before = exchange.environment("com.A")
+        exchange.stop()
+        assert exchange.environment("com.A") == {}
+        with pytest.raises(urllib.error.URLError):
+            _ask(before)
+        exchange.start()
+        address = exchange.environment("com.B")["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+        moved = {**before, "AWS_CONTAINER_CREDENTIALS_FULL_URI": address}
+        assert _ask(moved) == 200
+
+
+def _ask(environment: Mapping[str, str]) -> int:
+    """Ask for credentials as AWS's SDKs do; return the status."""
+    request = urllib.request.Request(
+        environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+        headers={"Authorization": environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]},
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        return int(reply.status)

@@ -10,6 +10,7 @@ from local_core.cdk import CLI
 from local_core.device.setup import Address
 from local_core.device.watcher import Watcher
 from local_core.interrupts import Interrupts
+from local_core.nucleus.dialect import CLASSIC
 from local_core.progress import Progress
 from local_core.shared_cloud import SharedCloud
 from tests.e2e.rig import Rig, target
@@ -42,8 +43,13 @@ def watcher(shared: SharedCloud, tmp_path_factory: pytest.TempPathFactory) -> It
 def module_rig(
     request: pytest.FixtureRequest, shared: SharedCloud, watcher: Watcher
 ) -> Iterator[Rig]:
-    """A core of the generation that the module names in GENERATION."""
-    made = Rig(shared, watcher, shared.prepare(target(request.module.GENERATION)))
+    """A core of the generation that the module names in GENERATION.
+
+    CORE and NUCLEUS, if the module has them, are its name and its nucleus.
+    """
+    module = request.module
+    prepared = shared.prepare(target(module.GENERATION, getattr(module, "CORE", "")))
+    made = Rig(shared, watcher, prepared, getattr(module, "NUCLEUS", CLASSIC))
     yield made
     made.stop()
 

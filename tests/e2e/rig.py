@@ -17,6 +17,7 @@ from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from local_core.device.generation import Device
 from local_core.device.watcher import Received, Watcher
 from local_core.generations import GENERATIONS
+from local_core.nucleus.dialect import CLASSIC, Nucleus
 from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 from local_core.target import PreparedCore, Target
 from models import store
@@ -32,11 +33,10 @@ SECONDS = 180.0
 """The most that anything may take, on a busy machine."""
 
 
-def target(generation: int) -> Target:
+def target(generation: int, name: str = "") -> Target:
     """Return a core that predicts the four photographs, two to five a second."""
-    return Target(
-        f"E2E-V{generation}", store.unpacked(MODEL), MODEL, "static", "list", 0.2, generation
-    )
+    name = name or f"E2E-V{generation}"
+    return Target(name, store.unpacked(MODEL), MODEL, "static", "list", 0.2, generation)
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Rig:
     shared: SharedCloud
     watcher: Watcher
     prepared: PreparedCore
+    nucleus: Nucleus = CLASSIC
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
@@ -120,6 +121,7 @@ class Rig:
             endpoint=self.shared.cloud.endpoint,
             on_change=lambda change: None,
             on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            nucleus=self.nucleus,
             **OPTIONS[self.generation],
         )
         self.device.__enter__()
@@ -153,6 +155,20 @@ class Rig:
         except AssertionError:
             raise AssertionError(f"no predictions; the core's log: {self.log()}") from None
         return [json.loads(message.payload) for message in found]
+
+    def processes(self) -> set[int]:
+        """Return the process of the component, by its command line."""
+        root = str(self.prepared.root).encode()
+        found = set()
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = file.read_bytes().split(b"\0")
+            except OSError:
+                continue  # It ended meanwhile.
+            ours = any(word.startswith(root) and word.endswith(b"component.py") for word in words)
+            if ours and b"run" in words:
+                found.add(int(file.parent.name))
+        return found
 
     def is_silent(self, topic: str, seconds: float = 2.0) -> bool:
         before = len(self.watcher.on(topic))

@@ -85,7 +85,7 @@ class Bench:
     def __post_init__(self) -> None:
         authorizer = Authorizer(self.store, "thing-1")
         operations = all_operations(
-            CloudMessaging(self.cloud, authorizer),
+            CloudMessaging(self.cloud, authorizer, self.dialect.in_flight),
             LocalMessaging(LocalTopics(), authorizer),
             ConfigurationService(self.store),
             StateService(lambda component, state: self.states.append((component, state))),

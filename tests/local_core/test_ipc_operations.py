@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import datetime
 import queue
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.local_core.support import MQTT, PUBSUB, SECONDS, Bench, policy, refused
+from local_core.ipc.dialect import LITE
+from tests.local_core.support import (
+    MQTT,
+    PUBSUB,
+    SECONDS,
+    Bench,
+    InMemoryCloud,
+    policy,
+    refused,
+)
 from tests.waiting import eventually
 
 NOW = datetime.datetime(2026, 11, 22)
@@ -248,3 +258,42 @@ class TestState:
     def test_other_states_are_refused(self, bench: Bench) -> None:
         with pytest.raises(model.InvalidArgumentsError):
             bench.client("com.A").update_state(state="BROKEN")
+
+
+class _Slow(InMemoryCloud):
+    """A cloud that acknowledges nothing until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.acknowledges = threading.Event()
+
+    def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+        self.acknowledges.wait(SECONDS)
+
+
+@pytest.mark.parametrize(("size", "passed"), [(10, 10), (5_000, 3)])
+def test_lite_lets_ten_publishes_and_15_000_bytes_wait_for_their_acknowledgement(
+    socket_path: Path, size: int, passed: int
+) -> None:
+    cloud = _Slow()
+    with Bench(socket_path, LITE, cloud).served() as bench:
+        client = bench.client("com.A", {"accessControl": {MQTT: policy(["*"], ["*"])}})
+        for _ in range(passed):
+            client.publish_to_iot_core(topic_name="a", qos="1", payload=b"x" * size)
+        with pytest.raises(model.ServiceError):
+            client.publish_to_iot_core(topic_name="a", qos="1", payload=b"x" * size)
+        cloud.acknowledges.set()
+        eventually(lambda: not [t for t in threading.enumerate() if t.name == "publish"])
+        client.publish_to_iot_core(topic_name="a", qos="1", payload=b"x" * size)
+
+
+def test_lite_fails_a_publish_at_once_while_the_broker_is_away(socket_path: Path) -> None:
+    class Away(InMemoryCloud):
+        def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
+            raise ConnectionError("away")
+
+    with Bench(socket_path, LITE, Away()).served() as bench:
+        client = bench.client("com.A", {"accessControl": {MQTT: policy(["*"], ["*"])}})
+        for _ in range(12):
+            with pytest.raises(model.ServiceError):
+                client.publish_to_iot_core(topic_name="a", qos="1", payload=b"x")

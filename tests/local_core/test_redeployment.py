@@ -14,7 +14,10 @@ from typing import Any
 import pytest
 
 from local_core.nucleus.artifacts import ArtifactError
-from local_core.nucleus.core import ComponentDeployment, CoreIdentity, LocalCore
+from local_core.nucleus.core import LocalCore
+from local_core.nucleus.deployment import ComponentDeployment
+from local_core.nucleus.dialect import CLASSIC, Nucleus
+from local_core.nucleus.identity import CoreIdentity
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe, RecipeError
 from local_core.nucleus.start_order import start_order
@@ -22,17 +25,19 @@ from tests.local_core.support import SECONDS, InMemoryCloud
 from tests.local_core.test_lifecycle import is_running
 from tests.waiting import eventually
 
+RUN_AND_LISTEN = "env > new; mv new environment; echo $$ > pid; exec sleep 60"
+"""A component of which the test reads the configuration, with its token."""
 RUN = "echo $$ > pid; echo {configuration:/say} >> said; exec sleep 60"
 
 
 class Core:
     """A core under test, with what its components went through."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, nucleus: Nucleus = CLASSIC) -> None:
         self.root = root
         self.events: queue.SimpleQueue[StateChange] = queue.SimpleQueue()
         self.core = LocalCore(
-            CoreIdentity("thing", root),
+            CoreIdentity("thing", root, nucleus=nucleus),
             fetcher=self,
             cloud=InMemoryCloud(),
             on_change=self.events.put,
@@ -53,6 +58,13 @@ class Core:
         file = self.root / "work" / component / "pid"
         return int(eventually(lambda: file.exists() and file.read_text().strip()))
 
+    def environment(self, component: str) -> dict[str, str]:
+        """What the component of RUN_AND_LISTEN has in its environment, once it runs."""
+        file = self.root / "work" / component / "environment"
+        eventually(file.exists)
+        lines = file.read_text().splitlines()
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
     def said(self, component: str) -> list[str]:
         file = self.root / "work" / component / "said"
         return file.read_text().split() if file.exists() else []
@@ -71,26 +83,41 @@ def component(
     *,
     version: str = "1.0.0",
     run: str = RUN,
+    install: str = "",
     needs: tuple[str, ...] = (),
     reset: tuple[str, ...] = (),
     artifact: str = "",
+    run_with: str = "",
+    setenv: str = "",
+    soft: bool = False,
 ) -> ComponentDeployment:
     document: dict[str, Any] = {
         "RecipeFormatVersion": "2020-01-25",
         "ComponentName": name,
         "ComponentVersion": version,
         "ComponentConfiguration": {"DefaultConfiguration": {"say": "default"}},
-        "ComponentDependencies": {one: {"VersionRequirement": "^1.0.0"} for one in needs},
+        "ComponentDependencies": {
+            one: {
+                "VersionRequirement": "^1.0.0",
+                "DependencyType": "SOFT" if soft else "HARD",
+            }
+            for one in needs
+        },
         "Manifests": [
             {
                 "Platform": {"os": "linux", "runtime": "*"},
-                "Lifecycle": {"run": run},
+                "Lifecycle": {
+                    "run": run,
+                    "Setenv": {"WORD": setenv},
+                    **({"install": install} if install else {}),
+                },
                 "Artifacts": [{"Uri": artifact}] if artifact else [],
             }
         ],
     }
     merge = {} if say is None else {"say": say}
-    return ComponentDeployment(Recipe.parse(document), reset, merge)
+    user = {"posixUser": run_with} if run_with else {}
+    return ComponentDeployment(Recipe.parse(document), reset, merge, user)
 
 
 def test_only_what_changed_is_restarted(core: Core) -> None:

@@ -167,7 +167,7 @@ def test_instructions_of_a_kept_core_are_the_last_lines_again_once_it_is_quiet(
     restarted = StateChange("com.A", State.RUNNING, time.monotonic())
     rounds: list[list[Any]] = [predictions, predictions, [restarted], predictions, predictions]
     following: Any = Following(opened, [*rounds, predictions])
-    whole = run.Run(opened._progress, following, keep=True)
+    whole = run.Run(opened._progress, following, region="us-east-1", keep=True)
     whole._sessions.append(opened)
     with pytest.raises(Interrupted):
         whole._follow("the instructions")

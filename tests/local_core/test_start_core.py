@@ -217,9 +217,8 @@ def test_cloud_that_goes_is_reported_once_and_the_core_can_be_stopped(tmp_path: 
             running.until(f"{made.thing} is connected")
             cloud.stop()
             running.until(f"{made.thing}: not connected: ")
-            running.until(f"GET /_core/2/things/{made.thing}: ")
-            time.sleep(2)  # so long that both are tried again
-            assert running.said().count(f"GET /_core/2/things/{made.thing}: ") == 1
+            time.sleep(2)  # so long that it is tried again
+            assert running.said().count("Connection refused") == 1
             running.process.terminate()
             assert running.process.wait(20) == 0
 

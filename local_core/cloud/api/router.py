@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import location
 from ..emulator import Emulator, Receive, Send
-from ..iot.core_endpoint import PREFIX, CoreEndpoint
+from ..iot.core_endpoint import CoreEndpoint
 from .errors import ApiError
 from .rest_api import HttpReply, RestApi
 
@@ -49,7 +49,7 @@ class Router:
             await _send(_other_region(region, service, headers), send)
             return
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
-        if path.startswith(PREFIX):
+        if self._core_endpoint.serves(path):
             body = await _body(receive)
             reply = await asyncio.to_thread(self._core_endpoint.serve, scope["method"], path, body)
             await _send(reply, send)

@@ -1,17 +1,12 @@
-"""What a core exchanges with Greengrass by IoT jobs, shadows and status topics, as plain HTTP.
+"""What a core exchanges with Greengrass beside MQTT.
 
-The paths are private to the local core; everything else about a core goes through AWS's own APIs.
-The first part of a path is the generation of the core.
-
-- ``GET /_core/2/things/<thing>`` returns what a V2 core is to run, each as GetDeployment returns
-  it: those of the thing and of its thing groups.
-- ``POST /_core/2/things/<thing>`` takes its report: any of ``status``, ``coreVersion``,
-  ``platform``, ``architecture``, ``runtime`` (GetCoreDevice), ``components``
-  (ListInstalledComponents) and ``deployment`` (one entry of ListEffectiveDeployments, without
-  the timestamps).
-- ``GET /_core/1/things/<thing>`` returns null, or the deployment of a V1 core's group:
+- ``GET /greengrass/v2/coreDevices/<thing>/thingGroups`` is ListThingGroupsForCoreDevice of
+  Greengrass's data plane, by which a V2 core learns which targets it has. AWS serves it to the
+  core's certificate only.
+- ``GET /_core/1/things/<thing>`` is private to the local core of generation 1, and returns null, or
+  the deployment of its group:
   ``{"groupId", "groupVersionId", "deploymentId", "deploymentType", "status"}``.
-- ``POST /_core/1/things/<thing>`` takes its verdict: ``{"groupId", "deploymentId",
+- ``POST /_core/1/things/<thing>`` takes that core's verdict: ``{"groupId", "deploymentId",
   "status": "InProgress" | "Success" | "Failure", "error": null | "…"}``.
 """
 
@@ -19,27 +14,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
 from ..api.errors import ApiError
 from ..api.rest_api import HttpReply, RestApi
-from ..emulator import Handlers
 
-PREFIX = "/_core/"
-_PATH = re.compile(r"/_core/(\d)/things/([^/]+)")
+_V1 = re.compile(r"/_core/1/things/([^/]+)")
+_GROUPS = re.compile(r"/greengrass/v2/coreDevices/([^/]+)/thingGroups")
 
 
-class GreengrassService(Protocol):
-    """One generation of AWS IoT Greengrass in the local cloud."""
+class CoreService(Protocol):
+    """What generation 1 of AWS IoT Greengrass has for its cores."""
 
     @property
     def api(self) -> RestApi:
         """Its API."""
-
-    def resource_types(self) -> Mapping[str, Handlers]:
-        """Return its resource types of CloudFormation."""
 
     def orders(self, thing_name: str) -> Any:
         """Return what the core of a thing is to run."""
@@ -53,26 +44,43 @@ class GreengrassService(Protocol):
 
 
 class CoreEndpoint:
-    """Serves the private paths of the local core."""
+    """Serves these paths; ``groups_of`` returns the ARNs of a thing's groups."""
 
-    def __init__(self, services: Mapping[int, GreengrassService]) -> None:
-        self._services = services
+    def __init__(self, v1: CoreService, groups_of: Callable[[str], list[str]]) -> None:
+        self._v1 = v1
+        self._groups_of = groups_of
+
+    def serves(self, path: str) -> bool:
+        """Return whether a path is one of these."""
+        return any(pattern.fullmatch(path) for pattern in (_V1, _GROUPS))
 
     def serve(self, method: str, path: str, body: bytes) -> HttpReply:
         """Answer one request."""
         try:
-            match = _PATH.fullmatch(path)
-            service = self._services.get(int(match[1])) if match else None
-            if match is None or service is None or method not in ("GET", "POST"):
-                raise ApiError("UnknownOperationException", f"no such path: {method} {path}", 404)
-            thing = unquote(match[2])
-            with service.api.lock:
-                if method == "GET":
-                    return HttpReply.of_json(service.orders(thing))
-                service.report(thing, _content(body))
-            return HttpReply.of_json({})
+            if groups := _GROUPS.fullmatch(path):
+                return HttpReply.of_json(self._groups(unquote(groups[1])))
+            return HttpReply.of_json(self._serve_v1(method, path, body))
         except ApiError as error:
             return HttpReply.of_error(error)
+
+    def _groups(self, thing_name: str) -> dict[str, Any]:
+        arns = self._groups_of(thing_name)
+        return {
+            "thingGroups": [
+                {"thingGroupName": arn.partition("/")[2], "thingGroupArn": arn} for arn in arns
+            ]
+        }
+
+    def _serve_v1(self, method: str, path: str, body: bytes) -> Any:
+        match = _V1.fullmatch(path)
+        if match is None or method not in ("GET", "POST"):
+            raise ApiError("UnknownOperationException", f"no such path: {method} {path}", 404)
+        thing = unquote(match[1])
+        with self._v1.api.lock:
+            if method == "GET":
+                return self._v1.orders(thing)
+            self._v1.report(thing, _content(body))
+        return {}
 
 
 def _content(body: bytes) -> Mapping[str, Any]:

@@ -18,23 +18,12 @@ from ..emulator import Handlers
 from . import recipe as v2_recipe
 from .components import ComponentStore, ComponentVersion, Digest
 from .core_devices import CoreDevice, CoreDevices
+from .delivery import Delivery, IotChannel, check_size
 from .deployments import Deployment, DeploymentStore, configuration_faults
 from .resource_types import resource_types
 
 Presign = Callable[[str], str]
 TargetExists = Callable[[str], bool]
-GroupsOf = Callable[[str], list[str]]
-"""Returns the ARNs of the thing groups of a thing, given by its name."""
-
-_COMPLETED = {
-    "SUCCEEDED": "COMPLETED",
-    "COMPLETED": "COMPLETED",
-    "FAILED": "FAILED",
-    "REJECTED": "FAILED",
-    "TIMED_OUT": "FAILED",
-    "CANCELED": "CANCELED",
-}
-"""The status of a deployment to one core, by that core's final verdict."""
 
 
 class GreengrassV2:
@@ -46,43 +35,30 @@ class GreengrassV2:
         digest: Digest,
         presign: Presign,
         target_exists: TargetExists,
-        groups_of: GroupsOf,
+        channel: IotChannel,
     ) -> None:
         self.components = ComponentStore(digest)
         self.deployments = DeploymentStore()
         self.devices = CoreDevices()
         self._presign = presign
         self._target_exists = target_exists
-        self._groups_of = groups_of
+        self._delivery = Delivery(channel)
         self.api = RestApi("greengrassv2", self._operations(), fault_code="ValidationException")
 
     def resource_types(self) -> Mapping[str, Handlers]:
         """Return the resource types of CloudFormation."""
         return resource_types(self.api)
 
-    def orders(self, thing_name: str) -> list[dict[str, Any]]:
-        """Return what a core is to carry out, as GetDeployment does, the oldest first.
-
-        These are the latest deployments to its thing and to each of its thing groups, unless
-        cancelled. A group's deployment is continuous: a core that joins later gets it too.
-        """
-        targets = [location.arn("iot", f"thing/{thing_name}"), *self._groups_of(thing_name)]
-        latest = [self.deployments.latest(target) for target in targets]
-        found = [one for one in latest if one is not None and one.status != "CANCELED"]
-        return [self.describe(one) for one in sorted(found, key=lambda one: one.created)]
-
-    def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
-        """Take a core's report; its final verdict on its own deployment ends that deployment.
+    def _take_verdicts(self) -> None:
+        """End the deployments to things that their cores have concluded.
 
         A group's deployment stays active, because more cores may join.
         """
-        self.devices.report(thing_name, report)
-        said = report.get("deployment")
-        if said is not None:
-            status = _COMPLETED.get(said["coreDeviceExecutionStatus"])
-            ours = location.arn("iot", f"thing/{thing_name}")
-            if status and self.deployments.get(said["deploymentId"]).target_arn == ours:
-                self.deployments.set_status(said["deploymentId"], status)
+        for deployment in self.deployments.all():
+            if deployment.status == "ACTIVE":
+                status = self._delivery.thing_status(deployment)
+                if status is not None:
+                    self.deployments.set_status(deployment.id, status)
 
     def _operations(self) -> dict[str, Operation]:
         return {
@@ -196,7 +172,10 @@ class GreengrassV2:
             if self.components.resolve(name, [version]) is None:
                 reason = f"Component {name} has no version {version}"
                 raise ApiError("ResourceNotFoundException", reason, 404)
-        deployment = self.deployments.create(request)
+        self._take_verdicts()
+        previous = self.deployments.latest(request["targetArn"])
+        deployment = self.deployments.create(request, check_size)
+        self._delivery.send(deployment, previous)
         return {
             "deploymentId": deployment.id,
             "iotJobId": deployment.job_id,
@@ -204,11 +183,13 @@ class GreengrassV2:
         }
 
     def _cancel_deployment(self, request: Request) -> Reply:
-        self.deployments.cancel(request["deploymentId"])
+        self._take_verdicts()
+        self._delivery.cancel(self.deployments.cancel(request["deploymentId"]))
         return {"message": "Deployment canceled"}
 
     def _delete_deployment(self, request: Request) -> Reply:
-        self.deployments.delete(request["deploymentId"])
+        self._take_verdicts()
+        self._delivery.delete(self.deployments.delete(request["deploymentId"]))
         return {}
 
     def describe(self, deployment: Deployment) -> dict[str, Any]:
@@ -226,9 +207,11 @@ class GreengrassV2:
         }
 
     def _get_deployment(self, request: Request) -> Reply:
+        self._take_verdicts()
         return self.describe(self.deployments.get(request["deploymentId"]))
 
     def _list_deployments(self, request: Request) -> Reply:
+        self._take_verdicts()
         items = [self.describe(deployment) for deployment in self.deployments.all()]
         target = request.get("targetArn")
         # Unless all are requested, the service lists only the latest one of each target.
@@ -254,7 +237,8 @@ class GreengrassV2:
 
     def _list_effective_deployments(self, request: Request) -> Reply:
         device = self.devices.get(request["coreDeviceThingName"])
-        return {"effectiveDeployments": list(device.effective.values())[::-1]}
+        found = self._delivery.effective(device.thing_name, self.deployments.all())
+        return {"effectiveDeployments": found}
 
     def _list_installed_components(self, request: Request) -> Reply:
         device = self.devices.get(request["coreDeviceThingName"])

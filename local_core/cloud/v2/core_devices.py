@@ -1,22 +1,27 @@
-"""What Greengrass V2 knows about its cores, which is only what they have reported.
+"""What Greengrass V2 knows about its cores, which is only what their health messages say.
 
 https://docs.aws.amazon.com/greengrass/v2/developerguide/device-status.html
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..api import service_model
 from ..api.errors import ApiError
 
+HEALTH_TOPIC = "$aws/things/+/greengrassv2/health/json"
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class CoreDevice:
-    """The last report of one core; ``effective`` holds its deployments by their ids."""
+    """What one core has reported."""
 
     thing_name: str
     status: str = "HEALTHY"
@@ -26,12 +31,11 @@ class CoreDevice:
     runtime: str = ""
     updated: float = 0.0
     components: tuple[Mapping[str, Any], ...] = ()
-    effective: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 _TEXTS = {
-    "status": "status",
-    "coreVersion": "core_version",
+    "overallDeviceStatus": "status",
+    "ggcVersion": "core_version",
     "platform": "platform",
     "architecture": "architecture",
     "runtime": "runtime",
@@ -39,42 +43,42 @@ _TEXTS = {
 
 
 class CoreDevices:
-    """Every core that has reported."""
+    """Every core that has reported. Health messages come on one thread only."""
 
     def __init__(self) -> None:
         self._devices: dict[str, CoreDevice] = {}
         self._model = service_model.load("greengrassv2")
 
-    def report(self, thing_name: str, report: Mapping[str, Any]) -> CoreDevice:
-        """Take a core's report on itself, its components and one deployment.
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take a core's health message; one that is malformed is logged and ignored."""
+        thing_name = topic.split("/")[2]
+        try:
+            self._take(thing_name, json.loads(payload))
+        except (ValueError, KeyError, TypeError, AttributeError, ApiError) as error:
+            _log.warning("health message of %s ignored: %r", thing_name, error)
 
-        Members are named and checked as GetCoreDevice, ListInstalledComponents
-        (``components``) and ListEffectiveDeployments (``deployment``) name them.
-
-        Raises:
-            ApiError: if the report is malformed.
-        """
+    def _take(self, thing_name: str, message: Mapping[str, Any]) -> None:
         now = time.time()
         device = self._devices.get(thing_name, CoreDevice(thing_name=thing_name))
-        texts = {ours: report[theirs] for theirs, ours in _TEXTS.items() if theirs in report}
-        device = replace(device, updated=now, **texts)
-        if "components" in report:
-            components = tuple(
-                {"lastStatusChangeTimestamp": now, "lastReportedTimestamp": now, **component}
-                for component in report["components"]
-            )
-            self._check("InstalledComponentList", list(components), "components")
-            device = replace(device, components=components)
-        if "deployment" in report:
-            deployment = dict(report["deployment"])
-            old = device.effective.get(str(deployment.get("deploymentId")), {})
-            deployment = {"creationTimestamp": now, **old, **deployment, "modifiedTimestamp": now}
-            self._check("EffectiveDeployment", deployment, "deployment")
-            effective = {**device.effective, deployment["deploymentId"]: deployment}
-            device = replace(device, effective=effective)
-        self._check("CoreDeviceStatus", device.status, "status")
+        texts = {ours: message[theirs] for theirs, ours in _TEXTS.items() if theirs in message}
+        reported = {
+            one["componentName"]: {
+                "componentName": one["componentName"],
+                "componentVersion": one["version"],
+                "lifecycleState": one["status"],
+                "isRoot": bool(one.get("isRoot", True)),
+                "lastStatusChangeTimestamp": now,
+                "lastReportedTimestamp": now,
+            }
+            for one in message.get("components") or []
+        }
+        if message.get("messageType") != "COMPLETE":
+            reported = {one["componentName"]: dict(one) for one in device.components} | reported
+        components = tuple(reported.values())
+        self._check("InstalledComponentList", list(components), "components")
+        device = replace(device, updated=now, components=components, **texts)
+        self._check("CoreDeviceStatus", device.status, "overallDeviceStatus")
         self._devices[thing_name] = device
-        return device
 
     def _check(self, shape: str, value: object, path: str) -> None:
         found = list(service_model.faults(self._model.shape_for(shape), value, path))

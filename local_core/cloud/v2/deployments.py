@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,21 +37,26 @@ class DeploymentStore:
         self._deployments: dict[str, Deployment] = {}
         self._revisions: dict[str, int] = {}
 
-    def create(self, request: Mapping[str, Any]) -> Deployment:
-        """Deploy to a target; what was deployed to it before becomes inactive."""
+    def create(self, request: Mapping[str, Any], check: Callable[[Deployment], None]) -> Deployment:
+        """Deploy to a target; what was deployed to it before becomes inactive.
+
+        ``check`` raises ApiError for a deployment that must not be; then nothing has changed.
+        """
         target = request["targetArn"]
         previous = self.latest(target)
-        if previous is not None:
-            self.set_status(previous.id, "INACTIVE")
-        self._revisions[target] = self._revisions.get(target, 0) + 1
+        revision = self._revisions.get(target, 0) + 1
         deployment = Deployment(
             id=str(uuid.uuid4()),
-            revision=str(self._revisions[target]),
+            revision=str(revision),
             job_id=str(uuid.uuid4()),
             target_arn=target,
             request=request,
             created=time.time(),
         )
+        check(deployment)
+        if previous is not None:
+            self.set_status(previous.id, "INACTIVE")
+        self._revisions[target] = revision
         self._deployments[deployment.id] = deployment
         return deployment
 
@@ -61,8 +66,8 @@ class DeploymentStore:
         if deployment.status not in ENDED:
             self._deployments[identity] = replace(deployment, status=status)
 
-    def cancel(self, identity: str) -> None:
-        """Cancel a deployment on the cores that have not begun it.
+    def cancel(self, identity: str) -> Deployment:
+        """Mark a deployment as cancelled, and return it.
 
         Raises:
             ApiError: if there is none, or it has ended.
@@ -72,9 +77,10 @@ class DeploymentStore:
             reason = f"Deployment {identity} has the status {deployment.status}"
             raise ApiError("ConflictException", reason, 409)
         self.set_status(identity, "CANCELED")
+        return deployment
 
-    def delete(self, identity: str) -> None:
-        """Forget a deployment; cores keep running what they run.
+    def delete(self, identity: str) -> Deployment:
+        """Forget a deployment, and return it; cores keep running what they run.
 
         Raises:
             ApiError: if there is none, or it is active.
@@ -82,7 +88,7 @@ class DeploymentStore:
         if self.get(identity).status == "ACTIVE":
             reason = f"Deployment {identity} is active: cancel it first"
             raise ApiError("ConflictException", reason, 409)
-        del self._deployments[identity]
+        return self._deployments.pop(identity)
 
     def get(self, identity: str) -> Deployment:
         """Return a deployment.

@@ -17,11 +17,11 @@ from ...nucleus.artifacts import ArtifactError
 from ...v1.core import V1Core, V1Identity, V1Services
 from ...v1.group import GroupDocuments, GroupError
 from ...v1.resources import ResourceError
-from ..agent import DeviceAgent
+from ..agent import CloudUnreachableError, DeviceAgent
 from ..downloads import download
-from ..orders import CloudUnreachableError
 from ..setup import CoreConfiguration
 from .group import download_link, group_role, read_group
+from .orders import OrdersClient
 
 _CONNECT_SECONDS = 15.0
 _UNUSABLE = (GroupError, ConfigurationError, ResourceError, ArtifactError, OSError)
@@ -50,7 +50,8 @@ class V1Device(DeviceAgent):
         on_verdict: Callable[[str, str], None] = lambda status, reason: None,
         seed: int | None = None,
     ) -> None:
-        super().__init__(configuration, generation=1, endpoint=endpoint, on_verdict=on_verdict)
+        super().__init__(configuration, endpoint=endpoint, on_verdict=on_verdict)
+        self._cloud = OrdersClient(endpoint, configuration.thing_name)
         self.core: V1Core | None = None
         self._random = random_module.Random(seed)
         self._group: _Group | None = None
@@ -76,6 +77,9 @@ class V1Device(DeviceAgent):
 
     def _on_unreachable(self) -> None:
         self._orders = None
+
+    def _work(self) -> None:
+        self._obey(self._cloud.orders())
 
     def _obey(self, orders: Mapping[str, Any] | None) -> None:
         if orders is None:

@@ -38,9 +38,14 @@ class GenerationV1(Generation):
         return read_configuration(file)
 
     def device(
-        self, configuration: CoreConfiguration, *, on_change: object = None, **options: Any
+        self,
+        configuration: CoreConfiguration,
+        *,
+        on_change: object = None,
+        nucleus: object = None,
+        **options: Any,
     ) -> V1Device:
-        """Return the core; a group has no states, so ``on_change`` is not called."""
+        """Return the core; a group has no states and no nucleus, so these two are not used."""
         return V1Device(configuration, **options)
 
     def prepare_account(self, client: ClientOf) -> None:

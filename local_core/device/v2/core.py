@@ -10,20 +10,30 @@ from pathlib import Path
 from typing import Any
 
 from ...environments import of_component
-from ...ipc.dialect import CLASSIC, Dialect
 from ...nucleus.artifacts import ArtifactError
-from ...nucleus.core import CoreIdentity, LocalCore
+from ...nucleus.core import LocalCore
+from ...nucleus.dialect import CLASSIC, Nucleus
+from ...nucleus.identity import CoreIdentity
 from ...nucleus.lifecycle import State, StateChange
 from ...nucleus.recipe import Recipe, RecipeError
-from ..agent import POLL_SECONDS, DeviceAgent
+from ..agent import POLL_SECONDS, CloudUnreachableError, DeviceAgent
 from ..credentials import CoreCredentials
 from ..downloads import ComponentArtifacts
-from ..orders import CloudUnreachableError
 from ..setup import CoreConfiguration
 from ..token_exchange import COMPONENT as TOKEN_EXCHANGE
 from ..token_exchange import TokenExchange
 from .deployment import V2Deployment, read_deployment
-from .report import core_report, deployment_report
+from .deployment_sources import (
+    DeploymentSource,
+    JobSource,
+    Order,
+    ShadowSource,
+    Verdict,
+    document_size,
+)
+from .kept import Kept, load
+from .report import HealthReports
+from .thing_groups import targets_of
 
 SETTLE_SECONDS = 5.0
 """How long all components must run for a deployment to succeed.
@@ -31,6 +41,7 @@ SETTLE_SECONDS = 5.0
 The nucleus reports success as soon as ``run`` has begun; a component that fails right after that is
 not rolled back. Here a component must also survive its start.
 """
+_SUCCESSFUL = Verdict("SUCCEEDED", "SUCCESSFUL")
 _log = logging.getLogger(__name__)
 
 
@@ -44,8 +55,11 @@ class V2Device(DeviceAgent):
     - It runs the components of all of them. If two require versions of a component that exclude
       each other, the later deployment fails.
     - A component's configuration comes from the last deployment that names it.
-    - The components of a thing group stay when the core leaves it, until the next deployment (here
-      also the next start), which removes what no target of the core requires any more.
+    - The components of a thing group stay when the core leaves it, until the next deployment, which
+      removes what no target of the core requires any more.
+
+    Deployments to a thing group arrive as IoT jobs, one to its thing by a named shadow, which
+    nucleus lite does not read. What runs is started again with the core, from its folder.
 
     ``endpoint`` is the API of the cloud; ``environment`` has more variables for components, such as
     a seed. ``on_change`` and ``on_verdict`` are called with what happens.
@@ -59,12 +73,12 @@ class V2Device(DeviceAgent):
         on_change: Callable[[StateChange], None] = lambda change: None,
         on_verdict: Callable[[str, str], None] = lambda status, reason: None,
         environment: Mapping[str, str] | None = None,
-        dialect: Dialect = CLASSIC,
+        nucleus: Nucleus = CLASSIC,
         settle: float = SETTLE_SECONDS,
     ) -> None:
         if configuration.credential_provider is None:
             raise ValueError("a V2 core needs the endpoint of the credential provider")
-        super().__init__(configuration, generation=2, endpoint=endpoint, on_verdict=on_verdict)
+        super().__init__(configuration, endpoint=endpoint, on_verdict=on_verdict)
         self._on_change = on_change
         self._environment = environment or {}
         self._settle = settle
@@ -77,8 +91,14 @@ class V2Device(DeviceAgent):
         )
         self._token_exchange = TokenExchange(self._credentials)
         self._identity = CoreIdentity(
-            configuration.thing_name, configuration.root, configuration.region, dialect
+            configuration.thing_name, configuration.root, configuration.region, nucleus
         )
+        thing = configuration.thing_name
+        self._sources: list[DeploymentSource] = [JobSource(self.broker, thing, nucleus)]
+        if nucleus.reads_shadows:
+            self._sources.append(ShadowSource(self.broker, thing, nucleus.version))
+        self._session = 0
+        """The connection in which all sources were asked last."""
         self._core = LocalCore(
             self._identity,
             fetcher=self._artifacts,
@@ -89,9 +109,9 @@ class V2Device(DeviceAgent):
         self._states: dict[str, StateChange] = {}
         self._deployed: V2Deployment | None = None
         self._asked: dict[str, Mapping[str, str]] = {}
-        """The versions, by component, that each target requires, by the targets' ARNs."""
-        self._begun: dict[str, str] = {}
-        """The id of the deployment to each target that this core began last."""
+        """The versions, by component, that each target requires."""
+        self._is_relaunched = False
+        self._health = HealthReports(self.broker, self._identity)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -108,6 +128,15 @@ class V2Device(DeviceAgent):
         """Return the file that takes what ``component`` prints."""
         return self._core.log_of(component)
 
+    def stop_token_exchange(self) -> None:
+        """End the token exchange service, as its crash does, and what nucleus lite binds to it."""
+        self._token_exchange.stop()
+        self._core.stop_dependents(TOKEN_EXCHANGE)
+
+    def start_token_exchange(self) -> None:
+        """Start it again, at another port, which running components do not know."""
+        self._token_exchange.start()
+
     def _open_core(self, opened: ExitStack) -> None:
         opened.enter_context(self._token_exchange)
         opened.enter_context(self._core)
@@ -120,80 +149,140 @@ class V2Device(DeviceAgent):
 
     def _follow(self, change: StateChange) -> None:
         self._states[change.component] = change
+        if change.state is State.BROKEN:
+            self._health.is_due.set()
         self._on_change(change)
 
-    def _obey(self, orders: Any) -> None:
-        targets = {str(one["targetArn"]) for one in orders}
-        # A core that returns to a thing group gets its deployment again.
-        self._begun = {t: begun for t, begun in self._begun.items() if t in targets}
-        for order in filter(self._is_new, orders):
-            self._begin(order, targets)
-            break  # there may be newer orders by now
+    def _work(self) -> None:
+        self._listen()
+        if not self._is_relaunched:
+            self._relaunch()
+        waiting = self._waiting()
+        if waiting:
+            self._begin(min(waiting, key=lambda order: order.created))
+        elif self._health.is_due.is_set():
+            self._publish_health()
 
-    def _is_new(self, order: Mapping[str, Any]) -> bool:
-        return self._begun.get(order["targetArn"], "") != str(order["deploymentId"])
+    def _waiting(self) -> list[Order]:
+        return [order for order in (source.next() for source in self._sources) if order]
 
-    def _begin(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Carry out a deployment; if the cloud becomes unreachable, it counts as not begun."""
-        self._begun[order["targetArn"]] = order["deploymentId"]
+    def _listen(self) -> None:
+        """Subscribe, and ask for what was missed, in each new connection."""
+        session = self.broker.sessions
+        if session == self._session or not self.broker.wait_until_connected(0):
+            return
+        for source in self._sources:
+            source.subscribe()
+        for source in self._sources:
+            source.ask()
+        self._session = session
+
+    def _relaunch(self) -> None:
+        """Start what was deployed when this core was stopped; the cloud may be unreachable."""
+        self._is_relaunched = True
         try:
-            self._carry_out(order, targets)
+            kept = load(self._configuration.root, self._certificate())
+            if kept is None:
+                return
+            deployment = kept.deployment()
+            self._artifacts.use(self._client, deployment.artifact_owners)
+            began = time.monotonic()
+            started = self._core.deploy(deployment.components, is_launch=True)
+        except (RecipeError, ArtifactError, ValueError, OSError) as error:
+            _log.error("what was deployed cannot be started again: %s", error)
+            return
+        self._core.keep()
+        self._deployed, self._asked = deployment, dict(kept.asked)
+        reason = self._fault(started, began, lambda: bool(self._waiting()))
+        if reason is not None:
+            self._on_verdict(
+                *(("FAILED", reason) if reason else (_SUCCESSFUL.status, _SUCCESSFUL.reason))
+            )
+            self._publish_health()
+
+    def _begin(self, order: Order) -> None:
+        """Carry out a deployment; if the cloud becomes unreachable, it counts as not begun."""
+        order.source.begin(order)
+        try:
+            self._carry_out(order)
         except OSError:
-            del self._begun[order["targetArn"]]
+            order.source.give_back()
             raise
 
-    def _carry_out(self, order: Mapping[str, Any], targets: Collection[str]) -> None:
-        """Switch to a deployment; ``targets`` are the ARNs of the core's targets."""
+    def _carry_out(self, order: Order) -> None:
+        """Switch to a deployment."""
+        limit = self._identity.nucleus.most_job_bytes
+        if limit is not None and document_size(order.document) > limit:
+            cause = f"Insufficient memory: a job document has at most {limit} bytes"
+            self._conclude(
+                order, self._deployed, Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)
+            )
+            return
+        targets = targets_of(self._endpoint, self._identity.thing_name)
         deployment = self._read(order, targets)
         if deployment is None:
             return
-        self._report(order, deployment, "IN_PROGRESS", "")
+        self._report(order, deployment, Verdict("IN_PROGRESS"))
         began = time.monotonic()
         try:
             started = self._core.deploy(deployment.components)
         except (RecipeError, ArtifactError, OSError) as error:
-            self._conclude(order, deployment, "FAILED", f"FAILED_NO_STATE_CHANGE: {error}")
+            self._conclude(order, deployment, _unchanged(str(error)))
             return
-        reason = self._fault(order, started, began)
-        if reason and deployment.rolls_back:
-            self._conclude(order, deployment, "FAILED", self._roll_back(order, reason))
+        reason = self._fault(started, began, lambda: order.source.has_dropped(order))
+        if reason and deployment.rolls_back and self._identity.nucleus.rolls_back:
+            self._conclude(order, deployment, self._roll_back(reason))
         elif reason is not None:
-            self._core.keep()
-            self._deployed = deployment
-            self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
-            self._asked[deployment.target_arn] = deployment.asked
-            status = "FAILED" if reason else "SUCCEEDED"
-            detail = f"FAILED_ROLLBACK_NOT_REQUESTED: {reason}" if reason else "SUCCESSFUL"
-            self._conclude(order, deployment, status, detail)
+            self._keep(deployment, targets)
+            failed = Verdict("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", reason)
+            self._conclude(order, deployment, failed if reason else _SUCCESSFUL)
 
-    def _read(self, order: Mapping[str, Any], targets: Collection[str]) -> V2Deployment | None:
+    def _keep(self, deployment: V2Deployment, targets: Collection[str]) -> None:
+        self._core.keep()
+        self._deployed = deployment
+        self._asked = {t: asked for t, asked in self._asked.items() if t in targets}
+        self._asked[deployment.target] = deployment.asked
+        configurations = self._core.configurations()
+        kept = Kept.of(deployment, self._asked, configurations, self._certificate())
+        kept.save(self._configuration.root)
+
+    def _certificate(self) -> str:
+        return self._configuration.certificate.read_text()
+
+    def _read(self, order: Order, targets: Collection[str]) -> V2Deployment | None:
         """Read a deployment; if it cannot be read, conclude it and return None."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client, identity, ours = self._client(), order["deploymentId"], order["targetArn"]
-        others = {t: asked for t, asked in self._asked.items() if t in targets and t != ours}
+        others = {
+            t: asked for t, asked in self._asked.items() if t in targets and t != order.target
+        }
         try:
-            deployment = read_deployment(client, identity, self._identity.platform, others)
+            deployment = read_deployment(self._client(), order, self._identity.platform, others)
         except BotoCoreError as error:
             raise CloudUnreachableError(f"the deployment cannot be read: {error}") from error
         except (ClientError, RecipeError, ValueError) as error:
-            _log.error("deployment %s cannot be read: %s", identity, error)
-            reason = f"FAILED_NO_STATE_CHANGE: the deployment cannot be read: {error}"
-            self._conclude(order, self._deployed, "FAILED", reason)
+            _log.error("deployment %s cannot be read: %s", order.arn, error)
+            cause = f"the deployment cannot be read: {error}"
+            self._conclude(
+                order, self._deployed, Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)
+            )
             return None
-        self._artifacts.use(client, deployment.artifact_owners)
+        self._artifacts.use(self._client, deployment.artifact_owners)
         return deployment
 
-    def _roll_back(self, order: Mapping[str, Any], reason: str) -> str:
+    def _roll_back(self, reason: str) -> Verdict:
         """Roll back to what ran before; return what to report."""
         began = time.monotonic()
-        if self._fault(order, self._core.roll_back(), began):
-            return f"FAILED_UNABLE_TO_ROLLBACK: {reason}"
-        return f"FAILED_ROLLBACK_COMPLETE: {reason}"
+        if self._fault(self._core.roll_back(), began, lambda: False):
+            return Verdict("FAILED", "FAILED_UNABLE_TO_ROLLBACK", reason)
+        return Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE", reason)
 
-    def _fault(self, order: Mapping[str, Any], started: frozenset[str], began: float) -> str | None:
+    def _fault(
+        self, started: frozenset[str], began: float, is_superseded: Callable[[], bool]
+    ) -> str | None:
         """Return why a component broke, "" once all have settled, None if it is superseded."""
         while not self._stopping.wait(POLL_SECONDS):
+            self._listen()
             changes = [self._states.get(name) for name in started]
             current = [change for change in changes if change is not None and change.at >= began]
             for change in current:
@@ -201,34 +290,35 @@ class V2Device(DeviceAgent):
                     return f"{change.component} is broken: {change.reason}"
             if len(current) == len(started) and all(self._settled(change) for change in current):
                 return ""
-            if any(map(self._is_new, self._of_same_target(order))):
+            if is_superseded():
                 return None
         return None
-
-    def _of_same_target(self, order: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-        orders = self._cloud.orders()
-        return [one for one in orders if one["targetArn"] == order["targetArn"]]
 
     def _settled(self, change: StateChange) -> bool:
         runs = change.state == State.RUNNING and time.monotonic() - change.at >= self._settle
         return runs or change.state == State.FINISHED
 
-    def _conclude(
-        self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
-    ) -> None:
-        self._report(order, shown, status, reason)
-        self._on_verdict(status, reason)
+    def _conclude(self, order: Order, shown: V2Deployment | None, verdict: Verdict) -> None:
+        self._report(order, shown, verdict)
+        self._on_verdict(verdict.status, verdict.reason)
 
-    def _report(
-        self, order: Mapping[str, Any], shown: V2Deployment | None, status: str, reason: str
+    def _report(self, order: Order, shown: V2Deployment | None, verdict: Verdict) -> None:
+        """Report on a deployment, and the state of the core."""
+        self._publish_health(order, shown, verdict)
+        order.source.report(order, verdict)
+
+    def _publish_health(
+        self,
+        order: Order | None = None,
+        shown: V2Deployment | None = None,
+        verdict: Verdict | None = None,
     ) -> None:
-        """Report a deployment, and the state of the core.
+        """Publish the state of the core.
 
         Its components are those of the last completed deployment, or of ``shown`` before the first.
         """
         states = {name: change.state for name, change in self._states.items()}
-        core = core_report(self._identity, self._deployed or shown, states)
-        self._cloud.report({**core, "deployment": deployment_report(order, status, reason)})
+        self._health.publish(self._deployed or shown, states, order, verdict)
 
     def _client(self) -> Any:
         """Return a client of the API with the core's own credentials."""
@@ -243,3 +333,7 @@ class V2Device(DeviceAgent):
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token,
         )
+
+
+def _unchanged(cause: str) -> Verdict:
+    return Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)

@@ -1,4 +1,4 @@
-"""What a V2 deployment consists of, read from the cloud's API.
+"""What a V2 deployment consists of: its document, and the recipes that the cloud's API has for it.
 
 https://docs.aws.amazon.com/greengrass/v2/APIReference/API_ResolveComponentCandidates.html
 """
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...nucleus.core import ComponentDeployment
+from ...nucleus.deployment import ComponentDeployment
 from ...nucleus.recipe import Recipe, RecipeError
+from .deployment_sources import Order
 
 _BUILT_IN = "aws.greengrass."
 """Components of AWS, such as the token exchange service, are a part of the local core itself."""
@@ -21,18 +22,20 @@ _BUILT_IN = "aws.greengrass."
 class V2Deployment:
     """One revision of a target's deployment, with everything that the core is then to run.
 
-    ``asked`` are the versions that it names itself, by component; ``components`` are these, those
-    of the core's other targets, and what they need. ``built_in`` are the versions of AWS's
-    components by name, ``artifact_owners`` the ARNs of component versions by the URIs of their
-    artifacts.
+    ``target`` is such as ``thinggroup/NAME``; ``asked`` are the versions that it names itself, by
+    component; ``components`` are these, those of the core's other targets, and what they need.
+    ``built_in`` are the versions of AWS's components by name, ``artifact_owners`` the ARNs of
+    component versions by the URIs of their artifacts, ``documents`` the recipes of ``components``
+    as the cloud has them.
     """
 
-    target_arn: str
+    target: str
     rolls_back: bool
     asked: Mapping[str, str]
     components: tuple[ComponentDeployment, ...]
     built_in: Mapping[str, str] = field(default_factory=dict)
     artifact_owners: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -42,60 +45,60 @@ class V2Deployment:
 
 def read_deployment(
     client: Any,
-    identity: str,
+    order: Order,
     platform: Mapping[str, str],
     others: Mapping[str, Mapping[str, str]],
 ) -> V2Deployment:
-    """Read the deployment with this id; ``client`` is one of greengrassv2.
+    """Read a deployment; ``client`` is one of greengrassv2.
 
-    ``others`` are what the core's other targets have asked for: versions by component, by the
-    targets' ARNs. One version of a component must do for all; its configuration is updated by this
-    deployment alone. Dependencies are resolved with it, to the highest version within all
-    requirements.
+    ``others`` are what the core's other targets have asked for: versions by component, by target.
+    One version of a component must do for all; its configuration is updated by this deployment
+    alone. Dependencies are resolved with it, to the highest version within all requirements.
 
     Raises:
         RecipeError: if a recipe cannot be read.
         botocore.exceptions.ClientError: if the service refuses, such as for a missing version.
     """
-    document = client.get_deployment(deploymentId=identity)
-    asked: Mapping[str, Any] = document.get("components") or {}
-    target = str(document["targetArn"])
-    versions = {name: str(one["componentVersion"]) for name, one in asked.items()}
-    found = _resolve(client, platform, _requirements({**others, target: versions}))
-    policies = document.get("deploymentPolicies") or {}
-    recipes = {name: recipe for name, (_, recipe) in found.items()}
+    asked: Mapping[str, Any] = order.document.get("components") or {}
+    versions = {name: str(one["version"]) for name, one in asked.items()}
+    found = _resolve(client, platform, _requirements({**others, order.target: versions}))
+    own = {name: one for name, one in found.items() if not name.startswith(_BUILT_IN)}
     return V2Deployment(
-        target_arn=target,
-        rolls_back=policies.get("failureHandlingPolicy", "ROLLBACK") == "ROLLBACK",
+        target=order.target,
+        rolls_back=order.document.get("failureHandlingPolicy", "ROLLBACK") == "ROLLBACK",
         asked=versions,
-        components=tuple(
-            _update(recipe, asked.get(name, {}))
-            for name, recipe in recipes.items()
-            if not name.startswith(_BUILT_IN)
-        ),
-        built_in={n: r.version for n, r in recipes.items() if n.startswith(_BUILT_IN)},
+        components=tuple(_update(one.recipe, asked.get(name, {})) for name, one in own.items()),
+        built_in={n: one.recipe.version for n, one in found.items() if n.startswith(_BUILT_IN)},
         artifact_owners={
-            artifact.uri: arn
-            for arn, recipe in found.values()
-            for manifest in recipe.manifests
+            artifact.uri: one.arn
+            for one in found.values()
+            for manifest in one.recipe.manifests
             for artifact in manifest.artifacts
         },
+        documents={name: one.document for name, one in own.items()},
     )
 
 
+@dataclass(frozen=True)
+class _Resolved:
+    arn: str
+    document: Mapping[str, Any]
+    recipe: Recipe
+
+
 def _requirements(targets: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Return who asks for which version of each component; a target as ``thinggroup/NAME``."""
+    """Return which target asks for which version of each component."""
     requirements: dict[str, dict[str, str]] = {}
-    for arn, versions in targets.items():
+    for target, versions in targets.items():
         for name, version in versions.items():
-            requirements.setdefault(name, {})[arn.split(":", 5)[5]] = version
+            requirements.setdefault(name, {})[target] = version
     return requirements
 
 
 def _resolve(
     client: Any, platform: Mapping[str, str], requirements: dict[str, dict[str, str]]
-) -> dict[str, tuple[str, Recipe]]:
-    """Return ARN and recipe of each component, until no dependency is missing."""
+) -> dict[str, _Resolved]:
+    """Return each component, until no dependency is missing."""
     while True:
         candidates = [
             {"componentName": name, "versionRequirements": wanted}
@@ -107,12 +110,11 @@ def _resolve(
             platform={"attributes": dict(platform)}, componentCandidates=candidates
         )
         found = {
-            item["componentName"]: (item["arn"], _recipe(item["recipe"]))
-            for item in reply["resolvedComponentVersions"]
+            item["componentName"]: _resolved(item) for item in reply["resolvedComponentVersions"]
         }
         missing = False
-        for name, (_, recipe) in found.items():
-            for needed, text in recipe.dependencies.items():
+        for name, one in found.items():
+            for needed, text in one.recipe.dependencies.items():
                 wanted = requirements.setdefault(needed, {})
                 missing = missing or wanted.get(name) != text
                 wanted[name] = text
@@ -120,9 +122,10 @@ def _resolve(
             return found
 
 
-def _recipe(text: bytes) -> Recipe:
+def _resolved(item: Mapping[str, Any]) -> _Resolved:
     try:
-        return Recipe.parse(json.loads(text))
+        document = json.loads(item["recipe"])
+        return _Resolved(item["arn"], document, Recipe.parse(document))
     except ValueError as error:
         raise error if isinstance(error, RecipeError) else RecipeError(str(error)) from error
 
@@ -132,5 +135,6 @@ def _update(recipe: Recipe, asked: Mapping[str, Any]) -> ComponentDeployment:
     return ComponentDeployment(
         recipe=recipe,
         reset=tuple(update.get("reset") or ()),
-        merge=json.loads(update.get("merge") or "{}"),
+        merge=update.get("merge") or {},
+        run_with=asked.get("runWith") or {},
     )

@@ -17,7 +17,7 @@ from local_core.cloud import LocalCloud
 from mli.cli.main import main
 from stacks import names
 from stacks.core.nucleus_configuration import NucleusConfiguration
-from tests.cloud.support import Stacks, recipe
+from tests.cloud.support import Stacks, publish_health, recipe, report_deployment
 
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 
@@ -104,29 +104,19 @@ class DeployedCore:
         runtime: str = "aws_nucleus_classic",
     ) -> None:
         """Say what the core would of its latest deployment, and of its component."""
-        report_as(
+        publish_health(
             self.cloud,
             self.thing,
             {
-                "status": "HEALTHY" if state == "RUNNING" else "UNHEALTHY",
-                "coreVersion": "2.18.1",
+                "overallDeviceStatus": "HEALTHY" if state == "RUNNING" else "UNHEALTHY",
+                "ggcVersion": "2.18.1",
                 "runtime": runtime,
                 "components": [
-                    {
-                        "componentName": self.component,
-                        "componentVersion": "1.0.0",
-                        "lifecycleState": state,
-                    }
+                    {"componentName": self.component, "version": "1.0.0", "status": state}
                 ],
-                "deployment": {
-                    "deploymentId": self.latest_deployment(),
-                    "deploymentName": "d",
-                    "targetArn": self.thing_arn,
-                    "coreDeviceExecutionStatus": status,
-                    "reason": reason,
-                },
             },
         )
+        report_deployment(self.cloud, self.thing, status, reason)
 
     def report_group(self, status: str, error: str | None = None) -> None:
         """Say what the core would of its group's latest deployment."""
@@ -205,11 +195,6 @@ class DeployedCore:
             },
             deploymentPolicies={"failureHandlingPolicy": "ROLLBACK"},
         )
-
-
-def report_as(cloud: LocalCloud, thing: str, content: Mapping[str, Any]) -> None:
-    """Say something as the core of this thing."""
-    _post(f"{cloud.endpoint}/_core/2/things/{thing}", content)
 
 
 def refusal(code: str, message: str, status: int = 400) -> Callable[..., AWSResponse]:

@@ -1,7 +1,4 @@
-"""What a core gets from AWS by IoT jobs and shadows, and reports by status topics.
-
-A local cloud offers both by HTTP, beside AWS's own APIs.
-"""
+"""What a V1 core gets from its cloud, and reports to it, by HTTP beside AWS's own APIs."""
 
 from __future__ import annotations
 
@@ -12,29 +9,21 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import LocalCoreError
+from ..agent import CloudUnreachableError
 
 _SECONDS = 10.0
-
-
-class CloudUnreachableError(LocalCoreError, OSError):
-    """The cloud cannot be reached, or refuses a report."""
 
 
 class OrdersClient:
     """Fetches one core's orders and sends its reports; ``endpoint`` is the cloud's."""
 
-    def __init__(self, endpoint: str, generation: int, thing_name: str) -> None:
+    def __init__(self, endpoint: str, thing_name: str) -> None:
         self._endpoint = endpoint
-        self._path = f"/_core/{generation}/things/{quote(thing_name, safe='')}"
+        self._path = f"/_core/1/things/{quote(thing_name, safe='')}"
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def orders(self) -> Any:
-        """Return what the core is to run.
-
-        For a V2 core it is the latest deployment to its thing and to each of its thing groups, the
-        oldest first, each as GetDeployment returns it. For a V1 core it is the deployment of its
-        group, or None.
+        """Return the deployment of the core's group, or None.
 
         Raises:
             CloudUnreachableError: if the cloud cannot be asked.
@@ -42,7 +31,7 @@ class OrdersClient:
         return self._call("GET")
 
     def report(self, report: Mapping[str, Any]) -> None:
-        """Report on the core, its components or a deployment.
+        """Report on a deployment.
 
         Raises:
             CloudUnreachableError: if the cloud does not take the report.

@@ -1,0 +1,28 @@
+"""The thing groups of a core, which Greengrass's data plane lists for it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from urllib.parse import quote
+
+from ..agent import CloudUnreachableError
+
+_SECONDS = 10.0
+
+
+def targets_of(endpoint: str, thing_name: str) -> frozenset[str]:
+    """Return a core's targets, such as ``thing/NAME`` and ``thinggroup/NAME``.
+
+    Raises:
+        CloudUnreachableError: if the cloud cannot be asked.
+    """
+    path = f"/greengrass/v2/coreDevices/{quote(thing_name, safe='')}/thingGroups"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(endpoint + path, timeout=_SECONDS) as reply:
+            groups = json.load(reply)["thingGroups"]
+    except (OSError, ValueError, KeyError) as error:
+        raise CloudUnreachableError(f"GET {path}: {error}") from None
+    names = {f"thinggroup/{group['thingGroupName']}" for group in groups}
+    return frozenset({f"thing/{thing_name}", *names})
