@@ -84,7 +84,7 @@ def test_kill_9_loses_no_message_that_waits_for_the_broker(rig: Rig) -> None:
     rig.stop(signal.SIGKILL)
     before = len(rig.predictions())
     waiting = [json.loads(line) for line in (rig.work / "unsent.jsonl").read_text().splitlines()]
-    kept = [json.loads(payload) for topic, payload in waiting if topic == prediction_topic(CORE)]
+    kept = [json.loads(payload) for topic, payload, _ in waiting if topic == prediction_topic(CORE)]
     assert len(kept) >= 5
     rig.broker.away = False
     rig.start()

@@ -117,6 +117,9 @@ class Publisher:
             publish={
                 "queued": len(self.outbox),
                 **asdict(self.outbox.counters),
+                "queuedByKind": self.outbox.waiting_by_kind,
+                "droppedByKind": self.outbox.dropped_by_kind,
+                "diskBytes": self.outbox.disk_bytes,
                 "heldBack": self._messages.held_back,
                 "predictionsLeftOut": self._messages.predictions_left_out,
             },

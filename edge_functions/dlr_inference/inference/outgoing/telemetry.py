@@ -45,7 +45,7 @@ class Report:
 
     faults: Sequence[HealthFault]
     frames: Mapping[str, int]
-    publish: Mapping[str, int]
+    publish: Mapping[str, Any]
     feedback: Mapping[str, int]
     sources: Sequence[Mapping[str, Any]] = ()
 
