@@ -12,8 +12,10 @@ from inference.component.environment import (
     create_environment,
     environment_path,
     is_complete,
+    lacking_packages,
     python_of,
 )
+from inference.component.installing import installing, wait_for_install
 from inference.errors import InferenceError
 from inference.model.artifact import open_artifact
 from inference.model.digests import record_digests
@@ -46,19 +48,27 @@ def install(work: Path, model: Path, profile: str) -> None:
     Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
     load_profile(profile)
-    environment = create_environment(work, REQUIREMENTS)
-    artifact = open_artifact(model, work)
-    if work in artifact.folder.parents and not artifact.has_digests:
-        record_digests(artifact.folder)
-    remove_leftovers(work, artifact.folder)
+    with installing(work):
+        environment = create_environment(work, REQUIREMENTS)
+        artifact = open_artifact(model, work)
+        if work in artifact.folder.parents and not artifact.has_digests:
+            record_digests(artifact.folder)
+        remove_leftovers(work, artifact.folder)
     _log.info("installed: %s, %s", environment, artifact.folder)
 
 
 def run(work: Path, model: Path, profile_name: str) -> None:
-    """Predict with the nucleus's configuration until SIGTERM or SIGINT, then end with status 0."""
+    """Predict with the nucleus's configuration until SIGTERM or SIGINT, then end with status 0.
+
+    It waits for an ``install`` that runs at the same time, as on nucleus lite. On a workstation,
+    where nothing is installed, a Python that has all packages is used as it is.
+    """
     environment = environment_path(work, REQUIREMENTS)
-    if Path(sys.prefix) != environment and is_complete(environment):
-        _replace_process(environment)
+    if Path(sys.prefix).resolve() != environment.resolve():
+        has_packages = not lacking_packages()
+        wait_for_install(work, lambda: is_complete(environment) or has_packages)
+        if is_complete(environment):
+            _replace_process(environment)
     from inference.component import main as v2
 
     v2.run(work, model, profile_name, seed=os.environ.get("FEEDBACK_SEED"))

@@ -29,7 +29,9 @@ def test_intervals_and_counters_do_not_follow_a_clock_that_jumps(
     monkeypatch.setattr(time, "time", lambda: max(0.0, real() + next(jumps, 0.0)))
     payloads: list[bytes] = []
     run: Pipeline = pipeline([], FileSource("static", repeat=True), interval=0.05)
-    encode = EnvelopeEncoder(core_name="c", model_name="m", model_sha256="0")
+    encode = EnvelopeEncoder(
+        core_name="c", model_name="m", model_sha256="0", configuration="0" * 12
+    )
     stages: Stages = run.stages
     run.change(sinks=[*stages.sinks, PredictionSink(encode, payloads.append)])
     began = time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
-from tests.component.conftest import CORE, FEEDBACK, Rig
+from tests.component.conftest import COMPONENT, CORE, FEEDBACK, Rig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -84,7 +84,7 @@ def test_kill_9_loses_no_message_that_waits_for_the_broker(rig: Rig) -> None:
     rig.stop(signal.SIGKILL)
     before = len(rig.predictions())
     waiting = [json.loads(line) for line in (rig.work / "unsent.jsonl").read_text().splitlines()]
-    kept = [json.loads(payload) for topic, payload in waiting if topic == prediction_topic(CORE)]
+    kept = [json.loads(payload) for topic, payload, _ in waiting if topic == prediction_topic(CORE)]
     assert len(kept) >= 5
     rig.broker.away = False
     rig.start()
@@ -129,3 +129,24 @@ def test_a_nucleus_that_closes_the_connection_is_connected_to_again(rig: Rig) ->
     rig.await_predictions(3)
     rig.merge(confidenceThreshold=0.0, topK=2)
     eventually(lambda: len(rig.predictions()[-1]) == 2)
+
+
+def test_a_nucleus_that_forgot_the_token_ends_the_component_and_nothing_is_lost(rig: Rig) -> None:
+    rig.configure(inferenceInterval=0.5, messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(2)
+    assert rig.process is not None
+    rig.bench.server.register(COMPONENT)
+    rig.bench.server.disconnect_all()
+    assert rig.process.wait(timeout=60) == 1
+    lines = [line for line in rig.log.read_text().splitlines() if line.startswith("ERROR")]
+    assert len(lines) == 1
+    assert "run failed: the nucleus refuses the token of this process" in lines[0]
+    before = len(rig.predictions())
+    rig.start()
+    rig.await_predictions(5)
+    assert rig.stop() == 0
+    ids = [payload["frame"]["id"] for payload in rig.predictions()]
+    first_run = ids[: ids.index(1, before)]
+    assert first_run == list(range(1, len(first_run) + 1))
+    assert len(first_run) >= before + 10

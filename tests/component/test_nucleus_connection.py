@@ -14,6 +14,7 @@ import pytest
 from inference.component import nucleus as greengrass_ipc
 from inference.component.live_configuration import LiveConfiguration
 from inference.component.nucleus import Nucleus
+from local_core.ipc.dialect import CLASSIC, LITE, Dialect
 from tests.component.conftest import COMPONENT, Broker
 from tests.local_core.support import MQTT, Bench, policy
 from tests.waiting import eventually
@@ -103,3 +104,71 @@ def test_a_configuration_that_cannot_be_read_now_is_read_later_and_not_refused()
     assert applied.get(timeout=5) == {"topK": 3}
     assert live.refusal is None
     live.close()
+
+
+def test_a_change_that_the_nucleus_does_not_report_is_read_all_the_same() -> None:
+    values = {"topK": 1}
+    applied: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    live = LiveConfiguration(lambda: dict(values), applied.put, settle=0.01, poll=0.05)
+    assert applied.get(timeout=5) == {"topK": 1}
+    values["topK"] = 3
+    assert applied.get(timeout=5) == {"topK": 3}
+    time.sleep(0.3)
+    assert applied.empty()
+    live.close()
+
+
+def test_a_refused_configuration_is_reported_once_although_it_is_read_again_and_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reads: list[int] = []
+
+    def read() -> dict[str, Any]:
+        reads.append(1)
+        return {"topK": "many"}
+
+    def refuse(values: Any) -> None:
+        raise OSError("no such value")
+
+    live = LiveConfiguration(read, refuse, settle=0.01, poll=0.02)
+    eventually(lambda: len(reads) > 6)
+    live.close()
+    assert caplog.text.count("is refused, the old one stays") == 1
+    assert live.refusal == "no such value"
+
+
+@pytest.mark.parametrize("dialect", [CLASSIC, LITE], ids=["classic", "lite"])
+def test_a_token_that_is_refused_again_and_again_is_reported_and_an_absence_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: Dialect
+) -> None:
+    monkeypatch.setattr(greengrass_ipc, "_REFUSED_SECONDS", 0.2)
+    bench = Bench(tmp_path / "s", dialect=dialect)
+    bench.store.put(COMPONENT, {"coreName": "core1"})
+    monkeypatch.setenv("SVCUID", bench.server.register(COMPONENT))
+    monkeypatch.setenv("AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", str(tmp_path / "s"))
+    refused: list[float] = []
+
+    def call() -> None:
+        with pytest.raises(OSError, match="the nucleus"):
+            nucleus.configuration()
+
+    with bench.served():
+        nucleus = Nucleus()
+        nucleus.watch_refusals(lambda: refused.append(time.monotonic()))
+        elsewhere = bench.socket_path.rename(tmp_path / "elsewhere")
+        bench.server.disconnect_all()
+        away = time.monotonic()
+        while time.monotonic() < away + 0.5:
+            call()
+        assert refused == []
+        elsewhere.rename(bench.socket_path)
+        assert nucleus.configuration() == {"coreName": "core1"}
+        bench.server.register(COMPONENT)  # which forgets the token, as a new IPC daemon has
+        bench.server.disconnect_all()
+        call()
+        began = time.monotonic()
+        while not refused:
+            call()
+            assert time.monotonic() < began + 10
+        assert refused[0] - began >= 0.1
+    nucleus.close()

@@ -65,3 +65,25 @@ def test_without_wheels_the_index_is_asked(requirements: Path) -> None:
     options, advice = environment._source(requirements)
     assert options == []
     assert advice == "is the package index reachable?"
+
+
+def test_a_revision_of_the_same_python_does_not_make_another_environment(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environment.environment_path(tmp_path, requirements)
+    monkeypatch.setattr(sys, "version", "3.11.2 (main, Sep 14 2026, 00:00:00) [GCC 12.2.0]")
+    assert environment.environment_path(tmp_path, requirements) == before
+    requirements.write_text("probe==2.0\n")
+    assert environment.environment_path(tmp_path, requirements) != before
+
+
+def test_an_environment_whose_interpreter_has_gone_is_created_again(
+    requirements: Path, tmp_path: Path
+) -> None:
+    write_wheel(requirements.parent / "wheels")
+    made = create_environment(tmp_path / "work", requirements)
+    python_of(made).unlink()
+    python_of(made).symlink_to("/nowhere/python3")
+    assert not is_complete(made)
+    assert create_environment(tmp_path / "work", requirements) == made
+    assert is_complete(made)

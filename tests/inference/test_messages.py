@@ -14,7 +14,9 @@ from inference.vision.scores import Scores
 
 BOTTLE = Prediction("n03983396 pop bottle, soda bottle", float(np.float32(0.21719395)))
 CUP = Prediction("cup", 0.96, (0.1, 0.2, 0.333333333, 1.0))
-ENVELOPE = EnvelopeEncoder(core_name="Toradex2", model_name="ssd", model_sha256="ab" * 32)
+ENVELOPE = EnvelopeEncoder(
+    core_name="Toradex2", model_name="ssd", model_sha256="ab" * 32, configuration="0123456789ab"
+)
 
 
 def result(*predictions: Prediction, source: str = "photos/coffee.jpg") -> FrameResult:
@@ -58,6 +60,7 @@ def test_envelope_says_who_what_when_and_how_fast() -> None:
         "core": "Toradex2",
         "frame": {"id": 7, "source": "photos/coffee.jpg", "width": 600, "height": 400},
         "model": {"name": "ssd", "sha256": "ab" * 32},
+        "configuration": "0123456789ab",
         "latencyMs": {"capture": 3.142, "inference": 20.0},
         "predictions": [{"label": "cup", "score": 0.96, "box": [0.1, 0.2, 0.33333, 1.0]}],
     }
@@ -65,7 +68,9 @@ def test_envelope_says_who_what_when_and_how_fast() -> None:
 
 @pytest.mark.parametrize("message_format", ["list", "envelope"])
 def test_the_lowest_scores_are_cut_first_and_counted(message_format: str) -> None:
-    encode = encoder(message_format, core_name="c", model_name="m", model_sha256="0" * 64)
+    encode = encoder(
+        message_format, core_name="c", model_name="m", model_sha256="0" * 64, configuration="0" * 12
+    )
     many = [Prediction(f"{'ä' * 60} {index}", 1 - index / 1000) for index in range(100)]
     message = encode(result(*many))
     decoded = json.loads(message.payload)

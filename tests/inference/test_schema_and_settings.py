@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -159,3 +160,25 @@ def test_words_are_commas_or_json() -> None:
 
 def test_a_long_value_is_shown_short() -> None:
     assert len(shown("x" * 10_000)) <= 80
+
+
+def digest(**values: object) -> str:
+    return InferenceSettings.from_configuration({"coreName": "c", **values}).digest()
+
+
+def test_equal_settings_have_one_digest_however_they_are_written() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", digest())
+    assert digest() == digest(topK=None, inferenceInterval=5, accelerator="cpu", accessControl={})
+    assert digest(topK=5, inferenceInterval=2.0) == digest(topK="5.0", inferenceInterval=2)
+    assert digest(classes="cat,dog") == digest(classes=["cat", "dog"])
+    assert digest(coreName="other") == digest()
+
+    def feedback(threshold: float) -> object:
+        strategy = {"strategy-name": "ENTROPY", "threshold": threshold}
+        return {"one": {"content-type": "image/jpeg", "sampling-strategy": strategy}}
+
+    assert digest(feedbackConfiguration=feedback(1)) == digest(
+        feedbackConfiguration=json.dumps(feedback(1.0))
+    )
+    different = [digest(), digest(topK=4), digest(feedbackConfiguration=feedback(1))]
+    assert len({*different, digest(imageSource="rtsp://u:secret@camera/")}) == 4

@@ -35,6 +35,10 @@ class DeviceError(InferenceError, OSError):
     """Something essential that the operating system, the nucleus or the core refused."""
 
 
+class TokenRefusedError(DeviceError):
+    """The nucleus no longer knows the component: only a new process gets a new token."""
+
+
 class FrameError(InferenceError, RuntimeError):
     """One frame that cannot be used. It is counted and skipped; the next one may be good."""
 

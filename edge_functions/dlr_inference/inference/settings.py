@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
@@ -181,6 +183,18 @@ class InferenceSettings:
             raise ConfigurationError(faults)
         return cls.from_fields(parsed)
 
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that are equal for equal settings, however they are written.
+
+        They begin the SHA-256 of the settings in canonical JSON: with all defaults, sorted keys, no
+        spaces, and whole numbers without a fraction. The core's name is not part of it, so that
+        the cores of a fleet with one deployment have one digest.
+        """
+        values = {**self.to_configuration()}
+        del values[CORE_NAME.key]
+        canonical = json.dumps(_whole_numbers(values), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
     def to_configuration(self, *, with_defaults: bool = True) -> Mapping[str, object]:
         """Return the component configuration that :meth:`from_configuration` reads back.
 
@@ -189,3 +203,12 @@ class InferenceSettings:
         """
         fields = SETTINGS_FIELDS if self.feedback else (CORE_NAME, *INFERENCE_FIELDS)
         return write_fields(fields, self, with_defaults=with_defaults)
+
+
+def _whole_numbers(value: object) -> object:
+    """Return ``value`` with every float that is a whole number as an integer."""
+    if isinstance(value, Mapping):
+        return {key: _whole_numbers(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole_numbers(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

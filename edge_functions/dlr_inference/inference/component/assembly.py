@@ -54,6 +54,7 @@ def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> results.Enc
         core_name=settings.core_name,
         model_name=loaded.profile.name,
         model_sha256=loaded.artifact.sha256,
+        configuration=settings.digest(),
     )
 
 

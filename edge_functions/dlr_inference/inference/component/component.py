@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
+from ..errors import TokenRefusedError
 from ..feedback.limiter import RequestLimiter
 from ..feedback.messages import failure_status
 from ..feedback.s3 import S3
@@ -58,6 +59,7 @@ class Component:
         self._nucleus = nucleus
         self._model = model
         self._work = work
+        self._is_refused = False
         self._random = random.Random(seed).random
         self._sampling_counters = SamplingCounters()
         self._spool = Spool(work / "samples", SPOOL_BYTES)
@@ -88,18 +90,29 @@ class Component:
 
         Raises:
             ModelError: if the model fails.
+            TokenRefusedError: if the nucleus no longer accepts this process.
         """
+        self._nucleus.watch_refusals(self._refused)
         self._nucleus.watch_configuration(self._live.changed)
         self._nucleus.report_state("RUNNING")
         try:
             self._publisher.start(self._pipeline.counters)
             self._pipeline.run()
         finally:
-            self._close(deadline())
+            self._close(time.monotonic() if self._is_refused else deadline())
+        if self._is_refused:
+            raise TokenRefusedError(
+                "the nucleus refuses the token of this process: ending, so that the nucleus "
+                "starts the component with a new one"
+            )
 
     def stop(self) -> None:
         """Make :meth:`run` end; callable from any thread."""
         self._pipeline.stop()
+
+    def _refused(self) -> None:
+        self._is_refused = True
+        self.stop()
 
     def keep(self) -> None:
         """Save to disk what would be lost with the process: samples in memory, unsent messages."""

@@ -7,18 +7,31 @@ component change. It is created again only when the list of packages changes.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 _COMPLETE = "complete"
+_MODULES = ("awscrt", "awsiot", "boto3", "cv2", "dlr", "numpy")
 
 
 def environment_path(work: Path, requirements: Path) -> Path:
-    """Return the folder of the environment for these requirements and this Python."""
-    content = requirements.read_bytes() + sys.version.encode()
+    """Return the folder of the environment for these requirements and this Python.
+
+    A new revision of the same Python, such as a security update, changes neither which packages
+    fit nor where the interpreter is, and therefore not the name.
+    """
+    python = (
+        sys.implementation.name,
+        f"{sys.version_info[0]}.{sys.version_info[1]}",
+        sysconfig.get_platform(),
+        sys.base_prefix,
+    )
+    content = requirements.read_bytes() + "\n".join(python).encode()
     return work / f"venv-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
@@ -28,8 +41,13 @@ def python_of(environment: Path) -> Path:
 
 
 def is_complete(environment: Path) -> bool:
-    """Tell whether an environment was created completely."""
-    return (environment / _COMPLETE).exists()
+    """Tell whether an environment was created completely, and still has its interpreter."""
+    return (environment / _COMPLETE).exists() and os.access(str(python_of(environment)), os.X_OK)
+
+
+def lacking_packages() -> list[str]:
+    """Return the packages that this Python lacks to run the component."""
+    return [name for name in _MODULES if importlib.util.find_spec(name) is None]
 
 
 def create_environment(work: Path, requirements: Path) -> Path:

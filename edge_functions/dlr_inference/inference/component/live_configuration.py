@@ -14,12 +14,16 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 """How long to wait before asking a nucleus again that did not answer."""
 
+POLL_SECONDS = 30.0
+"""How often to read the configuration without being told of a change. Nucleus lite before 2.6
+forgets the subscription at a deployment that resets the configuration."""
+
 SETTLE_SECONDS = 0.3
 """The nucleus reports one change leaf by leaf: wait for the rest of it."""
 
 
 class LiveConfiguration:
-    """Reads the configuration again after each change, and applies it.
+    """Reads the configuration after each change and now and then, and applies what is new.
 
     ``apply`` raises ``ConfigurationError``, ``ModelError`` or ``OSError`` for values that cannot be
     used, and must then have changed nothing. ``refusal`` says why, until a change is applied.
@@ -32,6 +36,7 @@ class LiveConfiguration:
         *,
         settle: float = SETTLE_SECONDS,
         retry: float = RETRY_SECONDS,
+        poll: float = POLL_SECONDS,
     ) -> None:
         """Start the thread."""
         self.refusal: str | None = None
@@ -39,6 +44,9 @@ class LiveConfiguration:
         self._apply = apply
         self._settle = settle
         self._retry = retry
+        self._poll = poll
+        self._last: Mapping[str, Any] | None = None
+        self._is_unreadable = False
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="configuration", daemon=True)
@@ -56,26 +64,40 @@ class LiveConfiguration:
 
     def _run(self) -> None:
         while True:
-            self._changed.wait()
-            if self._stopping.wait(self._settle):
+            is_told = self._changed.wait(self._poll)
+            if self._stopping.wait(self._settle if is_told else 0):
                 return
             self._changed.clear()
             try:
                 values = self._read()
             except OSError as error:
-                _log.warning("the configuration cannot be read yet: %s", error)
+                self._note_unreadable(error)
                 self._stopping.wait(self._retry)
                 self._changed.set()
                 continue
             except ConfigurationError as error:
-                self._refuse(error)
+                if is_told or self.refusal != str(error):
+                    self._refuse(error)
                 continue
-            try:
-                self._apply(values)
-            except (InferenceError, OSError) as error:
-                self._refuse(error)
-            else:
-                self.refusal = None
+            self._is_unreadable = False
+            if is_told:
+                self._try(values)
+            elif values != self._last:
+                self._changed.set()  # it may be changing at this moment: let it settle
+
+    def _try(self, values: Mapping[str, Any]) -> None:
+        self._last = values
+        try:
+            self._apply(values)
+        except (InferenceError, OSError) as error:
+            self._refuse(error)
+        else:
+            self.refusal = None
+
+    def _note_unreadable(self, error: OSError) -> None:
+        if not self._is_unreadable:
+            _log.warning("the configuration cannot be read yet: %s", error)
+        self._is_unreadable = True
 
     def _refuse(self, error: Exception) -> None:
         self.refusal = str(error)

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Callable, Generic, TypeVar
 
 from ..errors import ModelError
-from ..model.artifact import open_artifact
+from ..model.artifact import ModelArtifact, open_artifact
 from ..model.loaded import LoadedModel
 from ..model.profile import ModelProfile
 from ..preflight import available_memory, memory_fault
+from .installing import installing
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ def load_model(
     Raises:
         ModelError: if the model cannot be used.
     """
-    checking = _Background(lambda: open_artifact(path, work))
+    checking = _Background(lambda: _checked(path, work))
     from ..model.dlr import DlrModel, try_in_child
 
     artifact = checking.result()
@@ -50,6 +51,14 @@ def load_model(
     first_outputs = model.warm_up()
     importing.result()
     return LoadedModel(profile, artifact, model, first_outputs)
+
+
+def _checked(path: Path, work: Path) -> ModelArtifact:
+    """Open the artifact; not while ``install`` unpacks archives into ``work``, or cleans it up."""
+    if path.is_dir():
+        return open_artifact(path, work)
+    with installing(work):
+        return open_artifact(path, work)
 
 
 def _import_stages() -> None:

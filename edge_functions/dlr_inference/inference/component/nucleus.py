@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -22,6 +24,15 @@ _PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
 """Errors of the services behind the nucleus; the connection stays usable."""
 
 
+_REFUSALS = 3
+_REFUSED_SECONDS = 10.0
+"""So many refusals in a row, over at least this time, are final. A single one may be a nucleus that
+ends."""
+_REFUSED = ("AccessDeniedError", "ConnectionClosedError", "AwsCrtError")
+"""How the client reports a nucleus that answers and refuses, or closes without an answer, as lite
+does. A nucleus that is away is a ``RuntimeError``."""
+
+
 class Nucleus:
     """A connection to the nucleus over its IPC socket, which the client's environment names.
 
@@ -35,9 +46,13 @@ class Nucleus:
         Raises:
             OSError: if the nucleus cannot be reached or refuses the component.
         """
+        # The client logs each error that it also raises, and those of a lost nucleus repeat.
+        logging.getLogger("awsiot.eventstreamrpc").setLevel(logging.CRITICAL)
         self._lock = threading.Lock()
         self._client: Any = None
         self._on_change: Callable[[], None] | None = None
+        self._on_refused: Callable[[], None] | None = None
+        self._refused_at: list[float] = []
         self._connected()
 
     def configuration(self) -> dict[str, Any]:
@@ -68,6 +83,14 @@ class Nucleus:
         """
         self._on_change = on_change
         self._call(self._subscription)
+
+    def watch_refusals(self, on_refused: Callable[[], None]) -> None:
+        """Call ``on_refused`` when the nucleus no longer accepts this component's token.
+
+        Nucleus lite forgets its tokens when its IPC daemon restarts. A nucleus that cannot be
+        reached refuses nothing: it may return.
+        """
+        self._on_refused = on_refused
 
     def report_state(self, state: str) -> None:
         """Report ``RUNNING`` or ``ERRORED`` to the nucleus.
@@ -113,9 +136,21 @@ class Nucleus:
                         self._on_change()
                 except Exception as error:  # the client raises whatever its runtime raises
                     _close(client)
+                    self._note_refusal(client is None and type(error).__name__ in _REFUSED)
                     raise OSError(f"the nucleus cannot be reached: {error!r}") from None
                 self._client = client
+                self._refused_at.clear()
             return self._client
+
+    def _note_refusal(self, refused: bool) -> None:
+        """Count refusals in a row, and report them when they are final."""
+        now = time.monotonic()
+        self._refused_at = [*self._refused_at, now] if refused else []
+        is_final = len(self._refused_at) >= _REFUSALS and now - self._refused_at[0] >= (
+            _REFUSED_SECONDS
+        )
+        if is_final and self._on_refused is not None:
+            self._on_refused()
 
     def _subscription(self, client: Any) -> Any:
         """Subscribe to changes; return the future of the nucleus's answer."""

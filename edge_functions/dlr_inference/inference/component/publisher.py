@@ -54,6 +54,7 @@ class Publisher:
             model=_identity(loaded),
             versions={**loaded.model.versions, "component": component_version},
             report=self._report,
+            configuration=settings.digest(),
         )
         self._settings = settings
         self._sources = sources
@@ -80,6 +81,7 @@ class Publisher:
         self._settings = settings
         self._model_watch = ModelWatch(loaded.artifact)
         self.telemetry.model = _identity(loaded)
+        self.telemetry.configuration = settings.digest()
         self.outbox.limit_rate(settings.publish_rate_limit)
 
     def start(self, frames: Counters) -> None:
@@ -117,6 +119,9 @@ class Publisher:
             publish={
                 "queued": len(self.outbox),
                 **asdict(self.outbox.counters),
+                "queuedByKind": self.outbox.waiting_by_kind,
+                "droppedByKind": self.outbox.dropped_by_kind,
+                "diskBytes": self.outbox.disk_bytes,
                 "heldBack": self._messages.held_back,
                 "predictionsLeftOut": self._messages.predictions_left_out,
             },

@@ -5,19 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from dataclasses import dataclass
+from itertools import islice
 from typing import Callable
 
 from ..backoff import Backoff
 from ..errors import RefusedError
-from .backlog import Backlog, QueuedMessage
+from .backlog import Backlog
+from .kinds import KINDS, kind_of
+from .lines import QueuedMessage
 
 _HANGS_SECONDS = 7.0
 """A message that is neither accepted nor refused for this long is a fault."""
 
 _KEEP_SECONDS = 1.0
 """A message that is not sent for this long is kept on disk, with those behind it."""
+
+_LOOK_SECONDS = 2.0
+"""How often a backlog that could not be read is tried again."""
+
+_TOGETHER = 20
+"""So many messages are written to disk at once."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +47,11 @@ class OutboxCounters:
 
 
 class Outbox:
-    """A bounded queue, sent in order by its own thread, which retries until a message is sent.
+    """A queue, sent in order by its own thread, which retries until a message is sent.
 
-    When it is full, the oldest message is dropped and counted. While messages cannot be sent, they
-    are in ``backlog`` too, from which the next process sends them if this one ends.
+    Up to ``capacity`` messages are in memory. While messages cannot be sent, and when there are
+    more, all are in ``backlog``, which a later process sends if this one ends. When neither has
+    room, the oldest message of the least important kind is dropped and counted.
     """
 
     def __init__(
@@ -54,24 +64,53 @@ class Outbox:
         backlog: Backlog | None = None,
     ) -> None:
         """Start the thread, with what an earlier one left. ``messages_a_second`` 0 is no limit."""
-        left = backlog.take()[-capacity:] if backlog else []
-        self.counters = OutboxCounters(accepted=len(left))
         self._backlog = backlog
-        # Written again, because the last line may have been cut off.
-        self._kept = backlog is not None and bool(left) and backlog.write(left)
+        self._counts: Counter[str] = Counter(accepted=self._backlog_len())
+        self._dropped: Counter[str] = Counter()
         self._failure: str | None = None
         self._send = send
         self._capacity = capacity
         self.limit_rate(messages_a_second)
         self._backoff = backoff if backoff is not None else Backoff(first=0.25, cap=5.0)
-        self._waiting: deque[QueuedMessage] = deque(left)
+        self._recent: deque[QueuedMessage] = deque()
+        """What is not on disk; it is sent after what is."""
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._closing = False
         self._in_work: QueuedMessage | None = None
+        self._in_work_is_kept = False
         self._sending_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
+
+    @property
+    def counters(self) -> OutboxCounters:
+        """What became of the messages so far."""
+        with self._changed:
+            return OutboxCounters(**self._counts, dropped=sum(self.dropped_by_kind.values()))
+
+    @property
+    def dropped_by_kind(self) -> dict[str, int]:
+        """How many messages of each kind were dropped."""
+        with self._changed:
+            on_disk = Counter() if self._backlog is None else self._backlog.dropped
+            return {kind: self._dropped[kind] + on_disk[kind] for kind in KINDS}
+
+    @property
+    def waiting_by_kind(self) -> dict[str, int]:
+        """How many messages of each kind are waiting."""
+        with self._changed:
+            waiting = Counter(kind_of(topic) for topic, _ in self._recent)
+            if self._in_work is not None and not self._in_work_is_kept:
+                waiting[kind_of(self._in_work[0])] += 1
+            if self._backlog is not None:
+                waiting.update(self._backlog.counts)
+            return {kind: waiting[kind] for kind in KINDS}
+
+    @property
+    def disk_bytes(self) -> int:
+        """Bytes of disk space that waiting messages use."""
+        return 0 if self._backlog is None else self._backlog.size
 
     @property
     def fault(self) -> str | None:
@@ -84,15 +123,14 @@ class Outbox:
         return self._failure
 
     def put(self, topic: str, payload: bytes) -> None:
-        """Accept a message; never blocks."""
+        """Accept a message; never waits for the broker."""
         with self._changed:
-            self._waiting.append((topic, payload))
-            dropped = len(self._waiting) > self._capacity
-            self._keep_too((topic, payload))
-            if dropped:
-                self._waiting.popleft()
-                self._forget(0 if self._in_work is None else 1)
-            self._count(accepted=1, dropped=int(dropped))
+            self._counts["accepted"] += 1
+            self._recent.append((topic, payload))
+            if self._should_keep():
+                self._keep_recent()
+            while len(self._recent) > self._capacity:
+                self._drop_one()
             self._changed.notify_all()
 
     def limit_rate(self, messages_a_second: float) -> None:
@@ -101,19 +139,13 @@ class Outbox:
 
     def __len__(self) -> int:
         """Return how many messages are waiting, including the one being sent."""
-        with self._changed:
-            return len(self._waiting) + int(self._in_work is not None)
-
-    def unsent(self) -> list[QueuedMessage]:
-        """Return the waiting messages, the one being sent first."""
-        with self._changed:
-            return [*([self._in_work] if self._in_work else []), *self._waiting]
+        return sum(self.waiting_by_kind.values())
 
     def keep(self) -> int:
         """Leave the waiting messages to the next process; return how many it will send."""
         with self._changed:
-            self._write()
-            return len(self) if self._kept else 0
+            self._keep_recent()
+            return self._backlog_len()
 
     def close(self, seconds: float) -> int:
         """Keep sending for at most ``seconds``; return how many messages were not sent."""
@@ -126,17 +158,30 @@ class Outbox:
         self._thread.join(1.0)
         return len(self)
 
+    def _backlog_len(self) -> int:
+        return 0 if self._backlog is None else len(self._backlog)
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting) or self._closing)
-                if not self._waiting:
-                    return
-                self._in_work = self._waiting.popleft()
-            if not self._deliver(*self._in_work):
+                while not self._take():
+                    if self._closing:
+                        return
+                    self._changed.wait(_LOOK_SECONDS if self._backlog_len() else None)
+                assert self._in_work is not None
+                topic, payload = self._in_work
+            if not self._deliver(topic, payload):
                 return
             if self._stopping.wait(self._gap):
                 return
+
+    def _take(self) -> bool:
+        """Take the next message into work; return False if there is none."""
+        self._in_work = None if self._backlog is None else self._backlog.take()
+        self._in_work_is_kept = self._in_work is not None
+        if self._in_work is None and self._recent:
+            self._in_work = self._recent.popleft()
+        return self._in_work is not None
 
     def _deliver(self, topic: str, payload: bytes) -> bool:
         """Try until the message is sent or refused; return False if stopped before that."""
@@ -146,79 +191,63 @@ class Outbox:
                 self._send(topic, payload)
             except RefusedError as error:
                 _log.error("a message on %s was refused for good: %s", topic, error)
-                self._finish(refused=1)
+                self._finish("refused")
                 return True
             except OSError as error:
                 if self._failure is None:
                     _log.warning("messages wait, the first on %s: %s", topic, error)
                 self._failure = str(error)
-                self._count(retried=1)
                 with self._changed:
-                    if not self._kept:
-                        self._try_to_write()
+                    self._counts["retried"] += 1
+                    if self._should_keep():
+                        self._keep_recent()
                 self._stopping.wait(self._backoff.next())
             else:
                 if self._failure is not None:
                     _log.info("messages go out again; %d waited", len(self))
                 self._failure = None
                 self._backoff.reset()
-                self._finish(sent=1)
+                self._finish("sent")
                 return True
             finally:
                 self._sending_since = None
         return False
 
-    def _finish(self, *, sent: int = 0, refused: int = 0) -> None:
+    def _finish(self, outcome: str) -> None:
         with self._changed:
+            self._counts[outcome] += 1
             self._in_work = None
-            self._count(sent=sent, refused=refused)
-            self._forget(0)
+            if self._in_work_is_kept and self._backlog is not None:
+                self._backlog.done()
 
-    def _keep_too(self, message: QueuedMessage) -> None:
-        """Keep a new message on disk if the others are there already, or should be by now."""
-        if self._backlog is None:
-            return
+    def _should_keep(self) -> bool:
+        """Tell whether new messages go to disk: because older ones are there, or should be."""
+        if self._backlog is None or self._backlog.is_pausing:
+            return False
         since = self._sending_since
         hangs = since is not None and time.monotonic() - since > _KEEP_SECONDS
-        if self._kept and self._backlog.lines < 4 * self._capacity:
-            self._kept = self._backlog.append(message)
-        elif self._kept or hangs or self._failure is not None:
-            self._try_to_write()
+        too_many = len(self._recent) > self._capacity
+        return bool(len(self._backlog)) or hangs or too_many or self._failure is not None
 
-    def _forget(self, position: int) -> None:
-        """Note on disk that the message at ``position`` of the queue is gone."""
+    def _keep_recent(self) -> None:
+        """Move to disk what is in memory only, a few messages at a time: all may not fit."""
         if self._backlog is None:
             return
-        if self._kept and len(self):
-            self._kept = self._backlog.remove(position)
-        elif self._backlog.lines and not len(self):
-            self._backlog.clear()
-            self._kept = False
+        in_work = self._in_work
+        if in_work is not None and not self._in_work_is_kept and not len(self._backlog):
+            if not self._backlog.append([in_work], first_is_taken=True):
+                return
+            self._in_work_is_kept = True
+        while self._recent:
+            some = list(islice(self._recent, _TOGETHER))
+            if not self._backlog.append(some):
+                return
+            for _ in some:
+                self._recent.popleft()
 
-    def _try_to_write(self) -> None:
-        if self._backlog is not None and not self._backlog.is_pausing:
-            self._write()
-
-    def _write(self) -> None:
-        if self._backlog is not None:
-            self._kept = len(self) > 0 and self._backlog.write(self.unsent())
-
-    def _count(
-        self,
-        *,
-        accepted: int = 0,
-        sent: int = 0,
-        dropped: int = 0,
-        refused: int = 0,
-        retried: int = 0,
-    ) -> None:
-        with self._changed:
-            before = self.counters
-            self.counters = replace(
-                before,
-                accepted=before.accepted + accepted,
-                sent=before.sent + sent,
-                dropped=before.dropped + dropped,
-                refused=before.refused + refused,
-                retried=before.retried + retried,
-            )
+    def _drop_one(self) -> None:
+        """Drop the oldest message of the least important kind in memory."""
+        kinds = [kind_of(topic) for topic, _ in self._recent]
+        kind = min(set(kinds), key=KINDS.index)
+        del self._recent[kinds.index(kind)]
+        self._dropped[kind] += 1

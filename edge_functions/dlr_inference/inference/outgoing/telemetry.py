@@ -45,7 +45,7 @@ class Report:
 
     faults: Sequence[HealthFault]
     frames: Mapping[str, int]
-    publish: Mapping[str, int]
+    publish: Mapping[str, Any]
     feedback: Mapping[str, int]
     sources: Sequence[Mapping[str, Any]] = ()
 
@@ -69,10 +69,15 @@ class Telemetry:
         model: Mapping[str, str],
         versions: Mapping[str, str],
         report: Callable[[], Report],
+        configuration: str | None = None,
     ) -> None:
-        """``report`` is called for each message; Python's version is added to ``versions``."""
+        """``report`` is called for each message; Python's version is added to ``versions``.
+
+        ``configuration`` is the digest of the settings in use, if there are any.
+        """
         self._core_name = core_name
         self.model: Mapping[str, str] = model
+        self.configuration = configuration
         self._versions = {**versions, "python": platform.python_version()}
         self._report = report
         self._started = time.monotonic()
@@ -116,6 +121,7 @@ class Telemetry:
             "feedback": dict(report.feedback),
             "sources": [dict(source) for source in report.sources],
             "model": dict(self.model),
+            "configuration": self.configuration,
             "versions": self._versions,
         }
 

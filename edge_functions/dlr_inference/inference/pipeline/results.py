@@ -63,8 +63,12 @@ def encode_list(result: FrameResult) -> Message:
 class EnvelopeEncoder:
     """Encodes predictions with core, model, frame, time and latencies."""
 
-    def __init__(self, *, core_name: str, model_name: str, model_sha256: str) -> None:
+    def __init__(
+        self, *, core_name: str, model_name: str, model_sha256: str, configuration: str
+    ) -> None:
+        """``configuration`` is the digest of the settings in use."""
         self._core_name = core_name
+        self._configuration = configuration
         self._model = {"name": model_name, "sha256": model_sha256}
 
     def __call__(self, result: FrameResult) -> Message:
@@ -81,6 +85,7 @@ class EnvelopeEncoder:
                     "height": result.height,
                 },
                 "model": self._model,
+                "configuration": self._configuration,
                 "latencyMs": {key: round(value, 3) for key, value in result.latency_ms.items()},
             }
         )
@@ -88,11 +93,16 @@ class EnvelopeEncoder:
         return _capped(items, head[:-1] + ', "predictions": [', "]}")
 
 
-def encoder(message_format: str, *, core_name: str, model_name: str, model_sha256: str) -> Encoder:
+def encoder(
+    message_format: str, *, core_name: str, model_name: str, model_sha256: str, configuration: str
+) -> Encoder:
     """Return the encoder for ``messageFormat``."""
     if message_format == "envelope":
         return EnvelopeEncoder(
-            core_name=core_name, model_name=model_name, model_sha256=model_sha256
+            core_name=core_name,
+            model_name=model_name,
+            model_sha256=model_sha256,
+            configuration=configuration,
         )
     return encode_list
 
