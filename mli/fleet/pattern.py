@@ -9,6 +9,7 @@ from typing import Any
 
 from inference import names as device_names
 from stacks import names
+from stacks.component import job_document
 from stacks.component.fleet_configuration import for_all_cores
 
 from ..device.core_stack import Clients, CoreStack
@@ -53,12 +54,29 @@ class Pattern:
         """Return the request that deploys the pattern's component to a thing group.
 
         The stack itself deploys the same to the group of ``thingGroupName``.
+
+        Raises:
+            MliError: if its job document is larger than a core with nucleus lite can read.
         """
         component = names.component_name(self.stack.core_name)
         components = dict(self.deployment["components"])
         update = dict(components[component].get("configurationUpdate") or {})
         merge = for_all_cores(json.loads(update.get("merge") or "{}"), self.stack.core_name)
         update["merge"] = json.dumps(merge, sort_keys=True)
+        found = job_document.size(
+            job_document.document(
+                group=group_arn.rpartition("/")[2],
+                deployment=name,
+                component=component,
+                configuration=merge,
+            )
+        )
+        if found > job_document.MAX_BYTES:
+            raise MliError(
+                f"the job document of a deployment to {name} has {found:,} bytes, and nucleus lite "
+                f"accepts {job_document.MAX_BYTES:,}: shorten feedbackConfiguration or classes of "
+                f"{self.stack.core_name}, and deploy it again"
+            )
         components[component] = {**components[component], "configurationUpdate": update}
         kept = {
             key: self.deployment[key]

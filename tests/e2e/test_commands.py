@@ -16,7 +16,6 @@ from local_core.environments import write_shell_file
 from local_core.interrupts import Interrupts
 from local_core.progress import Progress
 from local_core.shared_cloud import SharedCloud, model_archive
-from mli import aws
 from models import store
 from tests.conftest import REPOSITORY
 from tests.docs.commands import commands, inline_commands, name_of, pages
@@ -67,8 +66,7 @@ def started(shared: SharedCloud, copy: Path, log: Path) -> Shell:
     file = write_shell_file(shared.cloud.environment(), log.with_suffix(".environment"))
     shell = Shell(copy, log)
     done(shell, f"source {file} && source .venv/bin/activate")
-    if hasattr(aws, "_REGION_VARIABLES"):  # since then `mli` reads AWS_REGION too
-        done(shell, "unset AWS_DEFAULT_REGION")
+    done(shell, "unset AWS_DEFAULT_REGION")  # AWS_REGION is enough
     done(shell, f'aws() {{ python {AWS} "$@"; }}')
     labels = "edge_functions/dlr_inference/inference/profiles"
     done(shell, f"MODEL={model_archive(store.unpacked(PROFILE))} LABELS={labels}/{PROFILE}.txt")

@@ -159,6 +159,15 @@ def test_command_would_deploy_to_a_group_just_what_the_stack_does() -> None:
     assert _read(of_command) == _read(of_stack)
 
 
+def test_deployment_that_no_core_with_nucleus_lite_can_read_is_refused() -> None:
+    core, of_stack = _deployments()
+    update = core["components"]["DlrInference.Demo"]["configurationUpdate"]
+    update["merge"] = json.dumps({"coreName": "Demo", "classes": ["person"] * 400})
+    pattern = Pattern(CoreStack("Demo", "us-east-1", {}), {}, core)
+    with pytest.raises(MliError, match=r"shop-floor has [45],\d{3} bytes, .* accepts 3,286"):
+        pattern.group_deployment(of_stack["targetArn"], "shop-floor")
+
+
 def _deployments() -> tuple[dict[str, Any], dict[str, Any]]:
     """The core's and the group's, as requests of the API."""
     shape = service_model.load("greengrassv2").operation_model("CreateDeployment").input_shape
