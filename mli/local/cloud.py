@@ -18,7 +18,7 @@ from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
-from .region import region_option
+from .options import region_option
 
 STATE = REPOSITORY / "build" / "local-cloud"
 ENVIRONMENT = "environment.sh"

@@ -18,13 +18,14 @@ from local_core.environments import for_local_cloud
 from local_core.errors import LocalCoreError
 from local_core.folder_lock import exclusive
 from local_core.interrupts import Interrupted, Interrupts
-from local_core.nucleus.dialect import CLASSIC, NUCLEI
+from local_core.nucleus.dialect import NUCLEI
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
 from local_core.setup_archive import SetupArchive
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
+from .options import nucleus_option
 
 DEVICES = REPOSITORY / "build" / "devices"
 _SOURCE = "`make cloud` in another shell, then `source build/local-cloud/environment.sh` in this"
@@ -57,13 +58,7 @@ class CoreStartError(LocalCoreError):
     envvar="AWS_ENDPOINT_URL",
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
-@click.option(
-    "--nucleus",
-    type=click.Choice(list(NUCLEI)),
-    default=CLASSIC.name,
-    show_default=True,
-    help="The nucleus that a V2 core behaves like.",
-)
+@nucleus_option
 def core(archive: Path, folder: Path | None, endpoint: str | None, nucleus: str) -> None:
     """Run the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
 

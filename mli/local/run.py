@@ -35,7 +35,7 @@ from stacks import names
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
-from .region import region_option
+from .options import nucleus_option, region_option
 
 STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
@@ -78,13 +78,7 @@ _POLL_SECONDS = 0.1
     help="Form of the messages.",
 )
 @region_option
-@click.option(
-    "--nucleus",
-    type=click.Choice(list(NUCLEI)),
-    default=CLASSIC.name,
-    show_default=True,
-    help="The nucleus that a V2 core behaves like.",
-)
+@nucleus_option
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
 def run(
     greengrass_version: str,

@@ -23,7 +23,7 @@ WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
 
 
 DIFFERENT = ("--endpoint", "--folder", "--frames", "--image", "--images", "--message-format",
-             "--model", "--output", "--profile", "--region", "--target-device",
+             "--model", "--nucleus", "--output", "--profile", "--region", "--target-device",
              "--wait")  # fmt: skip
 """These options name other things, or other defaults, in each command."""
 

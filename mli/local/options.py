@@ -1,4 +1,4 @@
-"""The option that gives the local cloud its Region."""
+"""Options that several commands of the local cloud share."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from collections.abc import Callable
 import click
 
 from local_core.cloud import DEFAULT_REGION
+from local_core.nucleus.dialect import CLASSIC, NUCLEI
 
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+nucleus_option = click.option(
+    "--nucleus",
+    type=click.Choice(list(NUCLEI)),
+    default=CLASSIC.name,
+    show_default=True,
+    help="The nucleus that a V2 core behaves like.",
+)
 
 
 def region_option(command: Callable[..., None]) -> Callable[..., None]:
