@@ -63,8 +63,8 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "local_core": (
         ("errors",),
-        ("artifact_profile", "background", "environments", "folder_lock", "interrupts", "ipc",
-         "progress"),
+        ("artifact_profile", "background", "environments", "explaining", "folder_lock",
+         "installation", "interrupts", "ipc", "progress"),
         ("nucleus",),
         ("cdk", "v1"),
         ("device",),
