@@ -58,12 +58,12 @@ def mixed_folder(tmp_path: Path, photographs: Path) -> Path:
     data = (photographs / "coffee.jpg").read_bytes()
     (folder / "a_text.jpg").write_text("I am not an image\n")
     (folder / "b_truncated.jpg").write_bytes(data[: len(data) // 2])
-    alpha = np.dstack([coffee, np.full(coffee.shape[:2], 128, np.uint8)])
+    opaque = np.dstack([coffee, np.full(coffee.shape[:2], 255, np.uint8)])
     for name, image in {
         "c_one_pixel.png": coffee[:1, :1],
         "d_sixteen_bits.png": coffee.astype(np.uint16) * 257,
         "e_grey.png": cv2.cvtColor(coffee, cv2.COLOR_BGR2GRAY),
-        "f_alpha.png": alpha,
+        "f_opaque.png": opaque,
         "h_plain.png": coffee,
     }.items():
         cv2.imwrite(str(folder / name), image)
@@ -79,8 +79,8 @@ def test_a_folder_gives_a_line_a_readable_image_and_names_the_others(mixed_folde
     assert "a_text.jpg" in done.stderr
     assert "b_truncated.jpg" in done.stderr
     assert "8 frames: 6 predicted, 2 failed" in done.stderr
-    _, sixteen, _, alpha, _, plain = lines
-    assert sixteen == alpha == plain
+    _, sixteen, _, opaque, _, plain = lines
+    assert sixteen == opaque == plain
     assert plain[0]["prediction"] == "n07920052 espresso"
 
 
