@@ -44,7 +44,7 @@ def webp_with_exif(image: Any, orientation: int) -> bytes:
     height, width = image.shape[:2]
     size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     data = exif(orientation)
-    chunks = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size + plain.tobytes()[12:]
+    chunks: bytes = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size + plain.tobytes()[12:]
     chunks += b"EXIF" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
     return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
 
@@ -68,11 +68,13 @@ def test_the_orientation_of_a_png_is_applied(orientation: int, transparent: bool
 
 def transparent(extension: str, depth: type, alpha: int) -> bytes:
     scale = 257 if depth is np.uint16 else 1
-    image = np.dstack([CORNER, np.full(CORNER.shape[:2], alpha, np.uint8)]).astype(depth) * scale
+    image: Any = (
+        np.dstack([CORNER, np.full(CORNER.shape[:2], alpha, np.uint8)]).astype(depth) * scale
+    )
     options = [cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else []
     ok, data = cv2.imencode(extension, image, options)
     assert ok
-    return data.tobytes()
+    return bytes(data.tobytes())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _EXIF = {
 }
 _ORIENTATION_TAG = 274
 _BOX = struct.Struct(">I4s")
-_Box = Tuple[bytes, int, int]
+_Extent = Tuple[int, int]
 
 
 def turned(image: Any, orientation: Orientation) -> Any:
@@ -99,19 +99,19 @@ def of_video(path: str) -> Orientation | None:
 
 
 def _of_movie(file: BinaryIO, size: int) -> Orientation | None:
-    for _, *movie in _boxes(file, 0, size, b"moov"):
-        for _, *track in _boxes(file, *movie, b"trak"):
-            for _, *media in _boxes(file, *track, b"mdia"):
-                for _, start, _ in _boxes(file, *media, b"hdlr"):
+    for movie in _boxes(file, (0, size), b"moov"):
+        for track in _boxes(file, movie, b"trak"):
+            for media in _boxes(file, track, b"mdia"):
+                for start, _ in _boxes(file, media, b"hdlr"):
                     file.seek(start + 8)
                     if file.read(4) == b"vide":
-                        return _of_track(file, *track)
+                        return _of_track(file, track)
     return None
 
 
-def _of_track(file: BinaryIO, start: int, end: int) -> Orientation:
-    for _, begins, _ in _boxes(file, start, end, b"tkhd"):
-        file.seek(begins)
+def _of_track(file: BinaryIO, track: _Extent) -> Orientation:
+    for start, _ in _boxes(file, track, b"tkhd"):
+        file.seek(start)
         header = file.read(88)
         at = 52 if header[:1] == b"\1" else 40  # its times have 64 bits or 32
         a, b, _, c, d = (
@@ -122,8 +122,9 @@ def _of_track(file: BinaryIO, start: int, end: int) -> Orientation:
     return UPRIGHT
 
 
-def _boxes(file: BinaryIO, start: int, end: int, wanted: bytes) -> Iterator[_Box]:
-    """Yield the kind, start and end of the content of each box of one kind."""
+def _boxes(file: BinaryIO, within: _Extent, wanted: bytes) -> Iterator[_Extent]:
+    """Yield the start and end of the content of each box of one kind."""
+    start, end = within
     while start + _BOX.size <= end:
         file.seek(start)
         size, kind = _BOX.unpack(file.read(_BOX.size))
@@ -135,5 +136,5 @@ def _boxes(file: BinaryIO, start: int, end: int, wanted: bytes) -> Iterator[_Box
         if size < head:
             return
         if kind == wanted:
-            yield kind, start + head, min(end, start + size)
+            yield start + head, min(end, start + size)
         start += size
