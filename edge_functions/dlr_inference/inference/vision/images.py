@@ -15,6 +15,7 @@ from .orientation import turned
 cv2.setNumThreads(1)  # images are small: more threads would only disturb the model's
 cv2.setLogLevel(0)  # its messages are raised here, with the name of the image
 
+_AHEAD = 16
 _TWELVE_BITS, _SIXTEEN_BITS = 4095, 65535
 
 
@@ -67,6 +68,10 @@ def decode(data: bytes, name: str) -> Any:
 def _decoded(data: bytes, header: ImageHeader) -> Any:
     flags = cv2.IMREAD_UNCHANGED if header.as_stored else cv2.IMREAD_COLOR
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None and data.startswith(b"\xff\xd8\xff") and not header.kind:
+        # Some cameras leave out the last two bytes. The decoder reads ahead, and gives up where
+        # more than that is missing.
+        image = cv2.imdecode(np.frombuffer(data.rstrip(b"\xff") + bytes(_AHEAD), np.uint8), flags)
     if image is None:
         return None
     if header.as_stored:
