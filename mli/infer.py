@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -20,10 +23,17 @@ from inference.pipeline.results import FrameResult
 from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
+from inference.sources import FrameSource
 from inference.sources.frame import Frame
 from local_core.artifact_profile import profile_of
 
 from .cli.output import examples
+
+_PATIENCE_SECONDS = 20.0
+"""A stream may take 8 s to open; after a loss it is opened again at once."""
+
+if TYPE_CHECKING:  # it needs OpenCV, and a missing one is to be explained
+    from inference.pipeline.pipeline import Pipeline
 
 _log = logging.getLogger("infer")
 
@@ -60,8 +70,19 @@ def infer(
             failed = _predict(settings, loaded, frames)
     except InferenceError as error:
         click.echo(f"infer: {error}", err=True)
-        sys.exit(error.exit_status)
-    sys.exit(failed)
+        _end(error.exit_status)
+    if failed:
+        click.echo(failed, err=True)
+    _end(1 if failed else 0)
+
+
+def _end(status: int) -> NoReturn:
+    """End at once if a thread hangs in FFmpeg: at its own end, Python would abort the process."""
+    if any(thread.name.startswith("capture ") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
@@ -90,15 +111,38 @@ def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | Non
     sink = PredictionSink(encoder_for(settings, loaded), _write_line)
     stages = build_stages(settings, loaded, [_name_frame, sink], repeat=frames is not None)
     pipeline = Pipeline(stages)
-    with _stopped_by_signals(pipeline.stop):
-        pipeline.run(frames)
+    try:
+        with _stopped_by_signals(pipeline.stop) as was_stopped, _patience(stages.source, pipeline):
+            pipeline.run(frames)
+        statuses = stages.source.statuses()
+    finally:
+        # A thread that reads a stream while the interpreter ends aborts the process.
+        stages.source.close()
     counters = pipeline.counters
     _log.info(
         "%d frames: %d predicted, %d failed", counters.read, counters.predicted, counters.failed
     )
-    if counters.read and not counters.predicted:
-        return f"infer: --images {settings.image_source}: none of {counters.read} could be read"
-    return None
+    if counters.predicted or was_stopped():
+        return None
+    why = "; ".join(status.reason for status in statuses if status.reason not in ("", "ended"))
+    what = f"none of {counters.read} could be read" if counters.read else "no frame came"
+    return f"infer: --images {statuses[0].name}: {what}" + (f": {why}" if why else "")
+
+
+@contextmanager
+def _patience(source: FrameSource, pipeline: Pipeline) -> Iterator[None]:
+    """Stop ``pipeline`` when no frame has come for a while: a lost source is tried forever."""
+    done = threading.Event()
+
+    def watch() -> None:
+        if not done.wait(_PATIENCE_SECONDS) and not any(one.frames for one in source.statuses()):
+            pipeline.stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
 
 
 def _model_path(path: Path) -> Path:
@@ -121,13 +165,17 @@ def _write_line(payload: bytes) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+    """Call ``stop`` on SIGINT and SIGTERM, and yield whether there was one."""
+    stopped = threading.Event()
+
     def handle(number: int, frame: FrameType | None) -> None:
+        stopped.set()
         stop()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 from models import store
+from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSIFIER = "efficientnet-lite0-imagenet"
@@ -58,12 +61,12 @@ def mixed_folder(tmp_path: Path, photographs: Path) -> Path:
     data = (photographs / "coffee.jpg").read_bytes()
     (folder / "a_text.jpg").write_text("I am not an image\n")
     (folder / "b_truncated.jpg").write_bytes(data[: len(data) // 2])
-    alpha = np.dstack([coffee, np.full(coffee.shape[:2], 128, np.uint8)])
+    opaque = np.dstack([coffee, np.full(coffee.shape[:2], 255, np.uint8)])
     for name, image in {
         "c_one_pixel.png": coffee[:1, :1],
         "d_sixteen_bits.png": coffee.astype(np.uint16) * 257,
         "e_grey.png": cv2.cvtColor(coffee, cv2.COLOR_BGR2GRAY),
-        "f_alpha.png": alpha,
+        "f_opaque.png": opaque,
         "h_plain.png": coffee,
     }.items():
         cv2.imwrite(str(folder / name), image)
@@ -79,8 +82,8 @@ def test_a_folder_gives_a_line_a_readable_image_and_names_the_others(mixed_folde
     assert "a_text.jpg" in done.stderr
     assert "b_truncated.jpg" in done.stderr
     assert "8 frames: 6 predicted, 2 failed" in done.stderr
-    _, sixteen, _, alpha, _, plain = lines
-    assert sixteen == alpha == plain
+    _, sixteen, _, opaque, _, plain = lines
+    assert sixteen == opaque == plain
     assert plain[0]["prediction"] == "n07920052 espresso"
 
 
@@ -181,3 +184,52 @@ def test_sigterm_ends_with_whole_lines_and_status_zero(photographs: Path) -> Non
         rest = process.stdout.read()
     assert process.returncode == 0
     assert rest == "" or rest.endswith("]\n")
+
+
+def test_frames_of_a_stream_end_with_status_zero() -> None:
+    def serve(connection: socket.socket) -> None:
+        multipart(connection, [jpeg(90)] * 2000)
+
+    with tcp_server(serve) as port:
+        done = infer(*arguments(f"http://127.0.0.1:{port}/"), "--frames", 3)
+    assert (done.returncode, len(payloads(done))) == (0, 3)
+
+
+def test_sigterm_while_a_stream_is_silent_ends_with_status_zero() -> None:
+    released = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        multipart(connection, [jpeg(90)] * 50)
+        released.wait(30)
+
+    command = [sys.executable, "-m", "mli", "infer", "--frames", "100000"]
+    with (
+        tcp_server(serve) as port,
+        subprocess.Popen(
+            [*command, *map(str, arguments(f"http://127.0.0.1:{port}/"))],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.terminate()
+        _, said = process.communicate(timeout=10)
+        released.set()
+    assert process.returncode == 0, said
+
+
+@needs_ffmpeg
+def test_a_video_whose_codec_is_not_supported_is_named(tmp_path: Path) -> None:
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1"]
+    for name, options in {"av1.mp4": ["-c:v", "libsvtav1"], "sound.mp4": []}.items():
+        if name == "sound.mp4":
+            source = ["-f", "lavfi", "-i", "sine=duration=1"]
+        command = ["ffmpeg", "-loglevel", "error", *source, *options, str(tmp_path / name)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    for frames in ([], ["--frames", 3]):
+        said = refused(*arguments(tmp_path / "av1.mp4"), *frames)
+        assert "no frame of it can be decoded: convert its codec AV01 to H.264" in said
+    assert "no frame came: it is no video" in refused(*arguments(tmp_path / "sound.mp4"))

@@ -45,7 +45,7 @@ _PACKAGES: Mapping[str, str] = {
     "greengrasssdk": "greengrasssdk",
     "numpy": "numpy",
 }
-_SHARED_LIBRARY = re.compile(r"(lib[\w.+-]+?\.so(?:\.\d+)*)")
+_SHARED_LIBRARY = re.compile(r"(lib[\w.+-]{1,99}?\.so(?:\.\d+)*)")
 _MODEL_MEMORY_FACTOR = 3
 """DLR holds the parameters, TVM's copy of them, and the activations."""
 

@@ -324,3 +324,9 @@ def test_a_video_that_cannot_be_read_once_ends_with_the_reason(make: Make) -> No
     source = make(Openers(OSError("it is no video")), policy=CapturePolicy(live=False, retry=False))
     assert next_frame(source) is None
     assert (status(source).state, status(source).reason) == (STOPPED, "it is no video")
+
+
+def test_too_little_memory_for_a_frame_costs_only_that_frame(make: Make) -> None:
+    source = make(Openers(Script(MemoryError(), PICTURE)))
+    require_frame(source)
+    assert (status(source).failed, status(source).reopened) == (1, 0)

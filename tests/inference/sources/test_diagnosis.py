@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
+from edge_functions import CODE_FOLDER
 from inference.sources.attempt import AccessRefusedError
 from inference.sources.diagnosis import why_not_open
 
@@ -78,6 +81,37 @@ def test_a_real_camera_takes_the_right_password_only(scheme: str) -> None:
     assert str(wrong) == "401 Unauthorized: check user and password in imageSource"
     # That it could have been opened shows that the password was taken.
     assert str(right) == "it answers, but with no video that can be decoded"
+
+
+HOSTILE = {
+    "status line": "{protocol} 500 " + "key." * 16_000,
+    "spaces": "{protocol} 500 " + "key =" * 12_000,
+    "challenge": "{protocol} 401 No\r\nWWW-Authenticate: Digest " + "a" * 60_000,
+}
+ASK = """
+import sys
+from inference.sources.diagnosis import why_not_open
+from inference.sources.snapshot import SnapshotCapture
+url = sys.argv[1]
+try:
+    raise why_not_open(url, 5) if url.startswith("rtsp") else SnapshotCapture(url).retrieve()
+except OSError as error:
+    print(len(str(error)))
+"""
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_camera_cannot_freeze_the_component_with_a_long_answer(scheme: str, hostile: str) -> None:
+    protocol = {"rtsp": "RTSP/1.0", "http": "HTTP/1.1"}[scheme]
+    answer = HOSTILE[hostile].format(protocol=protocol) + "\r\n\r\n"
+    with tcp_server(answering(answer, answer)) as port:
+        # In a process of its own: a pattern that does not end cannot be interrupted.
+        command = [sys.executable, "-c", ASK, f"{scheme}://a:b@127.0.0.1:{port}/"]
+        done = subprocess.run(
+            command, cwd=CODE_FOLDER, capture_output=True, text=True, timeout=20, check=True
+        )
+    assert 0 < int(done.stdout) <= 400
 
 
 def test_nobody_there_is_distinguished() -> None:

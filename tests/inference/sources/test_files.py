@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from inference.errors import FrameError
 from inference.schema import ConfigurationError
-from inference.sources import FileSource, Frame, NoFrameError
+from inference.sources import FileSource, Frame, NoFrameError, files
 from inference.sources.listing import list_files
 
 from .pictures import GRADIENT, encoded
@@ -283,3 +284,30 @@ def test_a_source_of_nothing_is_a_fault_of_the_configuration(
 ) -> None:
     with pytest.raises(ConfigurationError, match=f"imageSource=.*{message}"):
         FileSource(str(tmp_path / pattern), repeat=True)
+
+
+def test_a_small_picture_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=False)
+    tracemalloc.start()
+    try:
+        assert source.read() is not None
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_little_memory_for_a_picture_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: str) -> bytes:
+        if path.endswith("a.png"):
+            raise MemoryError
+        return Path(path).read_bytes()
+
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(encoded(".png"))
+    monkeypatch.setattr(files, "_read", read)
+    fault, frame = read_all(FileSource(str(tmp_path), repeat=False))
+    assert str(fault).endswith("a.png: cannot be read: out of memory")
+    assert isinstance(frame, Frame)

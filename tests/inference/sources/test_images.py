@@ -42,11 +42,6 @@ def test_sixteen_bits_become_eight() -> None:
     np.testing.assert_array_equal(image, GRADIENT)
 
 
-def test_alpha_is_dropped() -> None:
-    alpha = np.dstack([GRADIENT, np.full((48, 64), 9, np.uint8)])
-    np.testing.assert_array_equal(decode(encoded(".png", alpha), "x"), GRADIENT)
-
-
 def test_one_pixel_is_an_image() -> None:
     assert decode(encoded(".png", GRADIENT[:1, :1]), "x").shape == (1, 1, 3)
 

@@ -304,7 +304,7 @@ def test_a_still_that_trickles_in_is_given_up_in_time(camera: Camera) -> None:
 def test_a_still_without_end_or_too_early_an_end_is_refused(camera: Camera) -> None:
     with pytest.raises(FrameError, match="is larger than 100 bytes"):
         SnapshotCapture(camera.url(), max_bytes=100).retrieve()
-    camera.short = 10
+    camera.still, camera.short = camera.still[:-100], 100
     with pytest.raises(FrameError, match=r"token=\*\*\*: ended after"):
         SnapshotCapture(camera.url()).retrieve()
 

@@ -174,13 +174,16 @@ class Attempt:
                 still = capture.retrieve() if is_wanted else None
                 if still is not None:
                     check_image(still.image)
-            except FrameError as error:
+            except (FrameError, MemoryError) as error:
                 failures += 1
                 if self._abandoned.is_set():
                     return
                 self._fail()
                 if failures >= _FAILURES_IN_A_ROW:
-                    raise OSError(f"{failures} damaged frames in a row; the last {error}") from None
+                    reason = str(error) or "out of memory"
+                    raise OSError(
+                        f"{failures} damaged frames in a row; the last {reason}"
+                    ) from None
                 continue
             if is_wanted:
                 failures = 0

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import Callable, Mapping, Sequence
 from urllib.parse import unquote, urlsplit
 
+_MAX_CHALLENGES, _MAX_CHALLENGE_CHARACTERS = 16, 2048
 _HASHES = {"SHA-256": "sha256", "MD5": "md5"}
 _STRONGEST_FIRST = ("SHA-256", "SHA-256-SESS", "MD5", "MD5-SESS")
 
 # A scheme stands before its first parameter. https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 _PARAMETER = re.compile(
-    r"(?:(?P<scheme>[A-Za-z][\w-]*)[ \t]+)?(?P<name>[A-Za-z][\w*-]*)[ \t]*=[ \t]*"
+    r"(?<![\w*-])(?:(?P<scheme>[A-Za-z][\w-]*)[ \t]+)?(?P<name>[A-Za-z][\w*-]*)[ \t]*=[ \t]*"
     r"(?:\"(?P<quoted>(?:\\.|[^\"\\])*)\"|(?P<plain>[^\s,\"]+))"
 )
 
@@ -106,7 +107,8 @@ class Authenticator:
 
 def _challenges(headers: Sequence[str]) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
-    for header in headers:
+    for whole in headers[:_MAX_CHALLENGES]:
+        header = whole[:_MAX_CHALLENGE_CHARACTERS]
         if header.strip().lower() == "basic":  # without the realm that it must have
             found.append({"scheme": "basic"})
         for match in _PARAMETER.finditer(header):

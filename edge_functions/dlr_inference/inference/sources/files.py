@@ -125,6 +125,9 @@ class FileSource(FrameSource):
         except OSError as error:
             self._keeper.count(failed=1)
             raise FrameError(f"{name}: cannot be read: {error.strerror or error}") from None
+        except MemoryError:
+            self._keeper.count(failed=1)
+            raise FrameError(f"{name}: cannot be read: out of memory") from None
         except FrameError:
             if self._watched and signature(path) != self._known.get(path):
                 raise NoFrameError(f"{name}: is being written") from None
@@ -151,7 +154,7 @@ def _read(path: str) -> bytes:
             raise OSError("it is no regular file")
         if about.st_size > _MAX_BYTES:
             raise OSError(f"it has {about.st_size} bytes, more than {_MAX_BYTES}")
-        return file.read(_MAX_BYTES)
+        return file.read(about.st_size)  # it allocates as much as it may read
 
 
 def printable(path: str) -> str:

@@ -23,6 +23,7 @@ UNKNOWN = "401 Unauthorized: it requires authentication that is neither Basic no
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REQUESTS = 6
+_MAX_LOCATION_CHARACTERS = 2048
 
 
 class HttpClient:
@@ -189,7 +190,10 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
 
 
 def _redirected(url: str, error: HTTPError) -> str:
-    target = urljoin(url, error.headers.get("Location", "").replace(" ", "%20"))
+    location = error.headers.get("Location", "")
+    if len(location) > _MAX_LOCATION_CHARACTERS:
+        raise OSError(f"it redirects to an address of {len(location)} characters")
+    target = urljoin(url, location.replace(" ", "%20"))
     if urlsplit(target).scheme not in _PORTS or not urlsplit(target).hostname:
         raise OSError(f"it redirects to {redacted_url(target)}, which is no HTTP address")
     parts = urlsplit(target)

@@ -13,6 +13,7 @@ import cv2
 from ..errors import FrameError
 from ..preflight import device_fault
 from ..vision import images  # noqa: F401 (silences OpenCV, which would print URLs)
+from ..vision.orientation import UPRIGHT, Orientation, by_degrees, of_video, turned
 from .attempt import EndOfVideo, Still
 from .diagnosis import why_not_open
 from .specification import MAX_PIXELS, Mode
@@ -34,10 +35,13 @@ _ENVIRONMENT = {
 class VideoCapture:
     """One ``cv2.VideoCapture``. ``ends`` is True if it has a last frame."""
 
-    def __init__(self, capture: Any, *, ends: bool = False) -> None:
-        """Take over an open ``capture``."""
+    def __init__(
+        self, capture: Any, *, ends: bool = False, orientation: Orientation = UPRIGHT
+    ) -> None:
+        """Take over an open ``capture``, and turn its frames by ``orientation``."""
         self._capture = capture
         self._ends = ends
+        self._orientation = orientation
         self._frames = 0
         self.frame_rate = float(capture.get(cv2.CAP_PROP_FPS)) if ends else 0.0
 
@@ -49,6 +53,8 @@ class VideoCapture:
         """
         started = time.monotonic()
         if not self._capture.grab():
+            if self._ends and self._frames == 0:
+                raise OSError(_undecodable(self._capture))
             if self._ends:
                 raise EndOfVideo
             raise OSError(self._why_lost(time.monotonic() - started))
@@ -57,9 +63,13 @@ class VideoCapture:
     def retrieve(self) -> Still:
         """Decode the frame; only this is timed."""
         started = time.perf_counter()
-        decoded, image = self._capture.retrieve()
-        if not decoded or image is None:
-            raise FrameError("cannot be decoded")
+        try:
+            decoded, image = self._capture.retrieve()
+            if not decoded or image is None:
+                raise FrameError("cannot be decoded")
+            image = turned(image, self._orientation)
+        except cv2.error as error:  # such as too little memory
+            raise FrameError(f"cannot be decoded: {error}") from None
         return Still(image, None, (time.perf_counter() - started) * 1e3)
 
     def close(self) -> None:
@@ -97,7 +107,9 @@ def open_video(path: str) -> VideoCapture:
     if not capture.isOpened():
         raise OSError("there is no such file" if not Path(path).is_file() else "it is no video")
     _check_size(capture)
-    return VideoCapture(capture, ends=True)
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # it would not mirror
+    orientation = of_video(path) or by_degrees(capture.get(cv2.CAP_PROP_ORIENTATION_META))
+    return VideoCapture(capture, ends=True, orientation=orientation)
 
 
 def open_camera(device: str, mode: Mode) -> VideoCapture:
@@ -140,6 +152,13 @@ def has_gstreamer() -> bool:
     """Return whether this OpenCV supports GStreamer; the one from PyPI does not."""
     built = re.search(r"GStreamer:\s+YES", cv2.getBuildInformation())
     return bool(built) and cv2.CAP_GSTREAMER in cv2.videoio_registry.getBackends()
+
+
+def _undecodable(capture: Any) -> str:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=False)
+    text = code.decode("latin-1")
+    codec = f" {text}" if text.isprintable() and text.isascii() else ""
+    return f"no frame of it can be decoded: convert its codec{codec} to H.264"
 
 
 def _open(address: str, backend: int, parameters: Sequence[int]) -> Any:

@@ -1,34 +1,75 @@
-"""Keeps credentials in source addresses out of logs, messages and exception texts."""
+"""Keeps credentials in source addresses out of logs, messages and exception texts.
+
+Much of this text was written by others, such as the status line of a camera's answer. Patterns hold
+Python's interpreter lock until they return, so each one here takes linear time, and texts are cut
+before the first one.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import Iterator
+from urllib.parse import unquote
 
 HIDDEN = "***"
 """Replaces a credential."""
 
+MAX_CHARACTERS = 1024
+"""Longer text is cut before it is searched. The longest valid source fits."""
+
 _MAX_LINE = 300
 
-# Parts of the names of parameters that contain credentials.
-_SECRET_NAMES = "auth|cred|key|login|pass|psw|pwd|pw|secret|session|sig|token|user|usr"
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)", re.IGNORECASE)
-# A URL whose scheme is misspelt or missing, but not one of our own sources that may contain an @.
-_USER = re.compile(r"(?<![\w/:])(?!(?:camera|csi|watch):)[\w.+-]+:(?!//)[^\s\"'<>]*@")
-_SECRET_VALUE = re.compile(
-    rf"(?P<name>\b[\w.%-]*?(?:{_SECRET_NAMES})[\w.%-]*=)"
-    r"(?P<value>\"[^\"]*\"|'[^']*'|[^&#\s\"']+)",
+# Parts of the names of parameters that contain credentials, and whole names.
+_SECRET_PART = re.compile(
+    r"auth|cookie|cred|key|login|pass|proxy-id|psd|psw|pwd|pw|secret|session|sid|sig|streamid|token"
+    r"|user|usr",
     re.IGNORECASE,
+)
+_SECRET_QUERY_NAMES = frozenset(
+    ("acc", "account", "code", "id", "k", "otp", "p", "pa", "pin", "ps", "t", "u", "uid", "un")
+)
+_PLAIN_WORD = r"(?:\\.|[^\s\"'<>\\])+"
+_WORD = re.compile(_PLAIN_WORD, re.DOTALL)
+_WORD_OR_QUOTED = re.compile(
+    rf"(?P<quote>\"|')(?P<inner>(?:\\.|(?!(?P=quote))[^\\])*)|{_PLAIN_WORD}", re.DOTALL
+)
+# A name and a password before an @ without `scheme://`, but not one of our own sources with a mode.
+_USER = re.compile(
+    r"(?<![\w/:.+-])(?!(?:camera|csi|watch|test-pattern):)[\w.+-]+(?::|%3a)(?!//)", re.IGNORECASE
+)
+_NAME = re.compile(
+    r"(?<![\w.%:-])(?:(?P<header>(?:proxy-)?authorization\s*:)"
+    r"|(?P<name>[\w.%:-]+)(?:\s*=|[\"']\s*:))\s*",
+    re.IGNORECASE,
+)
+_QUERY_VALUE = re.compile(r"[^&#\s\"']*")
+# How GStreamer reads a value: a type in brackets, quotes, backslashes before what they protect.
+# https://gitlab.freedesktop.org/gstreamer/gstreamer/-/blob/main/subprojects/gstreamer/gst/parse/parse.l
+_PROPERTY_VALUE = re.compile(
+    r"(?:\(\w+\)\s*)?"
+    r"(?:\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|\\+(?:\"[^\"]*\"?|'[^']*'?)"
+    r"|(?:(?:basic|bearer|digest)\s+)?(?:\\.|\S))(?:\\.|\S)*",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
 def redacted(text: str) -> str:
     """Return ``text`` with the credentials of every URL and of every ``name=value`` hidden.
 
-    It hides user and password before the ``@`` of a URL, and the value of each parameter whose name
-    contains a word such as token, key, password, secret, sig or user: in a query, in a path, or
-    among a GStreamer element's properties. When in doubt it hides too much.
+    It hides user and password before the ``@`` of a URL, a query that is ``user:password``, and the
+    value of each parameter whose name is like token, key, password, sig, user or p: in a query, in
+    a path, or among a GStreamer element's properties, as GStreamer reads them. When in doubt it
+    hides too much. Text after the first :data:`MAX_CHARACTERS` is left out.
     """
-    return _hide_values(_USER.sub(f"{HIDDEN}@", _URL.sub(_hide_user, text)))
+    return _hide_values(_WORD_OR_QUOTED.sub(_hide_addresses, _cut(text)))
+
+
+def redacted_url(url: str) -> str:
+    """Return one URL as :func:`redacted` does, even if it wrongly contains spaces or quotes."""
+    scheme, separator, _ = url.partition("://")
+    if not separator or " " in scheme:
+        return redacted(url)
+    return _hide_values(_without_user(_cut(url)), is_url=True)
 
 
 def one_line(text: str) -> str:
@@ -38,28 +79,87 @@ def one_line(text: str) -> str:
     return line if len(line) <= _MAX_LINE else line[: _MAX_LINE - 1] + "…"
 
 
-def redacted_url(url: str) -> str:
-    """Return one URL as :func:`redacted` does, even if it wrongly contains spaces or quotes."""
-    scheme, separator, rest = url.partition("://")
+def _cut(text: str) -> str:
+    """Cut ``text``, before a word if possible: half of a URL may not be recognised as one."""
+    if len(text) <= MAX_CHARACTERS:
+        return text
+    beginning = text[:MAX_CHARACTERS]
+    words = beginning.rsplit(None, 1)
+    is_split = not (beginning[-1].isspace() or text[MAX_CHARACTERS].isspace())
+    return (words[0] if is_split and len(words) > 1 else beginning) + "…"
+
+
+def _hide_addresses(match: re.Match[str]) -> str:
+    """Hide users and passwords in one word, or in a quoted text, which may be one URL."""
+    if match["quote"] is None:
+        return _without_user(match[0])
+    inner = match["inner"]
+    scheme, _, rest = inner.partition("://")
+    if rest and "://" not in rest and _WORD.fullmatch(scheme):
+        return match["quote"] + _without_user(inner)
+    return match["quote"] + _WORD.sub(lambda word: _without_user(word[0]), inner)
+
+
+def _without_user(word: str) -> str:
+    """Hide what may be user and password in an address, with or without its scheme.
+
+    It hides up to the last ``@``, since an unescaped password may contain ``@``, ``/`` and more.
+    """
+    scheme, separator, rest = word.partition("://")
     if not separator:
-        return redacted(url)
-    return _hide_values(scheme + separator + _without_user(rest))
-
-
-def _hide_user(match: re.Match[str]) -> str:
-    return match["scheme"] + _without_user(match["rest"])
-
-
-def _without_user(rest: str) -> str:
-    """Hide up to the last ``@``, since an unescaped password may contain ``@``, ``/`` and more."""
+        before, _, after = word.rpartition("@")
+        match = _USER.search(before)
+        return word if match is None else f"{word[: match.start()]}{HIDDEN}@{after}"
+    if "@" in scheme:
+        scheme = _without_user(scheme)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     _, colon, port = authority.partition(":")
     begins_with_user = bool(colon) and not port.isdigit() and not authority.startswith("[")
     if "@" not in authority and not begins_with_user:
-        return rest
+        more = rest[len(authority) :]
+        more = _without_user(more) if "://" in more else _without_bare_query(more)
+        return scheme + separator + authority + more
     _, found, after = rest.rpartition("@")
-    return f"{HIDDEN}@{after}" if found else HIDDEN
+    return scheme + separator + (f"{HIDDEN}@{_without_bare_query(after)}" if found else HIDDEN)
 
 
-def _hide_values(text: str) -> str:
-    return _SECRET_VALUE.sub(lambda match: match["name"] + HIDDEN, text)
+def _without_bare_query(rest: str) -> str:
+    """Hide parts of a query that are ``user:password`` without a name."""
+    path, mark, query = rest.partition("?")
+    parts = [
+        part if "=" in part or ":" not in unquote(part) else HIDDEN for part in query.split("&")
+    ]
+    return path + mark + "&".join(parts)
+
+
+def _hide_values(text: str, *, is_url: bool = False) -> str:
+    return "".join(_with_hidden_values(text, is_url))
+
+
+def _with_hidden_values(text: str, is_url: bool) -> Iterator[str]:
+    done = 0
+    match = _NAME.search(text)
+    while match is not None:
+        yield text[done : match.end()]
+        done = match.end()
+        in_query = is_url or text.endswith(("?", "&", ";"), 0, match.start())
+        if match["header"] or _is_secret(match["name"], in_query):
+            done = _end_of_value(text, match, is_url)
+            yield HIDDEN if done > match.end() else ""
+        match = _NAME.search(text, done)
+    yield text[done:]
+
+
+def _is_secret(name: str, in_query: bool) -> bool:
+    plain = unquote(name).lower().replace("_", "-")
+    return bool(_SECRET_PART.search(plain)) or (in_query and plain in _SECRET_QUERY_NAMES)
+
+
+def _end_of_value(text: str, match: re.Match[str], is_url: bool) -> int:
+    """Return where the value ends: in a query before the next parameter."""
+    in_query = text.endswith(("?", "&"), 0, match.start())
+    if is_url:
+        ends = [at for at in (text.find(one, match.end()) for one in "&#") if at >= 0]
+        return min(ends, default=len(text))
+    value = (_QUERY_VALUE if in_query else _PROPERTY_VALUE).match(text, match.end())
+    return match.end() if value is None else value.end()

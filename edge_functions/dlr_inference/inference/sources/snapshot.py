@@ -7,12 +7,14 @@ import ssl
 import threading
 import time
 import urllib.error
+import zlib
 from typing import Any, Callable
 
 from ..errors import FrameError
 from ..vision.images import decode
 from .attempt import AccessRefusedError, Still
 from .http_client import HttpClient
+from .jpeg_bytes import JPEG_START, ends_as_jpeg, first_jpeg
 from .redaction import one_line, redacted_url
 
 TIMEOUT_SECONDS = 5.0
@@ -20,6 +22,7 @@ MAX_BYTES = 16 << 20
 MIN_INTERVAL_SECONDS = 0.2
 
 _CHUNK_BYTES = 64 << 10
+_MAX_VALIDATOR = 1024
 
 
 class SnapshotCapture:
@@ -84,10 +87,9 @@ class SnapshotCapture:
         """Do nothing: each still has its own connection."""
 
     def _body(self, response: Any) -> bytes:
-        if response.headers.get_content_type() == "multipart/x-mixed-replace":
-            raise OSError("it is a stream: leave out snapshot+ before the address")
-        length = response.headers.get("Content-Length", "")
-        expected = int(length) if length.isdigit() else 0
+        is_multipart = response.headers.get_content_maintype() == "multipart"
+        length = response.headers.get("Content-Length", "")[:20]
+        expected = int(length) if length.isascii() and length.isdigit() else 0
         if expected > self._max_bytes:
             raise FrameError(f"{self._name}: is larger than {self._max_bytes} bytes")
         body = bytearray()
@@ -98,14 +100,40 @@ class SnapshotCapture:
             body += chunk
             if len(body) > self._max_bytes:
                 raise FrameError(f"{self._name}: is larger than {self._max_bytes} bytes")
-        if len(body) < expected:
-            raise FrameError(f"{self._name}: ended after {len(body)} of {expected} bytes")
-        return bytes(body)
+            if is_multipart and first_jpeg(body):  # there may be no end
+                break
+        if is_multipart:
+            return self._first_part(bytes(body))
+        data = bytes(body)
+        if len(data) < expected and not ends_as_jpeg(data):
+            raise FrameError(f"{self._name}: ended after {len(data)} of {expected} bytes")
+        if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip"):
+            data = self._unpacked(data)
+        return data.lstrip(b"\r\n")
+
+    def _first_part(self, data: bytes) -> bytes:
+        """Return the first picture of a still that is sent as if it were a stream."""
+        picture = first_jpeg(data) or (data if data.startswith(JPEG_START) else b"")
+        if not picture:
+            raise OSError("it is a stream without a JPEG: leave out snapshot+ before the address")
+        return picture
+
+    def _unpacked(self, data: bytes) -> bytes:
+        try:
+            unpacker = zlib.decompressobj(wbits=31)
+            unpacked = unpacker.decompress(data, self._max_bytes)
+        except zlib.error as error:
+            raise FrameError(f"{self._name}: cannot be unpacked: {error}") from None
+        if not unpacker.eof:
+            raise FrameError(f"{self._name}: is truncated, or larger than {self._max_bytes} bytes")
+        return unpacked
 
     def _remember(self, headers: Any) -> None:
         named = {"If-None-Match": "ETag", "If-Modified-Since": "Last-Modified"}
         found = {ours: headers.get(theirs) for ours, theirs in named.items()}
-        self._validators = {ours: value for ours, value in found.items() if value}
+        self._validators = {
+            ours: value for ours, value in found.items() if value and len(value) <= _MAX_VALIDATOR
+        }
 
 
 def _text(reason: object) -> str:

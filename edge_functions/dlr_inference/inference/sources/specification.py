@@ -35,9 +35,9 @@ MAX_CHARACTERS = 1024
 MAX_PIXELS = 8192 * 8192
 """Largest picture of a camera, stream or video."""
 
-_DEVICE = re.compile(r"(?P<device>[0-9]{1,3}|/dev/[\w./-]+)(?::(?P<mode>.*))?")
+_DEVICE = re.compile(r"(?P<device>[0-9]{1,3}|/dev/[\w./-]{1,250})(?::(?P<mode>.*))?")
 _MODE = re.compile(r"(?P<width>[0-9]{2,5})x(?P<height>[0-9]{2,5})(?:@(?P<rate>[0-9]{1,3}))?")
-_PREFIX = re.compile(r"(?P<prefix>[A-Za-z][\w+.-]*):")
+_PREFIX = re.compile(r"(?P<prefix>[A-Za-z][\w+.-]{0,31}):")
 _PREFIXES = ("camera", "csi", "gstreamer", "watch", TEST_PATTERN, *STREAM_SCHEMES)
 
 
@@ -172,10 +172,11 @@ def _texts(value: object) -> list[str]:
 
 def _parse(text: str) -> Specification:
     """Read one source, which has no spaces around it."""
-    name = redacted_url(text) if "://" in text and " ! " not in text else redacted(text)
+    is_pipeline = text.startswith("gstreamer:") or " ! " in text
+    name = redacted_url(text) if "://" in text and not is_pipeline else redacted(text)
     if not text or len(text) > MAX_CHARACTERS or not text.isprintable():
         raise _fault(name, f"must be 1 to {MAX_CHARACTERS} characters without control characters")
-    if text.startswith("gstreamer:") or " ! " in text:
+    if is_pipeline:
         return _pipeline(name, text)
     if text == TEST_PATTERN:
         return MovingPattern(name, Mode(640, 480))

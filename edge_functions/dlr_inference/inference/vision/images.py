@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 import cv2
 import numpy as np
 
 from ..errors import FrameError
+from .image_header import ImageHeader, read_header
+from .orientation import turned
 
 cv2.setNumThreads(1)  # images are small: more threads would only disturb the model's
-_FORMATS = {
-    "GIF": rb"GIF8",
-    "HEIC": rb".{4}ftyp(hei|hev|mif|msf)",
-    "AVIF": rb".{4}ftypavi",
-    "JPEG XL": rb"\xff\x0a|.{4}JXL ",
-    "PDF": rb"%PDF",
-    "a web page or other text": rb"\s*[<{]",
-}
-"""First bytes of files that are given as images, but that OpenCV may not decode."""
-
 cv2.setLogLevel(0)  # its messages are raised here, with the name of the image
+
+_AHEAD = 16
+_TWELVE_BITS, _SIXTEEN_BITS = 4095, 65535
 
 
 def encode_jpeg(image: Any, name: str) -> bytes:
@@ -43,16 +37,21 @@ def encode_jpeg(image: Any, name: str) -> bytes:
 def decode(data: bytes, name: str) -> Any:
     """Return the image in ``data`` as uint8 of shape (height, width, 3), blue-green-red.
 
-    Grey images get three equal channels, 16 bits become 8, transparency is dropped, CMYK is
-    converted, and the orientation in EXIF data is applied. Truncated data is refused.
+    Grey images get three equal channels, transparent ones a white background as in a browser. CMYK
+    is converted, and the orientation in EXIF data is applied. 16 bits become 8; a 16-bit image
+    without a value over 4095 has 12 bits, as industrial cameras store them. Truncated data is
+    refused.
 
     Raises:
         FrameError: if ``data`` is not a complete image, with ``name`` in the message.
     """
     if not data:
         raise FrameError(f"{name}: the file is empty")
+    header = read_header(data)
+    if header.refused:
+        raise FrameError(f"{name}: is {header.refused}; use JPEG, PNG, WebP, TIFF or BMP")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        image = _decoded(data, header)
     except (cv2.error, MemoryError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error) else "out of memory"
         if "MAX_IMAGE" in reason:
@@ -60,8 +59,52 @@ def decode(data: bytes, name: str) -> Any:
             reason = f"it has more than {most} pixels, the limit of OPENCV_IO_MAX_IMAGE_PIXELS"
         raise FrameError(f"{name}: cannot be decoded: {reason}") from None
     if image is None:
-        for kind, beginning in _FORMATS.items():
-            if re.match(beginning, data[:64], re.DOTALL):
-                raise FrameError(f"{name}: is {kind}; use JPEG, PNG, WebP, TIFF or BMP")
+        if header.kind:
+            raise FrameError(f"{name}: is {header.kind}; use JPEG, PNG, WebP, TIFF or BMP")
         raise FrameError(f"{name}: is not an image, or is damaged or truncated ({len(data)} bytes)")
     return image
+
+
+def _decoded(data: bytes, header: ImageHeader) -> Any:
+    flags = cv2.IMREAD_UNCHANGED if header.as_stored else cv2.IMREAD_COLOR
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if image is None and data.startswith(b"\xff\xd8\xff") and not header.kind:
+        # Some cameras leave out the last two bytes. The decoder reads ahead, and gives up where
+        # more than that is missing.
+        image = cv2.imdecode(np.frombuffer(data.rstrip(b"\xff") + bytes(_AHEAD), np.uint8), flags)
+    if image is None:
+        return None
+    if header.as_stored:
+        image = _opaque(image, header.maximum)
+    return turned(image, header.orientation)
+
+
+def _opaque(image: Any, maximum: int | None) -> Any:
+    """Return an image as it was stored, with 8 bits and three channels, before white."""
+    if image.ndim == 2:
+        return cv2.cvtColor(_eight_bits(image, maximum), cv2.COLOR_GRAY2BGR)
+    colours = _eight_bits(image[:, :, :3], maximum)
+    if image.shape[2] < 4:
+        return colours
+    alpha = image[:, :, 3:].astype(np.uint16)
+    if image.dtype == np.uint16:
+        alpha >>= 8
+    mixed = colours.astype(np.uint16)
+    mixed *= alpha
+    mixed += 255 * (255 - alpha) + 127
+    return (mixed // 255).astype(np.uint8)
+
+
+def _eight_bits(image: Any, maximum: int | None) -> Any:
+    if image.dtype == np.uint16 and maximum is None:
+        maximum = _TWELVE_BITS if image.max(initial=0) <= _TWELVE_BITS else _SIXTEEN_BITS
+    if image.dtype == np.uint8 and (maximum is None or maximum >= 255):
+        return np.ascontiguousarray(image)
+    if maximum == _SIXTEEN_BITS:
+        return (image >> 8).astype(np.uint8)
+    white = maximum or 1
+    scaled = image.astype(np.uint32)
+    scaled *= 255
+    scaled += white // 2
+    scaled //= white
+    return np.minimum(scaled, 255).astype(np.uint8)

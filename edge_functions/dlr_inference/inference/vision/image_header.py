@@ -1,0 +1,134 @@
+"""What an image's first bytes say about it that OpenCV ignores, or does not report."""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import Iterator
+
+from .orientation import UPRIGHT, Orientation, of_exif, tiff_tags
+
+_FORMATS = {
+    "GIF": rb"GIF8",
+    "HEIC": rb".{4}ftyp(hei|hev|mif|msf)",
+    "AVIF": rb".{4}ftypavi",
+    "JPEG XL": rb"\xff\x0a|.{4}JXL ",
+    "PDF": rb"%PDF",
+    "a floating-point image (PFM)": rb"P[fF]\s",
+    "a web page or other text": rb"\s*[<{]",
+}
+"""First bytes of files that are given as images, but that OpenCV may not decode."""
+
+_PNM = re.compile(rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s")
+_PNG_ALPHA = (4, 6)
+_COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
+_COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
+_BITS, _COMPRESSION, _COLOURS, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 277, 339
+_RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """``as_stored``: it has transparency or another depth, so it must be decoded unchanged.
+
+    ``maximum`` is the value of white if the format states it. ``orientation`` is for an image that
+    OpenCV does not turn itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind``
+    one that it may not decode.
+    """
+
+    as_stored: bool = False
+    maximum: int | None = None
+    orientation: Orientation = UPRIGHT
+    refused: str = ""
+    kind: str = ""
+
+
+def read_header(data: bytes) -> ImageHeader:
+    """Return what ``data`` says about itself; damaged data says little."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return _png(data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _webp(data)
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return _tiff(data)
+    if data.startswith(b"\xff\xd8"):
+        return ImageHeader(kind=_jpeg_kind(data))
+    match = _PNM.match(data[:4096])
+    if match:
+        maximum = int(match[2])
+        is_scaled = maximum in (255, 65535) or (match[1] in b"23" and maximum < 255)
+        return ImageHeader(as_stored=not is_scaled, maximum=maximum)
+    kinds = (kind for kind, beginning in _FORMATS.items() if re.match(beginning, data[:64], re.S))
+    return ImageHeader(kind=next(kinds, ""))
+
+
+def _png(data: bytes) -> ImageHeader:
+    """https://www.w3.org/TR/png-3/#11IHDR."""
+    bits, colour = data[24:25], data[25:26]
+    as_stored = bits == b"\x10" or (bool(colour) and colour[0] in _PNG_ALPHA)
+    exif = b""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"tRNS":
+            as_stored = True
+        if kind == b"eXIf":
+            exif = data[at + 8 : at + 8 + length]
+        at += length + 12
+    # OpenCV turns an image that it decodes to colours.
+    return ImageHeader(as_stored, orientation=of_exif(exif) if as_stored else UPRIGHT)
+
+
+def _webp(data: bytes) -> ImageHeader:
+    """https://developers.google.com/speed/webp/docs/riff_container."""
+    has_alpha, exif = False, b""
+    for kind, content in _riff_chunks(data):
+        if kind == b"VP8X":
+            has_alpha = bool(content[:1]) and bool(content[0] & 0x10)
+        elif kind == b"VP8L" and len(content) >= 5:
+            has_alpha = has_alpha or bool(content[4] & 0x10)
+        elif kind == b"EXIF":
+            exif = content
+    return ImageHeader(has_alpha, orientation=of_exif(exif))
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = 12
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 8 + length + length % 2
+
+
+def _tiff(data: bytes) -> ImageHeader:
+    """TIFF 6.0. What OpenCV does not support, it reads as something else, or as black."""
+    tags = tiff_tags(data)
+    bits = max(tags.get(_BITS, (1,)))
+    compression = tags.get(_COMPRESSION, (1,))[0]
+    colours = tags.get(_COLOURS, (_RGB,))[0]
+    if tags.get(_SAMPLE_FORMAT, (1,))[0] == _FLOATING_POINT or colours in _LOGARITHMIC:
+        return ImageHeader(refused="a TIFF of floating-point numbers")
+    if compression not in _COMPRESSIONS_READ:
+        name = _COMPRESSIONS.get(compression, f"unknown ({compression})")
+        return ImageHeader(refused=f"a TIFF with {name} compression")
+    if bits not in (1, 2, 4, 8, 16):
+        return ImageHeader(refused=f"a TIFF of {bits} bits")
+    has_alpha = colours == _RGB and tags.get(_SAMPLES, (3,))[0] == 4
+    kind = "a damaged TIFF, or one in a variant that cannot be read" if tags else ""
+    return ImageHeader(as_stored=bits == 16 or has_alpha, kind=kind)
+
+
+def _jpeg_kind(data: bytes) -> str:
+    """Return what is unusual about a JPEG file: ITU-T T.81, table B.1 and B.2.2."""
+    at = 2
+    while at + 5 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in (0xC3, 0xC7, 0xCB, 0xCF):
+            return "a lossless JPEG"
+        if 0xC0 <= marker <= 0xCE and marker not in (0xC4, 0xC8, 0xCC):
+            return "" if data[at + 4] == 8 else f"a JPEG of {data[at + 4]} bits"
+        if marker == 0xDA:
+            break
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return ""

@@ -1,0 +1,162 @@
+"""Transparency, depth and orientation: what a person's viewer shows is what the model gets."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from inference.errors import FrameError
+from inference.vision.images import decode
+
+from .pictures import GRADIENT, encoded
+
+CORNER = np.zeros((32, 48, 3), np.uint8)
+CORNER[:16, :24] = (40, 200, 90)
+CORNER[:16, 24:] = 255
+GREY = np.tile(np.arange(0, 256, 4, dtype=np.uint16), (8, 1))
+
+TURNS: dict[int, Callable[[Any], Any]] = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image),
+}
+
+
+def exif(orientation: int) -> bytes:
+    entry = struct.pack(">HHIHH", 274, 3, 1, orientation, 0)
+    return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + bytes(4)
+
+
+def webp_with_exif(image: Any, orientation: int) -> bytes:
+    ok, plain = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 101])
+    assert ok
+    height, width = image.shape[:2]
+    size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    data = exif(orientation)
+    chunks: bytes = b"VP8X" + struct.pack("<I", 10) + b"\x08\0\0\0" + size + plain.tobytes()[12:]
+    chunks += b"EXIF" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    return b"RIFF" + struct.pack("<I", len(chunks) + 4) + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_the_orientation_of_a_webp_photograph_is_applied(orientation: int) -> None:
+    image = decode(webp_with_exif(CORNER, orientation), "x")
+    np.testing.assert_array_equal(image, TURNS[orientation](CORNER))
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("transparent", [False, True])
+def test_the_orientation_of_a_png_is_applied(orientation: int, transparent: bool) -> None:
+    opaque = np.full(CORNER.shape[:2], 255, np.uint8)
+    plain = encoded(".png", np.dstack([CORNER, opaque]) if transparent else CORNER)
+    chunk = b"eXIf" + exif(orientation)
+    check = zlib.crc32(chunk).to_bytes(4, "big")
+    data = plain[:33] + struct.pack(">I", len(chunk) - 4) + chunk + check + plain[33:]
+    np.testing.assert_array_equal(decode(data, "x"), TURNS[orientation](CORNER))
+
+
+def transparent(extension: str, depth: type, alpha: int) -> bytes:
+    scale = 257 if depth is np.uint16 else 1
+    image: Any = (
+        np.dstack([CORNER, np.full(CORNER.shape[:2], alpha, np.uint8)]).astype(depth) * scale
+    )
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else []
+    ok, data = cv2.imencode(extension, image, options)
+    assert ok
+    return bytes(data.tobytes())
+
+
+@pytest.mark.parametrize(
+    ("extension", "depth"),
+    [(".png", np.uint8), (".png", np.uint16), (".webp", np.uint8), (".tiff", np.uint8)],
+)
+def test_a_transparent_image_is_seen_before_white(extension: str, depth: type) -> None:
+    np.testing.assert_array_equal(
+        decode(transparent(extension, depth, 0), "x"), np.full_like(CORNER, 255)
+    )
+    np.testing.assert_array_equal(decode(transparent(extension, depth, 255), "x"), CORNER)
+    half = decode(transparent(extension, depth, 128), "x").astype(int)
+    assert np.abs(half - (CORNER.astype(int) * 128 + 255 * 127) // 255).max() <= 2
+
+
+def test_a_palette_with_a_transparent_colour_is_seen_before_white() -> None:
+    header = b"IHDR" + struct.pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0)
+    chunks = [
+        header, b"PLTE" + bytes([10, 20, 30, 40, 50, 60]), b"tRNS\x00",
+        b"IDAT" + zlib.compress(b"\0\0\1"), b"IEND",
+    ]  # fmt: skip
+    data = b"\x89PNG\r\n\x1a\n"
+    for chunk in chunks:
+        data += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    assert decode(data, "x").tolist() == [[[255, 255, 255], [60, 50, 40]]]
+
+
+@pytest.mark.parametrize("maximum", [1, 15, 100, 255, 1023, 4095, 16383, 65535])
+@pytest.mark.parametrize("kind", ["P2", "P5", "P3", "P6"])
+def test_a_pgm_is_as_bright_as_its_maximum_says(kind: str, maximum: int) -> None:
+    channels = 3 if kind in ("P3", "P6") else 1
+    values = np.repeat(np.array([0, maximum // 2, maximum]), channels)
+    data = f"{kind}\n# camera 7\n3 1\n{maximum}\n".encode()
+    if kind in ("P2", "P3"):
+        data += " ".join(map(str, values)).encode() + b"\n"
+    else:
+        data += values.astype(">u2" if maximum > 255 else "u1").tobytes()
+    seen = decode(data, "x")[0].mean(1)
+    assert np.abs(seen - [0, maximum // 2 * 255 / maximum, 255]).max() <= 1
+
+
+@pytest.mark.parametrize("extension", [".png", ".tiff"])
+def test_twelve_bits_in_sixteen_are_as_bright_as_twelve(extension: str) -> None:
+    seen = decode(encoded(extension, GREY * 16), "x")
+    assert np.abs(seen[:, :, 0].astype(int) - GREY).max() <= 1
+    np.testing.assert_array_equal(decode(encoded(extension, GREY * 257), "x")[:, :, 0], GREY)
+
+
+@pytest.mark.parametrize("image", [GRADIENT, GRADIENT[:, :, 0]])
+def test_a_tiff_of_floating_point_numbers_is_named(image: Any) -> None:
+    data = encoded(".tiff", image.astype(np.float32) / 255)
+    with pytest.raises(FrameError, match=r"^x: is a TIFF of floating-point numbers; use"):
+        decode(data, "x")
+
+
+@pytest.mark.parametrize(("number", "name"), [(50000, "zstd"), (34925, "LZMA"), (12345, "12345")])
+def test_a_tiff_whose_compression_is_not_read_is_named(number: int, name: str) -> None:
+    data = encoded(".tiff")
+    tag = struct.pack("<HHI", 259, 3, 1)
+    assert data.count(tag) == 1
+    at = data.index(tag) + len(tag)
+    with pytest.raises(FrameError, match=f"^x: is a TIFF with .*{name}.* compression"):
+        decode(data[:at] + struct.pack("<H", number) + data[at + 2 :], "x")
+
+
+def test_a_jpeg_of_twelve_bits_and_a_lossless_one_are_named() -> None:
+    data = encoded(".jpg")
+    at = data.index(b"\xff\xc0")
+    with pytest.raises(FrameError, match=r"^x: is a JPEG of 12 bits; use"):
+        decode(data[: at + 4] + b"\x0c" + data[at + 5 :], "x")
+    with pytest.raises(FrameError, match=r"^x: is a lossless JPEG; use"):
+        decode(data[: at + 1] + b"\xc3" + data[at + 2 :], "x")
+
+
+@pytest.mark.parametrize("extension", [".png", ".webp", ".tiff", ".jpg", ".ppm"])
+def test_headers_cut_or_changed_anywhere_are_refused_or_read(extension: str) -> None:
+    """No damage of the first bytes is a traceback."""
+    has_alpha = extension in (".png", ".webp", ".tiff")
+    data = encoded(extension, np.dstack([CORNER, CORNER[:, :, :1]]) if has_alpha else CORNER)
+    for at in range(min(len(data), 300)):
+        for damaged in (data[:at], data[:at] + b"\xff" + data[at + 1 :]):
+            try:
+                decode(damaged, "x")
+            except FrameError as error:
+                assert str(error).startswith("x: ")
