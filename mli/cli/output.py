@@ -21,8 +21,7 @@ from typing import Any, TextIO
 
 import click
 
-from inference.errors import ModelError
-from inference.schema import ConfigurationError
+from inference.errors import InferenceError
 from models.errors import DemoModelError
 
 from ..errors import MliError, one_line
@@ -30,7 +29,7 @@ from ..errors import MliError, one_line
 FAILED = MliError.exit_status
 INTERRUPTED = 130
 
-_ROOTS = (MliError, ConfigurationError, DemoModelError, ModelError)
+_ROOTS = (MliError, DemoModelError, InferenceError)
 """The roots of what the packages below raise when what they were given cannot be used."""
 
 _SECONDS_BETWEEN_LINES = 15

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.errors import ModelError
+from inference.errors import ModelError, OutputError
 from inference.vision.geometry import Fit, fit
 from inference.vision.postprocess import Postprocessor, Prediction, softmax
 
@@ -102,7 +102,7 @@ def test_without_labels_a_class_is_its_number(make_profile: MakeProfile) -> None
 
 def test_a_class_beyond_the_labels_names_both(make_profile: MakeProfile) -> None:
     profile = make_profile(output={"kind": "gluoncv-ssd"})
-    with pytest.raises(ModelError, match="class 3, its labels have entries 0 to 2 only"):
+    with pytest.raises(OutputError, match="class 3, its labels have entries 0 to 2 only"):
         Postprocessor(profile)(ssd((3, 0.9, 0, 0, 1, 1)), WHOLE)
 
 

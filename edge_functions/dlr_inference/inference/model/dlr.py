@@ -85,7 +85,7 @@ class DlrModel:
         Raises:
             ValueError: if the tensor has another shape or dtype than the profile says; DLR would
                 reuse old data or convert it silently.
-            ModelError: if the run fails, or an output is not finite.
+            ModelError: if the run fails.
         """
         if tensor.shape != self._spec.shape or tensor.dtype != self._spec.dtype:
             raise ValueError(
@@ -99,12 +99,6 @@ class DlrModel:
                 raise ModelError(
                     f"model {self._artifact.folder}: the run failed: {telling_line(str(error))}"
                 ) from None
-        for index, output in enumerate(outputs):
-            if output.dtype.kind == "f" and not np.isfinite(output).all():
-                raise ModelError(
-                    f"model {self._artifact.folder}: output {index} holds values that are not "
-                    "finite; compile the model again, or check the profile's mean and std"
-                )
         return outputs
 
     def warm_up(self) -> list[Any]:

@@ -61,6 +61,7 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     loaded = load_model(model, model, profile, settings.accelerator)
     from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
     from ..component.publisher import Publisher
+    from ..outgoing.telemetry import HealthFault
     from ..pipeline.pipeline import Pipeline
 
     publisher = Publisher(
@@ -69,6 +70,7 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         core.publish,
         component_version="1",
         sources=lambda: pipeline.stages.source.statuses(),
+        faults=lambda: [HealthFault("no output", pipeline.fault)] if pipeline.fault else [],
     )
     sinks: list[Sink] = [publisher.prediction_sink(settings, loaded), publisher.telemetry]
     if settings.feedback is not None and environment.connector is not None:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, OutputError
 from ..model.profile import ModelProfile
 from .geometry import Box, Fit
 from .scores import Scores
@@ -55,10 +55,15 @@ class Postprocessor:
     def decode(self, outputs: Outputs) -> Detections:
         """Return everything in ``outputs``, best first, boxes in input pixels.
 
+        Rows that nobody asks for may hold anything: unused ones, and those below the threshold.
+
         Raises:
             ModelError: if the outputs are not of the profile's output kind.
+            OutputError: if a value that counts is not finite, or a class has no label.
         """
-        return self._decode(outputs, self._profile)
+        found = self._decode(outputs, self._profile)
+        self._check(found)
+        return found
 
     def __call__(self, outputs: Outputs, fit: Fit) -> list[Prediction]:
         """Decode and choose in one step."""
@@ -76,17 +81,13 @@ class Postprocessor:
         return Scores.of_detector(found.class_ids[:passed], found.scores[:passed], self._label)
 
     def choose(self, found: Detections, fit: Fit) -> list[Prediction]:
-        """Return the predictions to publish for a frame that was fitted to the input by ``fit``.
-
-        Raises:
-            ModelError: if a class has no label.
-        """
+        """Return the predictions to publish for a frame that was fitted to the input by ``fit``."""
         passed = self._passed(found)
         predictions: list[Prediction] = []
         for row in range(passed):
             if len(predictions) == self._top_k:
                 break
-            label = self._label(int(found.class_ids[row]))
+            label = self._label(found.class_ids[row])
             if self._classes and label not in self._classes:
                 continue
             box: Box | None = None
@@ -101,16 +102,28 @@ class Postprocessor:
     def _passed(self, found: Detections) -> int:
         return int(np.count_nonzero(found.scores >= np.float32(self._threshold)))
 
-    def _label(self, class_id: int) -> str:
-        labels = self._profile.labels
-        if labels is None:
-            return str(class_id)
-        if class_id >= len(labels):
-            raise ModelError(
-                f"profile {self._profile.name}: the model returned class {class_id}, "
+    def _check(self, found: Detections) -> None:
+        if np.isnan(found.scores).any():
+            raise _not_finite(self._profile, "a score")
+        passed = self._passed(found)
+        ids, labels = found.class_ids[:passed], self._profile.labels
+        counted = (
+            ("a score", found.scores),
+            ("a class id", found.class_ids),
+            ("a box", found.boxes),
+        )
+        for what, values in counted:
+            if values is not None and not np.isfinite(values[:passed]).all():
+                raise _not_finite(self._profile, what)
+        if labels is not None and passed and ids.max() >= len(labels):
+            raise OutputError(
+                f"profile {self._profile.name}: the model returned class {int(ids.max())}, "
                 f"its labels have entries 0 to {len(labels) - 1} only"
             )
-        return labels[class_id]
+
+    def _label(self, class_id: float) -> str:
+        labels = self._profile.labels
+        return str(int(class_id)) if labels is None else labels[int(class_id)]
 
 
 def _gluoncv_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
@@ -145,6 +158,8 @@ def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
             f"its labels have {len(profile.labels)} entries"
         )
     scores = outputs[0].reshape(size)
+    if not np.isfinite(scores).all():
+        raise _not_finite(profile, "a score")
     if profile.output.activation == "logits":
         scores = softmax(scores)
     elif float(scores.min()) < -1e-3 or float(scores.max()) > 1 + 1e-3:
@@ -163,9 +178,16 @@ def softmax(logits: Any) -> Any:
 
 
 def _detections(ids: Any, scores: Any, boxes: Any) -> Detections:
-    used = np.flatnonzero(ids >= 0)
+    used = np.flatnonzero(~(ids < 0))  # with an id that is no number, so that it is noticed
     order = used[np.argsort(-scores[used], kind="stable")]
-    return Detections(ids[order].astype(np.int64), scores[order], boxes[order])
+    return Detections(ids[order], scores[order], boxes[order])
+
+
+def _not_finite(profile: ModelProfile, what: str) -> OutputError:
+    return OutputError(
+        f"profile {profile.name}: {what} that the model returned is not finite; if that repeats, "
+        "check mean and std, or compile the model again"
+    )
 
 
 def _shapes(outputs: Outputs) -> list[tuple[int, ...]]:
