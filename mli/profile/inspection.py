@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.model.artifact import check_artifact
-from inference.model.compiled import RUNTIME_LIBRARY, is_model_library
+from inference.model.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
 from inference.model.digests import check_digests, content_files, digests_of
 from inference.model.elf import read_elf_header
 from models.packing import ParamsError, read_params
@@ -87,7 +87,7 @@ def inspect(folder: Path) -> Inspection:
         has_digests = check_artifact(folder).has_digests
     else:
         has_digests = check_digests(folder, digests_of(folder))
-    graphs = [path for path in files if path.suffix == ".json" and path.name != "version.json"]
+    graphs = [path for path in files if is_graph(path)]
     meta = _read(folder / "compiled.meta")
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 import threading
 import types
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..memory import return_freed_memory
 from ..preflight import LIBDLR_MISSING, explain_import_error
 from .artifact import ModelArtifact
 from .child_failure import telling_line, why_child_failed
+from .digests import is_hidden
 from .profile import InputSpec
 
 _TRIAL_SECONDS = 300
@@ -41,6 +43,22 @@ def import_dlr() -> Any:
     return dlr
 
 
+def open_model(dlr: Any, folder: Path, accelerator: str) -> Any:
+    """Return DLR's model of the artifact in ``folder``.
+
+    DLR takes hidden files, such as macOS's ``._compiled.so``, for files of the model. If there are
+    any, it gets a folder of links to the others.
+    """
+    files = list(folder.iterdir())
+    if not any(is_hidden(path.name) and path.is_file() for path in files):
+        return dlr.DLRModel(str(folder), accelerator)
+    with tempfile.TemporaryDirectory(prefix="model-") as view:
+        for path in files:
+            if not is_hidden(path.name):
+                (Path(view) / path.name).symlink_to(path.resolve())
+        return dlr.DLRModel(view, accelerator)
+
+
 class DlrModel:
     """A model with one input that is loaded into DLR. Several threads may call it."""
 
@@ -56,7 +74,7 @@ class DlrModel:
         self._check_shape_of_graph()
         dlr = import_dlr()
         try:
-            self._model = dlr.DLRModel(str(artifact.folder), accelerator)
+            self._model = open_model(dlr, artifact.folder, accelerator)
         except Exception as error:  # DLR raises bare Exception too
             if type(error).__name__ == "DLRLibraryNotFound":
                 raise ModelError(f"model {artifact.folder}: {LIBDLR_MISSING}") from None
@@ -152,7 +170,7 @@ def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
     import subprocess  # imported only for a model that is untested or failed
 
     shape = ",".join(str(extent) for extent in spec.shape)
-    command = [sys.executable, "-m", "inference.model.trial", str(folder), accelerator]
+    command = [sys.executable, "-m", "inference.model.trial", str(folder.resolve()), accelerator]
     try:
         child = subprocess.run(
             [*command, spec.name, shape, spec.dtype],
