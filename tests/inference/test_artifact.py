@@ -121,7 +121,7 @@ def test_a_library_for_another_machine_is_reported_so(
     with (without_digests(classifier) / "compiled.so").open("r+b") as stream:
         stream.seek(18)
         stream.write(struct.pack("<H", machine))
-    assert f"is compiled for {told}, this machine is x86_64" in refused(classifier)
+    assert f"is compiled for {told}, this Python is for x86_64" in refused(classifier)
 
 
 def test_a_text_in_place_of_the_library_is_reported_so(classifier: Path) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import struct
 from pathlib import Path
 from typing import Any, Mapping, Tuple
 
 from ..errors import ModelError
 from .digests import content_files, is_hidden
-from .elf import read_elf_header
+from .elf import machine_of_python, read_elf_header
 
 RUNTIME_LIBRARY = "libdlr.so"
 
@@ -67,10 +66,10 @@ def _only(folder: Path, found: list[Path], suffix: str) -> Path:
 def _check_elf(library: Path) -> None:
     """Compare what the library's header says with this machine and with the size of the file."""
     header = read_elf_header(library)
-    here = platform.machine()
-    if header.machine != here and not (header.machine == "armv7l" and here.startswith("arm")):
+    here = machine_of_python()
+    if header.machine != here:
         raise ModelError(
-            f"model file {library}: is compiled for {header.machine}, this machine is {here}; "
+            f"model file {library}: is compiled for {header.machine}, this Python is for {here}; "
             "compile the model for this target"
         )
     size = library.stat().st_size

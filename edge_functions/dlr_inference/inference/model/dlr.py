@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -34,6 +35,9 @@ def import_dlr() -> Any:
     counter.call_phone_home = lambda function: function  # type: ignore[attr-defined]
     sys.modules.setdefault("dlr.counter", counter)
     logging.getLogger("dlr.neologger_logger").disabled = True
+    # TVM binds its threads to the first cores, whatever affinity this process was given: two
+    # components would share one core.
+    os.environ.setdefault("TVM_BIND_THREADS", "0")
     try:
         import dlr
     except ImportError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from ..schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
+from .labels import read_labels
 
 PROFILES_FOLDER = Path(__file__).parents[1] / "profiles"
 """The built-in profiles: one JSON file each, with their labels beside them."""
@@ -175,7 +176,7 @@ def load_profile(name_or_path: str | Path) -> ModelProfile:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ConfigurationError(
             [Fault("modelProfile", str(path), f"is not readable as JSON ({error})")]
@@ -276,10 +277,9 @@ def _labels(values: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...] | No
         rule = "must be the name of a file with one label a line, or null"
         return None, [Fault("labels", name, rule, '"labels.txt"')]
     try:
-        lines = (path.parent / name).read_text(encoding="utf-8").splitlines()
+        labels = tuple(read_labels(path.parent / name))
     except (OSError, ValueError) as error:
         return None, [Fault("labels", name, f"cannot be read ({error})", '"labels.txt"')]
-    labels = tuple(line.strip() for line in lines)
     if not labels or not all(labels):
         blank = labels.index("") + 1 if "" in labels else 1
         return None, [Fault("labels", name, f"has no label in line {blank}", "one label a line")]
