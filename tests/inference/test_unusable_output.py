@@ -248,3 +248,60 @@ def test_different_reasons_are_logged_up_to_a_limit(caplog: pytest.LogCaptureFix
 def test_a_whole_vector_of_no_numbers_is_an_unusable_output(make_profile: MakeProfile) -> None:
     with pytest.raises(OutputError, match="a score that the model returned is not finite"):
         Postprocessor(make_profile()).decode([np.full((1, 3), NAN, np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "corners", "units", "fact"),
+    [
+        ("gluoncv-ssd", [0.25, 0.25, 0.75, 0.75], "fractions", "smaller than a pixel in pixels"),
+        ("sagemaker-ssd", [2, 2, 6, 6], "pixels", "far outside the image in fractions"),
+    ],
+)
+def test_boxes_in_another_unit_are_a_fault_that_names_the_cure(
+    make_profile: MakeProfile, kind: str, corners: list[float], units: str, fact: str
+) -> None:
+    outputs = outputs_of(kind)
+    outputs[-1][0, 0, -4:] = corners
+    run = pipeline(profile_of(kind, make_profile), lambda _: outputs, [])
+    run.run(frames=2)
+    assert run.fault is None
+    run.run(frames=5)
+    assert run.fault is not None
+    assert f"all boxes are {fact}; set output.units to {units}" in run.fault
+
+    results: list[FrameResult] = []
+    cured = make_profile(output={"kind": kind, "units": units})
+    again = pipeline(cured, lambda _: outputs, results, first=outputs)
+    again.run(frames=5)
+    assert again.fault is None
+    assert results[0].predictions[0].box == pytest.approx((0.25, 0.25, 0.75, 0.75))
+
+
+def test_boxes_in_the_right_unit_end_the_fault(make_profile: MakeProfile) -> None:
+    def answer(run: int) -> list[Any]:
+        outputs = outputs_of("gluoncv-ssd")
+        outputs[2][0, 0] = [0.1, 0.1, 0.9, 0.9] if run < 5 else [1, 1, 4, 4]
+        return outputs
+
+    run = pipeline(profile_of("gluoncv-ssd", make_profile), answer, [])
+    run.run(frames=4)
+    assert run.fault is not None
+    run.run(frames=5)
+    assert run.fault is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_quantised_scores_need_a_scale_and_then_are_right(
+    make_profile: MakeProfile, dtype: Any
+) -> None:
+    zero = int(np.iinfo(dtype).min)
+    scores = (np.array([[26, 179, 51]]) + zero).astype(dtype)
+    with pytest.raises(ModelError, match=r"scores; set output\.scale and output\.zeroPoint"):
+        Postprocessor(make_profile()).decode([scores])
+    output = {
+        "kind": "classification", "activation": "probabilities",
+        "scale": 1 / 256, "zeroPoint": zero,
+    }  # fmt: skip
+    found = Postprocessor(make_profile(output=output)).decode([scores])
+    assert list(found.class_ids) == [1, 2, 0]
+    assert found.scores == pytest.approx(np.array([179, 51, 26]) / 256)

@@ -19,6 +19,7 @@ RESIZE_RULES = ("stretch", "letterbox", "center-crop")
 INTERPOLATIONS = ("linear", "area", "cubic", "nearest")
 OUTPUT_KINDS = ("gluoncv-ssd", "sagemaker-ssd", "classification")
 ACTIVATIONS = ("probabilities", "logits")
+BOX_UNITS = ("pixels", "fractions")
 
 _MAX_SIDE = 8192
 
@@ -58,10 +59,17 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """How to read a model's outputs. ``activation`` matters to classifiers only."""
+    """How to read a model's outputs.
+
+    ``activation`` matters to classifiers, ``units`` to detectors. Scores that are whole numbers
+    mean (number − ``zero_point``) · ``scale``.
+    """
 
     kind: str
     activation: str = "probabilities"
+    units: str = "pixels"
+    scale: float | None = None
+    zero_point: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,9 @@ _INPUT_FIELDS: tuple[Field[Any], ...] = (
 _OUTPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("kind", choice(*OUTPUT_KINDS), None, '"classification"'),
     Field("activation", choice(*ACTIVATIONS), None, '"logits"'),
+    Field("units", choice(*BOX_UNITS), None, '"fractions"'),
+    Field("scale", number(1e-12, 1e6), None, "0.00390625"),
+    Field("zeroPoint", number(-1e6, 1e6), 0.0, "0"),
 )
 _SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
     "": (_PROFILE_FIELDS, ("name", "confidenceThreshold", "topK")),
@@ -201,7 +212,7 @@ def _parse(values: Mapping[str, Any], path: Path) -> tuple[ModelProfile | None, 
         name=general["name"],
         description=general["description"],
         input=_input_spec(given),
-        output=OutputSpec(output["kind"], output["activation"] or "probabilities"),
+        output=_output_spec(output),
         labels=labels,
         confidence_threshold=general["confidenceThreshold"],
         top_k=general["topK"],
@@ -237,6 +248,17 @@ def _input_spec(given: Mapping[str, Any]) -> InputSpec:
         scale=given["scale"],
         mean=_per_channel(given["mean"], channels),
         std=_per_channel(given["std"], channels),
+    )
+
+
+def _output_spec(given: Mapping[str, Any]) -> OutputSpec:
+    usual = "fractions" if given["kind"] == "sagemaker-ssd" else "pixels"
+    return OutputSpec(
+        kind=given["kind"],
+        activation=given["activation"] or "probabilities",
+        units=given["units"] or usual,
+        scale=given["scale"],
+        zero_point=given["zeroPoint"],
     )
 
 

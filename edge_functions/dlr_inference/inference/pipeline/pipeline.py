@@ -68,7 +68,7 @@ class Pipeline:
     @property
     def fault(self) -> str | None:
         """Why the last frames had no usable output, or None if that did not last."""
-        return self._trouble.fault
+        return self._trouble.fault or self._stages.postprocess.fault
 
     def change(self, **stages: Any) -> None:
         """Replace some of the stages, all at once and between two frames, from any thread."""

@@ -11,6 +11,7 @@ from ..errors import ModelError, OutputError
 from ..model.profile import ModelProfile
 from .geometry import Box, Fit
 from .scores import Scores
+from .units import BoxUnits
 
 Outputs = Sequence[Any]
 """The ``numpy.ndarray`` objects that a model returned, in its order."""
@@ -51,6 +52,12 @@ class Postprocessor:
         self._threshold = profile.confidence_threshold if given is None else given
         self._top_k = profile.top_k if top_k is None else top_k
         self._classes = frozenset(classes)
+        self._units = BoxUnits(profile)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the boxes of the last frames cannot be right, or None."""
+        return self._units.fault
 
     def decode(self, outputs: Outputs) -> Detections:
         """Return everything in ``outputs``, best first, boxes in input pixels.
@@ -63,6 +70,8 @@ class Postprocessor:
         """
         found = self._decode(outputs, self._profile)
         self._check(found)
+        if found.boxes is not None:
+            self._units.look(found.boxes[: self._passed(found)])
         return found
 
     def __call__(self, outputs: Outputs, fit: Fit) -> list[Prediction]:
@@ -133,17 +142,16 @@ def _gluoncv_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
     if shapes != [(1, rows, 1), (1, rows, 1), (1, rows, 4)]:
         raise _mismatch(profile, "three outputs [1,N,1], [1,N,1] and [1,N,4]", shapes)
     ids, scores, boxes = outputs[0][0, :, 0], outputs[1][0, :, 0], outputs[2][0]
-    return _detections(ids, scores, boxes)
+    return _detections(ids, _real(scores, profile), _in_pixels(boxes, profile))
 
 
 def _sagemaker_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
-    """Read one output [1,N,6] of class id, score and a box in fractions of the input."""
+    """Read one output [1,N,6] of class id, score and box."""
     shapes = _shapes(outputs)
     if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][0] != 1 or shapes[0][2] != 6:
         raise _mismatch(profile, "one output [1,N,6]", shapes)
     rows = outputs[0][0]
-    size = (profile.input.width, profile.input.height)
-    return _detections(rows[:, 0], rows[:, 1], rows[:, 2:] * np.array(size * 2, np.float32))
+    return _detections(rows[:, 0], rows[:, 1], _in_pixels(rows[:, 2:], profile))
 
 
 def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
@@ -157,7 +165,7 @@ def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
             f"profile {profile.name}: the model has {size} classes, "
             f"its labels have {len(profile.labels)} entries"
         )
-    scores = outputs[0].reshape(size)
+    scores = _real(outputs[0].reshape(size), profile)
     if not np.isfinite(scores).all():
         raise _not_finite(profile, "a score")
     if profile.output.activation == "logits":
@@ -175,6 +183,26 @@ def softmax(logits: Any) -> Any:
     """Return probabilities for a vector of logits, in float32, without overflow."""
     powers = np.exp(logits.astype(np.float64) - float(logits.max()))
     return (powers / powers.sum()).astype(np.float32)
+
+
+def _real(scores: Any, profile: ModelProfile) -> Any:
+    """Return scores as real numbers; whole numbers by the profile's scale and zero point."""
+    if scores.dtype.kind not in "iu":
+        return scores
+    if profile.output.scale is None:
+        raise ModelError(
+            f"profile {profile.name}: the model returns {scores.dtype} scores; set output.scale "
+            "and output.zeroPoint to those of its last quantisation, such as 0.00390625 and 0"
+        )
+    real = (scores.astype(np.float64) - profile.output.zero_point) * profile.output.scale
+    return real.astype(np.float32)
+
+
+def _in_pixels(boxes: Any, profile: ModelProfile) -> Any:
+    if profile.output.units == "pixels":
+        return boxes
+    size = (profile.input.width, profile.input.height)
+    return boxes * np.array(size * 2, np.float32)
 
 
 def _detections(ids: Any, scores: Any, boxes: Any) -> Detections:
