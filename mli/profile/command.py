@@ -160,7 +160,7 @@ def _kind(outputs: tuple[Tensor, ...]) -> str:
         return "gluoncv-ssd"
     if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][2] == 6:
         return "sagemaker-ssd"
-    if len(shapes) == 1 and int(np.prod(shapes[0])) == max(shapes[0], default=0) > 1:
+    if len(shapes) == 1 and int(np.prod(shapes[0])) == max(shapes[0], default=0):
         return "classification"
     listed = ", ".join(map(str, outputs)) or "none named in its graph"
     raise MliError(f"outputs {listed}: no output kind of a profile (docs/profiles.md) is like that")

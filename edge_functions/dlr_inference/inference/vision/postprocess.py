@@ -155,12 +155,17 @@ def _sagemaker_ssd(outputs: Outputs, profile: ModelProfile) -> Detections:
 
 
 def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
-    """Read one output of K scores; logits become probabilities by softmax."""
+    """Read one output of K scores; logits become probabilities by softmax.
+
+    One score alone is that of a binary classifier, whose second class it is. Its profile may name
+    both classes, or only that one.
+    """
     shapes = _shapes(outputs)
     size = int(np.prod(shapes[0])) if shapes else 0
     if len(shapes) != 1 or size == 0 or max(shapes[0], default=1) != size:
         raise _mismatch(profile, "one output [1,K]", shapes)
-    if profile.labels is not None and len(profile.labels) != size:
+    binary = size == 1 and (profile.labels is None or len(profile.labels) == 2)
+    if profile.labels is not None and len(profile.labels) != size and not binary:
         raise ModelError(
             f"profile {profile.name}: the model has {size} classes, "
             f"its labels have {len(profile.labels)} entries"
@@ -169,14 +174,21 @@ def _classification(outputs: Outputs, profile: ModelProfile) -> Detections:
     if not np.isfinite(scores).all():
         raise _not_finite(profile, "a score")
     if profile.output.activation == "logits":
-        scores = softmax(scores)
+        scores = sigmoid(scores) if size == 1 else softmax(scores)
     elif float(scores.min()) < -1e-3 or float(scores.max()) > 1 + 1e-3:
         raise ModelError(
             f"profile {profile.name}: says that the model returns probabilities, but its scores "
             f"go from {scores.min():.4g} to {scores.max():.4g}; set output.activation to logits"
         )
+    if binary:
+        scores = np.concatenate([1 - scores, scores])
     order = np.argsort(-scores, kind="stable")
     return Detections(order, scores[order])
+
+
+def sigmoid(logits: Any) -> Any:
+    """Return the probability that each logit alone stands for, in float32, without overflow."""
+    return (0.5 * (1 + np.tanh(0.5 * logits.astype(np.float64)))).astype(np.float32)
 
 
 def softmax(logits: Any) -> Any:
