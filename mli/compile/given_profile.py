@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from inference.model.labels import read_labels as label_lines
 from inference.model.profile import labels_path, load_profile, profile_path
 
 from ..errors import MliError
@@ -36,7 +37,7 @@ def given_profile(name_or_path: str, described: Mapping[str, Any]) -> dict[str, 
             f"--profile {name_or_path}: says output kind {profile.output.kind}, "
             f"the compiled model's is {kind}"
         )
-    values: dict[str, Any] = json.loads(profile_path(name_or_path).read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(profile_path(name_or_path).read_text(encoding="utf-8-sig"))
     return values
 
 
@@ -52,10 +53,9 @@ def read_labels(
     if path is None:
         return None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        labels = label_lines(path)
     except UnicodeDecodeError:
         raise MliError(f"--labels {path}: is not UTF-8 text") from None
-    labels = [line.strip() for line in lines]
     if background and len(labels) == classes + 1 and labels[0].lower() in _BACKGROUND:
         labels = labels[1:]
     if len(labels) != classes:

@@ -89,7 +89,8 @@ def tvm_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Profile of the model, instead of --name to --top-k."),
         _option(TVM, "--name", metavar="NAME", help="Name of the model; default: the file's."),
         _option(TVM, "--scale", type=float, metavar="N",
-                help="In value = (pixel * scale - mean) / std; default: ImageNet's, 1/255."),
+                help="In value = (pixel * scale - mean) / std; default: 1/255, "
+                "or 1 if mean or std is above 2."),
         _option(TVM, "--mean", help="Mean of all channels, or of red, green and blue.", **number),
         _option(TVM, "--std", help="Standard deviation of the same.", **number),
         _option(TVM, "--color-order", type=click.Choice(COLOR_ORDERS),

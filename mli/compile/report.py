@@ -62,6 +62,11 @@ def report(
     """Write the result: where the artifact is, how it was verified, and what to do next."""
     checked = provenance["verified"]
     how = f"largest difference from onnxruntime {checked['largestDifference']:g}"
+    if checked["detections"] == 0:
+        how = (
+            f"no detection was compared, since neither finds one on {checked['image']}; "
+            "give an --image with objects"
+        )
     if checked["ranOn"] != target.name:
         how += f", verified on {checked['ranOn']} with the same graph only, not for {target.name}"
     lines = [f"{place.path}: {profile.name} for {target.name}; {how}"]

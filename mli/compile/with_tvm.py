@@ -61,6 +61,7 @@ class _Compiled:
     facts: Mapping[str, Any]
     run: DlrRun
     difference: float
+    compared: int | None
     verified_on: Target
 
 
@@ -211,14 +212,15 @@ def _compile(
             raise MliError("the compiled model returns values that are not finite")
     with np.load(work / "expected.npz") as expected:
         if profile.output.kind == "classification":
-            difference = compare_scores(run.outputs, expected)
+            difference, compared = compare_scores(run.outputs, expected), None
         else:
             size = (profile.input.width, profile.input.height)
             rule = Suppression(**job["suppression"])
             difference = compare_detections(run.outputs, expected, rule, size)
+            compared = int((run.outputs[0] >= 0).sum())
     for path in (work / "target").iterdir():
         shutil.copyfile(path, folder / path.name)
-    return _Compiled(facts, run, difference, verified_on)
+    return _Compiled(facts, run, difference, compared, verified_on)
 
 
 def _provenance(
@@ -252,6 +254,7 @@ def _provenance(
         "verified": {
             "against": f"onnxruntime {facts['onnxruntime']}",
             "image": Path(image).name,
+            "detections": compiled.compared,
             "largestDifference": float(f"{compiled.difference:.3g}"),
             "tolerance": TOLERANCE,
             "ranOn": compiled.verified_on.name,

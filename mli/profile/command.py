@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from inference.model.artifact import model_folder
+from inference.model.labels import read_labels
 from inference.model.profile import ModelProfile, builtin_profiles, labels_path, load_profile
 from inference.model.unpacking import unpack
 from inference.vision.geometry import fit
@@ -104,13 +105,16 @@ def _profile(
     if own is not None:
         load_profile(own)
         file = labels_path(own)
-        names = file.read_text(encoding="utf-8").splitlines() if file else None
+        names = read_labels(file) if file else None
         output.say(f"it has its own profile: {own}")
-        values: dict[str, Any] = json.loads(own.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(own.read_text(encoding="utf-8-sig"))
     else:
         values = _proposed(output, found, path)
     if labels:
-        names = [line.strip() for line in Path(labels).read_text(encoding="utf-8").splitlines()]
+        try:
+            names = read_labels(Path(labels))
+        except UnicodeDecodeError:
+            raise MliError(f"--labels {labels}: is not UTF-8 text") from None
     return values, names
 
 
@@ -156,7 +160,7 @@ def _kind(outputs: tuple[Tensor, ...]) -> str:
         return "gluoncv-ssd"
     if len(shapes) == 1 and len(shapes[0]) == 3 and shapes[0][2] == 6:
         return "sagemaker-ssd"
-    if len(shapes) == 1 and int(np.prod(shapes[0])) == max(shapes[0], default=0) > 1:
+    if len(shapes) == 1 and int(np.prod(shapes[0])) == max(shapes[0], default=0):
         return "classification"
     listed = ", ".join(map(str, outputs)) or "none named in its graph"
     raise MliError(f"outputs {listed}: no output kind of a profile (docs/profiles.md) is like that")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from inference.model.child_failure import why_child_failed
-from inference.model.dlr import import_dlr
+from inference.model.dlr import import_dlr, open_model
 
 from ..errors import MliError, one_line
 
@@ -69,7 +69,7 @@ def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
 def main(folder: str, name: str, given: str, made: str) -> None:
     """Run the model and describe it; what it returns goes into the file ``made``."""
     dlr = import_dlr()
-    model = dlr.DLRModel(folder, "cpu")
+    model = open_model(dlr, Path(folder), "cpu")
     outputs = [np.array(array) for array in model.run({name: np.load(given)})]
     names = list(model.get_input_names())
     dtypes = _asked(model.get_input_dtypes) or ["unknown"] * len(names)

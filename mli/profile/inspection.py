@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inference.model.artifact import check_artifact
-from inference.model.compiled import RUNTIME_LIBRARY, is_model_library
+from inference.model.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
 from inference.model.digests import check_digests, content_files, digests_of
-from inference.model.elf import read_elf_header
+from inference.model.elf import machine_of_python, read_elf_header
 from models.packing import ParamsError, read_params
 
 from ..errors import MliError
@@ -48,7 +47,7 @@ class Inspection:
     @property
     def runs_here(self) -> bool:
         """Return whether it is compiled for the architecture of this machine."""
-        return self.machine == platform.machine()
+        return self.machine == machine_of_python()
 
     @property
     def own_profile(self) -> Path | None:
@@ -83,11 +82,11 @@ def inspect(folder: Path) -> Inspection:
     if len(libraries) != 1:
         raise MliError(f"model {folder}: needs exactly one .so file, it has {len(libraries)}")
     machine = read_elf_header(libraries[0]).machine
-    if machine == platform.machine():
+    if machine == machine_of_python():
         has_digests = check_artifact(folder).has_digests
     else:
         has_digests = check_digests(folder, digests_of(folder))
-    graphs = [path for path in files if path.suffix == ".json" and path.name != "version.json"]
+    graphs = [path for path in files if is_graph(path)]
     meta = _read(folder / "compiled.meta")
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()

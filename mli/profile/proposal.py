@@ -30,14 +30,22 @@ class Preprocessing:
         """Return whether the user says how pixels become numbers."""
         return any(v is not None for v in (self.mean, self.std, self.scale))
 
+    def in_pixels(self) -> bool:
+        """Return whether mean and std are of pixels from 0 to 255, such as 127.5.
+
+        Those of pixels from 0 to 1, such as 0 and 1, or ImageNet's, are never above 2.
+        """
+        return max((*(self.mean or ()), *(self.std or ())), default=0.0) > 2
+
 
 def profile_values(
     described: Mapping[str, Any], options: Preprocessing, stem: str, *, probabilities: bool
 ) -> dict[str, Any]:
     """Return a profile for the model that the worker ``described``, without its labels.
 
-    Pixels of float32 models are normalised as for ImageNet unless the options say otherwise; those
-    of uint8 models are not changed.
+    The scale is 1/255 unless the options say otherwise, or mean and std are those of pixels from 0
+    to 255. Pixels of float32 models are normalised as for ImageNet unless the options say
+    otherwise; those of uint8 models are not changed.
     """
     spec, detector = described["input"], described["kind"] == "ssd"
     nchw = spec["layout"] == "NCHW"
@@ -47,6 +55,8 @@ def profile_values(
     if channels == 1 and not plain:
         usual = (SCALE, (0.0,), (1.0,))
     scale, mean, std = usual
+    if spec["dtype"] != "uint8" and not options.in_pixels():
+        scale = SCALE
     resize = options.resize or ("stretch" if detector else "center-crop")
     values: dict[str, Any] = {
         **spec,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from inference.errors import ModelError
-from inference.model import unpacking
+from inference.model import members
 from inference.model.artifact import check_artifact, open_artifact
 from inference.model.digests import DIGESTS_FILE, record_digests
 from inference.model.unpacking import remove_leftovers, unpack
@@ -121,7 +121,7 @@ def test_a_library_for_another_machine_is_reported_so(
     with (without_digests(classifier) / "compiled.so").open("r+b") as stream:
         stream.seek(18)
         stream.write(struct.pack("<H", machine))
-    assert f"is compiled for {told}, this machine is x86_64" in refused(classifier)
+    assert f"is compiled for {told}, this Python is for x86_64" in refused(classifier)
 
 
 def test_a_text_in_place_of_the_library_is_reported_so(classifier: Path) -> None:
@@ -174,10 +174,10 @@ def test_a_model_one_folder_down_is_found(classifier: Path, tmp_path: Path) -> N
 HOSTILE: list[tuple[str, Callable[[Path], Path], str]] = [
     ("parent", lambda p: make_tar(p / "a.tar.gz", "../evil.so"), "'../evil.so' would be written"),
     ("absolute", lambda p: make_tar(p / "a.tar.gz", "/tmp/evil.so"), "'/tmp/evil.so' would be"),
-    ("symlink", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.SYMTYPE), "is a link"),
-    ("hardlink", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.LNKTYPE), "is a link"),
-    ("device", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.CHRTYPE), "or a device"),
-    ("fifo", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.FIFOTYPE), "or a device"),
+    ("symlink", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.SYMTYPE), "is a link to"),
+    ("hardlink", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.LNKTYPE), "is a link to"),
+    ("device", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.CHRTYPE), "is a device"),
+    ("fifo", lambda p: make_tar(p / "a.tar.gz", "x.so", kind=tarfile.FIFOTYPE), "is a device"),
 ]
 
 
@@ -217,7 +217,7 @@ def test_an_archive_larger_than_any_model_is_refused_before_it_is_unpacked(
     folder.mkdir()
     (folder / "compiled.so").write_bytes(bytes(1001))
     archive = Path(shutil.make_archive(str(tmp_path / "m"), pack, folder))
-    monkeypatch.setattr(unpacking, "_MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(members, "_MAX_UNPACKED_BYTES", 1000)
     assert "is larger unpacked than a model can be" in refused(archive, tmp_path / "work")
     assert list((tmp_path / "work").iterdir()) == []
 

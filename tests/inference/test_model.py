@@ -12,11 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference.component.assembly import build_stages
+from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifact import check_artifact
 from inference.model.digests import DIGESTS_FILE
 from inference.model.dlr import DlrModel, try_in_child, why_it_fails
 from inference.model.profile import load_profile
+from inference.pipeline.pipeline import Pipeline
+from inference.settings import InferenceSettings
+from inference.sources import FileSource
 from models import packing, store
 
 NAME = "efficientnet-lite0-imagenet"
@@ -58,7 +63,7 @@ def test_what_dlr_would_take_silently_is_refused(model: DlrModel, wrong: Any) ->
         model.run(wrong)
 
 
-def test_a_model_whose_outputs_are_not_finite_is_refused(classifier: Path) -> None:
+def test_a_model_whose_outputs_are_not_finite_is_refused_after_ten_frames(classifier: Path) -> None:
     """What a bad compilation gives: one infinite bias in the last layer."""
     (classifier / DIGESTS_FILE).unlink()
     params = classifier / "compiled.params"
@@ -67,8 +72,13 @@ def test_a_model_whose_outputs_are_not_finite_is_refused(classifier: Path) -> No
         for name, array in packing.read_params(params.read_bytes()).items()
     }
     params.write_bytes(packing.write_params(arrays))
-    with pytest.raises(ModelError, match="output 0 holds values that are not finite"):
-        DlrModel(check_artifact(classifier), SPEC).warm_up()
+    loaded = load_model(classifier, classifier, load_profile(NAME), "cpu")
+    settings = InferenceSettings(core_name="test", inference_interval=0)
+    source = FileSource("static", repeat=True)
+    run = Pipeline(build_stages(settings, loaded, [], source=source))
+    with pytest.raises(ModelError, match=r"failed on 10 frames in a row: .* is not finite"):
+        run.run(frames=20)
+    assert run.counters.failed == 10
 
 
 def test_threads_that_share_a_model_get_their_own_results(model: DlrModel) -> None:

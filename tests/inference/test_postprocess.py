@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.errors import ModelError
+from inference.errors import ModelError, OutputError
 from inference.vision.geometry import Fit, fit
 from inference.vision.postprocess import Postprocessor, Prediction, softmax
 
@@ -102,7 +102,7 @@ def test_without_labels_a_class_is_its_number(make_profile: MakeProfile) -> None
 
 def test_a_class_beyond_the_labels_names_both(make_profile: MakeProfile) -> None:
     profile = make_profile(output={"kind": "gluoncv-ssd"})
-    with pytest.raises(ModelError, match="class 3, its labels have entries 0 to 2 only"):
+    with pytest.raises(OutputError, match="class 3, its labels have entries 0 to 2 only"):
         Postprocessor(profile)(ssd((3, 0.9, 0, 0, 1, 1)), WHOLE)
 
 
@@ -129,3 +129,28 @@ def test_outputs_of_another_kind_are_refused(
     profile = make_profile(output={"kind": kind, "activation": "probabilities"}, labels=None)
     with pytest.raises(ModelError, match=f"output kind {kind} needs"):
         Postprocessor(profile)([np.zeros(shape, np.float32) for shape in shapes], WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("labels", "activation", "value", "expected"),
+    [
+        ("no\nyes\n", "probabilities", 0.9, [("yes", 0.9), ("no", 0.1)]),
+        ("no\nyes\n", "logits", 0.0, [("no", 0.5), ("yes", 0.5)]),
+        ("no\nyes\n", "logits", -2.0, [("no", 0.880797), ("yes", 0.119203)]),
+        ("fire\n", "logits", 2.0, [("fire", 0.880797)]),
+        ("fire\n", "probabilities", 0.4, [("fire", 0.4)]),
+        ("no\nyes\n", "logits", -2000.0, [("no", 1.0)]),
+    ],
+)
+def test_one_score_is_a_binary_classifier_s(
+    make_profile: MakeProfile,
+    labels: str,
+    activation: str,
+    value: float,
+    expected: list[tuple[str, float]],
+) -> None:
+    output = {"kind": "classification", "activation": activation}
+    profile = make_profile(labels, output=output)
+    found = Postprocessor(profile)([np.array([[value]], np.float32)], WHOLE)
+    assert [one.label for one in found] == [label for label, _ in expected]
+    assert [one.score for one in found] == pytest.approx([s for _, s in expected], abs=1e-6)

@@ -43,5 +43,9 @@ class FrameError(InferenceError, RuntimeError):
     """One frame that cannot be used. It is counted and skipped; the next one may be good."""
 
 
+class OutputError(FrameError):
+    """What the model returned for one frame cannot be used. The model may be right for the next."""
+
+
 class RefusedError(InferenceError, OSError):
     """A message that will never be accepted, for example an unauthorised one: do not retry it."""

@@ -14,6 +14,7 @@ import onnxruntime
 from onnx import TensorProto, helper
 
 from ...errors import MliError
+from .tidy import tidied
 
 SUPPORTED = (
     "a classifier with one output [1,K]; a detector with scores [1,A,C] or [1,C,A] and boxes "
@@ -67,7 +68,7 @@ def read_model(path: Path, shape: Sequence[int] | None) -> Source:
         GraphError: if it is damaged, or its input is not one image.
     """
     try:
-        model = onnx.load(path)
+        model = tidied(onnx.load(path))
         onnx.checker.check_model(model)
     except Exception as error:  # protobuf's and the checker's exceptions have no common base
         raise GraphError(f"{path.name} is not a valid ONNX model: {first_line(error)}") from None

@@ -178,7 +178,34 @@ def of_opset_20() -> tuple[Nodes, Constants]:
     return nodes, constants
 
 
+def as_tools_leave_them(folder: Path) -> None:
+    """Nodes in reverse; a stale type of an inner tensor of float16; a ScatterND of newer opsets."""
+    nodes, constants = classifier()
+    save(folder, "reversed", nodes, ["logits"], constants)
+    model = onnx.load(folder / "reversed.onnx")
+    backwards = list(model.graph.node)[::-1]
+    del model.graph.node[:]
+    model.graph.node.extend(backwards)
+    onnx.save(model, folder / "reversed.onnx")
+    half = [
+        node("Cast", "image", "h", to=10),
+        node("Relu", "h", "hr"),
+        node("Cast", "hr", "x", to=1),
+    ]
+    renamed = [node("Conv", "x w", "c", strides=[2, 2], kernel_shape=[3, 3]), *nodes[1:]]
+    save(folder, "stale_types", [*half, *renamed], ["logits"], constants)
+    model = onnx.load(folder / "stale_types.onnx")
+    stale = helper.make_tensor_value_info("hr", onnx.TensorProto.FLOAT, (1, 3, SIDE, SIDE))
+    model.graph.value_info.append(stale)
+    onnx.save(model, folder / "stale_types.onnx")
+    scatter = [*nodes[:-1], node("Gemm", "f v b", "l")]
+    scatter.append(node("ScatterND", "l place value", "logits", reduction="none"))
+    more = {"place": np.array([[0, 2]], np.int64), "value": np.array([7], np.float32)}
+    save(folder, "scatter", scatter, ["logits"], constants | more, opset=16)
+
+
 def main(folder: Path) -> None:
+    as_tools_leave_them(folder)
     nodes, constants = classifier()
     save(folder, "classifier", nodes, ["logits"], constants, shape=("N", 3, SIDE, SIDE))
     softmax = [*nodes, node("Softmax", "logits", "probabilities", axis=1)]

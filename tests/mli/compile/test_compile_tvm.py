@@ -107,6 +107,26 @@ def test_operators_of_newer_exporters(onnx_models: Path, run: Run, tmp_path: Pat
     assert np.abs(outputs[0] - known["logits"]).max() < 1e-3
 
 
+def test_a_verification_without_detections_says_so(
+    onnx_models: Path, run: Run, tmp_path: Path
+) -> None:
+    arguments = ["compile", "--with", "tvm", onnx_models / "detector.onnx", "--background"]
+    done = run(*arguments, "--score-threshold", "1", "--output", tmp_path / "blind")
+    assert done.exit_code == 0, done.stderr
+    assert "no detection was compared" in done.stdout
+    assert "give an --image with objects" in done.stdout
+    verified = json.loads((tmp_path / "blind" / "profile" / "provenance.json").read_text())
+    assert verified["verified"]["detections"] == 0
+
+
+@pytest.mark.parametrize("name", ["reversed", "stale_types", "scatter"])
+def test_graphs_as_tools_leave_them(onnx_models: Path, run: Run, tmp_path: Path, name: str) -> None:
+    compiled(run, onnx_models / f"{name}.onnx", tmp_path / name)
+    known = reference(onnx_models, name)
+    outputs = run_in_child(tmp_path / name, "image", known["input"]).outputs
+    assert np.abs(outputs[0] - known["logits"]).max() < 1e-2
+
+
 def test_uint8_model_with_channels_last(onnx_models: Path, run: Run, tmp_path: Path) -> None:
     compiled(run, onnx_models / "pixels_last.onnx", tmp_path / "uint8")
     profile = json.loads((tmp_path / "uint8" / "profile" / "profile.json").read_text())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Sequence
 
-from ..errors import ModelError
+from ..errors import ModelError, OutputError
 from ..model.loaded import LoadedModel
 from ..model.profile import ModelProfile
 from ..pipeline import results
@@ -15,6 +16,8 @@ from ..sources import FrameSource, open_source
 from ..vision.geometry import fit
 from ..vision.postprocess import Postprocessor
 from ..vision.preprocess import Preprocessor
+
+_log = logging.getLogger(__name__)
 
 
 def build_stages(
@@ -61,6 +64,8 @@ def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> results.Enc
 def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postprocessor:
     """Return the postprocessor, once it has read the first outputs of the model.
 
+    Those are of zeros, which no camera sees: values that cannot be used are only a warning.
+
     Raises:
         ModelError: if they are not of the kind that the profile says.
     """
@@ -74,6 +79,8 @@ def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postproc
     whole = fit(profile.input, profile.input.width, profile.input.height)
     try:
         postprocess(loaded.first_outputs, whole)
+    except OutputError as error:
+        _log.warning("the model's first run, on zeros, gave no usable output: %s", error)
     except ValueError as error:
         raise ModelError(f"profile {profile.name}: {error}") from None
     return postprocess

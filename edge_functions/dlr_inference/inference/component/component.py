@@ -197,6 +197,8 @@ class Component:
             faults.append(HealthFault("no broker", f"samples: {self._uploader.faults[BROKER]}"))
         if self._spool.fault is not None:
             faults.append(HealthFault("no disk", self._spool.fault))
+        if self._pipeline.fault is not None:
+            faults.append(HealthFault("no output", self._pipeline.fault))
         if self._live.refusal is not None:
             faults.append(HealthFault("bad configuration", self._live.refusal))
         return faults

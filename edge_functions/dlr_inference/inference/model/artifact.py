@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Mapping
 
 from ..errors import ModelError
 from .compiled import Shape, check_compiled, is_model_library
-from .digests import check_digests, digests_of
+from .digests import check_digests, digests_of, is_hidden
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,22 @@ class ModelArtifact:
 def open_artifact(path: Path, work: Path) -> ModelArtifact:
     """Check the artifact at ``path``, a folder or an archive that is unpacked into ``work``.
 
+    An archive that was unpacked before is unpacked again if that folder is damaged.
+
     Raises:
         ModelError: naming the path, or the file in it, and what is wrong.
     """
     if path.is_dir():
         return check_artifact(model_folder(path))
-    from .unpacking import unpack  # imports archive libraries, which a folder does not need
+    from .unpacking import unpack, unpack_again, unpacked_path  # imports archive libraries
 
+    target = unpacked_path(path, work)
+    if target.is_dir():
+        try:
+            return check_artifact(model_folder(target))
+        except ModelError as error:
+            _log.warning("%s; unpacking %s again", error, path)
+        unpack_again(path, target)
     return check_artifact(model_folder(unpack(path, work)))
 
 
@@ -46,7 +58,12 @@ def model_folder(folder: Path) -> Path:
     Raises:
         ModelError: if there is none, or more than one.
     """
-    found = sorted({path.parent for path in folder.rglob("*.so") if is_model_library(path)})
+    found = sorted(
+        path.parent
+        for path in folder.rglob("*.so")
+        if is_model_library(path) and not any(map(is_hidden, path.relative_to(folder).parts))
+    )
+    found = list(dict.fromkeys(found))
     if not found:
         raise ModelError(f"model {folder}: there is no compiled model (a .so file) in it")
     if len(found) > 1:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import struct
 from pathlib import Path
 from typing import Any, Mapping, Tuple
 
 from ..errors import ModelError
-from .digests import content_files
-from .elf import read_elf_header
+from .digests import content_files, is_hidden
+from .elf import machine_of_python, read_elf_header
 
 RUNTIME_LIBRARY = "libdlr.so"
 
+_AUXILIARY = ("model-shapes.json", "hyperparams.json", "version.json")
 _PARAMS_MAGIC = 0xF7E58D4F05049CB7
 _NDARRAY_MAGIC = 0xDD5E40F096B4A13F
 _MAX_PARAMS = 100_000
@@ -28,8 +28,16 @@ Shape = Tuple[int, ...]
 
 def is_model_library(path: Path) -> bool:
     """Tell whether ``path`` is a model's own library, not DLR's or a file that a desktop left."""
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts[-2:])
-    return path.suffix == ".so" and path.name != RUNTIME_LIBRARY and not hidden
+    return path.suffix == ".so" and path.name != RUNTIME_LIBRARY and not is_hidden(path.name)
+
+
+def is_graph(path: Path) -> bool:
+    """Tell whether ``path`` is a model's graph, not one of the files that SageMaker puts beside it.
+
+    libdlr leaves ``model-shapes.json`` and ``hyperparams.json`` aside by these names:
+    https://github.com/neo-ai/neo-ai-dlr/blob/main/src/dlr_common.cc
+    """
+    return path.suffix == ".json" and path.name not in _AUXILIARY
 
 
 def check_compiled(folder: Path) -> Mapping[str, Shape]:
@@ -41,7 +49,7 @@ def check_compiled(folder: Path) -> Mapping[str, Shape]:
     files = content_files(folder)
     library = _only(folder, [path for path in files if is_model_library(path)], ".so")
     _check_elf(library)
-    graphs = [path for path in files if path.suffix == ".json" and path.name != "version.json"]
+    graphs = [path for path in files if is_graph(path)]
     params = [path for path in files if path.suffix == ".params"]
     if not graphs and not params and any(path.suffix == ".ro" for path in files):
         return {}  # a model for TVM's virtual machine: its graph is in code.ro
@@ -58,10 +66,10 @@ def _only(folder: Path, found: list[Path], suffix: str) -> Path:
 def _check_elf(library: Path) -> None:
     """Compare what the library's header says with this machine and with the size of the file."""
     header = read_elf_header(library)
-    here = platform.machine()
-    if header.machine != here and not (header.machine == "armv7l" and here.startswith("arm")):
+    here = machine_of_python()
+    if header.machine != here:
         raise ModelError(
-            f"model file {library}: is compiled for {header.machine}, this machine is {here}; "
+            f"model file {library}: is compiled for {header.machine}, this Python is for {here}; "
             "compile the model for this target"
         )
     size = library.stat().st_size
@@ -81,12 +89,13 @@ def _check_graph(graph_file: Path, params_file: Path, library: Path) -> Mapping[
         functions = {node["attrs"]["func_name"] for node in nodes if node["op"] == "tvm_op"}
     except (ValueError, KeyError, IndexError, TypeError, RecursionError, OSError):
         raise ModelError(f"model file {graph_file}: is not the graph of a compiled model") from None
-    for name, shape in stored.items():
-        if arguments.get(name) != shape:
-            raise ModelError(
-                f"model file {params_file}: does not belong to {graph_file.name} beside it "
-                f"(parameter {name} of shape {list(shape)})"
-            )
+    known = {name: shape for name, shape in stored.items() if name in arguments}
+    wrong = {name: shape for name, shape in known.items() if arguments[name] != shape}
+    for name, shape in (wrong or ({} if known else stored)).items():
+        raise ModelError(
+            f"model file {params_file}: does not belong to {graph_file.name} beside it "
+            f"(parameter {name} of shape {list(shape)})"
+        )
     code = library.read_bytes()
     for function in sorted(functions - {"__nop", "__copy"}):
         if function.encode() not in code:

@@ -15,9 +15,21 @@ _CHUNK = 1 << 20
 
 
 def content_files(folder: Path) -> list[Path]:
-    """Return the plain files of an artifact, sorted, without the list of their digests."""
+    """Return the plain files of an artifact, sorted.
+
+    The list of their digests is not among them, nor is what a desktop left.
+    """
     ours = (DIGESTS_FILE, _PARTIAL)
-    return sorted(path for path in folder.iterdir() if path.is_file() and path.name not in ours)
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name not in ours and not is_hidden(path.name)
+    )
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a desktop left this file or folder: ``._x.so`` and ``__MACOSX`` of macOS."""
+    return name == "__MACOSX" or (name.startswith(".") and name not in (".", ".."))
 
 
 def sha256_of(path: Path) -> str:
@@ -86,5 +98,6 @@ def _recorded(path: Path) -> dict[str, str]:
         digest, _, name = line.partition(" ")
         if len(digest) != 64 or not name.strip(" *"):
             raise ModelError(f"model file {path}: {line[:80]!r} is not a digest and a file's name")
-        recorded[name.strip(" *")] = digest.lower()
-    return recorded
+        plain = name.strip(" *")
+        recorded[plain[2:] if plain.startswith("./") else plain] = digest.lower()
+    return {name: digest for name, digest in recorded.items() if not is_hidden(name)}

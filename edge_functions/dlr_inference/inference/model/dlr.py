@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
 import threading
 import types
 from pathlib import Path
@@ -16,6 +18,7 @@ from ..memory import return_freed_memory
 from ..preflight import LIBDLR_MISSING, explain_import_error
 from .artifact import ModelArtifact
 from .child_failure import telling_line, why_child_failed
+from .digests import is_hidden
 from .profile import InputSpec
 
 _TRIAL_SECONDS = 300
@@ -32,6 +35,9 @@ def import_dlr() -> Any:
     counter.call_phone_home = lambda function: function  # type: ignore[attr-defined]
     sys.modules.setdefault("dlr.counter", counter)
     logging.getLogger("dlr.neologger_logger").disabled = True
+    # TVM binds its threads to the first cores, whatever affinity this process was given: two
+    # components would share one core.
+    os.environ.setdefault("TVM_BIND_THREADS", "0")
     try:
         import dlr
     except ImportError as error:
@@ -39,6 +45,22 @@ def import_dlr() -> Any:
             f"the Deep Learning Runtime cannot be used: {explain_import_error(error)}"
         ) from None
     return dlr
+
+
+def open_model(dlr: Any, folder: Path, accelerator: str) -> Any:
+    """Return DLR's model of the artifact in ``folder``.
+
+    DLR takes hidden files, such as macOS's ``._compiled.so``, for files of the model. If there are
+    any, it gets a folder of links to the others.
+    """
+    files = list(folder.iterdir())
+    if not any(is_hidden(path.name) and path.is_file() for path in files):
+        return dlr.DLRModel(str(folder), accelerator)
+    with tempfile.TemporaryDirectory(prefix="model-") as view:
+        for path in files:
+            if not is_hidden(path.name):
+                (Path(view) / path.name).symlink_to(path.resolve())
+        return dlr.DLRModel(view, accelerator)
 
 
 class DlrModel:
@@ -56,7 +78,7 @@ class DlrModel:
         self._check_shape_of_graph()
         dlr = import_dlr()
         try:
-            self._model = dlr.DLRModel(str(artifact.folder), accelerator)
+            self._model = open_model(dlr, artifact.folder, accelerator)
         except Exception as error:  # DLR raises bare Exception too
             if type(error).__name__ == "DLRLibraryNotFound":
                 raise ModelError(f"model {artifact.folder}: {LIBDLR_MISSING}") from None
@@ -85,7 +107,7 @@ class DlrModel:
         Raises:
             ValueError: if the tensor has another shape or dtype than the profile says; DLR would
                 reuse old data or convert it silently.
-            ModelError: if the run fails, or an output is not finite.
+            ModelError: if the run fails.
         """
         if tensor.shape != self._spec.shape or tensor.dtype != self._spec.dtype:
             raise ValueError(
@@ -99,12 +121,6 @@ class DlrModel:
                 raise ModelError(
                     f"model {self._artifact.folder}: the run failed: {telling_line(str(error))}"
                 ) from None
-        for index, output in enumerate(outputs):
-            if output.dtype.kind == "f" and not np.isfinite(output).all():
-                raise ModelError(
-                    f"model {self._artifact.folder}: output {index} holds values that are not "
-                    "finite; compile the model again, or check the profile's mean and std"
-                )
         return outputs
 
     def warm_up(self) -> list[Any]:
@@ -158,7 +174,7 @@ def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
     import subprocess  # imported only for a model that is untested or failed
 
     shape = ",".join(str(extent) for extent in spec.shape)
-    command = [sys.executable, "-m", "inference.model.trial", str(folder), accelerator]
+    command = [sys.executable, "-m", "inference.model.trial", str(folder.resolve()), accelerator]
     try:
         child = subprocess.run(
             [*command, spec.name, shape, spec.dtype],

@@ -5,6 +5,7 @@ https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 
 from __future__ import annotations
 
+import platform
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..errors import ModelError
 
 _MACHINES = {3: "i686", 40: "armv7l", 62: "x86_64", 183: "aarch64", 243: "riscv64"}
 _HEADER_BYTES = 64
+_INTERPRETER = Path("/proc/self/exe")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,18 @@ class ElfHeader:
 
     machine: str
     size: int
+
+
+def machine_of_python() -> str:
+    """Return the machine that this interpreter is built for, by the name in ELF headers.
+
+    A kernel of 64 bits may run a system of 32, whose processes load libraries of 32 bits; ``uname``
+    names the kernel's.
+    """
+    try:
+        return read_elf_header(_INTERPRETER).machine
+    except (ModelError, OSError):
+        return platform.machine()
 
 
 def read_elf_header(library: Path) -> ElfHeader:

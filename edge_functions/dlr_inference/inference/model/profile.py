@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from ..schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
+from .labels import read_labels
 
 PROFILES_FOLDER = Path(__file__).parents[1] / "profiles"
 """The built-in profiles: one JSON file each, with their labels beside them."""
@@ -18,6 +19,7 @@ RESIZE_RULES = ("stretch", "letterbox", "center-crop")
 INTERPOLATIONS = ("linear", "area", "cubic", "nearest")
 OUTPUT_KINDS = ("gluoncv-ssd", "sagemaker-ssd", "classification")
 ACTIVATIONS = ("probabilities", "logits")
+BOX_UNITS = ("pixels", "fractions")
 
 _MAX_SIDE = 8192
 
@@ -57,10 +59,17 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """How to read a model's outputs. ``activation`` matters to classifiers only."""
+    """How to read a model's outputs.
+
+    ``activation`` matters to classifiers, ``units`` to detectors. Scores that are whole numbers
+    mean (number − ``zero_point``) · ``scale``.
+    """
 
     kind: str
     activation: str = "probabilities"
+    units: str = "pixels"
+    scale: float | None = None
+    zero_point: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,9 @@ _INPUT_FIELDS: tuple[Field[Any], ...] = (
 _OUTPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("kind", choice(*OUTPUT_KINDS), None, '"classification"'),
     Field("activation", choice(*ACTIVATIONS), None, '"logits"'),
+    Field("units", choice(*BOX_UNITS), None, '"fractions"'),
+    Field("scale", number(1e-12, 1e6), None, "0.00390625"),
+    Field("zeroPoint", number(-1e6, 1e6), 0.0, "0"),
 )
 _SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
     "": (_PROFILE_FIELDS, ("name", "confidenceThreshold", "topK")),
@@ -175,7 +187,7 @@ def load_profile(name_or_path: str | Path) -> ModelProfile:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ConfigurationError(
             [Fault("modelProfile", str(path), f"is not readable as JSON ({error})")]
@@ -200,7 +212,7 @@ def _parse(values: Mapping[str, Any], path: Path) -> tuple[ModelProfile | None, 
         name=general["name"],
         description=general["description"],
         input=_input_spec(given),
-        output=OutputSpec(output["kind"], output["activation"] or "probabilities"),
+        output=_output_spec(output),
         labels=labels,
         confidence_threshold=general["confidenceThreshold"],
         top_k=general["topK"],
@@ -236,6 +248,17 @@ def _input_spec(given: Mapping[str, Any]) -> InputSpec:
         scale=given["scale"],
         mean=_per_channel(given["mean"], channels),
         std=_per_channel(given["std"], channels),
+    )
+
+
+def _output_spec(given: Mapping[str, Any]) -> OutputSpec:
+    usual = "fractions" if given["kind"] == "sagemaker-ssd" else "pixels"
+    return OutputSpec(
+        kind=given["kind"],
+        activation=given["activation"] or "probabilities",
+        units=given["units"] or usual,
+        scale=given["scale"],
+        zero_point=given["zeroPoint"],
     )
 
 
@@ -276,10 +299,9 @@ def _labels(values: Mapping[str, Any], path: Path) -> tuple[tuple[str, ...] | No
         rule = "must be the name of a file with one label a line, or null"
         return None, [Fault("labels", name, rule, '"labels.txt"')]
     try:
-        lines = (path.parent / name).read_text(encoding="utf-8").splitlines()
+        labels = tuple(read_labels(path.parent / name))
     except (OSError, ValueError) as error:
         return None, [Fault("labels", name, f"cannot be read ({error})", '"labels.txt"')]
-    labels = tuple(line.strip() for line in lines)
     if not labels or not all(labels):
         blank = labels.index("") + 1 if "" in labels else 1
         return None, [Fault("labels", name, f"has no label in line {blank}", "one label a line")]

@@ -6,16 +6,17 @@ Usage: ``python -m inference.model.trial FOLDER ACCELERATOR INPUT_NAME SHAPE DTY
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
-from .dlr import import_dlr
+from .dlr import import_dlr, open_model
 
 
 def main(arguments: list[str]) -> None:
     """Try the model that ``arguments`` name; a failure raises, or ends the process."""
     folder, accelerator, name, shape, dtype = arguments
-    model = import_dlr().DLRModel(folder, accelerator)
+    model = open_model(import_dlr(), Path(folder), accelerator)
     model.run({name: np.zeros([int(extent) for extent in shape.split(",")], dtype)})
 
 

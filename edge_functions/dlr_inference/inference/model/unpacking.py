@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
-import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
-from typing import IO, Iterator
+from pathlib import Path
+from typing import IO
 
 from ..errors import ModelError
 from .digests import sha256_of
+from .members import TarOrZip
 
-_MAX_UNPACKED_BYTES = 4 << 30
-_MAX_ENTRIES = 10_000
 _CHUNK = 1 << 20
 _DAMAGE = (
     OSError,
@@ -26,7 +25,22 @@ _DAMAGE = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
 )
+
+
+def unpacked_path(archive: Path, work: Path) -> Path:
+    """Return the folder in ``work`` that this archive is unpacked to, named after its digest.
+
+    Raises:
+        ModelError: if the archive is missing or cannot be read.
+    """
+    if not archive.is_file():
+        raise ModelError(f"model {archive}: there is no such file or folder")
+    try:
+        return work / f"model-{sha256_of(archive)[:16]}"
+    except OSError as error:
+        raise ModelError(f"model {archive}: cannot be unpacked: {error}") from None
 
 
 def unpack(archive: Path, work: Path) -> Path:
@@ -36,28 +50,42 @@ def unpack(archive: Path, work: Path) -> Path:
 
     Raises:
         ModelError: if the archive is missing, damaged, too large, or holds a member that is neither
-            a plain file nor a folder below its root.
+            a file nor a folder below its root.
     """
-    if not archive.is_file():
-        raise ModelError(f"model {archive}: there is no such file or folder")
+    target = unpacked_path(archive, work)
+    if not target.is_dir():
+        _unpack(archive, target, replace=False)
+    return target
+
+
+def unpack_again(archive: Path, target: Path) -> None:
+    """Unpack ``archive`` to ``target``, and replace what is there once the new folder is complete.
+
+    Raises:
+        ModelError: as :func:`unpack` does; then ``target`` is as it was.
+    """
+    _unpack(archive, target, replace=True)
+
+
+def _unpack(archive: Path, target: Path, *, replace: bool) -> None:
     try:
-        target = work / f"model-{sha256_of(archive)[:16]}"
-        if target.is_dir():
-            return target
-        work.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=str(work)))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=str(target.parent)))
     except OSError as error:
         raise ModelError(f"model {archive}: cannot be unpacked: {error}") from None
     try:
-        _extract(archive, partial)
-        _publish(partial, target)
+        fresh = partial / "new"
+        fresh.mkdir()
+        _extract(archive, fresh)
+        if replace:
+            target.rename(partial / "old")
+        _publish(fresh, target)
     except ModelError:
         raise
     except _DAMAGE as error:
         raise ModelError(f"model {archive}: cannot be unpacked: {error}") from None
     finally:
         shutil.rmtree(str(partial), ignore_errors=True)
-    return target
 
 
 def remove_leftovers(work: Path, keep: Path) -> None:
@@ -69,44 +97,10 @@ def remove_leftovers(work: Path, keep: Path) -> None:
 
 
 def _extract(archive: Path, target: Path) -> None:
-    if zipfile.is_zipfile(str(archive)):
-        with zipfile.ZipFile(str(archive)) as bundle:
-            members = [(i.filename, i.file_size, _zip_is_plain(i)) for i in bundle.infolist()]
-            for name, info in zip(_safe_names(archive, members), bundle.infolist()):
-                if not info.is_dir():
-                    with bundle.open(info) as stream:
-                        _write(stream, target / name, info.file_size)
-        return
-    if not tarfile.is_tarfile(str(archive)):
-        raise ModelError(f"model {archive}: is neither a folder, nor a tar.gz, nor a zip archive")
-    with tarfile.open(str(archive)) as bundle:
-        infos = bundle.getmembers()
-        members = [(i.name, i.size, i.isreg() or i.isdir()) for i in infos]
-        for name, member in zip(_safe_names(archive, members), infos):
-            content = bundle.extractfile(member) if member.isreg() else None
-            if content is not None:
-                with content:
-                    _write(content, target / name, member.size)
-
-
-def _zip_is_plain(info: zipfile.ZipInfo) -> bool:
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return kind in (0, stat.S_IFREG, stat.S_IFDIR)
-
-
-def _safe_names(archive: Path, members: list[tuple[str, int, bool]]) -> Iterator[PurePosixPath]:
-    """Yield each member's path below the root, after checking that all are harmless."""
-    if len(members) > _MAX_ENTRIES or sum(size for _, size, _ in members) > _MAX_UNPACKED_BYTES:
-        raise ModelError(f"model {archive}: is larger unpacked than a model can be")
-    for name, _, plain in members:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
-            raise ModelError(
-                f"model {archive}: member {name!r} would be written outside its folder"
-            )
-        if not plain:
-            raise ModelError(f"model {archive}: member {name!r} is a link or a device, not a file")
-    return (PurePosixPath(name) for name, _, _ in members)
+    with TarOrZip(archive) as bundle:
+        for member in bundle.members():
+            with bundle.open(member) as content:
+                _write(content, target / member.path, member.size)
 
 
 def _write(stream: IO[bytes], path: Path, size: int) -> None:
@@ -119,10 +113,10 @@ def _write(stream: IO[bytes], path: Path, size: int) -> None:
             raise EOFError(f"{path.name} ends after {output.tell()} of {size} bytes")
 
 
-def _publish(partial: Path, target: Path) -> None:
-    partial.chmod(0o755)
+def _publish(fresh: Path, target: Path) -> None:
+    fresh.chmod(0o755)
     try:
-        partial.rename(target)
+        fresh.rename(target)
     except OSError:
         if not target.is_dir():
             raise

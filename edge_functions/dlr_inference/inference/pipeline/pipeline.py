@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Sequence
 
-from ..errors import FrameError
+from ..errors import FrameError, ModelError, OutputError
 from ..model.runnable import RunnableModel
 from ..sources import Frame, FrameSource, NoFrameError
 from ..vision.geometry import Fit
 from ..vision.postprocess import Postprocessor
 from .results import FrameResult
+from .skipped import ModelTrouble, SkippedFrames
 
 _AFTER_ERROR_SECONDS = 1.0
 
@@ -54,6 +55,8 @@ class Pipeline:
     def __init__(self, stages: Stages) -> None:
         self.counters = Counters()
         self._stages = stages
+        self._skipped = SkippedFrames()
+        self._trouble = ModelTrouble()
         self._changed = threading.Event()
         self._stopping = threading.Event()
 
@@ -61,6 +64,11 @@ class Pipeline:
     def stages(self) -> Stages:
         """The stages that the next frame goes through."""
         return self._stages
+
+    @property
+    def fault(self) -> str | None:
+        """Why the last frames had no usable output, or None if that did not last."""
+        return self._trouble.fault or self._stages.postprocess.fault
 
     def change(self, **stages: Any) -> None:
         """Replace some of the stages, all at once and between two frames, from any thread."""
@@ -78,7 +86,7 @@ class Pipeline:
         Frames start ``interval`` seconds apart; time that one overruns is not made up.
 
         Raises:
-            ModelError: if the model fails, or does not fit its profile.
+            ModelError: if the model fails on every frame, or does not fit its profile.
         """
         due = time.monotonic()
         while not self._stopping.is_set() and (frames is None or self.counters.read < frames):
@@ -112,20 +120,29 @@ class Pipeline:
 
     def _fail(self, error: Exception) -> None:
         self.counters.failed += 1
-        _log.warning("frame skipped: %s", error)
+        self._skipped.add(error)
 
     def _predict(self, frame: Frame, stages: Stages) -> None:
         marks: list[float] = [time.perf_counter()]
         try:
             tensor, fit = stages.preprocess(frame.image)
-            marks.append(time.perf_counter())
-            outputs = stages.model.run(tensor)
         except FrameError as error:
             self._fail(error)
             return
         marks.append(time.perf_counter())
-        found = stages.postprocess.decode(outputs)
-        predictions = stages.postprocess.choose(found, fit)
+        try:
+            outputs = stages.model.run(tensor)
+            marks.append(time.perf_counter())
+            found = stages.postprocess.decode(outputs)
+            predictions = stages.postprocess.choose(found, fit)
+        except (OutputError, ModelError) as error:
+            self._fail(error)
+            self._trouble.failed(stages.model, frame.image, error)
+            return
+        except FrameError as error:
+            self._fail(error)
+            return
+        self._trouble.predicted(stages.model)
         marks.append(time.perf_counter())
         names = ("preprocess", "inference", "postprocess")
         latency = {"capture": frame.capture_ms}

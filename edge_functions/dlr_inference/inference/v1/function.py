@@ -20,7 +20,6 @@ from .environment import FunctionEnvironment, served_by_service
 
 if TYPE_CHECKING:
     from ..model.loaded import LoadedModel
-    from ..model.profile import ModelProfile
     from ..outgoing.telemetry import HealthFault
     from ..pipeline.pipeline import Sink, Stages
     from ..settings import InferenceSettings
@@ -75,7 +74,7 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         core.publish,
         component_version="1",
         sources=lambda: pipeline.stages.source.statuses(),
-        faults=estimator.faults,
+        faults=lambda: [*estimator.faults(), *_without_output(pipeline.fault)],
     )
     sinks: list[Sink] = [publisher.prediction_sink(settings, loaded), publisher.telemetry]
     if settings.feedback is not None and environment.connector is not None:
@@ -96,6 +95,12 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
         pipeline.stages.source.close()
         unsent = publisher.close(stop.deadline())
         _log.info("ended: %s; %d messages were not sent", pipeline.counters, unsent)
+
+
+def _without_output(fault: str | None) -> list[HealthFault]:
+    from ..outgoing.telemetry import HealthFault
+
+    return [] if fault is None else [HealthFault("no output", fault)]
 
 
 @dataclass(frozen=True)
