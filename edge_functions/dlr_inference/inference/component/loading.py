@@ -55,7 +55,7 @@ def load_model(
 
 def _checked(path: Path, work: Path) -> ModelArtifact:
     """Open the artifact; not while ``install`` unpacks archives into ``work``, or cleans it up."""
-    if path.is_dir():
+    if not path.is_file():  # a folder is not unpacked, and ``work`` is not created for nothing
         return open_artifact(path, work)
     with installing(work):
         return open_artifact(path, work)

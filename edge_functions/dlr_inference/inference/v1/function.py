@@ -20,6 +20,7 @@ from .environment import FunctionEnvironment, served_by_service
 
 if TYPE_CHECKING:
     from ..model.loaded import LoadedModel
+    from ..model.profile import ModelProfile
     from ..outgoing.telemetry import HealthFault
     from ..pipeline.pipeline import Sink, Stages
     from ..settings import InferenceSettings
