@@ -33,7 +33,7 @@ from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PATTERN, CORE, GROUP = "E2E-Pattern", "E2E-Press", "e2e:fleet"
+PATTERN, CORE, GROUP = "E2E-Pattern", "E2E-Press", "e2e-fleet"
 GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{GROUP}"
 
 
