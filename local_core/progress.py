@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from .terminal import LINE_CHARACTERS, shown_line, shown_text
+
 TAIL_LINES = 8
 _TAIL_CHARACTERS = 200
 _BAR_WIDTH = 30
@@ -42,11 +44,11 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print ``text``."""
-        click.echo(f"[{time.monotonic() - self._start:5.1f} s] {text}")
+        click.echo(f"[{time.monotonic() - self._start:5.1f} s] {shown_text(text)}")
 
     def detail(self, text: str) -> None:
         """Print ``text`` below the line before it."""
-        click.echo(f"          {text}")
+        click.echo(f"          {shown_text(text)}")
 
     def count(self, topic: str) -> None:
         """Count a message that is not shown by itself."""
@@ -76,20 +78,21 @@ class Progress:
 def describe(payload: bytes) -> str:
     """Return a message's payload in readable form: label, score in percent, and box.
 
-    Anything but a list of predictions, or an envelope around one, is shown as it is.
+    Anything but a list of predictions, or an envelope around one, is shown as it is, shortened.
     """
+    raw = shown_line(payload.decode(errors="backslashreplace"), LINE_CHARACTERS)
     try:
         content = json.loads(payload)
-    except ValueError:
-        return repr(payload)
+    except (ValueError, RecursionError):
+        return raw
     predictions = content.get("predictions") if isinstance(content, dict) else content
     if not isinstance(predictions, list) or not all(isinstance(p, dict) for p in predictions):
-        return json.dumps(content)
+        return raw
     try:
         text = ", ".join(_prediction(fields) for fields in predictions)
-    except (KeyError, TypeError, ValueError):
-        return json.dumps(content)
-    return _frame(content) + (text or "nothing above the threshold")
+    except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
+        return raw
+    return shown_line(_frame(content) + (text or "nothing above the threshold"))
 
 
 def summary(times: Sequence[RunTimes]) -> str:
@@ -109,7 +112,7 @@ def tail(log: Path, lines: int = TAIL_LINES) -> list[str]:
     if not log.exists():
         return []
     text = log.read_text(errors="replace").splitlines()
-    return [line[:_TAIL_CHARACTERS] for line in text if line.strip()][-lines:]
+    return [shown_line(line[:_TAIL_CHARACTERS]) for line in text if line.strip()][-lines:]
 
 
 def _prediction(fields: dict[str, Any]) -> str:

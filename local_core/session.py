@@ -11,6 +11,7 @@ from .errors import LocalCoreError
 from .interrupts import Interrupts
 from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, describe, tail
+from .terminal import shown_line
 
 PREDICTION_SECONDS = 60.0
 """How long a core that runs may take to its next prediction."""
@@ -116,7 +117,7 @@ class Session:
             return
         self.predictions.append(message.at)
         self._progress.say(f"{message.topic}: {describe(message.payload)}")
-        self._progress.detail(message.payload.decode(errors="replace"))
+        self._progress.detail(shown_line(message.payload.decode(errors="backslashreplace")))
 
     def _check_patience(self, now: float) -> None:
         if not self._console.is_settled:

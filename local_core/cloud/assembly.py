@@ -13,6 +13,7 @@ import botocore.exceptions
 
 from . import location
 from .api.gateway import Gateway
+from .api.local_only import LocalOnly
 from .api.router import Router
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
@@ -82,7 +83,7 @@ class Parts:
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
-            "http": Gateway(application=router, port=ports["http"]),
+            "http": Gateway(application=LocalOnly(router), port=ports["http"]),
             "mqtt": Broker(emulator=self._emulator, tls=tls, port=ports["mqtt"]),
             "credentials": CredentialProvider(
                 emulator=self._emulator,

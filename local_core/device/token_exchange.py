@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ..local_requests import refusal
 from .credentials import CoreCredentials, CredentialsError
 
 COMPONENT = "aws.greengrass.TokenExchangeService"
@@ -96,7 +97,11 @@ class TokenExchange:
 
             def do_GET(self) -> None:
                 """Answer it."""
-                status, body = exchange.answer(self.path, self.headers.get("Authorization"))
+                body: Mapping[str, str]
+                if reason := refusal(self.headers.items()):
+                    status, body = HTTPStatus.FORBIDDEN, {"message": reason}
+                else:
+                    status, body = exchange.answer(self.path, self.headers.get("Authorization"))
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")

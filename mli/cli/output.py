@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import click
 
 from inference.errors import InferenceError
+from local_core.terminal import json_line, shown_line, shown_text
 from models.errors import DemoModelError
 
 from ..errors import MliError, one_line
@@ -42,7 +43,7 @@ def examples(*lines: str) -> str:
 
 
 class Output:
-    """A command's two streams."""
+    """A command's two streams; what is not printable reaches neither, whoever wrote it."""
 
     def __init__(self, *, as_json: bool, stderr: TextIO | None = None) -> None:
         self._as_json = as_json
@@ -53,22 +54,27 @@ class Output:
     def say(self, text: str) -> None:
         """Write a line of progress that stays."""
         self._clear()
-        print(text, file=self._stderr, flush=True)
+        _print(shown_text(text), self._stderr)
 
     def status(self, text: str) -> None:
         """Show the progress of a long step: in place on a terminal, else as occasional lines."""
         if self._stderr.isatty():
             self._clear()
-            self._shown = one_line(text)[:_WIDTH]
+            self._shown = shown_line(one_line(text))[:_WIDTH]
             print(self._shown, end="\r", file=self._stderr, flush=True)
         elif text != self._shown and time.monotonic() - self._shown_at >= _SECONDS_BETWEEN_LINES:
             self._shown, self._shown_at = text, time.monotonic()
-            print(text, file=self._stderr, flush=True)
+            _print(shown_text(text), self._stderr)
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Write the result to stdout: ``text`` for people, ``values`` with ``--json``."""
         self._clear()
-        print(json.dumps(values, ensure_ascii=False) if self._as_json else text, flush=True)
+        if not self._as_json:
+            _print(shown_text(text), sys.stdout)
+        elif "utf" in (sys.stdout.encoding or "utf-8").lower():
+            _print(json_line(values), sys.stdout)
+        else:
+            _print(json.dumps(values), sys.stdout)
 
     def event(self, values: Mapping[str, Any], text: str) -> None:
         """Write one of many results, such as each prediction that arrives, on one line."""
@@ -78,6 +84,12 @@ class Output:
         if self._shown and self._stderr.isatty():
             print(" " * len(self._shown), end="\r", file=self._stderr)
             self._shown = ""
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Write a line; a stream that cannot encode a character gets its escape."""
+    encoding = stream.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def reporting(command: Callable[..., None]) -> Callable[..., None]:

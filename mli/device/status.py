@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from local_core.terminal import shown_line
+
 from ..aws import aws_options, clients
 from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
@@ -93,7 +95,7 @@ def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
     if state.outcome:
         text.append(f"  now: {state.outcome}")
     text += [f"  log of {component}: {line}" for component, line in lines.items()]
-    return "\n".join([*text, *_advice(stack, state, lines)])
+    return "\n".join(map(shown_line, [*text, *_advice(stack, state, lines)]))
 
 
 def _advice(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ class CredentialsConnection(Connection):
             host = f"data-ats.iot.{self._region}.localhost"
         path = signed_path(self._credentials(), host=host, region=self._region)
         created = _new_client(self.client_id, "websockets")
-        created.ws_set_options(path=path, headers={"Host": host})
+        created.ws_set_options(path=path, headers=lambda usual: _handshake(usual, host))
         if not self._is_local:
             created.tls_set_context(ssl.create_default_context())
         return created
@@ -135,6 +135,11 @@ class CredentialsConnection(Connection):
             "the credentials must allow iot:Connect, and iot:Subscribe and iot:Receive on mli/* "
             "(docs/permissions.md); have they expired? Sign in again"
         )
+
+
+def _handshake(usual: Mapping[str, str], host: str) -> dict[str, str]:
+    """Return paho's headers without its Origin, by which the local cloud knows a web page."""
+    return {**{name: value for name, value in usual.items() if name != "Origin"}, "Host": host}
 
 
 class _Client(paho.Client):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from inference import names
+from local_core.terminal import LINE_CHARACTERS, json_line, shown_line
+
+from .payload import Payload
 
 Kind = Literal["prediction", "telemetry"]
 
@@ -22,20 +24,20 @@ _PREFIXES: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Message:
-    """A message and when it arrived; ``payload`` is text if it was not JSON."""
+    """A message and when it arrived."""
 
     received: datetime
     topic: str
     kind: Kind
     core_name: str
-    payload: Any
+    payload: Payload
 
     @classmethod
     def parse(cls, topic: str, payload: bytes, received: datetime) -> Message | None:
         """Read a message; None if its topic is not one that cores publish on."""
         for prefix, kind in _PREFIXES.items():
             if topic.startswith(prefix):
-                return cls(received, topic, kind, topic.removeprefix(prefix), _content(payload))
+                return cls(received, topic, kind, topic.removeprefix(prefix), Payload.of(payload))
         return None
 
     def to_json(self) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class Message:
             "topic": self.topic,
             "kind": self.kind,
             "core": self.core_name,
-            "payload": self.payload,
+            **self.payload.to_json(),
         }
 
 
@@ -90,7 +92,7 @@ class Tally:
         lines = [f"{total} {where}"]
         for core, numbers in cores.items():
             lines.append(
-                f"  {core}: {numbers['prediction']} predictions{self._rate(core)}, "
+                f"  {shown_line(core)}: {numbers['prediction']} predictions{self._rate(core)}, "
                 f"{numbers['telemetry']} telemetry"
             )
         return values, "\n".join(lines)
@@ -104,25 +106,29 @@ class Tally:
 
 
 def line(message: Message, rate: float | None) -> str:
-    """Return a message in one line."""
-    shown = f"  {rate:.2f}/s" if rate is not None and message.kind == "prediction" else ""
-    text = _prediction(message) if message.kind == "prediction" else _telemetry(message)
-    return f"{message.received:%H:%M:%S} {message.core_name:12} {text}{shown}"
+    """Return a message in one line, whatever is in it.
+
+    A payload that is not what cores publish is shown as it is, shortened.
+    """
+    is_prediction = message.kind == "prediction"
+    shown = f"  {rate:.2f}/s" if rate is not None and is_prediction else ""
+    read, what = (_prediction, "a prediction") if is_prediction else (_telemetry, "telemetry")
+    text = read(message.payload.value)
+    if text is None:
+        text = f"not {what}: {_raw(message.payload)}"
+    core = shown_line(message.core_name, LINE_CHARACTERS)
+    return f"{message.received:%H:%M:%S} {core:12} {shown_line(text, LINE_CHARACTERS)}{shown}"
 
 
-def _content(payload: bytes) -> Any:
-    try:
-        return json.loads(payload)
-    except ValueError:
-        return payload.decode(errors="replace")
+def _raw(payload: Payload) -> str:
+    return payload.text or "nothing" if payload.is_text else json_line(payload.value)
 
 
-def _prediction(message: Message) -> str:
-    found = message.payload
+def _prediction(found: Any) -> str | None:
     items = found.get("predictions") if isinstance(found, dict) else found
-    if not isinstance(items, list):
-        return f"not a prediction: {str(found)[:100]!r}"
-    shown = [_scored(item) for item in items[:_SHOWN_PREDICTIONS] if isinstance(item, dict)]
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return None
+    shown = [_scored(item) for item in items[:_SHOWN_PREDICTIONS]]
     more = f" (+{len(items) - _SHOWN_PREDICTIONS})" if len(items) > _SHOWN_PREDICTIONS else ""
     return ", ".join(shown) + more if shown else "nothing found"
 
@@ -131,24 +137,24 @@ def _scored(item: dict[str, Any]) -> str:
     label = item.get("prediction", item.get("label", "?"))
     try:
         return f"{label} {float(item.get('confidence', item.get('score', 'nan'))):.2f}"
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         return f"{label} ?"
 
 
-def _telemetry(message: Message) -> str:
-    found = message.payload
+def _telemetry(found: Any) -> str | None:
     if not isinstance(found, dict):
-        return f"not telemetry: {str(found)[:100]!r}"
+        return None
     health, frames = _object(found, "health"), _object(found, "frames")
     parts = [f"telemetry: {health.get('status', '?')}"]
-    if health.get("faults"):
-        parts.append("; ".join(map(str, health["faults"])))
+    faults = health.get("faults")
+    if faults:
+        parts.append("; ".join(map(str, faults)) if isinstance(faults, list) else str(faults))
     parts.append(f"{frames.get('predicted', '?')} frames, {frames.get('perSecond', '?')}/s")
     model = _object(_object(found, "latencyMs"), "model")
     if model:
         parts.append(f"model p50 {model.get('p50', '?')} ms, p95 {model.get('p95', '?')} ms")
     if isinstance(found.get("memoryBytes"), int):
-        parts.append(f"{found['memoryBytes'] / 2**20:.0f} MiB")
+        parts.append(f"{found['memoryBytes'] // 2**20} MiB")
     return " · ".join(parts)
 
 

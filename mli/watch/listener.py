@@ -131,7 +131,7 @@ class _Session:
         self._client = connection.client()
         self._client.on_connect = lambda c, u, f, reason, p: self._on_connect(reason)
         self._client.on_subscribe = lambda c, u, m, reasons, p: self._on_subscribe(reasons)
-        self._client.on_message = lambda c, u, m: None if is_done() else handle(m.topic, m.payload)
+        self._client.on_message = lambda c, u, m: self._on_message(m, handle)
 
     def run(self, on_subscribed: Callable[[], None]) -> None:
         """Connect, subscribe and stay.
@@ -176,6 +176,14 @@ class _Session:
                     "the broker closed the connection before it was established"
                 )
             raise ConnectionError(paho.error_string(result))
+
+    def _on_message(self, message: paho.MQTTMessage, handle: Handle) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return  # no core publishes on such a topic, and MQTT forbids it
+        if not self._is_done():
+            handle(topic, message.payload)
 
     def _on_connect(self, reason: ReasonCode) -> None:
         if not reason.is_failure:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from local_core.terminal import json_line
 
 from ..errors import MliError
 from ..files import AppendedFile
@@ -30,7 +31,7 @@ class Record(AppendedFile):
         Raises:
             MliError: if the disk is full; the part of the line that was written is removed.
         """
-        line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+        line = json_line(values).encode() + b"\n"
         size = os.fstat(self.descriptor).st_size
         try:
             written = os.write(self.descriptor, line)

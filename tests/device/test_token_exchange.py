@@ -89,6 +89,23 @@ def test_only_the_token_of_the_component_counts(provider: CoreCredentials) -> No
         assert _get(link + "x", token)[0] == 404
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Host": "evil.example"}]
+)
+def test_web_page_gets_no_credentials(
+    provider: CoreCredentials, headers: Mapping[str, str]
+) -> None:
+    with TokenExchange(provider) as exchange:
+        environment = exchange.environment("com.A")
+        status, body = _get(
+            environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"],
+            headers,
+        )
+    assert status == 403
+    assert "refused" in body["message"] or "host must be" in body["message"]
+
+
 def test_refused_credentials_are_an_error_to_the_component(device: Device) -> None:
     with TokenExchange(_provider(device, "Another")) as exchange:
         environment = exchange.environment("com.A")
@@ -112,8 +129,8 @@ def test_answer_without_credentials_is_an_error() -> None:
         Credentials.parse({})
 
 
-def _get(link: str, token: str) -> tuple[int, Any]:
-    request = urllib.request.Request(link, headers={"Authorization": token})
+def _get(link: str, token: str, more: Mapping[str, str] | None = None) -> tuple[int, Any]:
+    request = urllib.request.Request(link, headers={"Authorization": token, **(more or {})})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as reply:

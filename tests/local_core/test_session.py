@@ -303,7 +303,7 @@ def test_summary_has_a_line_a_model() -> None:
             "cat.png: cat 100%",
         ),
         (b'{"framesRead": 3}', '{"framesRead": 3}'),
-        (b"\xff", r"b'\xff'"),
+        (b"\xff", r"\xff"),
     ],
 )
 def test_describe(payload: bytes, text: str) -> None:

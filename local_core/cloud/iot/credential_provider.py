@@ -14,6 +14,7 @@ from typing import Any
 import botocore.exceptions
 import h11
 
+from ...local_requests import refusal
 from .. import location
 from ..api.errors import ApiError
 from ..api.rest_api import HttpReply
@@ -86,6 +87,8 @@ class CredentialProvider:
         headers = dict(request.headers)
         match = _PATH.fullmatch(request.target.decode().partition("?")[0])
         try:
+            if reason := refusal(request.headers):
+                raise ApiError("AccessDeniedException", reason, 403)
             if request.method != b"GET" or not match:
                 raise ApiError("ResourceNotFoundException", "Not Found", 404)
             thing = headers.get(_THING_HEADER, b"").decode()

