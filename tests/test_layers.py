@@ -62,9 +62,9 @@ LAYERS: Mapping[str, Layers] = {
         ("generations",),
     ),
     "local_core": (
-        ("errors",),
+        ("errors", "terminal"),
         ("artifact_profile", "background", "environments", "explaining", "folder_lock",
-         "installation", "interrupts", "ipc", "progress"),
+         "installation", "interrupts", "ipc", "local_requests", "progress"),
         ("nucleus",),
         ("cdk", "v1"),
         ("device",),

@@ -187,7 +187,7 @@ def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> N
     class Cloud:
         cloud = None
 
-        def __init__(self, *arguments: object) -> None: ...
+        def __init__(self, *arguments: object, region: str) -> None: ...
         def __enter__(self) -> Cloud:
             return self
 

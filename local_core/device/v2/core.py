@@ -27,8 +27,8 @@ from .deployment_sources import (
     DeploymentSource,
     JobSource,
     Order,
+    ReportedStatus,
     ShadowSource,
-    Verdict,
     document_size,
 )
 from .kept import Kept, load
@@ -41,7 +41,7 @@ SETTLE_SECONDS = 5.0
 The nucleus reports success as soon as ``run`` has begun; a component that fails right after that is
 not rolled back. Here a component must also survive its start.
 """
-_SUCCESSFUL = Verdict("SUCCEEDED", "SUCCESSFUL")
+_SUCCESSFUL = ReportedStatus("SUCCEEDED", "SUCCESSFUL")
 _log = logging.getLogger(__name__)
 
 
@@ -215,14 +215,14 @@ class V2Device(DeviceAgent):
         if limit is not None and document_size(order.document) > limit:
             cause = f"Insufficient memory: a job document has at most {limit} bytes"
             self._conclude(
-                order, self._deployed, Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)
+                order, self._deployed, ReportedStatus("FAILED", "FAILED_NO_STATE_CHANGE", cause)
             )
             return
         targets = targets_of(self._endpoint, self._identity.thing_name)
         deployment = self._read(order, targets)
         if deployment is None:
             return
-        self._report(order, deployment, Verdict("IN_PROGRESS"))
+        self._report(order, deployment, ReportedStatus("IN_PROGRESS"))
         began = time.monotonic()
         try:
             started = self._core.deploy(deployment.components)
@@ -234,7 +234,7 @@ class V2Device(DeviceAgent):
             self._conclude(order, deployment, self._roll_back(reason))
         elif reason is not None:
             self._keep(deployment, targets)
-            failed = Verdict("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", reason)
+            failed = ReportedStatus("FAILED", "FAILED_ROLLBACK_NOT_REQUESTED", reason)
             self._conclude(order, deployment, failed if reason else _SUCCESSFUL)
 
     def _keep(self, deployment: V2Deployment, targets: Collection[str]) -> None:
@@ -264,18 +264,18 @@ class V2Device(DeviceAgent):
             _log.error("deployment %s cannot be read: %s", order.arn, error)
             cause = f"the deployment cannot be read: {error}"
             self._conclude(
-                order, self._deployed, Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)
+                order, self._deployed, ReportedStatus("FAILED", "FAILED_NO_STATE_CHANGE", cause)
             )
             return None
         self._artifacts.use(self._client, deployment.artifact_owners)
         return deployment
 
-    def _roll_back(self, reason: str) -> Verdict:
+    def _roll_back(self, reason: str) -> ReportedStatus:
         """Roll back to what ran before; return what to report."""
         began = time.monotonic()
         if self._fault(self._core.roll_back(), began, lambda: False):
-            return Verdict("FAILED", "FAILED_UNABLE_TO_ROLLBACK", reason)
-        return Verdict("FAILED", "FAILED_ROLLBACK_COMPLETE", reason)
+            return ReportedStatus("FAILED", "FAILED_UNABLE_TO_ROLLBACK", reason)
+        return ReportedStatus("FAILED", "FAILED_ROLLBACK_COMPLETE", reason)
 
     def _fault(
         self, started: frozenset[str], began: float, is_superseded: Callable[[], bool]
@@ -298,11 +298,11 @@ class V2Device(DeviceAgent):
         runs = change.state == State.RUNNING and time.monotonic() - change.at >= self._settle
         return runs or change.state == State.FINISHED
 
-    def _conclude(self, order: Order, shown: V2Deployment | None, verdict: Verdict) -> None:
+    def _conclude(self, order: Order, shown: V2Deployment | None, verdict: ReportedStatus) -> None:
         self._report(order, shown, verdict)
         self._on_verdict(verdict.status, verdict.reason)
 
-    def _report(self, order: Order, shown: V2Deployment | None, verdict: Verdict) -> None:
+    def _report(self, order: Order, shown: V2Deployment | None, verdict: ReportedStatus) -> None:
         """Report on a deployment, and the state of the core."""
         self._publish_health(order, shown, verdict)
         order.source.report(order, verdict)
@@ -311,7 +311,7 @@ class V2Device(DeviceAgent):
         self,
         order: Order | None = None,
         shown: V2Deployment | None = None,
-        verdict: Verdict | None = None,
+        verdict: ReportedStatus | None = None,
     ) -> None:
         """Publish the state of the core.
 
@@ -335,5 +335,5 @@ class V2Device(DeviceAgent):
         )
 
 
-def _unchanged(cause: str) -> Verdict:
-    return Verdict("FAILED", "FAILED_NO_STATE_CHANGE", cause)
+def _unchanged(cause: str) -> ReportedStatus:
+    return ReportedStatus("FAILED", "FAILED_NO_STATE_CHANGE", cause)

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReportedStatus:
     """How far a deployment is: ``status`` is the job's, ``detail`` says more for a nucleus."""
 
     status: str
@@ -90,7 +90,7 @@ class DeploymentSource(ABC):
         """
 
     @abstractmethod
-    def report(self, order: Order, verdict: Verdict) -> None:
+    def report(self, order: Order, verdict: ReportedStatus) -> None:
         """Report on an order.
 
         Raises:
@@ -155,7 +155,7 @@ class JobSource(DeploymentSource):
         """Ask for the next job."""
         self._publish("jobs/$next/get", {"jobId": "$next", "includeJobDocument": True})
 
-    def report(self, order: Order, verdict: Verdict) -> None:
+    def report(self, order: Order, verdict: ReportedStatus) -> None:
         """Update the job's execution."""
         details = {
             "detailed-deployment-status": verdict.detail,
@@ -200,7 +200,7 @@ class ShadowSource(DeploymentSource):
         """Ask for the shadow."""
         self._publish(f"shadow/name/{SHADOW}/get", {})
 
-    def report(self, order: Order, verdict: Verdict) -> None:
+    def report(self, order: Order, verdict: ReportedStatus) -> None:
         """Update the shadow's reported state."""
         details = {"detailedStatus": verdict.detail, "failureCause": verdict.cause}
         reported = {

@@ -15,7 +15,7 @@ from ...nucleus.identity import CoreIdentity
 from ...nucleus.lifecycle import State
 from ..mqtt import MqttConnection
 from .deployment import V2Deployment
-from .deployment_sources import Order, Verdict
+from .deployment_sources import Order, ReportedStatus
 
 _STATES = {
     State.NEW: "NEW",
@@ -41,7 +41,7 @@ class HealthReports:
         deployed: V2Deployment | None,
         states: Mapping[str, State],
         order: Order | None = None,
-        verdict: Verdict | None = None,
+        verdict: ReportedStatus | None = None,
     ) -> None:
         """Publish the state of the core.
 
@@ -68,7 +68,7 @@ def health_message(
     *,
     number: int,
     order: Order | None = None,
-    verdict: Verdict | None = None,
+    verdict: ReportedStatus | None = None,
 ) -> dict[str, Any]:
     """Return the message of a core on which ``deployed`` is; ``states`` are its components'.
 
