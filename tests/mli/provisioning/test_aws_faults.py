@@ -103,11 +103,11 @@ def test_regions_that_differ_are_named_and_the_cdks_is_used(
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     said = commands.result("package", "Nobody", code=1).stderr
-    assert "no stack DlrInference-Nobody in eu-west-1" in said
+    assert "not 'eu-west-1': this local cloud is in us-east-1" in said
     differ = "AWS_REGION=eu-west-1 and AWS_DEFAULT_REGION=us-east-1 differ: using eu-west-1"
     assert said.count(differ) == 1
     explicit = commands.result("package", "Nobody", "--region", "eu-north-1", code=1).stderr
-    assert "no stack DlrInference-Nobody in eu-north-1" in explicit
+    assert "not 'eu-north-1': this local cloud is in us-east-1" in explicit
     assert "differ" not in explicit
 
 
