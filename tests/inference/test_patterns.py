@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 from edge_functions import CODE_FOLDER
 from inference.sources.authentication import Authenticator, Credentials
 from inference.sources.redaction import one_line, redacted, redacted_url
+
+if sys.version_info < (3, 9):
+    pytest.skip("ast.unparse came with Python 3.9", allow_module_level=True)
 
 CPU_SECONDS = 0.1
 """A linear pattern searches the longer text in a thousandth of a second, a quadratic one in 0.3."""
