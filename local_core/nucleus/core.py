@@ -83,10 +83,9 @@ class LocalCore:
     ) -> frozenset[str]:
         """Deploy ``components``, and return the names of those that were started.
 
-        Which ones are started anew depends on the nucleus; what is not among them any more is
-        stopped, and the rest keeps running and is notified of a changed configuration. Until
-        :meth:`keep`, the state before can be restored by :meth:`roll_back`. ``is_launch`` is for
-        what a core starts with.
+        The nucleus decides which ones restart. Components that are no longer deployed are stopped;
+        the others keep running and are notified of a changed configuration. Until :meth:`keep`,
+        :meth:`roll_back` restores the previous state. ``is_launch`` is for what a core starts with.
 
         Raises:
             RecipeError, ArtifactError: if one cannot be run here; then nothing has changed.

@@ -14,7 +14,7 @@ _PARAMETER = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{ar
 def image_id(scope: Construct, *, given: str | None, architecture: str) -> str:
     """Return the image ``given``, or the newest Amazon Linux 2023 at the stack's first deployment.
 
-    A parameter of the template, as the CDK would use, gets its value anew at each deployment: every
+    A parameter of the template, as the CDK would use, is resolved again at each deployment: every
     new image, about two a month, would replace the instance and what is on it. A custom resource
     keeps its answer until its properties change.
     """

@@ -164,7 +164,7 @@ def _point_to(copy: Path, environment: Path) -> None:
 def _share_installed(folder: Path, copy: Path) -> None:
     """Make a folder that holds what another one does, and that `make` takes for installed.
 
-    Each entry is a link of its own: what would install anew, deletes links and nothing else.
+    Each entry is a link of its own, so that an installation could delete links only.
     """
     copy.mkdir()
     for entry in folder.iterdir():

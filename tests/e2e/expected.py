@@ -1,6 +1,6 @@
 """Which samples the three default strategies must choose, worked out beside the core.
 
-The model's scores come from the device's own code; the rules are written anew here.
+The model's scores come from the device's own code; the rules are written a second time here.
 """
 
 from __future__ import annotations

@@ -196,7 +196,7 @@ def _deployments(rig: Rig) -> list[dict[str, Any]]:
 
 
 def _redeploy(rig: Rig, identity: str, *, without: str = "") -> dict[str, Any]:
-    """Deploy anew what was deployed, but for a topic that may be published on."""
+    """Repeat a deployment, without the permission to publish on one topic."""
     client = rig.client("greengrassv2")
     before = client.get_deployment(deploymentId=identity)
     ((name, component),) = before["components"].items()

@@ -19,7 +19,7 @@ from tests.waiting import eventually
 
 
 class Broker:
-    """Takes messages, or fails as it is told."""
+    """Accepts messages, or fails as a test demands."""
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Every rule of a core's configuration, and that all faults are told at once."""
+"""Every rule of a core's configuration, and that all faults are reported at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Telemetry goes on whatever it is told."""
+"""Telemetry continues whatever is reported to it."""
 
 from __future__ import annotations
 

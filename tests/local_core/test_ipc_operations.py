@@ -261,7 +261,7 @@ class TestState:
 
 
 class _Slow(InMemoryCloud):
-    """A cloud that acknowledges nothing until it is told to."""
+    """A cloud that acknowledges nothing until the test lets it."""
 
     def __init__(self) -> None:
         super().__init__()
