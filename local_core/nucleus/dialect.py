@@ -6,7 +6,7 @@ Nucleus lite: as observed with its releases 2.6.0 and 2.5.1.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from ..ipc import dialect as ipc
@@ -77,19 +77,12 @@ LITE = Nucleus(
     most_job_bytes=3_286,
     most_packet_bytes=5_000,
 )
-LITE_2_5_1 = Nucleus(
+LITE_2_5_1 = replace(
+    LITE,
     name="lite-2.5.1",
     version="2.5.1",
-    ipc=ipc.LITE,
     restart=Restart.NEVER,
-    rolls_back=False,
     reset_ends_subscriptions=True,
-    runs_while_installing=True,
-    reads_shadows=False,
-    reports_details=False,
-    binds_to_hard_dependencies=True,
-    most_job_bytes=3_286,
-    most_packet_bytes=5_000,
 )
 NUCLEI = {one.name: one for one in (CLASSIC, LITE, LITE_2_5_1)}
 """Every nucleus by its name."""

@@ -1,4 +1,4 @@
-"""The connector's schema: what is read, what is refused, and that all faults are reported at once."""
+"""The connector's schema: what is read and refused, and that all faults are reported at once."""
 
 from __future__ import annotations
 
