@@ -37,12 +37,17 @@ class Cloud:
         self.objects: list[tuple[str, str]] = []
         self.messages: list[tuple[str, dict[str, object]]] = []
         self.missing_buckets: set[str] = set()
+        self.refused: Callable[[str, str], bool] = lambda bucket, key: False
+        self.tries: list[str] = []
         self.broker_away = False
         self._lock = threading.Lock()
 
     def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
         if bucket in self.missing_buckets:
             raise OSError(f"NoSuchBucket: {bucket}")
+        self.tries.append(key)
+        if self.refused(bucket, key):
+            raise RefusedError(f"AccessDenied: {key}")
         with self._lock:
             self.objects.append((bucket, key))
 
@@ -66,7 +71,14 @@ def start(cloud: Cloud) -> Iterator[Callable[[Spool], Uploader]]:
     started: list[Uploader] = []
 
     def begin(spool: Spool) -> Uploader:
-        uploader = Uploader(spool, cloud.put_object, cloud.send, first_wait=0.01, longest_wait=0.05)
+        uploader = Uploader(
+            spool,
+            cloud.put_object,
+            cloud.send,
+            first_wait=0.01,
+            longest_wait=0.05,
+            refused_seconds=0.2,
+        )
         started.append(uploader)
         return uploader
 
@@ -392,9 +404,79 @@ def test_close_stops_in_time_and_says_how_many_are_left(
     assert time.monotonic() - started < 2
 
 
-def test_a_refusal_for_good_is_an_oserror_too() -> None:
-    """The uploader waits for either: the sample stays where it is until the policy is fixed."""
-    assert issubclass(RefusedError, OSError)
+def test_samples_of_a_prefix_that_is_refused_now_do_not_hold_up_those_of_the_new_one(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.refused = lambda bucket, key: key.startswith("old/")
+    spool = Spool(tmp_path, MEGABYTE)
+    for number in range(10):
+        spool.add((request(number, key=f"old/{number}"),), b"image")
+    spool.add((request(10, key="new/10"),), b"image")
+    uploader = start(spool)
+    eventually(lambda: cloud.objects == [("b", "new/10")])
+    assert len(cloud.tries) <= 3, "the refused prefix is tried with two samples, not with each"
+    assert uploader.faults == {}, "the bucket accepts"
+
+
+def test_a_refused_key_does_not_hold_up_the_others_of_its_prefix(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.refused = lambda bucket, key: int(key[2:-4]) < 5
+    spool = Spool(tmp_path, MEGABYTE)
+    for number in range(10):
+        spool.add((request(number),), b"image")
+    start(spool)
+    eventually(lambda: len(cloud.objects) == 5)
+
+
+def test_what_is_refused_for_good_ends_as_a_failure(tmp_path: Path, cloud: Cloud) -> None:
+    cloud.refused = lambda bucket, key: key == "k/0.jpg"
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(0),), b"image")
+    ended: list[str] = []
+    uploader = Uploader(
+        spool,
+        cloud.put_object,
+        cloud.send,
+        on_finished=ended.append,
+        first_wait=0.01,
+        longest_wait=0.02,
+        refused_seconds=0.2,
+    )
+    eventually(lambda: cloud.tries.count("k/0.jpg") > 20)
+    assert len(spool) == 1, "no other sample was accepted: it may be the bucket"
+    assert uploader.faults == {"b": "AccessDenied: k/0.jpg"}
+    spool.add((request(1),), b"image")
+    uploader.wake()
+    eventually(lambda: len(spool) == 0)
+    uploader.close(1)
+    statuses = {message["id"]: message["response"] for topic, message in cloud.messages[-2:]}
+    failed = statuses["id-0"]
+    assert isinstance(failed, dict)
+    assert (failed["status"], failed["error"]) == ("fail", "RefusedError")
+    assert (uploader.counters.finished, uploader.counters.refused) == (1, 1)
+    assert sorted(ended) == ["id-0", "id-1"]
+    assert uploader.faults == {}
+
+
+def test_a_bucket_that_refuses_everything_is_a_fault_and_loses_nothing(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    uploader = start(spool)
+    spool.add((request(0),), b"image")
+    eventually(lambda: len(spool) == 0)
+    cloud.refused = lambda bucket, key: True
+    for number in range(1, 4):
+        spool.add((request(number),), b"image")
+    uploader.wake()
+    eventually(lambda: "b" in uploader.faults)
+    time.sleep(0.5)  # longer than an object is tried
+    assert len(spool) == 3
+    cloud.refused = lambda bucket, key: False
+    eventually(lambda: len(spool) == 0)
+    assert len(set(cloud.objects)) == len(cloud.objects) == 4
+    assert uploader.faults == {}
 
 
 KILLED = """

@@ -5,9 +5,34 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from ..errors import RefusedError
+
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 7
 """Without a byte received. A bucket that hangs must be reported within ten seconds."""
+
+_NOT_OF_THE_OBJECT = frozenset(
+    (
+        "AccountProblem",
+        "AllAccessDisabled",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "InvalidAccessKeyId",
+        "InvalidBucketName",
+        "InvalidToken",
+        "NoSuchBucket",
+        "NotSignedUp",
+        "OperationAborted",
+        "RequestTimeout",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TooManyRequests",
+    )
+)
+"""Errors that any object would meet: of the bucket, the credentials, the clock, or the moment.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+"""
 
 
 class S3:
@@ -21,16 +46,15 @@ class S3:
         """Put ``body`` into ``bucket`` under ``key``.
 
         Raises:
-            OSError: for any reason; its text begins with the error's code.
+            RefusedError: if S3 refuses this object; it may accept others.
+            OSError: for any other reason. Either's text begins with the error's code.
         """
         try:
             self._connected().put_object(
                 Bucket=bucket, Key=key, Body=body, ContentType=content_type
             )
         except Exception as error:  # botocore has dozens, and its transport raises its own
-            response = getattr(error, "response", None)
-            code = response["Error"]["Code"] if response else type(error).__name__
-            raise OSError(f"{code}: {error}") from None
+            raise _as_os_error(error) from None
 
     def _connected(self) -> Any:
         with self._lock:
@@ -46,3 +70,14 @@ class S3:
                 )
                 self._client = boto3.client("s3", config=config)
             return self._client
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """Return the error to raise: ``RefusedError`` if S3 refuses the object itself."""
+    response = getattr(error, "response", None) or {}
+    code = response.get("Error", {}).get("Code") or type(error).__name__
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    is_refused = 400 <= status < 500 and code not in _NOT_OF_THE_OBJECT
+    if is_refused or code == "ParamValidationError":
+        return RefusedError(f"{code}: {error}")
+    return OSError(f"{code}: {error}")

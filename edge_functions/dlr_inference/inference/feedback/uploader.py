@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any, Callable, Sequence
 
 from ..backoff import Backoff
+from ..errors import RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
-from .messages import publish_timestamp, success_status
+from .messages import publish_timestamp, success_status, upload_failure_status
+from .refusals import SECONDS, Refusals
 from .spool import DamagedSampleError, Sample, SampleRequest, Spool
 
 _log = logging.getLogger(__name__)
@@ -25,23 +27,27 @@ BROKER = "the broker"
 """A resource like the buckets; no bucket has this name."""
 
 PutObject = Callable[[str, str, bytes, str], None]
-"""Puts bytes into bucket and key, with a content type; raises ``OSError`` if it cannot."""
+"""Puts bytes into bucket and key, with a content type. Raises ``RefusedError`` if the bucket
+refuses this object, which says nothing about others, and another ``OSError`` if it cannot now."""
 
 
 @dataclass
 class UploadCounters:
-    """What was done: objects put, requests finished, and attempts that failed."""
+    """What was done: objects put, requests finished, ``refused`` for good, and failed attempts."""
 
     uploaded: int = 0
     finished: int = 0
+    refused: int = 0
     failed_tries: int = 0
 
 
 class Uploader:
     """Processes a spool, the oldest sample first, until everything is done for each.
 
-    A bucket that fails is not tried again for a while; the others continue. ``faults`` says why a
-    bucket fails at present, or under ``BROKER`` why the messages after an upload do.
+    A bucket that fails is not tried again for a while; the others continue. An object that a bucket
+    refuses lets the next one try; if others are accepted but it never is, it ends as a failure.
+    ``faults`` says why a bucket fails at present, or under ``BROKER`` why the messages after an
+    upload do.
     """
 
     def __init__(
@@ -53,8 +59,12 @@ class Uploader:
         on_finished: Callable[[str], None] = lambda request_id: None,
         first_wait: float = 0.5,
         longest_wait: float = 8.0,
+        refused_seconds: float = SECONDS,
     ) -> None:
-        """Start the thread. ``on_finished`` is called with the id of each finished request."""
+        """Start the thread. ``on_finished`` is called with the id of each finished request.
+
+        An object that its bucket refuses is tried for at least ``refused_seconds``.
+        """
         self.counters = UploadCounters()
         self.faults: dict[str, str] = {}
         self._spool = spool
@@ -64,6 +74,7 @@ class Uploader:
         self._waits = (first_wait, longest_wait)
         self._backoffs: dict[str, Backoff] = {}
         self._blocked_until: dict[str, float] = {}
+        self._refusals = Refusals(refused_seconds)
         self._done: set[tuple[str, str]] = set()
         self._blocked_by: dict[str, frozenset[str]] = {}
         self._wake = threading.Event()
@@ -97,19 +108,24 @@ class Uploader:
             self._spool.settle()
             if self._process_all() or self._stopping.is_set():
                 continue
-            if self._closing.is_set() and (self.faults or not len(self._spool)):
+            if self._closing.is_set() and (self._blocked_by or not len(self._spool)):
                 return
             self._wake.wait(self._pause())
 
     def _pause(self) -> float:
         """Return the seconds until a blocked bucket may be tried again."""
-        waits = [until - time.monotonic() for until in self._blocked_until.values()]
+        now = time.monotonic()
+        waits = [until - now for until in self._blocked_until.values()]
+        self._blocked_until = {one: end for one, end in self._blocked_until.items() if end > now}
         return min([_POLL_SECONDS, *(max(0.01, wait) for wait in waits if len(self._spool))])
 
     def _process_all(self) -> bool:
         """Try each waiting sample once; return whether any was finished."""
         progress = False
-        for name in self._spool.names():
+        names = self._spool.names()
+        for name in self._blocked_by.keys() - names:  # they made room for others
+            self._forget(name)
+        for name in sorted(names, key=self._refusals.tries):
             if self._stopping.is_set():
                 return progress
             resources = self._blocked_by.get(name)
@@ -137,7 +153,7 @@ class Uploader:
     def _leave_for_later(self, name: str, error: OSError) -> None:
         """Skip a file that cannot be read at present, so that it does not delay others."""
         resource = f"file {name}"
-        if resource not in self._blocked_until:
+        if resource not in self._blocked_by.get(name, ()):
             _log.warning("sample %s cannot be read now: %s", name, error)
         self._blocked_until[resource] = time.monotonic() + self._waits[1]
         self._blocked_by[name] = frozenset((resource,))
@@ -147,6 +163,9 @@ class Uploader:
         self._done = {pair for pair in self._done if pair[0] != name}
         self._blocked_by.pop(name, None)
         self._blocked_until.pop(f"file {name}", None)
+        for place in self._refusals.forget(name):
+            self._blocked_until.pop(place, None)
+            self._backoffs.pop(place, None)
         return self._spool.remove(name)
 
     def _finish(self, sample: Sample) -> frozenset[str]:
@@ -157,19 +176,53 @@ class Uploader:
                 continue
             resource = request.bucket
             try:
-                upload = f"{request.bucket}/{request.key}"
-                self._once(sample.name, upload, resource, partial(self._upload, request, sample))
+                refusal = self._put_once(request, sample)
                 resource = BROKER
-                message = f"{request.id} message"
-                self._once(sample.name, message, resource, partial(self._publish, request))
-                self._guarded(resource, partial(self._report, request))
+                if refusal is None:
+                    message = f"{request.id} message"
+                    self._once(sample.name, message, resource, partial(self._publish, request))
+                self._guarded(resource, partial(self._report, request, refusal))
+            except _WaitsError as error:
+                obstacles.add(error.resource)
+                continue
             except OSError:
                 obstacles.add(resource)
                 continue
             self._done.add((sample.name, request.id))
-            self.counters.finished += 1
+            if refusal is None:
+                self.counters.finished += 1
+            else:
+                self.counters.refused += 1
             self._on_finished(request.id)
         return frozenset(obstacles)
+
+    def _put_once(self, request: SampleRequest, sample: Sample) -> RefusedError | None:
+        """Upload a sample unless that was done; return why it never will be, or None.
+
+        Raises:
+            OSError: if it is to be tried again; ``_WaitsError`` if only this object or folder is.
+        """
+        bucket, place, folder = request.bucket, _place(request), _folder(request)
+        for resource in (place, folder):
+            if self._is_blocked(resource):
+                raise _WaitsError(resource)
+        try:
+            self._once(sample.name, place, bucket, partial(self._upload, request, sample))
+        except RefusedError as error:
+            if self._refusals.is_for_good(place, bucket):
+                _log.error("sample %s is given up, its bucket refuses it: %s", place, error)
+                self.faults.pop(bucket, None)
+                return error
+            raise _WaitsError(place) from None
+        return None
+
+    def _refused(self, request: SampleRequest, sample: Sample) -> None:
+        """Let other objects go first: those of the same folder too, until two were refused."""
+        bucket, place, folder = request.bucket, _place(request), _folder(request)
+        self._refusals.refused(sample.name, place, bucket, folder)
+        self._block(place)
+        if self._refusals.is_of_folder(folder):
+            self._block(folder)
 
     def _once(self, name: str, step: str, resource: str, action: Callable[[], None]) -> None:
         """Do ``action`` as :meth:`_guarded` does, unless it succeeded for this sample before."""
@@ -184,25 +237,43 @@ class Uploader:
         """Do ``action`` unless ``resource`` has just failed; raise ``OSError`` if it fails."""
         if self._is_blocked(resource):
             raise OSError("not tried again yet")
-        first, longest = self._waits
-        backoff = self._backoffs.setdefault(resource, Backoff(first=first, cap=longest))
         try:
             action()
         except OSError as error:
-            if resource not in self.faults:
-                _log.warning("samples wait for %s: %s", resource, error)
-            self.faults[resource] = str(error)
             self.counters.failed_tries += 1
-            self._blocked_until[resource] = time.monotonic() + backoff.next()
+            if resource == BROKER or not isinstance(error, RefusedError):
+                self._failed(resource, error)
+                self._block(resource)
+            elif self._refusals.is_of_bucket(resource):
+                self._failed(resource, error)
             raise
         if self.faults.pop(resource, None) is not None:
             _log.info("samples go to %s again", resource)
+        self._unblock(resource)
+
+    def _failed(self, resource: str, error: OSError) -> None:
+        if resource not in self.faults:
+            _log.warning("samples wait for %s: %s", resource, error)
+        self.faults[resource] = str(error)
+
+    def _block(self, resource: str) -> None:
+        first, longest = self._waits
+        backoff = self._backoffs.setdefault(resource, Backoff(first=first, cap=longest))
+        self._blocked_until[resource] = time.monotonic() + backoff.next()
+
+    def _unblock(self, resource: str) -> None:
         self._blocked_until.pop(resource, None)
-        backoff.reset()
+        self._backoffs.pop(resource, None)
 
     def _upload(self, request: SampleRequest, sample: Sample) -> None:
-        self._put_object(request.bucket, request.key, sample.image, request.content_type)
+        try:
+            self._put_object(request.bucket, request.key, sample.image, request.content_type)
+        except RefusedError:
+            self._refused(request, sample)
+            raise
         self.counters.uploaded += 1
+        self._refusals.accepted(request.bucket, _folder(request))
+        self._unblock(_folder(request))
 
     def _publish(self, request: SampleRequest) -> None:
         """Publish the message of the sample, before its status as the connector does."""
@@ -211,7 +282,26 @@ class Uploader:
         message["metadata"] = {**message["metadata"], "publish-ts": publish_timestamp(now)}
         self._send(FEEDBACK_PREDICTION_TOPIC, compact_json(message).encode())
 
-    def _report(self, request: SampleRequest) -> None:
-        """Publish the status of a successful request."""
-        status = success_status(request.id, request.bucket, request.key)
+    def _report(self, request: SampleRequest, refusal: RefusedError | None) -> None:
+        """Publish the status of a request that is done, or whose object is refused for good."""
+        if refusal is None:
+            status = success_status(request.id, request.bucket, request.key)
+        else:
+            status = upload_failure_status(request.id, refusal)
         self._send(FEEDBACK_STATUS_TOPIC, status)
+
+
+class _WaitsError(OSError):
+    """``resource``, an object or a folder that a bucket refused, is not tried again yet."""
+
+    def __init__(self, resource: str) -> None:
+        super().__init__(f"{resource} is not tried again yet")
+        self.resource = resource
+
+
+def _place(request: SampleRequest) -> str:
+    return f"{request.bucket}/{request.key}"
+
+
+def _folder(request: SampleRequest) -> str:
+    return _place(request).rpartition("/")[0] + "/"
