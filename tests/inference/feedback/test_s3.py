@@ -9,6 +9,7 @@ import pytest
 
 from inference.errors import RefusedError
 from inference.feedback import s3 as s3_module
+from inference.feedback.puts import HANGS_SECONDS
 from inference.feedback.s3 import S3
 from tests.inference.sources.servers import free_port, tcp_server
 
@@ -29,9 +30,9 @@ def put(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_bucket_that_gives_no_answer_is_an_error_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Either wait ends before a fault must be named, with the moment that telemetry takes for it.
-    assert max(s3_module._CONNECT_SECONDS, s3_module._READ_SECONDS) <= NAMED_WITHIN - 2
-    monkeypatch.setattr(s3_module, "_READ_SECONDS", 0.5)
+    # A fault is named while the put goes on, with the moment that telemetry takes for it.
+    assert HANGS_SECONDS <= NAMED_WITHIN - 2
+    monkeypatch.setattr(s3_module, "_FIRST_SECONDS", 0.5)
     began = time.monotonic()
     silent = tcp_server(lambda connection: time.sleep(30))
     with silent as port, pytest.raises(OSError, match="ReadTimeoutError"):
@@ -73,3 +74,36 @@ def test_a_key_that_no_bucket_takes_is_a_refusal(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(RefusedError, match=r"^ParamValidationError: "):
         S3().put_object("bucket", "", b"body", "image/jpeg")
+
+
+def test_an_object_that_takes_longer_than_the_time_out_is_stored_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_module, "_FIRST_SECONDS", 0.5)
+    stored: list[float] = []
+
+    def answer(connection: socket.socket) -> None:
+        if b"100-continue" in connection.recv(65536):
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        stored.append(time.monotonic())
+        time.sleep(1.5)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    with tcp_server(answer) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        s3 = S3()
+        for _ in range(2):
+            with pytest.raises(OSError, match="ReadTimeoutError"):
+                s3.put_object("bucket", "key", b"body", "image/jpeg")
+        s3.put_object("bucket", "key", b"body", "image/jpeg")
+        s3.put_object("bucket", "next", b"body", "image/jpeg")  # what was learnt is kept
+    assert len(stored) == 4
+
+
+def test_a_time_out_grows_with_the_size_up_to_a_limit() -> None:
+    seconds = [
+        s3_module._seconds(s3_module._doublings(size, 0))
+        for size in (0, 1_000, 100_000, 1 << 20, 100 << 20)
+    ]
+    assert seconds == [7, 7, 14, 56, 448]
+    assert s3_module._seconds(s3_module._doublings(1 << 20, 50)) == 448

@@ -16,6 +16,7 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.errors import RefusedError
+from inference.feedback import puts as puts_module
 from inference.feedback import spool as spool_module
 from inference.feedback.spool import Sample, SampleRequest, Spool
 from inference.feedback.uploader import BROKER, Uploader
@@ -477,6 +478,36 @@ def test_a_bucket_that_refuses_everything_is_a_fault_and_loses_nothing(
     eventually(lambda: len(spool) == 0)
     assert len(set(cloud.objects)) == len(cloud.objects) == 4
     assert uploader.faults == {}
+
+
+def test_a_slow_bucket_holds_up_no_other_and_is_stored_to_once(
+    tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(puts_module, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(puts_module, "HANGS_SECONDS", 0.2)
+    gate = threading.Event()
+    begun: list[str] = []
+
+    def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
+        if bucket == "slow":
+            begun.append(key)
+            gate.wait(20)
+        cloud.put_object(bucket, key, body, content_type)
+
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(0, bucket="slow"), request(1)), b"image")
+    spool.add((request(2, bucket="slow"),), b"image")
+    spool.add((request(3),), b"image")
+    uploader = Uploader(spool, put_object, cloud.send, first_wait=0.01, longest_wait=0.05)
+    eventually(lambda: cloud.objects == [("b", "k/1.jpg"), ("b", "k/3.jpg")])
+    eventually(lambda: "no answer for" in uploader.faults.get("slow", ""))
+    assert begun == ["k/0.jpg"]
+    gate.set()
+    eventually(lambda: len(spool) == 0)
+    assert begun == ["k/0.jpg", "k/2.jpg"]
+    assert uploader.faults == {}
+    assert uploader.counters.failed_tries == 0
+    uploader.close(1)
 
 
 KILLED = """

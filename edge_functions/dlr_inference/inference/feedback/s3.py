@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import Any
 
 from ..errors import RefusedError
 
-_CONNECT_SECONDS = 5
-_READ_SECONDS = 7
-"""Without a byte received. A bucket that hangs must be reported within ten seconds."""
+_FIRST_SECONDS = 7.0
+"""How long a small object may take: to be sent, and then until S3 answers."""
+_BYTES_A_SECOND = 32 << 10
+"""A slower network is tried with a longer time-out after the first one."""
+_DOUBLINGS = 6
+"""The longest time-out is 7.5 minutes."""
 
 _NOT_OF_THE_OBJECT = frozenset(
     (
@@ -34,12 +39,21 @@ _NOT_OF_THE_OBJECT = frozenset(
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 """
 
+_NOT_CONNECTED = frozenset(("ConnectTimeoutError", "EndpointConnectionError"))
+"""Errors that say nothing about how long an object takes."""
+
 
 class S3:
-    """Puts objects. The client is created at the first use: it takes time and memory."""
+    """Puts objects, from any thread.
+
+    A time-out grows with the object's size, and doubles for a bucket when one was too short: it
+    must end at some time, or the same object is stored again and again. Each length has a client,
+    which is created at its first use: it takes time and memory.
+    """
 
     def __init__(self) -> None:
-        self._client: Any = None
+        self._clients: dict[int, Any] = {}
+        self._too_short: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
@@ -49,27 +63,44 @@ class S3:
             RefusedError: if S3 refuses this object; it may accept others.
             OSError: for any other reason. Either's text begins with the error's code.
         """
+        doublings = _doublings(len(body), self._too_short.get(bucket, 0))
+        began = time.monotonic()
         try:
-            self._connected().put_object(
+            self._connected(doublings).put_object(
                 Bucket=bucket, Key=key, Body=body, ContentType=content_type
             )
         except Exception as error:  # botocore has dozens, and its transport raises its own
+            is_connected = type(error).__name__ not in _NOT_CONNECTED
+            if is_connected and time.monotonic() - began >= _seconds(doublings):
+                self._too_short[bucket] = min(self._too_short.get(bucket, 0) + 1, _DOUBLINGS)
             raise _as_os_error(error) from None
+        if time.monotonic() - began < _FIRST_SECONDS / 2:
+            self._too_short.pop(bucket, None)
 
-    def _connected(self) -> Any:
+    def _connected(self, doublings: int) -> Any:
         with self._lock:
-            if self._client is None:
+            if doublings not in self._clients:
                 import boto3
                 from botocore.config import Config
 
                 config = Config(
-                    connect_timeout=_CONNECT_SECONDS,
-                    read_timeout=_READ_SECONDS,
+                    connect_timeout=_seconds(doublings),  # urllib3's for sending the body too
+                    read_timeout=_seconds(doublings),
                     retries={"total_max_attempts": 1},  # the uploader paces its own attempts
-                    max_pool_connections=1,
+                    max_pool_connections=4,  # one for each bucket that is being put to
                 )
-                self._client = boto3.client("s3", config=config)
-            return self._client
+                self._clients[doublings] = boto3.client("s3", config=config)
+            return self._clients[doublings]
+
+
+def _doublings(size: int, too_short: int) -> int:
+    """Return how often the time-out is doubled for ``size`` bytes, and for earlier time-outs."""
+    needed = math.ceil(math.log2(1 + size / _BYTES_A_SECOND / _FIRST_SECONDS) - 0.1)
+    return min(max(0, needed) + too_short, _DOUBLINGS)
+
+
+def _seconds(doublings: int) -> float:
+    return _FIRST_SECONDS * 2.0**doublings
 
 
 def _as_os_error(error: Exception) -> OSError:

@@ -91,7 +91,8 @@ class Spool:
         self._lock = threading.RLock()
         self._entries: dict[str, _Entry] = {}
         self._memory: dict[str, Sample] = {}
-        self._held: str | None = None
+        self._reading: str | None = None
+        self._held: set[str] = set()
         self._last_name = 0
         self._refused_bytes = 0
         self._next_look = 0.0
@@ -151,7 +152,7 @@ class Spool:
             OSError: if it cannot be read at present.
         """
         with self._lock:
-            self._held = name
+            self._reading = name
             if name in self._memory:
                 return self._memory[name]
         try:
@@ -161,6 +162,12 @@ class Spool:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DamagedSampleError(str(error)) from None
 
+    def hold(self, name: str) -> None:
+        """Do not drop a sample to make room before it is removed: its upload is under way."""
+        with self._lock:
+            if name in self._entries:
+                self._held.add(name)
+
     def remove(self, name: str) -> tuple[str, ...]:
         """Remove a sample, because everything was done with it, or nothing can be done.
 
@@ -169,8 +176,9 @@ class Spool:
         with self._lock:
             entry = self._entries.pop(name, _Entry(0))
             in_memory = self._memory.pop(name, None) is not None
-            if self._held == name:
-                self._held = None
+            self._held.discard(name)
+            if self._reading == name:
+                self._reading = None
         if not in_memory:
             with contextlib.suppress(OSError):
                 (self._folder / name).unlink()
@@ -213,7 +221,7 @@ class Spool:
         gone: list[Sample] = []
         while size <= self._capacity and self.size + size > self._capacity:
             with self._lock:
-                oldest = next((name for name in self.names() if name != self._held), None)
+                oldest = next((name for name in self.names() if not self._is_held(name)), None)
             if oldest is None:
                 break
             gone.append(self._drop(oldest))
@@ -228,13 +236,16 @@ class Spool:
         while True:
             with self._lock:
                 held = sum(len(one.image) for one in self._memory.values())
-                names = sorted(name for name in self._memory if name != self._held)
+                names = sorted(name for name in self._memory if not self._is_held(name))
             if held + size <= room:
                 return gone
             if size > room or not names:
                 self.counters.dropped += 1
                 return [*gone, sample]
             gone.append(self._drop(names[0]))
+
+    def _is_held(self, name: str) -> bool:
+        return name == self._reading or name in self._held
 
     def _drop(self, name: str) -> Sample:
         """Remove a sample to make room; return what is still known about it."""

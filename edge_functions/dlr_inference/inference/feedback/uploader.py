@@ -16,6 +16,7 @@ from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
 from .messages import publish_timestamp, success_status, upload_failure_status
+from .puts import PutObject, Puts, StillPuttingError
 from .refusals import SECONDS, Refusals
 from .spool import DamagedSampleError, Sample, SampleRequest, Spool
 
@@ -23,12 +24,11 @@ _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 
+_SLOW = "slow "
+"""Before the name of a bucket: it has not answered yet. No bucket's name has a space."""
+
 BROKER = "the broker"
 """A resource like the buckets; no bucket has this name."""
-
-PutObject = Callable[[str, str, bytes, str], None]
-"""Puts bytes into bucket and key, with a content type. Raises ``RefusedError`` if the bucket
-refuses this object, which says nothing about others, and another ``OSError`` if it cannot now."""
 
 
 @dataclass
@@ -46,8 +46,7 @@ class Uploader:
 
     A bucket that fails is not tried again for a while; the others continue. An object that a bucket
     refuses lets the next one try; if others are accepted but it never is, it ends as a failure.
-    ``faults`` says why a bucket fails at present, or under ``BROKER`` why the messages after an
-    upload do.
+    A bucket that is slow delays its own samples only.
     """
 
     def __init__(
@@ -66,9 +65,9 @@ class Uploader:
         An object that its bucket refuses is tried for at least ``refused_seconds``.
         """
         self.counters = UploadCounters()
-        self.faults: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
         self._spool = spool
-        self._put_object = put_object
+        self._puts = Puts(put_object, self.wake)
         self._send = send
         self._on_finished = on_finished
         self._waits = (first_wait, longest_wait)
@@ -83,8 +82,13 @@ class Uploader:
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
         self._thread.start()
 
+    @property
+    def faults(self) -> dict[str, str]:
+        """Why a bucket fails at present, or under ``BROKER`` why the messages after uploads do."""
+        return {**self._puts.faults(), **self._faults}
+
     def wake(self) -> None:
-        """Note that the spool has a new sample."""
+        """Note that the spool has a new sample, or that a slow bucket has answered."""
         self._wake.set()
 
     def close(self, seconds: float) -> int:
@@ -108,7 +112,8 @@ class Uploader:
             self._spool.settle()
             if self._process_all() or self._stopping.is_set():
                 continue
-            if self._closing.is_set() and (self._blocked_by or not len(self._spool)):
+            is_idle = not self._puts.is_busy()
+            if self._closing.is_set() and is_idle and (self._blocked_by or not len(self._spool)):
                 return
             self._wake.wait(self._pause())
 
@@ -211,7 +216,7 @@ class Uploader:
         except RefusedError as error:
             if self._refusals.is_for_good(place, bucket):
                 _log.error("sample %s is given up, its bucket refuses it: %s", place, error)
-                self.faults.pop(bucket, None)
+                self._faults.pop(bucket, None)
                 return error
             raise _WaitsError(place) from None
         return None
@@ -231,6 +236,8 @@ class Uploader:
             self._done.add((name, step))
 
     def _is_blocked(self, resource: str) -> bool:
+        if resource.startswith(_SLOW):
+            return self._puts.is_busy(resource[len(_SLOW) :])
         return time.monotonic() < self._blocked_until.get(resource, 0.0)
 
     def _guarded(self, resource: str, action: Callable[[], None]) -> None:
@@ -239,6 +246,8 @@ class Uploader:
             raise OSError("not tried again yet")
         try:
             action()
+        except _WaitsError:
+            raise
         except OSError as error:
             self.counters.failed_tries += 1
             if resource == BROKER or not isinstance(error, RefusedError):
@@ -247,14 +256,14 @@ class Uploader:
             elif self._refusals.is_of_bucket(resource):
                 self._failed(resource, error)
             raise
-        if self.faults.pop(resource, None) is not None:
+        if self._faults.pop(resource, None) is not None:
             _log.info("samples go to %s again", resource)
         self._unblock(resource)
 
     def _failed(self, resource: str, error: OSError) -> None:
-        if resource not in self.faults:
+        if resource not in self._faults:
             _log.warning("samples wait for %s: %s", resource, error)
-        self.faults[resource] = str(error)
+        self._faults[resource] = str(error)
 
     def _block(self, resource: str) -> None:
         first, longest = self._waits
@@ -267,7 +276,10 @@ class Uploader:
 
     def _upload(self, request: SampleRequest, sample: Sample) -> None:
         try:
-            self._put_object(request.bucket, request.key, sample.image, request.content_type)
+            self._puts.put(request.bucket, request.key, sample.image, request.content_type)
+        except StillPuttingError:
+            self._spool.hold(sample.name)
+            raise _WaitsError(_SLOW + request.bucket) from None
         except RefusedError:
             self._refused(request, sample)
             raise
@@ -292,7 +304,8 @@ class Uploader:
 
 
 class _WaitsError(OSError):
-    """``resource``, an object or a folder that a bucket refused, is not tried again yet."""
+    """``resource`` is not tried again yet: an object or folder that a bucket refused, or a bucket
+    that is slow."""
 
     def __init__(self, resource: str) -> None:
         super().__init__(f"{resource} is not tried again yet")

@@ -1,0 +1,87 @@
+"""Puts objects on threads of their own, so that a slow bucket delays no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Callable
+
+from ..errors import InferenceError
+
+HANGS_SECONDS = 7.0
+"""A bucket that does not answer for this long is a fault, though the put may still succeed."""
+
+_PATIENCE_SECONDS = 0.5
+"""The other buckets wait this long for a put. Nearly all are done sooner."""
+
+PutObject = Callable[[str, str, bytes, str], None]
+"""Puts bytes into bucket and key, with a content type. Raises ``RefusedError`` if the bucket
+refuses this object, which says nothing about others, and another ``OSError`` if it cannot now."""
+
+
+class StillPuttingError(InferenceError):
+    """The bucket has not answered yet to this put, or to that of another object."""
+
+
+class Puts:
+    """Puts one object at a time into each bucket. Called by one thread."""
+
+    def __init__(self, put_object: PutObject, on_done: Callable[[], None]) -> None:
+        """``on_done`` is called from another thread when a put that was slow is done."""
+        self._put_object = put_object
+        self._on_done = on_done
+        self._running: dict[str, float] = {}
+        self._results: dict[tuple[str, str], OSError | None] = {}
+        self._lock = threading.Lock()
+
+    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Put an object, or take the result of the same put that was slow before.
+
+        Raises:
+            StillPuttingError: if there is no result yet: ask again after ``on_done``.
+            OSError: if the put failed.
+        """
+        place = (bucket, key)
+        if place not in self._results:
+            if self.is_busy(bucket):
+                raise StillPuttingError(f"{bucket} has not answered yet")
+            self._running[bucket] = time.monotonic()
+            args = (bucket, key, body, content_type)
+            thread = threading.Thread(target=self._run, args=args, name="put", daemon=True)
+            thread.start()
+            thread.join(_PATIENCE_SECONDS)
+        with self._lock:
+            if place not in self._results:
+                raise StillPuttingError(f"{bucket} has not answered yet")
+            error = self._results.pop(place)
+        if error is not None:
+            raise error
+
+    def is_busy(self, bucket: str | None = None) -> bool:
+        """Tell whether a put into ``bucket``, or into any, is not done."""
+        with self._lock:
+            return bool(self._running) if bucket is None else bucket in self._running
+
+    def faults(self) -> dict[str, str]:
+        """Return the buckets that have not answered for too long, each with how long."""
+        now = time.monotonic()
+        with self._lock:
+            waits = {bucket: now - since for bucket, since in self._running.items()}
+        return {
+            bucket: f"no answer for {seconds:.0f} s"
+            for bucket, seconds in waits.items()
+            if seconds > HANGS_SECONDS
+        }
+
+    def _run(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        result: OSError | None = None
+        try:
+            self._put_object(bucket, key, body, content_type)
+        except OSError as error:
+            result = error
+        except Exception as error:  # a put without a result would block its bucket forever
+            result = OSError(f"{type(error).__name__}: {error}")
+        with self._lock:
+            self._results[bucket, key] = result
+            del self._running[bucket]
+        self._on_done()
