@@ -35,7 +35,7 @@ class Rig:
         size: int = 1 << 20,
     ) -> None:
         self.statuses: list[dict[str, Any]] = []
-        self.spool = Spool(folder, size)
+        self.spool = Spool(folder, size, memory=size)
         self.sink = FeedbackSink(
             "core1",
             configurations,

@@ -184,6 +184,7 @@ class Component:
             **asdict(self._uploader.counters),
             "waiting": len(self._spool),
             "waitingBytes": self._spool.size,
+            "inMemory": self._spool.in_memory,
             "damaged": self._spool.counters.damaged,
         }
 

@@ -1,22 +1,23 @@
 """Keeps samples on disk until they are uploaded, so that no fault or restart loses one.
 
-A sample is one file: a line of JSON with what is to be done, then the image. It gets its name only
-when it is complete, and is removed only when everything is done. After a ``kill -9`` in between,
-the next start does the same again under the same names.
+A sample is one file. It gets its name only when all of it is on disk, and is removed only when
+everything is done. After a ``kill -9`` or a power cut in between, the next start does the same
+again under the same names.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
+import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..errors import InferenceError
+from .samples import DamagedSampleError, Sample, SampleRequest, decode, encode, request_ids
+
+__all__ = ["DamagedSampleError", "Sample", "SampleRequest", "Spool", "SpoolCounters"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,38 +25,18 @@ _SUFFIX = ".sample"
 _PARTIAL = ".partial"
 _LOOK_SECONDS = 2.0
 """How often a disk that failed is tried again."""
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """One configuration's request for a sample: where it goes, and the message that follows.
-
-    Requests that share ``bucket`` and ``key`` share the upload.
-    """
-
-    id: str
-    bucket: str
-    key: str
-    content_type: str
-    message: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """An image with the requests for it. Names sort by age."""
-
-    name: str
-    requests: tuple[SampleRequest, ...]
-    image: bytes
-
-
-class DamagedSampleError(InferenceError):
-    """A sample's file that is missing, or not as it was written."""
+_HANGS_SECONDS = 7.0
+"""A disk that has not written a batch for this long is a fault."""
+_BATCH_BYTES = 4 << 20
+"""Samples up to this size in total, or a larger one, are written together."""
+_CLOSE_SECONDS = 2.0
+"""How long the end waits for a disk that hangs."""
 
 
 @dataclass
 class SpoolCounters:
-    """What became of the samples: ``dropped`` to make room, ``damaged`` when read again."""
+    """What became of the samples: ``kept`` safely on disk, ``dropped`` to make room, ``damaged``
+    when read again."""
 
     kept: int = 0
     dropped: int = 0
@@ -64,7 +45,7 @@ class SpoolCounters:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A waiting sample: its size, and the ids of its requests, if this process accepted them."""
+    """A waiting sample: its size, and the ids of its requests."""
 
     size: int
     request_ids: tuple[str, ...] = ()
@@ -73,33 +54,42 @@ class _Entry:
 class Spool:
     """Samples in a folder, the oldest first, with at most ``capacity`` bytes in total.
 
-    If the disk rejects samples, up to a fourth of the capacity is kept in memory until it accepts
-    them. When there is no room, the oldest sample is dropped, and returned to the caller who added
-    the newest. One thread adds; another one reads and removes.
+    A thread writes new samples to disk; until they are safe there, they are in memory, with at most
+    a fourth of the capacity. When there is no room in either, the oldest sample is dropped, and
+    returned to the caller who added the newest. So a disk that fails or hangs delays no caller of
+    :meth:`add`. One thread adds; another one reads and removes.
     """
 
-    def __init__(self, folder: Path, capacity: int) -> None:
-        """Open the spool, with the samples that an earlier process left.
+    def __init__(self, folder: Path, capacity: int, memory: int | None = None) -> None:
+        """Open the spool, with the samples that an earlier process left, and start the thread.
 
-        A folder that cannot be created is not an error: samples are then kept in memory.
+        A folder that cannot be created is not an error: samples are then kept in memory, with at
+        most ``memory`` bytes, if that is given.
         """
         self.counters = SpoolCounters()
-        self.fault: str | None = None
-        """Why the disk rejects samples at present, or None."""
+        self._error: str | None = None
+        self._memory_capacity = capacity // 4 if memory is None else memory
         self._folder = folder
         self._capacity = capacity
         self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._entries: dict[str, _Entry] = {}
         self._memory: dict[str, Sample] = {}
         self._reading: str | None = None
         self._held: set[str] = set()
         self._last_name = 0
-        self._refused_bytes = 0
+        self._to_unlink: list[str] = []
+        self._rejected_bytes = 0
         self._next_look = 0.0
+        self._wanted = self._started = self._ended = 0
+        self._writing_since: float | None = None
+        self._closing = False
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             for path in sorted(folder.iterdir()):
                 self._take_over(path)
+        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
+        self._thread.start()
 
     def __len__(self) -> int:
         """Return how many samples are waiting."""
@@ -112,6 +102,22 @@ class Spool:
         with self._lock:
             return sum(entry.size for entry in self._entries.values())
 
+    @property
+    def in_memory(self) -> int:
+        """How many samples are not on disk yet: a kill or power cut would lose them."""
+        with self._lock:
+            return len(self._memory)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the disk accepts no samples at present, or None."""
+        since = self._writing_since
+        if self._error is None and since is not None:
+            seconds = time.monotonic() - since
+            if seconds > _HANGS_SECONDS:
+                return f"no answer for {seconds:.0f} s"
+        return self._error
+
     def names(self) -> list[str]:
         """Return the names of the waiting samples, the oldest first."""
         with self._lock:
@@ -123,25 +129,16 @@ class Spool:
         It never fails: if neither disk nor memory has room, the new sample is among them.
         """
         sample = Sample(self._new_name(), requests, image)
-        content = _encode(sample)
-        gone = self._make_room(sample, len(content))
+        size = len(encode(sample))
+        gone = self._make_room(sample, size)
+        if sample not in gone:
+            gone += self._make_room_in_memory(sample, size)
         if sample in gone:
             return gone
-        try:
-            self._write(sample.name, content)
-        except OSError as error:
-            self._refused(error, len(content))
-            gone += self._make_room_in_memory(sample, len(content))
-            if sample in gone:
-                return gone
-            with self._lock:
-                self._memory[sample.name] = sample
-        else:
-            self._taken()
-        entry = _Entry(len(content), tuple(request.id for request in requests))
-        with self._lock:
-            self._entries[sample.name] = entry
-        self.counters.kept += 1
+        with self._changed:
+            self._memory[sample.name] = sample
+            self._entries[sample.name] = _Entry(size, tuple(one.id for one in requests))
+            self._changed.notify_all()
         return gone
 
     def read(self, name: str) -> Sample:
@@ -156,11 +153,9 @@ class Spool:
             if name in self._memory:
                 return self._memory[name]
         try:
-            return _decode(name, (self._folder / name).read_bytes())
+            return decode(name, (self._folder / name).read_bytes())
         except FileNotFoundError:
             raise DamagedSampleError("its file is gone") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DamagedSampleError(str(error)) from None
 
     def hold(self, name: str) -> None:
         """Do not drop a sample to make room before it is removed: its upload is under way."""
@@ -171,34 +166,41 @@ class Spool:
     def remove(self, name: str) -> tuple[str, ...]:
         """Remove a sample, because everything was done with it, or nothing can be done.
 
-        Return the ids of its requests, as far as this process accepted them.
+        Return the ids of its requests.
         """
+        ids, _ = self._take_out(name)
+        with contextlib.suppress(OSError):  # a sample in memory may have a file by now
+            (self._folder / name).unlink()
+        return ids
+
+    def _take_out(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """Forget a sample; return the ids of its requests, and whether it has a file."""
         with self._lock:
             entry = self._entries.pop(name, _Entry(0))
             in_memory = self._memory.pop(name, None) is not None
             self._held.discard(name)
             if self._reading == name:
                 self._reading = None
-        if not in_memory:
-            with contextlib.suppress(OSError):
-                (self._folder / name).unlink()
-        return entry.request_ids
+        return entry.request_ids, not in_memory
 
-    def settle(self) -> None:
-        """Write to disk what is kept in memory, if the disk accepts samples again."""
-        if self.fault is None or time.monotonic() < self._next_look:
-            return
-        self._next_look = time.monotonic() + _LOOK_SECONDS
-        self._write_memory()
+    def sync(self, seconds: float) -> bool:
+        """Try to write what is in memory, for at most ``seconds``; return whether all is done."""
+        with self._changed:
+            self._wanted = wanted = self._started + 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._ended >= wanted, seconds)
+            return not self._memory
 
     def close(self) -> list[Sample]:
         """Write to disk what is kept in memory; return the samples for which there is no room."""
-        if self._memory:
-            self._write_memory()
-        with self._lock:
+        if self._thread.is_alive():
+            self.sync(_CLOSE_SECONDS)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
             lost = [self._memory[name] for name in sorted(self._memory)]
         for sample in lost:
-            self.remove(sample.name)
+            self._take_out(sample.name)
             self.counters.dropped += 1
         return lost
 
@@ -206,7 +208,7 @@ class Spool:
         """Add a file that an earlier process left; ignore files that are no samples."""
         with contextlib.suppress(OSError):
             if path.suffix == _SUFFIX and path.stem.isdecimal():
-                self._entries[path.name] = _Entry(path.stat().st_size)
+                self._entries[path.name] = _Entry(path.stat().st_size, request_ids(path))
             elif path.name.endswith(_SUFFIX + _PARTIAL):
                 path.unlink()
 
@@ -231,7 +233,7 @@ class Spool:
         return gone
 
     def _make_room_in_memory(self, sample: Sample, size: int) -> list[Sample]:
-        room = self._capacity // 4
+        room = self._memory_capacity
         gone: list[Sample] = []
         while True:
             with self._lock:
@@ -248,84 +250,138 @@ class Spool:
         return name == self._reading or name in self._held
 
     def _drop(self, name: str) -> Sample:
-        """Remove a sample to make room; return what is still known about it."""
-        with self._lock:
-            sample = self._memory.get(name)
-        if sample is None:
-            try:
-                sample = _decode(name, (self._folder / name).read_bytes())
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                sample = None
-        ids = self.remove(name)
-        self.counters.dropped += 1
-        lost = tuple(SampleRequest(one, "", "", "", {}) for one in ids)
-        return sample or Sample(name, lost, b"")
+        """Remove a sample to make room; return the ids of its requests, without its image.
 
-    def _write_memory(self) -> None:
-        with self._lock:
-            waiting = [self._memory[name] for name in sorted(self._memory)]
+        Its file is removed by the thread, because the disk may hang.
+        """
+        with self._changed:
+            ids, is_on_disk = self._take_out(name)
+            if is_on_disk:
+                self._to_unlink.append(name)
+                self._changed.notify_all()
+        self.counters.dropped += 1
+        return Sample(name, tuple(SampleRequest(one, "", "", "", {}) for one in ids), b"")
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(self._is_due, _LOOK_SECONDS)
+                if self._closing:
+                    return
+                if not self._is_due():
+                    continue
+                self._started += 1
+                self._writing_since = time.monotonic()
+            try:
+                self._write_all()
+            except OSError as error:
+                self._rejected(error)
+            else:
+                self._accepted()
+            with self._changed:
+                self._writing_since = None
+                self._ended = self._started
+                self._changed.notify_all()
+
+    def _is_due(self) -> bool:
+        if self._closing or self._wanted > self._started:
+            return True
+        if self._error is not None:
+            return time.monotonic() >= self._next_look
+        return bool(self._memory or self._to_unlink)
+
+    def _write_all(self) -> None:
+        """Write what is in memory, a batch at a time, and remove the files that made room."""
+        while True:
+            with self._lock:
+                to_unlink, self._to_unlink = self._to_unlink, []
+                batch = self._batch()
+            for name in to_unlink:
+                with contextlib.suppress(OSError):
+                    (self._folder / name).unlink()
+            if not batch:
+                break
+            self._writing_since = time.monotonic()
+            self._write(batch)
+        if self._error is not None:
+            self._try_disk()
+
+    def _batch(self) -> list[Sample]:
+        batch: list[Sample] = []
+        size = 0
+        for name in sorted(self._memory):
+            size += len(self._memory[name].image)
+            if batch and size > _BATCH_BYTES:
+                break
+            batch.append(self._memory[name])
+        return batch
+
+    def _write(self, batch: list[Sample]) -> None:
+        """Write samples; they leave the memory only when a power cut would not lose them."""
+        if not self._folder.is_dir():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _sync_folder(self._folder.parent)
+        written = []
         try:
-            for sample in waiting:
-                content = _encode(sample)
-                self._write(sample.name, content)
+            for sample in batch:
+                self._write_file(sample)
+                written.append(sample.name)
+        finally:
+            if written:
+                _sync_folder(self._folder)
+            for name in written:
                 with self._lock:
-                    needless = self._memory.pop(sample.name, None) is None
-                if needless:  # it was dropped meanwhile
-                    (self._folder / sample.name).unlink()
-            if not waiting:
-                self._try_disk()
-        except OSError as error:
-            self.fault = str(error)
-        else:
-            self._taken()
+                    is_needless = self._memory.pop(name, None) is None
+                if is_needless:  # it was uploaded or dropped meanwhile
+                    with contextlib.suppress(FileNotFoundError):
+                        (self._folder / name).unlink()
+                else:
+                    self.counters.kept += 1
+
+    def _write_file(self, sample: Sample) -> None:
+        content = encode(sample)
+        partial = self._folder / (sample.name + _PARTIAL)
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if sample.name in self._memory:
+                partial.replace(self._folder / sample.name)
+            else:  # it was uploaded or dropped meanwhile
+                partial.unlink()
+        except OSError:
+            self._rejected_bytes = len(content)
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
 
     def _try_disk(self) -> None:
         """Write as many bytes as the disk rejected last, and remove them again."""
         partial = self._folder / (f"trial{_SUFFIX}{_PARTIAL}")
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_bytes(bytes(self._refused_bytes))
+            partial.write_bytes(bytes(self._rejected_bytes))
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
 
-    def _write(self, name: str, content: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = self._folder / (name + _PARTIAL)
-        try:
-            partial.write_bytes(content)
-            partial.replace(self._folder / name)
-        except OSError:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-
-    def _refused(self, error: OSError, size: int) -> None:
-        if self.fault is None:
+    def _rejected(self, error: OSError) -> None:
+        if self._error is None:
             _log.error("samples are kept in memory, because the disk rejects them: %s", error)
-        self.fault = str(error)
-        self._refused_bytes = size
+        self._error = str(error)
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
-    def _taken(self) -> None:
-        if self.fault is not None:
+    def _accepted(self) -> None:
+        if self._error is not None:
             _log.info("the disk accepts samples again")
-        self.fault = None
+        self._error = None
 
 
-def _encode(sample: Sample) -> bytes:
-    requests = [vars(request) for request in sample.requests]
-    head = {"bytes": len(sample.image), "requests": requests}
-    return json.dumps(head).encode() + b"\n" + sample.image
-
-
-def _decode(name: str, content: bytes) -> Sample:
-    line, _, image = content.partition(b"\n")
-    head = json.loads(line)
-    if head["bytes"] != len(image):
-        raise ValueError(f"it has {len(image)} of {head['bytes']} bytes")
-    requests = tuple(SampleRequest(**fields) for fields in head["requests"])
-    for request in requests:
-        if not isinstance(request.message.get("metadata"), dict):
-            raise ValueError(f"its request {request.id} has no metadata")
-    return Sample(name, requests, image)
+def _sync_folder(folder: Path) -> None:
+    """Make sure that the names in ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

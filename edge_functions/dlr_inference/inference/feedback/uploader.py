@@ -109,7 +109,6 @@ class Uploader:
             if self._closing.is_set() and not last_try:
                 last_try = True
                 self._blocked_until.clear()
-            self._spool.settle()
             if self._process_all() or self._stopping.is_set():
                 continue
             is_idle = not self._puts.is_busy()

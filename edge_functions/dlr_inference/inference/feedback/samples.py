@@ -1,0 +1,77 @@
+"""A sample as a file: a line of JSON with what is to be done, then the image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import InferenceError
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """One configuration's request for a sample: where it goes, and the message that follows.
+
+    Requests that share ``bucket`` and ``key`` share the upload.
+    """
+
+    id: str
+    bucket: str
+    key: str
+    content_type: str
+    message: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image with the requests for it. Names sort by age."""
+
+    name: str
+    requests: tuple[SampleRequest, ...]
+    image: bytes
+
+
+class DamagedSampleError(InferenceError):
+    """A sample's file that is missing, or not as it was written."""
+
+
+def encode(sample: Sample) -> bytes:
+    """Return the content of the file of ``sample``."""
+    requests = [vars(request) for request in sample.requests]
+    head = {"bytes": len(sample.image), "requests": requests}
+    return json.dumps(head).encode() + b"\n" + sample.image
+
+
+def decode(name: str, content: bytes) -> Sample:
+    """Return the sample in a file.
+
+    Raises:
+        DamagedSampleError: if the file is not as it was written.
+    """
+    try:
+        return _decoded(name, content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedSampleError(str(error)) from None
+
+
+def request_ids(path: Path) -> tuple[str, ...]:
+    """Return the ids of the requests in a file, without its image; none if it is damaged."""
+    try:
+        with path.open("rb") as file:
+            return tuple(str(one["id"]) for one in json.loads(file.readline())["requests"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _decoded(name: str, content: bytes) -> Sample:
+    line, _, image = content.partition(b"\n")
+    head = json.loads(line)
+    if head["bytes"] != len(image):
+        raise ValueError(f"it has {len(image)} of {head['bytes']} bytes")
+    requests = tuple(SampleRequest(**fields) for fields in head["requests"])
+    for request in requests:
+        if not isinstance(request.message.get("metadata"), dict):
+            raise ValueError(f"its request {request.id} has no metadata")
+    return Sample(name, requests, image)
