@@ -7,22 +7,19 @@ again under the same names.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .samples import DamagedSampleError, Sample, SampleRequest, decode, encode, request_ids
+from .sample_files import SUFFIX, SampleFiles
+from .samples import DamagedSampleError, Sample, SampleRequest, encode
 
 __all__ = ["DamagedSampleError", "Sample", "SampleRequest", "Spool", "SpoolCounters"]
 
 _log = logging.getLogger(__name__)
 
-_SUFFIX = ".sample"
-_PARTIAL = ".partial"
 _LOOK_SECONDS = 2.0
 """How often a disk that failed is tried again."""
 _HANGS_SECONDS = 7.0
@@ -69,7 +66,7 @@ class Spool:
         self.counters = SpoolCounters()
         self._error: str | None = None
         self._memory_capacity = capacity // 4 if memory is None else memory
-        self._folder = folder
+        self._files = SampleFiles(folder)
         self._capacity = capacity
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -79,15 +76,12 @@ class Spool:
         self._held: set[str] = set()
         self._last_name = 0
         self._to_unlink: list[str] = []
-        self._rejected_bytes = 0
         self._next_look = 0.0
         self._wanted = self._started = self._ended = 0
         self._writing_since: float | None = None
         self._closing = False
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in sorted(folder.iterdir()):
-                self._take_over(path)
+        for name, size in self._files.take_over():
+            self._entries[name] = _Entry(size, self._files.request_ids(name))
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._thread.start()
 
@@ -152,10 +146,7 @@ class Spool:
             self._reading = name
             if name in self._memory:
                 return self._memory[name]
-        try:
-            return decode(name, (self._folder / name).read_bytes())
-        except FileNotFoundError:
-            raise DamagedSampleError("its file is gone") from None
+        return self._files.read(name)
 
     def hold(self, name: str) -> None:
         """Do not drop a sample to make room before it is removed: its upload is under way."""
@@ -169,8 +160,7 @@ class Spool:
         Return the ids of its requests.
         """
         ids, _ = self._take_out(name)
-        with contextlib.suppress(OSError):  # a sample in memory may have a file by now
-            (self._folder / name).unlink()
+        self._files.remove(name)  # a sample in memory may have one by now
         return ids
 
     def _take_out(self, name: str) -> tuple[tuple[str, ...], bool]:
@@ -204,20 +194,12 @@ class Spool:
             self.counters.dropped += 1
         return lost
 
-    def _take_over(self, path: Path) -> None:
-        """Add a file that an earlier process left; ignore files that are no samples."""
-        with contextlib.suppress(OSError):
-            if path.suffix == _SUFFIX and path.stem.isdecimal():
-                self._entries[path.name] = _Entry(path.stat().st_size, request_ids(path))
-            elif path.name.endswith(_SUFFIX + _PARTIAL):
-                path.unlink()
-
     def _new_name(self) -> str:
         """Return a name that sorts after all others, even if the clock was set back."""
         with self._lock:
             newest = max(self._entries, default="0").partition(".")[0]
             self._last_name = max(time.time_ns(), self._last_name + 1, int(newest) + 1)
-            return f"{self._last_name:020d}{_SUFFIX}"
+            return f"{self._last_name:020d}{SUFFIX}"
 
     def _make_room(self, sample: Sample, size: int) -> list[Sample]:
         gone: list[Sample] = []
@@ -297,14 +279,13 @@ class Spool:
                 to_unlink, self._to_unlink = self._to_unlink, []
                 batch = self._batch()
             for name in to_unlink:
-                with contextlib.suppress(OSError):
-                    (self._folder / name).unlink()
+                self._files.remove(name)
             if not batch:
                 break
             self._writing_since = time.monotonic()
             self._write(batch)
         if self._error is not None:
-            self._try_disk()
+            self._files.try_disk()
 
     def _batch(self) -> list[Sample]:
         batch: list[Sample] = []
@@ -318,53 +299,21 @@ class Spool:
 
     def _write(self, batch: list[Sample]) -> None:
         """Write samples; they leave the memory only when a power cut would not lose them."""
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self._folder.parent)
         written = []
         try:
             for sample in batch:
-                self._write_file(sample)
+                self._files.write(sample, is_wanted=lambda name: name in self._memory)
                 written.append(sample.name)
         finally:
             if written:
-                _sync_folder(self._folder)
+                self._files.sync()
             for name in written:
                 with self._lock:
                     is_needless = self._memory.pop(name, None) is None
                 if is_needless:  # it was uploaded or dropped meanwhile
-                    with contextlib.suppress(FileNotFoundError):
-                        (self._folder / name).unlink()
+                    self._files.remove(name)
                 else:
                     self.counters.kept += 1
-
-    def _write_file(self, sample: Sample) -> None:
-        content = encode(sample)
-        partial = self._folder / (sample.name + _PARTIAL)
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if sample.name in self._memory:
-                partial.replace(self._folder / sample.name)
-            else:  # it was uploaded or dropped meanwhile
-                partial.unlink()
-        except OSError:
-            self._rejected_bytes = len(content)
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-
-    def _try_disk(self) -> None:
-        """Write as many bytes as the disk rejected last, and remove them again."""
-        partial = self._folder / (f"trial{_SUFFIX}{_PARTIAL}")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(bytes(self._rejected_bytes))
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink()
 
     def _rejected(self, error: OSError) -> None:
         if self._error is None:
@@ -376,12 +325,3 @@ class Spool:
         if self._error is not None:
             _log.info("the disk accepts samples again")
         self._error = None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make sure that the names in ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
