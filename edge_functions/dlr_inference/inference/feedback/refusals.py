@@ -32,22 +32,29 @@ class Refusals:
         self._seconds = seconds
         self._refused: dict[str, _Refused] = {}
         self._accepted_at: dict[str, float] = {}
+        self._accepting: dict[str, set[str]] = {}
         self._in_a_row: dict[str, int] = {}
 
     def accepted(self, bucket: str, folder: str) -> None:
         """Note that ``bucket`` accepted an object in ``folder``."""
         self._accepted_at[bucket] = time.monotonic()
-        self._in_a_row[bucket] = self._in_a_row[folder] = 0
+        self._in_a_row[folder] = 0
+        self._accepting.setdefault(bucket, set()).add(folder)
 
     def refused(self, sample: str, place: str, bucket: str, folder: str) -> None:
         """Note that ``bucket`` refused the object ``place`` of ``sample``."""
         self._refused.setdefault(place, _Refused(sample)).tries += 1
-        for one in (bucket, folder):
-            self._in_a_row[one] = self._in_a_row.get(one, 0) + 1
+        self._in_a_row[folder] = self._in_a_row.get(folder, 0) + 1
+        if self.is_of_folder(folder):
+            self._accepting.get(bucket, set()).discard(folder)
 
     def is_of_bucket(self, bucket: str) -> bool:
         """Tell whether the bucket, as far as is known, refuses everything."""
-        return bucket not in self._accepted_at or self._in_a_row.get(bucket, 0) > 1
+        return not self._accepting.get(bucket)
+
+    def has_refused(self, folder: str) -> bool:
+        """Tell whether a refused object in ``folder`` is waiting."""
+        return any(place.startswith(folder) for place in self._refused)
 
     def is_of_folder(self, folder: str) -> bool:
         """Tell whether the last two objects in ``folder`` were refused."""

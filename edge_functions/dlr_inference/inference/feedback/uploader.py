@@ -170,6 +170,9 @@ class Uploader:
         for place in self._refusals.forget(name):
             self._blocked_until.pop(place, None)
             self._backoffs.pop(place, None)
+            folder = place.rpartition("/")[0] + "/"
+            if not self._refusals.has_refused(folder):
+                self._faults.pop(folder, None)
         return self._spool.remove(name)
 
     def _finish(self, sample: Sample) -> frozenset[str]:
@@ -220,13 +223,17 @@ class Uploader:
             raise _WaitsError(place) from None
         return None
 
-    def _refused(self, request: SampleRequest, sample: Sample) -> None:
+    def _refused(self, request: SampleRequest, sample: Sample, error: OSError) -> None:
         """Let other objects go first: those of the same folder too, until two were refused."""
         bucket, place, folder = request.bucket, _place(request), _folder(request)
         self._refusals.refused(sample.name, place, bucket, folder)
         self._block(place)
         if self._refusals.is_of_folder(folder):
             self._block(folder)
+        if self._refusals.is_of_bucket(bucket):
+            self._failed(bucket, error)
+        elif self._refusals.is_of_folder(folder):
+            self._failed(folder, error)
 
     def _once(self, name: str, step: str, resource: str, action: Callable[[], None]) -> None:
         """Do ``action`` as :meth:`_guarded` does, unless it succeeded for this sample before."""
@@ -252,8 +259,6 @@ class Uploader:
             if resource == BROKER or not isinstance(error, RefusedError):
                 self._failed(resource, error)
                 self._block(resource)
-            elif self._refusals.is_of_bucket(resource):
-                self._failed(resource, error)
             raise
         if self._faults.pop(resource, None) is not None:
             _log.info("samples go to %s again", resource)
@@ -279,12 +284,13 @@ class Uploader:
         except StillPuttingError:
             self._spool.hold(sample.name)
             raise _WaitsError(_SLOW + request.bucket) from None
-        except RefusedError:
-            self._refused(request, sample)
+        except RefusedError as error:
+            self._refused(request, sample, error)
             raise
         self.counters.uploaded += 1
         self._refusals.accepted(request.bucket, _folder(request))
         self._unblock(_folder(request))
+        self._faults.pop(_folder(request), None)
 
     def _publish(self, request: SampleRequest) -> None:
         """Publish the message of the sample, before its status as the connector does."""
