@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Iterator
 
@@ -21,6 +23,7 @@ from inference.names import (
     prediction_topic,
     telemetry_topic,
 )
+from inference.outgoing import outbox as outbox_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.kinds import KINDS
 from inference.outgoing.lines import QueuedMessage
@@ -234,6 +237,7 @@ def all_of_file(path: Path) -> list[QueuedMessage]:
 WRITER = """
 import sys
 from pathlib import Path
+from inference.outgoing import outbox as outbox_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.outbox import Outbox
 from inference.names import *
@@ -281,3 +285,41 @@ def test_kill_9_loses_nothing_that_was_accepted_while_messages_wait(tmp_path: Pa
     assert accepted <= sent | set(left)
     assert len(sent & set(left)) <= 1
     assert left == sorted(left)
+
+
+def test_messages_on_disk_are_synced_by_a_thread_that_delays_no_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, str]] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        synced.append((path.name, threading.current_thread().name))
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(outbox_module, "_SYNC_SECONDS", 0.02)
+    box = outbox(Broker(), Backlog(tmp_path / "unsent.jsonl"))
+    box.put(PREDICTIONS, b"{}")
+    eventually(lambda: box.disk_bytes)
+    eventually(lambda: {name for name, _ in synced} == {"unsent.jsonl", tmp_path.name})
+    assert {thread for _, thread in synced} == {"sync"}
+    count = len(synced)
+    box.keep()
+    time.sleep(0.1)
+    assert len(synced) <= count + 2, "nothing is synced twice"
+    box.close(0)
+
+
+def test_a_file_that_is_written_again_is_synced_before_it_replaces_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda one: synced.append(Path(f"/proc/self/fd/{one}").resolve().name)
+    )
+    backlog = Backlog(tmp_path / "unsent.jsonl", limit=60_000)
+    while not backlog.dropped:
+        assert backlog.append([(PREDICTIONS, bytes(b"x" * 5_000))])
+    assert synced == ["unsent.jsonl.partial"]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Callable, Iterator
 
+from ..syncing import sync_path
 from .samples import DamagedSampleError, Sample, decode, encode, request_ids
 
 SUFFIX = ".sample"
@@ -82,7 +83,7 @@ class SampleFiles:
 
     def sync(self) -> None:
         """Make sure that the names of the files survive a power cut."""
-        _sync_folder(self._folder)
+        sync_path(self._folder)
 
     def try_disk(self) -> None:
         """Write as many bytes as the disk rejected last, and remove them again.
@@ -101,12 +102,4 @@ class SampleFiles:
     def _create_folder(self) -> None:
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(self._folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync_path(self._folder.parent)

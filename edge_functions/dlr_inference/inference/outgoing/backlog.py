@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Iterator, Sequence
 
+from ..syncing import sync_path
 from .kinds import KINDS
 from .lines import (
     WITHOUT_ID,
@@ -34,7 +35,8 @@ _log = logging.getLogger(__name__)
 
 
 class Backlog:
-    """A queue in a file, which outlives the process. Not safe for several threads at once.
+    """A queue in a file, which outlives the process. Not safe for several threads at once, except
+    for :meth:`sync`, without which a power cut may lose the last messages.
 
     A line is a message, ``["topic", "payload", id]``, or ``[id, id]``, the first and the last of
     removed messages. So a kill while the queue is processed repeats one message at most, and a
@@ -55,6 +57,8 @@ class Backlog:
         self._bytes: Counter[str] = Counter()
         self._size = 0
         self._cut_off = False
+        self._is_synced = True
+        self._sync_fails = False
         self._removed = Removed()
         self._next_id = 0
         self._read_to = 0
@@ -133,6 +137,24 @@ class Backlog:
             self._not_noted = Removal(first, entry.id)
         if not self.is_pausing:
             self._write(b"")
+
+    def sync(self) -> None:
+        """Make what was written survive a power cut. It takes as long as the disk does."""
+        if self._is_synced:
+            return
+        self._is_synced = True  # before, because more may be written meanwhile
+        try:
+            for path in (self._path, self._path.parent):
+                sync_path(path)
+        except FileNotFoundError:
+            pass  # everything was sent meanwhile
+        except OSError as error:
+            self._is_synced = False
+            if not self._sync_fails:
+                _log.error("%s may lose messages in a power cut: %s", self._path, error)
+            self._sync_fails = True
+        else:
+            self._sync_fails = False
 
     def _scan(self) -> None:
         """Count what is in the file, and find out what of it was removed."""
@@ -220,6 +242,7 @@ class Backlog:
             _log.info("unsent messages are kept on disk again")
         self._fault = self._not_noted = None
         self._cut_off = False
+        self._is_synced = False
         self._size = before + len(head) + len(data)
         return before + len(head)
 
@@ -259,10 +282,13 @@ class Backlog:
                     kept[1][entry.kind] += len(line)
                     if is_taken:
                         taken = Entry(message_id, entry.topic, entry.payload, len(line), size)
+                target.flush()
+                os.fsync(target.fileno())  # a power cut must not leave an empty file
             partial.replace(self._path)
         except OSError as error:
             self._failed(error)
             return False
+        self._is_synced = False
         self._reset(size=size, taken=taken)
         self._next_id = next_id
         self.counts, self._bytes = kept

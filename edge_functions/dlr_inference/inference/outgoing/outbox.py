@@ -25,6 +25,9 @@ _KEEP_SECONDS = 1.0
 _LOOK_SECONDS = 2.0
 """How often a backlog that could not be read is tried again."""
 
+_SYNC_SECONDS = 1.0
+"""How often what was written to disk is made safe from a power cut."""
+
 _TOGETHER = 20
 """So many messages are written to disk at once."""
 
@@ -82,6 +85,9 @@ class Outbox:
         self._sending_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._thread.start()
+        if backlog is not None:
+            sync = threading.Thread(target=self._sync, args=(backlog,), name="sync", daemon=True)
+            sync.start()
 
     @property
     def counters(self) -> OutboxCounters:
@@ -145,7 +151,10 @@ class Outbox:
         """Leave the waiting messages to the next process; return how many it will send."""
         with self._changed:
             self._keep_recent()
-            return self._backlog_len()
+            kept = self._backlog_len()
+        if self._backlog is not None:
+            self._backlog.sync()
+        return kept
 
     def close(self, seconds: float) -> int:
         """Keep sending for at most ``seconds``; return how many messages were not sent."""
@@ -174,6 +183,11 @@ class Outbox:
                 return
             if self._stopping.wait(self._gap):
                 return
+
+    def _sync(self, backlog: Backlog) -> None:
+        """Sync on a thread of its own: neither a caller nor a message waits for the disk."""
+        while not self._stopping.wait(_SYNC_SECONDS):
+            backlog.sync()
 
     def _take(self) -> bool:
         """Take the next message into work; return False if there is none."""
