@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Callable, Sequence
 
 from ..backoff import Backoff
-from ..errors import RefusedError
+from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
@@ -308,7 +308,7 @@ class Uploader:
         self._send(FEEDBACK_STATUS_TOPIC, status)
 
 
-class _WaitsError(OSError):
+class _WaitsError(InferenceError, OSError):
     """``resource`` is not tried again yet: an object or folder that a bucket refused, or a bucket
     that is slow."""
 
