@@ -41,6 +41,11 @@ STATE = REPOSITORY / "build" / "local-core"
 SAMPLE_PHOTOGRAPHS = 4
 """The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
+DEMOS: Mapping[int, Sequence[str]] = {
+    1: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco"),
+    2: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco-onnx"),
+}
+"""The demo models by generation: a classifier and a detector, in V2 one for each runtime."""
 _SHOWN_SAMPLES = 6
 _FOLLOW_SECONDS = 2.0
 _POLL_SECONDS = 0.1
@@ -102,7 +107,9 @@ def run(
         with for_local_cloud(), Interrupts() as interrupts:
             targets = [
                 _target(name, folder, known, image_source, message_format, int(greengrass_version))
-                for name, folder, known in _models(model, profile, progress)
+                for name, folder, known in _models(
+                    model, profile, DEMOS[int(greengrass_version)], progress
+                )
             ]
             try:
                 with Run(
@@ -293,7 +300,7 @@ class Run:
 
 
 def _models(
-    model: str | None, profile: str | None, progress: Progress
+    model: str | None, profile: str | None, demos: Sequence[str], progress: Progress
 ) -> list[tuple[str, Path, str]]:
     """Return name, file and profile of each model to run."""
     if model is not None:
@@ -301,7 +308,7 @@ def _models(
     if profile is not None:
         raise click.UsageError("--profile describes a --model: give both, or neither")
     found = []
-    for name in store.demo_models():
+    for name in demos:
         progress.say(f"{name}: unpacking the model")
         found.append((name, store.unpacked(name), name))
     return found
