@@ -13,7 +13,7 @@ LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-uns
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run onnx cloud test lint types templates unit device-tests bench soak synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,10 +43,13 @@ templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDA
 	@mli templates $(CORES) $(if $(UPDATE),--update)
 
 unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams)
-	pytest $(ARGS)
+	pytest --ignore tests/arm $(ARGS)
 
 device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
 	@.ci/device-tests $(ARGS)
+
+arm: setup ## Run the device's code as 64-bit ARM, emulated (Debian on x86-64; ARGS="-k stages")
+	@pytest tests/arm -rs $(ARGS)
 
 bench: setup ## Measure against the bare runtime; writes build/bench.json
 	@python -m bench $(ARGS)

@@ -8,7 +8,7 @@ import queue
 import tarfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Rig:
     watcher: Watcher
     prepared: PreparedCore
     nucleus: Nucleus = CLASSIC
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the component's scripts find in their environment besides the seed (V2)."""
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
@@ -115,6 +117,9 @@ class Rig:
     def start(self) -> None:
         """Set the core up from the stack's output, and start it."""
         generation = GENERATIONS[self.generation]
+        options = dict(OPTIONS[self.generation])
+        if self.environment:
+            options["environment"] = {**options["environment"], **self.environment}
         file = generation.write_configuration(self.outputs["GreengrassConfig"], self.prepared.root)
         self.device = generation.device(
             generation.read_configuration(file),
@@ -122,7 +127,7 @@ class Rig:
             on_change=lambda change: None,
             on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
             nucleus=self.nucleus,
-            **OPTIONS[self.generation],
+            **options,
         )
         self.device.__enter__()
 
