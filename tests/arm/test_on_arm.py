@@ -12,7 +12,6 @@ from local_core.target import Target
 from models import store
 from tests.conftest import REPOSITORY
 from tests.e2e.rig import Rig
-from tests.waiting import eventually
 
 DETECTOR = "ssdlite-mobilenet-v2-coco-onnx"
 STAGES = "artifact or decoders or engines or geometry or onnx_runtime or postprocess or preprocess"
