@@ -81,7 +81,7 @@ class DenseDecoder(Decoder):
 
     def _is_rows(self, output: Array) -> bool:
         table = box_forms.table_of(output)
-        if table is None:
+        if table is None or output.ndim < 3:
             return False
         rest = table.shape[2 - self.spec.anchor_axis] - 4 - int(self.spec.objectness != "none")
         rest -= self._points() + int(self.spec.angle) + self.spec.extra_values

@@ -124,6 +124,5 @@ def described(outputs: Outputs, names: Sequence[str]) -> str:
     parts = []
     for name, output in zip(known, outputs):
         dtype = "" if output.dtype == np.float32 else f" {output.dtype}"
-        shape = str(list(output.shape)).replace(" ", "")
-        parts.append(f"{name} {shape}{dtype}".strip())
+        parts.append(f"{name} {list(output.shape)}{dtype}".strip())
     return ", ".join(parts) or "none"
