@@ -44,7 +44,7 @@ ROLES = {
     "sagemaker-ssd": (),
     "classification": ("scores",),
     "dense": ("rows", "boxes", "scores"),
-    "grid": ("heads",),
+    "grid": (),
     "rows": ("rows", "count"),
     "lists": ("boxes", "scores", "labels", "count", "keypoints"),
     "queries": ("rows", "boxes", "scores"),
@@ -184,8 +184,7 @@ APPLICABLE: Mapping[str, tuple[str, ...]] = {
     "dense": _DENSE,
     "queries": _DENSE,
     "grid": (
-        "strides", "boxCode", "anchors", "activation", "objectness", "background", *_SUPPRESSED,
-        *_QUANTISED,
+        "strides", "boxCode", "anchors", "activation", "objectness", *_SUPPRESSED, *_QUANTISED,
     ),
     "rows": (
         "columns", "boxOrder", "units", "classBase", "keypoints", *_SUPPRESSED, *_QUANTISED,
@@ -212,7 +211,7 @@ _ACTIVATIONS: Mapping[str, tuple[str, ...]] = {
     "segmentation": ("probabilities", "logits"),
 }
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "sagemaker-ssd": {"units": "fractions"},
+    "sagemaker-ssd": {"units": "fractions", "columns": ["class", "score", "box"]},
     "dense": {"iouThreshold": 0.45},
     "grid": {"iouThreshold": 0.45},
     "queries": {"boxOrder": "cxcywh", "units": "fractions", "separateScores": True},
@@ -262,7 +261,11 @@ def _strange_fields(kind: str, merged: Mapping[str, Any]) -> list[Fault]:
     for role in merged.get("outputs") or ():
         if role not in ROLES[kind]:
             listed = ", ".join(ROLES[kind])
-            rule = f"kind {kind} has the outputs {listed}" if listed else f"kind {kind} takes none"
+            rule = (
+                f"kind {kind} has the outputs {listed}"
+                if listed
+                else f"kind {kind} finds them by their shapes"
+            )
             faults.append(Fault(f"outputs.{role}", merged["outputs"][role], rule))
     return faults
 
