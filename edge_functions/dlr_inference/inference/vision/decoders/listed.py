@@ -205,7 +205,7 @@ def is_one(output: Array) -> bool:
 
 def is_whole(output: Array) -> bool:
     """Tell whether an output has whole numbers."""
-    return output.dtype.kind in "iu"
+    return bool(np.issubdtype(output.dtype, np.integer))
 
 
 def _is_list(output: Array) -> bool:
