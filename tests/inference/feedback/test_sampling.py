@@ -91,7 +91,7 @@ def test_the_mask_of_a_segmentation_goes_with_its_sample(tmp_path: Path) -> None
     assert (with_mask.image, with_mask.mask, without.mask) == (b"file", b"png", b"")
     [request] = with_mask.requests
     assert request.message["metadata"]["mask-ref"] == (
-        f"s3://bucket/{request.key.removesuffix('.jpg')}.mask.png"
+        f"s3://bucket/{request.key[: -len('.jpg')]}.mask.png"
     )
     assert "mask-ref" not in without.requests[0].message["metadata"]
 

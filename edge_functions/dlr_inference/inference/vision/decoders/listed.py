@@ -210,7 +210,7 @@ def is_whole(output: Array) -> bool:
 
 def _is_list(output: Array) -> bool:
     """Tell whether an output is [N], [1,N] or [1,N,1], also for N = 0."""
-    return sum(extent != 1 for extent in output.shape) <= 1
+    return bool(sum(extent != 1 for extent in output.shape) <= 1)
 
 
 def _is_points(output: Array) -> bool:
