@@ -1,4 +1,4 @@
-"""``make bench``: the demo models with 1 and 2 threads, and decoders; writes ``build/bench.json``."""
+"""``make bench``: both demo models, and the decoders of heads; writes ``build/bench.json``."""
 
 from __future__ import annotations
 
