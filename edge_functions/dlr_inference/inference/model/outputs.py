@@ -113,9 +113,8 @@ def _whole_numbers(value: object) -> tuple[int, ...]:
 
 
 def _keypoints(value: object) -> tuple[int, int]:
-    if isinstance(value, list) and len(value) == 2:
-        points, values = integer(1, _MAX_POINTS)(value[0]), integer(2, 3)(value[1])
-        return points, values
+    if isinstance(value, list) and len(value) == 2 and value[1] in (2, 3):
+        return integer(1, _MAX_POINTS)(value[0]), int(value[1])
     raise ValueError("must be the number of points, and the values of each: 2, or 3 with a score")
 
 

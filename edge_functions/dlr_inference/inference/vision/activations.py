@@ -15,5 +15,6 @@ def sigmoid(logits: Any) -> Any:
 def softmax(logits: Any) -> Any:
     """Return probabilities for a vector of logits, or for each row of a table of them."""
     wide = logits.astype(np.float64)
-    powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
+    with np.errstate(invalid="ignore"):  # infinite logits give NaN, which the caller notices
+        powers = np.exp(wide - wide.max(axis=-1, keepdims=True))
     return (powers / powers.sum(axis=-1, keepdims=True)).astype(np.float32)

@@ -23,21 +23,22 @@ def suppress(boxes: Any, scores: Any, class_ids: Any, iou: float, limit: int) ->
     order = np.argsort(-scores, kind="stable")[:CANDIDATES]
     if iou >= 1:
         return order[:limit]
-    boxes, class_ids = boxes[order], class_ids[order]
+    candidates = _Boxes(boxes[order], class_ids[order])
     kept = np.zeros(0, np.intp)
     for start in range(0, len(order), _BLOCK):
         block = np.arange(start, min(start + _BLOCK, len(order)))
         if len(kept):
-            block = block[~_overlaps(boxes, class_ids, block, kept, iou).any(axis=1)]
-        kept = np.concatenate([kept, block[_survivors(boxes, class_ids, block, iou)]])
+            block = block[~candidates.overlap(block, kept, iou).any(axis=1)]
+        kept = np.concatenate([kept, block[_survivors(candidates, block, iou)]])
         if len(kept) >= limit:
             break
     return order[kept[:limit]]
 
 
-def _survivors(boxes: Any, class_ids: Any, block: Any, iou: float) -> Any:
+def _survivors(candidates: _Boxes, block: Any, iou: float) -> Any:
     """Return which boxes of one block stay, best first, when only they are compared."""
-    overlaps = np.triu(_overlaps(boxes, class_ids, block, block, iou), 1)
+    overlaps = candidates.overlap(block, block, iou)
+    overlaps &= block[:, None] < block[None]
     stays = np.ones(len(block), bool)
     for row in np.flatnonzero(overlaps.any(axis=1)):
         if stays[row]:
@@ -45,21 +46,28 @@ def _survivors(boxes: Any, class_ids: Any, block: Any, iou: float) -> Any:
     return stays
 
 
-def _overlaps(boxes: Any, class_ids: Any, some: Any, others: Any, iou: float) -> Any:
-    """Return [some, others]: whether two boxes of one class overlap by more than ``iou``.
+class _Boxes:
+    """Boxes of classes; each coordinate is an array of its own, which is faster to compare."""
 
-    Classes are compared, instead of moving each class's boxes apart: large offsets would cost
-    precision where boxes are fractions.
-    """
-    first, second = boxes[some][:, None], boxes[others][None]
-    with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes overlap nothing
-        low = np.maximum(first[..., :2], second[..., :2])
-        high = np.minimum(first[..., 2:], second[..., 2:])
-        sides = np.maximum(high - low, 0)
-        common = sides[..., 0] * sides[..., 1]
-        together = _areas(first) + _areas(second) - common
-        return (common > iou * together) & (class_ids[some][:, None] == class_ids[others][None])
+    def __init__(self, boxes: Any, class_ids: Any) -> None:
+        self._x1, self._y1, self._x2, self._y2 = np.ascontiguousarray(boxes.T)
+        self._class_ids = class_ids
+        with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes overlap nothing
+            self._areas = (self._x2 - self._x1) * (self._y2 - self._y1)
 
+    def overlap(self, some: Any, others: Any, iou: float) -> Any:
+        """Return [some, others]: whether two boxes of one class overlap by more than ``iou``.
 
-def _areas(boxes: Any) -> Any:
-    return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+        Classes are compared, instead of moving each class's boxes apart: large offsets would cost
+        precision where boxes are fractions.
+        """
+        rows = some[:, None]
+        with np.errstate(over="ignore", invalid="ignore"):
+            width = np.minimum(self._x2[rows], self._x2[others])
+            width -= np.maximum(self._x1[rows], self._x1[others])
+            height = np.minimum(self._y2[rows], self._y2[others])
+            height -= np.maximum(self._y1[rows], self._y1[others])
+            common = np.maximum(width, 0) * np.maximum(height, 0)
+            together = self._areas[rows] + self._areas[others] - common
+            are_same = self._class_ids[rows] == self._class_ids[others]
+            return (common > iou * together) & are_same

@@ -92,8 +92,7 @@ def least(decoder: Decoder) -> float:
 
 def _passing(decoder: Decoder, values: Array) -> tuple[Array, Array]:
     """Return the indices of the values whose probability reaches the threshold, and those."""
-    if np.isnan(values).any():
-        raise decoder.not_finite("a score")
+    _require_finite(decoder, values)
     if decoder.spec.activation == "sigmoid":
         rows = np.flatnonzero(values >= least(decoder))
         scores = sigmoid(values[rows])
@@ -110,17 +109,21 @@ def _exclusive(decoder: Decoder, classes: Array, kinds: slice) -> tuple[Array, A
     A probability is below the threshold if the background alone is too far above the best kind.
     """
     best = classes[:, kinds].max(axis=1)
-    if np.isnan(best).any():
-        raise decoder.not_finite("a score")
+    _require_finite(decoder, best)
     rows = np.arange(len(best))
     if decoder.spec.background != "none":
         other = classes[:, 0 if decoder.spec.background == "first" else -1]
-        rows = np.flatnonzero(~(best - other < least(decoder)))
+        rows = np.flatnonzero(~(best < other + np.float32(least(decoder))))
     scores = softmax(classes[rows])[:, kinds].max(axis=1)
-    if np.isnan(scores).any():
-        raise decoder.not_finite("a score")
+    _require_finite(decoder, scores)
     passed = scores >= decoder.threshold
     return rows[passed], scores[passed]
+
+
+def _require_finite(decoder: Decoder, values: Array) -> None:
+    """Raise ``OutputError`` for NaN and infinity. Minus infinity is a logit of what is masked."""
+    if not np.isfinite(values.max(initial=0)):  # the largest is NaN if one is
+        raise decoder.not_finite("a score")
 
 
 def _best(found: Candidates) -> Candidates:

@@ -52,7 +52,9 @@ class DenseDecoder(Decoder):
         start = 4 + int(self.spec.objectness != "none")
         stop = len(values) - self._points() - int(self.spec.angle) - self.spec.extra_values
         classes = table[start:stop] if axis == 0 else table[:, start:stop]
-        objectness = values[4] if self.spec.objectness != "none" else None
+        objectness: Array | None = None
+        if self.spec.objectness != "none":
+            objectness = np.ascontiguousarray(values[4])  # it is read several times
         found = candidates(self, classes, axis, objectness)
         some = table.take(found.rows, 1 - axis)
         some = some if axis == 1 else some.T  # [N, values] of the few that remain

@@ -79,7 +79,8 @@ class Decoder(ABC):
     def real(self, values: Array) -> Array:
         """Return numbers as float32; whole numbers by the profile's scale and zero point."""
         if values.dtype.kind not in "iu":
-            return values.astype(np.float32, copy=False)
+            with np.errstate(over="ignore"):  # infinite then, and noticed where it counts
+                return values.astype(np.float32, copy=False)
         if self.spec.scale is None:
             raise ModelError(
                 f"profile {self.profile.name}: the model returns {values.dtype} scores; set "

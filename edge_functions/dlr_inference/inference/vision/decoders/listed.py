@@ -205,12 +205,12 @@ def is_one(output: Array) -> bool:
 
 def is_whole(output: Array) -> bool:
     """Tell whether an output has whole numbers."""
-    return output.dtype.kind in "iu"
+    return bool(np.issubdtype(output.dtype, np.integer))
 
 
 def _is_list(output: Array) -> bool:
-    """Tell whether an output is [N], [1,N] or [1,N,1]."""
-    return int(output.size) in (0, max(output.shape, default=1))
+    """Tell whether an output is [N], [1,N] or [1,N,1], also for N = 0."""
+    return bool(sum(extent != 1 for extent in output.shape) <= 1)
 
 
 def _is_points(output: Array) -> bool:
