@@ -26,7 +26,7 @@ from inference.model.profile import InputSpec
 from inference.model.runtime import open_runtime
 from inference.model.trying import try_in_child
 from tests.inference import tiny_onnx
-from tests.inference.conftest import MakeProfile
+from tests.inference.conftest import MakeProfile, WriteProfile
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, model_of, save, tensor
 
 SPEC = InputSpec(
@@ -451,6 +451,37 @@ def test_hardware_threads_of_one_core_count_once(
     assert threads.model_threads() == 2
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3, 4})
     assert threads.model_threads() == 5  # as nothing is known of the last
+
+
+AFFINITY = """
+import os
+from pathlib import Path
+from inference.component.loading import load_model
+from inference.model.profile import load_profile
+def all_threads():
+    return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}
+before, number = all_threads(), len(os.listdir("/proc/self/task"))
+load_model(Path({folder!r}), Path("unused"), load_profile({profile!r}), "cpu")
+assert all_threads() == before, (before, all_threads())
+assert len(os.listdir("/proc/self/task")) > number
+"""
+
+
+def test_its_threads_run_on_every_core_that_the_process_was_given(
+    tmp_path: Path, write_profile: WriteProfile
+) -> None:
+    save(mean_of_channels(), tmp_path / "model" / "model.onnx")
+    profile = write_profile(input__name=INPUT, output__activation="logits")
+    code = AFFINITY.format(folder=str(tmp_path / "model"), profile=str(profile))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=CODE_FOLDER,
+        env={**os.environ, "TVM_NUM_THREADS": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_model_that_waits_does_not_use_the_processor(tmp_path: Path) -> None:
