@@ -11,8 +11,8 @@ from typing import Mapping
 from ..errors import ModelError
 from .compiled import Shape, check_compiled, is_model_library
 from .digests import check_digests, digests_of, is_hidden
-from .onnx_files import is_onnx, onnx_file
-from .runnable import DLR, ONNX_RUNTIME
+from .onnx_files import check_onnx, is_onnx
+from .runnable import DLR, NAMES, ONNX_RUNTIME
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def _is_model(path: Path, folder: Path) -> bool:
 def check_artifact(folder: Path) -> ModelArtifact:
     """Check every file of the model in ``folder``: its digest if recorded, and its structure.
 
-    An ``.onnx`` file is not read further: its engine names what is wrong with it.
+    What else is wrong with an ``.onnx`` file, its engine names when it loads the model.
 
     Raises:
         ModelError: naming the file and what is wrong with it.
@@ -99,7 +99,7 @@ def check_artifact(folder: Path) -> ModelArtifact:
     input_shapes: Mapping[str, Shape] = {}
     runtime = ONNX_RUNTIME if any(is_onnx(Path(name)) for name in digests) else DLR
     if runtime == ONNX_RUNTIME:
-        onnx_file(folder)
+        check_onnx(folder)
     else:
         input_shapes = check_compiled(folder)
     return ModelArtifact(
@@ -109,6 +109,19 @@ def check_artifact(folder: Path) -> ModelArtifact:
         has_digests=has_digests,
         runtime=runtime,
     )
+
+
+def check_runtime(artifact: ModelArtifact, runtime: str) -> None:
+    """Check that a model is for the engine whose packages the component has.
+
+    Raises:
+        ModelError: naming the key that selects the packages.
+    """
+    if artifact.runtime != runtime:
+        raise ModelError(
+            f"model {artifact.folder}: is for {NAMES[artifact.runtime]}, but the component was "
+            f"deployed with modelRuntime={runtime}: deploy it with modelRuntime={artifact.runtime}"
+        )
 
 
 def identity_of(digests: Mapping[str, str]) -> str:

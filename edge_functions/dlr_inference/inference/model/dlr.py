@@ -15,12 +15,14 @@ import numpy as np
 
 from ..errors import ModelError
 from ..memory import return_freed_memory
-from ..preflight import LIBDLR_MISSING, explain_import_error
+from ..preflight import LIBDLR_MISSING
 from .artifact import ModelArtifact
 from .child_failure import telling_line
 from .digests import is_hidden
 from .input_checks import check_tensor, wrong_input
+from .missing_engine import missing_engine
 from .profile import InputSpec
+from .runnable import DLR
 from .trying import why_it_fails
 
 _log = logging.getLogger(__name__)
@@ -42,9 +44,7 @@ def import_dlr() -> Any:
     try:
         import dlr
     except ImportError as error:
-        raise ModelError(
-            f"the Deep Learning Runtime cannot be used: {explain_import_error(error)}"
-        ) from None
+        raise missing_engine(DLR, error) from None
     return dlr
 
 
