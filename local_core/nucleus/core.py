@@ -35,7 +35,8 @@ STOP_GRACE_SECONDS = 10.0
 class LocalCore:
     """A context in which deployed components run; leaving it stops all of them.
 
-    ``environment_of`` returns the variables of a component in addition to the nucleus's own.
+    ``environment_of`` returns the variables of a component in addition to the nucleus's own, and in
+    place of those that it inherits.
     """
 
     def __init__(
@@ -224,7 +225,11 @@ class LocalCore:
     ) -> None:
         recipe = installed.recipe
         self._configurations.put(recipe.name, installed.configuration)
-        environment = {**self._environment_of(recipe), **self._environment(recipe.name)}
+        environment = {
+            **base_environment(),
+            **self._environment_of(recipe),
+            **self._environment(recipe.name),
+        }
         if not with_install:
             plan = replace(plan, install=None)
         lifecycle = ComponentLifecycle(
@@ -240,13 +245,12 @@ class LocalCore:
         lifecycle.start()
 
     def _environment(self, component: str) -> Mapping[str, str]:
-        """Return what a component finds in its environment.
+        """Return what the nucleus tells a component in its environment.
 
         https://docs.aws.amazon.com/greengrass/v2/developerguide/component-environment-variables.html
         """
         server = self._running_server()
         return {
-            **base_environment(),
             "SVCUID": server.register(component),
             "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT": str(server.socket_path),
             "AWS_IOT_THING_NAME": self._identity.thing_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -12,8 +13,11 @@ from local_core.target import Target
 from models import store
 from tests.conftest import REPOSITORY
 from tests.e2e.rig import Rig
+from tests.waiting import eventually
 
 DETECTOR = "ssdlite-mobilenet-v2-coco-onnx"
+SECONDS = 1200.0
+"""The most that installing and starting may take; emulated, they take ten times as long."""
 STAGES = "artifact or decoders or engines or geometry or onnx_runtime or postprocess or preprocess"
 """Modules of tests, as pytest's ``-k``: the model's engine, preprocessing, and every decoder."""
 
@@ -31,7 +35,8 @@ def test_bundled_component_is_installed_without_an_index_and_predicts(
     try:
         rig.deploy(modelRuntime="onnxruntime", architecture="aarch64", dependencies="bundled")
         rig.start()
-        found = rig.next_predictions(4)
+        eventually(lambda: len(watcher.on(rig.prediction_topic)) >= 4, SECONDS)
+        found = [json.loads(message.payload) for message in watcher.on(rig.prediction_topic)]
         assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
     finally:
         rig.stop()
