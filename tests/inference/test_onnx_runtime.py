@@ -461,7 +461,7 @@ from inference.model.profile import load_profile
 def all_threads():
     return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}
 before, number = all_threads(), len(os.listdir("/proc/self/task"))
-load_model(Path({folder!r}), Path("unused"), load_profile({profile!r}), "cpu")
+loaded = load_model(Path({folder!r}), Path("unused"), load_profile({profile!r}), "cpu")
 assert all_threads() == before, (before, all_threads())
 assert len(os.listdir("/proc/self/task")) > number
 """
