@@ -14,16 +14,18 @@ from inference.component.environment import (
     is_complete,
     lacking_packages,
     python_of,
+    requirement_lists,
 )
 from inference.component.installing import installing, wait_for_install
 from inference.errors import InferenceError
-from inference.model.artifact import open_artifact
+from inference.model.artifact import check_runtime, open_artifact
 from inference.model.digests import record_digests
 from inference.model.profile import load_profile
+from inference.model.runnable import DLR, RUNTIMES
 from inference.model.unpacking import remove_leftovers
 from inference.preflight import explained_errors
 
-REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+CODE = Path(__file__).parent
 
 _log = logging.getLogger("dlr_inference")
 
@@ -35,37 +37,38 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with explained_errors():
             step = install if options.step == "install" else run
-            step(options.work, options.model, options.profile)
+            step(options.work, options.model, options.profile, options.runtime)
     except InferenceError as error:
         _log.error("%s failed: %s", options.step, error)
         return error.exit_status
     return 0
 
 
-def install(work: Path, model: Path, profile: str) -> None:
-    """Create the Python environment, and unpack and check the model.
+def install(work: Path, model: Path, profile: str, runtime: str) -> None:
+    """Create the Python environment for the engine ``runtime``, and unpack and check the model.
 
     Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
     load_profile(profile)
     with installing(work):
-        environment = create_environment(work, REQUIREMENTS)
         artifact = open_artifact(model, work)
+        check_runtime(artifact, runtime)
+        environment = create_environment(work, requirement_lists(CODE, runtime))
         if work in artifact.folder.parents and not artifact.has_digests:
             record_digests(artifact.folder)
         remove_leftovers(work, artifact.folder)
     _log.info("installed: %s, %s", environment, artifact.folder)
 
 
-def run(work: Path, model: Path, profile_name: str) -> None:
+def run(work: Path, model: Path, profile_name: str, runtime: str) -> None:
     """Predict with the nucleus's configuration until SIGTERM or SIGINT, then end with status 0.
 
     It waits for an ``install`` that runs at the same time, as on nucleus lite. On a workstation,
     where nothing is installed, a Python that has all packages is used as it is.
     """
-    environment = environment_path(work, REQUIREMENTS)
+    environment = environment_path(work, requirement_lists(CODE, runtime))
     if Path(sys.prefix).resolve() != environment.resolve():
-        has_packages = not lacking_packages()
+        has_packages = not lacking_packages(runtime)
         wait_for_install(work, lambda: is_complete(environment) or has_packages)
         if is_complete(environment):
             _replace_process(environment)
@@ -78,8 +81,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step", choices=("install", "run"))
     parser.add_argument("--work", type=Path, required=True, help="the component's work folder")
-    parser.add_argument("--model", type=Path, required=True, help="artifact: folder or archive")
+    parser.add_argument("--model", type=Path, required=True, help="artifact: folder or file")
     parser.add_argument("--profile", required=True, help="built-in name, or path of a .json file")
+    parser.add_argument("--runtime", choices=RUNTIMES, default=DLR, help="the model's engine")
     return parser.parse_args(arguments)
 
 

@@ -80,6 +80,7 @@ class Artifacts(Construct):
         assert not isinstance(settings.model, TrainingJob)
         self.model = self._model(settings.model)
         self.all: tuple[Artifact, ...] = (self.code, self.model)
+        self.runtime = settings.model_runtime
         self.profile = settings.model_profile
         """The profile as the component receives it: a built-in name, or a path on the core."""
         if self.profile not in profile.builtin_profiles():
@@ -90,7 +91,7 @@ class Artifacts(Construct):
     def _code(self, settings: Settings) -> Artifact:
         if settings.dependencies == "online":
             return Artifact.of_asset(self._code_asset(CODE_FOLDER), unpacked=True)
-        bundled = wheels.bundled_wheels(settings.architecture)
+        bundled = wheels.bundled_wheels(settings.architecture, settings.model_runtime)
         with tempfile.TemporaryDirectory(dir=wheels.CACHE) as scratch:
             folder = Path(scratch) / CODE_FOLDER.name
             shutil.copytree(CODE_FOLDER, folder, ignore=shutil.ignore_patterns(*NOT_DEPLOYED))

@@ -38,6 +38,7 @@ class InferenceComponent(Construct):
             model=artifacts.model,
             artifacts=artifacts.all,
             profile=artifacts.profile,
+            runtime=artifacts.runtime,
             # The deployment resets to these, and repeats no permission: see job_document.
             configuration={"coreName": core_name, "accessControl": access_control(name, topics)},
         )

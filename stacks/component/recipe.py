@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from inference.model.runnable import NAMES
 from stacks.component.artifacts import Artifact
 
 MAX_RECIPE_BYTES = 8_196
@@ -50,6 +51,7 @@ class ComponentContent:
     model: Artifact
     artifacts: Sequence[Artifact]
     profile: str
+    runtime: str
     configuration: Mapping[str, object]
 
     @property
@@ -78,7 +80,7 @@ class ComponentContent:
             "ComponentName": self.name,
             "ComponentVersion": version,
             "ComponentType": "aws.greengrass.generic",
-            "ComponentDescription": "Image inference with the Deep Learning Runtime (DLR)",
+            "ComponentDescription": f"Image inference with {NAMES[self.runtime]}",
             "ComponentPublisher": "mli-greengrass",
             "ComponentConfiguration": {"DefaultConfiguration": self.configuration},
             "ComponentDependencies": _DEPENDENCIES,
@@ -107,5 +109,5 @@ class ComponentContent:
     def _script(self, phase: str) -> str:
         return (
             f"python3 {self.code.path}/component.py {phase} --work {{work:path}}"
-            f" --model {self.model.path} --profile {self.profile}"
+            f" --model {self.model.path} --profile {self.profile} --runtime {self.runtime}"
         )

@@ -1,10 +1,11 @@
 """Python packages for devices without Internet access, downloaded where ``cdk synth`` runs.
 
-Everyone gets the same wheels: versions are pinned in the device's requirements.txt, and each file's
-digest in wheels.sha256, which ``python -m stacks.component.wheels`` updates.
+Everyone gets the same wheels: versions are pinned in the device's lists of requirements, and each
+file's digest in wheels.sha256, which ``python -m stacks.component.wheels`` updates.
 """
 
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from packaging.requirements import Requirement
 
 from edge_functions import CODE_FOLDER
 from inference import schema
+from inference.component.environment import requirement_lists
+from inference.model.runnable import RUNTIMES
 from stacks.context.keys import ARCHITECTURES
 from stacks.context.report import option
 
@@ -26,9 +29,8 @@ PYTHONS = {"x86_64": ("3.8", *_PYTHONS), "aarch64": _PYTHONS}
 for 3.8 on aarch64 since its version 0.34."""
 
 FOLDER = "wheels"
-"""Name of the wheels' folder beside requirements.txt, where the device expects it."""
+"""Name of the wheels' folder beside the lists, where the device expects it."""
 
-REQUIREMENTS = CODE_FOLDER / "requirements.txt"
 DIGESTS = Path(__file__).with_name("wheels.sha256")
 CACHE = Path(__file__).resolve().parents[2] / "build" / "wheels"
 
@@ -40,18 +42,22 @@ _FURTHER_PLATFORMS: Mapping[str, tuple[str, ...]] = {
 """Wheels of old packages, such as dlr 1.6.0, have an older tag."""
 
 
-def bundled_wheels(architecture: str, *, cache: Path = CACHE) -> tuple[Path, ...]:
-    """Return the wheels for devices of this architecture, downloaded unless they are cached.
+def bundled_wheels(architecture: str, runtime: str, *, cache: Path = CACHE) -> tuple[Path, ...]:
+    """Return the wheels for devices of this architecture that run models in this engine.
+
+    They are downloaded unless they are cached.
 
     Raises:
         ConfigurationError: if pip cannot download them, or their digests are not the pinned ones.
     """
-    key = hashlib.sha256(repr(sorted(_pins(architecture).items())).encode()).hexdigest()[:16]
-    folder = cache / architecture / key
+    key = hashlib.sha256(repr(sorted(_pins(architecture, runtime).items())).encode()).hexdigest()[
+        :16
+    ]
+    folder = cache / architecture / runtime / key
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            _download(architecture, Path(scratch))
+            _download(architecture, runtime, Path(scratch))
             # Wheels of earlier pins are no longer needed.
             shutil.rmtree(folder.parent, ignore_errors=True)
             shutil.copytree(scratch, folder, copy_function=link_or_copy)
@@ -68,8 +74,8 @@ def link_or_copy(source: str | Path, destination: str | Path) -> None:
         shutil.copyfile(source, destination)
 
 
-def requirements_of(architecture: str, python: str) -> list[str]:
-    """Return what requirements.txt asks for on such a device, as ``name==version``.
+def requirements_of(architecture: str, runtime: str, python: str) -> list[str]:
+    """Return what the lists ask for on such a device, as ``name==version``.
 
     pip itself evaluates markers for the machine on which it runs.
     """
@@ -85,7 +91,8 @@ def requirements_of(architecture: str, python: str) -> list[str]:
         "extra": "",
     }
     found = []
-    for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
+    lists = requirement_lists(CODE_FOLDER, runtime)
+    for line in "".join(path.read_text(encoding="utf-8") for path in lists).splitlines():
         text = line.partition("#")[0].strip()
         if not text:
             continue
@@ -95,13 +102,14 @@ def requirements_of(architecture: str, python: str) -> list[str]:
     return sorted(found)
 
 
-def _pins(architecture: str) -> Mapping[str, list[str]]:
-    return {python: requirements_of(architecture, python) for python in PYTHONS[architecture]}
+def _pins(architecture: str, runtime: str) -> Mapping[str, list[str]]:
+    pythons = PYTHONS[architecture]
+    return {python: requirements_of(architecture, runtime, python) for python in pythons}
 
 
-def _download(architecture: str, folder: Path) -> None:
+def _download(architecture: str, runtime: str, folder: Path) -> None:
     platforms = [f"{name}_{architecture}" for name in _PLATFORMS]
-    for python, pins in _pins(architecture).items():
+    for python, pins in _pins(architecture, runtime).items():
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-input"]
         command += ["--disable-pip-version-check", "--only-binary=:all:", "--dest", str(folder)]
         command += ["--implementation", "cp", "--python-version", python]
@@ -126,7 +134,7 @@ def _check(wheels: Iterable[Path]) -> None:
         if pinned.get(wheel.name) != hashlib.sha256(wheel.read_bytes()).hexdigest():
             raise _fault(
                 f"needs the pinned wheels, and {wheel.name} is not in {DIGESTS.name}; remove "
-                f"{wheel.parent} and, after a change of requirements.txt, run "
+                f"{wheel.parent} and, after a change of the device's requirements, run "
                 "`python -m stacks.component.wheels`"
             )
 
@@ -142,11 +150,11 @@ def _read_digests() -> Mapping[str, str]:
 
 
 def pin() -> None:
-    """Download the wheels of every architecture and write their digests."""
+    """Download the wheels of every architecture and engine, and write their digests."""
     found: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for architecture in ARCHITECTURES:
-            _download(architecture, Path(scratch))
+        for architecture, runtime in itertools.product(ARCHITECTURES, RUNTIMES):
+            _download(architecture, runtime, Path(scratch))
         for wheel in sorted(Path(scratch).glob("*.whl")):
             found[wheel.name] = hashlib.sha256(wheel.read_bytes()).hexdigest()
     lines = [f"{digest}  {name}\n" for name, digest in found.items()]

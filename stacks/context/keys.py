@@ -14,6 +14,7 @@ from typing import Any
 from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
+from inference.model.runnable import RUNTIMES
 from stacks import names
 from stacks.context import image_source, values
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
@@ -53,7 +54,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         parse_s3_uri,
         None,
         "s3://my-bucket/model.tar.gz",
-        "The model's archive in S3, in the core's account and Region",
+        "The model's archive or `.onnx` file in S3, in the core's account and Region",
         attribute="model",
     ),
     schema.Field(
@@ -61,7 +62,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         parse_model_path,
         None,
         "path/to/model.tar.gz",
-        "The model's folder or archive on this machine",
+        "The model's folder, archive or `.onnx` file on this machine",
         attribute="model",
     ),
     schema.Field(
@@ -71,6 +72,14 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "arn:aws:sagemaker:us-east-1:123456789012:training-job/my-classifier",
         "Training job of the model, in place of those two, for `estimator=connector`",
         attribute="model",
+    ),
+    schema.Field(
+        "modelRuntime",
+        schema.choice(*RUNTIMES),
+        None,
+        "onnxruntime",
+        "Engine of the model: `dlr` for a compiled one, `onnxruntime` for an `.onnx` file. The "
+        "device installs the packages of this engine only",
     ),
     schema.Field(
         "modelProfile",
@@ -231,6 +240,7 @@ _DEFAULTS_IN_WORDS = {
     "certificateId": "this or certificateSigningRequest",
     "certificateSigningRequest": "–",
     "modelS3Uri": "this or modelPath",
+    "modelRuntime": "the artifact's, or `dlr`",
     "feedbackConfiguration": "three strategies",
     "feedbackBucketName": "the stack creates one",
     "simulatorInstanceType": "by architecture",

@@ -1,5 +1,6 @@
 """Where a model comes from: an object in S3, a file or folder here, or a SageMaker job."""
 
+import functools
 import re
 import tarfile
 import zipfile
@@ -8,14 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from inference.model.compiled import is_model_library
+from inference.model.digests import is_hidden
+from inference.model.onnx_files import ONNX_SUFFIX, is_onnx, weight_files
 from stacks.context.buckets import check_bucket
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")
+_FILE_SUFFIXES = (*ARCHIVE_SUFFIXES, ONNX_SUFFIX)
 
 PACKED_WEIGHTS = "compiled.params.f16.xz"
 """Packed weights, which no device can load: they mark a demo model as the repository stores it."""
 
-_RUNTIME_LIBRARY = "libdlr.so"
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _ENDPOINT = r"s3(?:[.-](?:dualstack\.)?[a-z0-9-]+)?\.amazonaws\.com(?:\.cn)?"
 _KEY = re.compile(r"(?:[A-Za-z0-9_.=+@,-]+/)*[A-Za-z0-9_.=+@,-]{1,100}")
@@ -72,8 +76,8 @@ def parse_s3_uri(value: object) -> S3Object:
         check_bucket(bucket)
     except ValueError as error:
         raise ValueError(f"names the bucket {bucket!r}: it {error}") from None
-    if not key.endswith(ARCHIVE_SUFFIXES):
-        raise ValueError("must end in " + ", ".join(ARCHIVE_SUFFIXES))
+    if not key.endswith(_FILE_SUFFIXES):
+        raise ValueError("must end in " + ", ".join(_FILE_SUFFIXES))
     if not _KEY.fullmatch(key) or len(key) > _MAX_KEY_LENGTH:
         raise ValueError(
             "must have a key of letters, digits and _ . = + @ , - / only, "
@@ -107,21 +111,65 @@ def _bucket_and_key(value: object) -> tuple[str, str]:
 
 
 def parse_model_path(value: object) -> Path:
-    """Read the path of a DLR artifact: a folder, or an archive of one.
+    """Read the path of an artifact: a folder, an archive of one, or an ``.onnx`` file.
 
     Raises:
         ValueError: with the rule that the value breaks.
     """
     if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError("must be the path of a folder or an archive")
+        raise ValueError("must be the path of a folder, an archive or an .onnx file")
     try:
         path = Path(value).expanduser()
-        names = _names_at(path)
+        _check_models(path, _models_at(path))
     except (OSError, RuntimeError, UnicodeError) as error:
         raise ValueError(f"cannot be read ({type(error).__name__})") from None
-    if not any(name.endswith(".so") and Path(name).name != _RUNTIME_LIBRARY for name in names):
-        raise ValueError("holds no compiled model (a .so file beside the runtime's libdlr.so)")
     return path
+
+
+def is_onnx_model(path: Path) -> bool:
+    """Tell whether the artifact at ``path``, which was read before, is for ONNX Runtime."""
+    return any(is_onnx(name) for name in _models_at(path))
+
+
+def _check_models(path: Path, models: list[Path]) -> None:
+    onnx = sorted(str(name) for name in models if is_onnx(name))
+    if not models:
+        raise ValueError(
+            "holds no compiled model (a .so file beside the runtime's libdlr.so), and no .onnx file"
+        )
+    if len(onnx) not in (0, len(models)):
+        raise ValueError(
+            f"holds models for DLR and for ONNX Runtime ({', '.join(map(str, models))}): keep one"
+        )
+    if len(onnx) > 1:
+        raise ValueError(f"holds more than one .onnx file ({', '.join(onnx)}): keep one")
+    if path.suffix == ONNX_SUFFIX and path.is_file():
+        for name in sorted(weight_files(path)):
+            raise ValueError(
+                f"keeps its weights in {name}: give a folder with both files, or its archive"
+            )
+
+
+def _models_at(path: Path) -> list[Path]:
+    """Return the files of an artifact that are models, relative to it, without hidden ones."""
+    if not path.is_file():
+        names = _names_at(path)
+    elif path.suffix == ONNX_SUFFIX:
+        names = [path.name]
+    else:
+        names = _names_once(path, path.stat().st_mtime_ns)
+    found = [Path(name) for name in names]
+    return [
+        one
+        for one in found
+        if (is_model_library(one) or is_onnx(one)) and not any(map(is_hidden, one.parts))
+    ]
+
+
+@functools.lru_cache(maxsize=1)
+def _names_once(path: Path, changed: int) -> list[str]:
+    """Read the names in an archive, which takes seconds for a large one, only once."""
+    return _names_at(path)
 
 
 def _names_at(path: Path) -> list[str]:
@@ -136,7 +184,7 @@ def _names_at(path: Path) -> list[str]:
     if not path.is_file():
         raise ValueError("does not exist")
     if not path.name.endswith(ARCHIVE_SUFFIXES):
-        raise ValueError("must be a folder, or a file that ends in .tar.gz, .tgz or .zip")
+        raise ValueError("must be a folder, or a file that ends in .tar.gz, .tgz, .zip or .onnx")
     return _names_in_archive(path)
 
 

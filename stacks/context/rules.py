@@ -11,6 +11,7 @@ from typing import Any
 from inference import schema
 from inference.model import profile
 from stacks.context.keys import EXAMPLES
+from stacks.context.model_runtime import faults_of_runtime
 from stacks.context.report import missing_key, option, with_option
 
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
@@ -26,6 +27,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     yield from _one_of(given, "certificateId", "certificateSigningRequest")
     if parsed["estimator"] != "connector":  # whose model is that of a training job
         yield from _one_of(given, "modelS3Uri", "modelPath")
+    yield from faults_of_runtime(parsed)
     yield from _of_simulator(given, parsed)
 
 

@@ -11,6 +11,7 @@ from inference import settings as device
 from inference.feedback.configuration import FeedbackConfigurations
 from stacks.context import rules
 from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS, without_cdk_keys
+from stacks.context.model_runtime import chosen_runtime
 from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
 
@@ -34,11 +35,11 @@ class Settings:
     """Everything that a user states about one core, checked.
 
     ``certificate`` is an id or an ARN; when it is None, ``certificate_signing_request`` is the PEM
-    text from which the certificate is created. ``model`` is an object in S3, or a folder or archive
-    on this machine, or a training job if ``estimator`` is the connector; ``model_profile`` is a
-    built-in name or a path. ``thing_group_name`` is that of the fleet that follows this core, None
-    for none. ``simulator_key_name`` and ``simulator_ssh_cidr`` are given together or not at all.
-    ``feedback`` None keeps no samples.
+    text from which the certificate is created. ``model`` is an object in S3, or a folder or file
+    on this machine, or a training job if ``estimator`` is the connector; ``model_runtime`` is the
+    engine that runs it; ``model_profile`` is a built-in name or a path. ``thing_group_name`` is
+    that of the fleet that follows this core, None for none. ``simulator_key_name`` and
+    ``simulator_ssh_cidr`` are given together or not at all. ``feedback`` None keeps no samples.
 
     Each attribute but the last two has its key and reader in ``APP_FIELDS``.
     """
@@ -46,6 +47,7 @@ class Settings:
     certificate: str | None
     certificate_signing_request: str | None
     model: S3Object | Path | TrainingJob
+    model_runtime: Literal["dlr", "onnxruntime"]
     model_profile: str
     greengrass_version: Literal[1, 2]
     estimator: Literal["function", "connector"]
@@ -97,6 +99,7 @@ class Settings:
         else:
             inference = dataclasses.replace(inference, feedback=None)
         own = schema.attributes(APP_FIELDS, parsed)
+        own["model_runtime"] = chosen_runtime(parsed)
         own["simulator_instance_type"] = (
             own["simulator_instance_type"] or _INSTANCE_TYPES[own["simulator_architecture"]]
         )

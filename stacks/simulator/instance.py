@@ -69,7 +69,9 @@ class SimulatorInstance(Construct):
                     ),
                 )
             ],
-            user_data=ec2.UserData.custom(set_up.for_architecture(settings.simulator_architecture)),
+            user_data=ec2.UserData.custom(
+                set_up.for_architecture(settings.simulator_architecture, settings.model_runtime)
+            ),
         )
         resource = self.instance.instance
         resource.override_logical_id(LOGICAL_ID)

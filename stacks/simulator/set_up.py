@@ -6,10 +6,11 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
+from inference.model.runnable import RUNTIMES
 from stacks.component import wheels
 from stacks.core.nucleus_configuration import NUCLEUS_VERSION
 
-_PACKAGES = ("dlr", "numpy", "opencv-python-headless")
+_PACKAGES = (*RUNTIMES, "numpy", "opencv-python-headless")
 _WHEELS_OF_ARCHITECTURE = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
@@ -24,9 +25,9 @@ class SetUpScript:
     python: str
     values: Mapping[str, str]
 
-    def for_architecture(self, architecture: str) -> str:
-        """Return the script for an instance of this EC2 architecture, as a token."""
-        pins = wheels.requirements_of(_WHEELS_OF_ARCHITECTURE[architecture], self.python)
+    def for_architecture(self, architecture: str, runtime: str) -> str:
+        """Return the script for an instance of this EC2 architecture and engine, as a token."""
+        pins = wheels.requirements_of(_WHEELS_OF_ARCHITECTURE[architecture], runtime, self.python)
         packages = [pin for pin in pins if pin.partition("==")[0] in _PACKAGES]
         script = self.path.read_text(encoding="utf-8")
         return cdk.Fn.sub(script, {"Requirements": " ".join(packages), **self.values})

@@ -7,6 +7,7 @@ from typing import Any
 from inference import schema
 from inference.model import profile
 from stacks.context.keys import EXAMPLES
+from stacks.context.model_runtime import refused_with_v1
 from stacks.context.model_source import S3Object
 from stacks.context.report import MissingKey, option, with_option
 
@@ -24,11 +25,12 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
             rule = "must end in .tar.gz or .zip for greengrassVersion=1"
         if rule:
             yield with_option(schema.Fault("modelS3Uri", given["modelS3Uri"], rule))
-    if isinstance(path, Path) and path.is_file() and path.suffix != ".zip":
+    if isinstance(path, Path) and path.is_file() and path.suffix not in (".zip", ".onnx"):
         rule = "must be a folder or a .zip file for greengrassVersion=1"
         yield schema.Fault(
             "modelPath", given["modelPath"], rule, option("modelPath", "path/to/model")
         )
+    yield from refused_with_v1(parsed)
     if parsed["dependencies"] == "bundled":
         rule = "requires greengrassVersion=2: packages are installed on a V1 core in advance"
         yield schema.Fault("dependencies", "bundled", rule, option("dependencies", "online"))

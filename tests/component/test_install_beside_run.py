@@ -47,6 +47,7 @@ class Device:
         self.work = folder / "work"
         self._python = python
         (self.code / "requirements.txt").write_text("probe==1.0\n")
+        (self.code / "requirements-dlr.txt").write_text("")
         (self.code / "inference" / "component" / "main.py").write_text(RUN)
         write_wheel(self.code / "wheels")
         model = store.unpacked(MODEL)

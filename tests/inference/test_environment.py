@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from inference.component import environment
-from inference.component.environment import create_environment, is_complete, python_of
+from inference.component.environment import (
+    create_environment,
+    is_complete,
+    python_of,
+    requirement_lists,
+)
 
 METADATA = "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n"
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -33,18 +38,21 @@ def write_wheel(folder: Path) -> None:
 
 
 @pytest.fixture
-def requirements(tmp_path: Path) -> Path:
-    path = tmp_path / "code" / "requirements.txt"
-    path.parent.mkdir()
-    path.write_text("probe==1.0\n")
-    return path
+def requirements(tmp_path: Path) -> tuple[Path, Path]:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "requirements.txt").write_text("probe==1.0\n")
+    (code / "requirements-dlr.txt").write_text("# nothing\n")
+    (code / "requirements-onnxruntime.txt").write_text("# an engine\n")
+    common, engine = requirement_lists(code, "dlr")
+    return common, engine
 
 
 def test_bundled_wheels_are_installed_without_an_index(
-    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    requirements: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
-    write_wheel(requirements.parent / "wheels")
+    write_wheel(requirements[0].parent / "wheels")
     made = create_environment(tmp_path / "work", requirements)
     assert is_complete(made)
     command = [str(python_of(made)), "-c", "import probe; print(probe.VALUE)"]
@@ -52,35 +60,53 @@ def test_bundled_wheels_are_installed_without_an_index(
 
 
 def test_wheels_that_do_not_fit_are_named_with_this_python(
-    requirements: Path, tmp_path: Path
+    requirements: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    (requirements.parent / "wheels").mkdir()
+    (requirements[0].parent / "wheels").mkdir()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(OSError, match=rf"do the wheels of this artifact fit Python {version} "):
         create_environment(tmp_path / "work", requirements)
     assert not list((tmp_path / "work").glob("venv-*/complete"))
 
 
-def test_without_wheels_the_index_is_asked(requirements: Path) -> None:
-    options, advice = environment._source(requirements)
+def test_without_wheels_the_index_is_asked(requirements: tuple[Path, Path]) -> None:
+    options, advice = environment._source(requirements[0].parent / "wheels")
     assert options == []
     assert advice == "is the package index reachable?"
 
 
 def test_a_revision_of_the_same_python_does_not_make_another_environment(
-    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    requirements: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = environment.environment_path(tmp_path, requirements)
     monkeypatch.setattr(sys, "version", "3.11.2 (main, Sep 14 2026, 00:00:00) [GCC 12.2.0]")
     assert environment.environment_path(tmp_path, requirements) == before
-    requirements.write_text("probe==2.0\n")
+    requirements[0].write_text("probe==2.0\n")
     assert environment.environment_path(tmp_path, requirements) != before
 
 
-def test_an_environment_whose_interpreter_has_gone_is_created_again(
-    requirements: Path, tmp_path: Path
+def test_each_engine_has_an_environment_of_its_own(
+    requirements: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    write_wheel(requirements.parent / "wheels")
+    other = requirement_lists(requirements[0].parent, "onnxruntime")
+    assert other[0] == requirements[0]
+    paths = {environment.environment_path(tmp_path, lists) for lists in (requirements, other)}
+    assert len(paths) == 2
+
+
+def test_only_the_engine_in_use_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find(name: str) -> object:
+        return None if name == "dlr" else name
+
+    monkeypatch.setattr("importlib.util.find_spec", find)
+    assert environment.lacking_packages("dlr") == ["dlr"]
+    assert environment.lacking_packages("onnxruntime") == []
+
+
+def test_an_environment_whose_interpreter_has_gone_is_created_again(
+    requirements: tuple[Path, Path], tmp_path: Path
+) -> None:
+    write_wheel(requirements[0].parent / "wheels")
     made = create_environment(tmp_path / "work", requirements)
     python_of(made).unlink()
     python_of(made).symlink_to("/nowhere/python3")

@@ -15,10 +15,11 @@ import pytest
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
-from inference.model.artifact import check_artifact
+from inference.model.artifact import ModelArtifact, check_artifact
 from inference.model.digests import DIGESTS_FILE
-from inference.model.dlr import DlrModel, try_in_child, why_it_fails
+from inference.model.dlr import DlrModel
 from inference.model.profile import load_profile
+from inference.model.trying import try_in_child, why_it_fails
 from inference.pipeline.pipeline import Pipeline
 from inference.settings import InferenceSettings
 from inference.sources import FileSource
@@ -145,14 +146,14 @@ def test_a_truncated_library_kills_only_the_child(classifier: Path) -> None:
         stream.truncate(size // 3)
         stream.truncate(size)
     (classifier / DIGESTS_FILE).unlink()
-    reason = why_it_fails(classifier, SPEC, "cpu")
+    reason = why_it_fails(ModelArtifact(classifier, sha256=""), SPEC, "cpu")
     assert reason
     with pytest.raises(ModelError, match="DLR cannot run it on cpu"):
-        try_in_child(classifier, SPEC)
+        try_in_child(ModelArtifact(classifier, sha256=""), SPEC)
 
 
 def test_a_sound_model_passes_the_trial() -> None:
-    try_in_child(store.unpacked(NAME), SPEC)
+    try_in_child(check_artifact(store.unpacked(NAME)), SPEC)
 
 
 def test_importing_and_loading_writes_nothing_and_calls_nobody(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ import sys, socket
 def refuse(*a, **k): raise SystemExit("the network was used")
 socket.socket.connect = refuse
 from pathlib import Path
-from inference.model.artifact import check_artifact
+from inference.model.artifact import ModelArtifact, check_artifact
 from inference.model.dlr import DlrModel
 from inference.model.profile import load_profile
 DlrModel(check_artifact(Path({str(store.unpacked(NAME))!r})), load_profile({NAME!r}).input)

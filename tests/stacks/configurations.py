@@ -26,6 +26,7 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
         "architecture": "aarch64",
         **_MODEL,
     },
+    "v2-onnxruntime": {**_CORE, "modelS3Uri": "s3://bucket/models/fruit.onnx"},
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
     "v2-thing-group": {**_CORE, "thingGroupName": "shop-floor"},
     "v2-without-feedback": {**_CORE, "feedback": "false"},
@@ -60,7 +61,7 @@ def templates(name: str) -> dict[str, dict[str, Any]]:
         return templates_of(Path(folder) / "cdk.out", CONFIGURATIONS[name])
 
 
-def stand_in_wheels(architecture: str) -> tuple[Path, ...]:
+def stand_in_wheels(architecture: str, runtime: str) -> tuple[Path, ...]:
     """A wheel in name only: the real ones are 130 MB to download."""
     wheel = wheels.CACHE / f"stand_in-1.0-py3-none-any.{architecture}.whl"
     wheel.write_bytes(architecture.encode())

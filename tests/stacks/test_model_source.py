@@ -15,6 +15,7 @@ from stacks.context.model_source import PACKED_WEIGHTS, S3Object, parse_model_pa
         ("s3://bucket/model.tar.gz", "bucket", "model.tar.gz"),
         ("s3://my.bucket-1/a/b/model.tgz", "my.bucket-1", "a/b/model.tgz"),
         ("https://bucket.s3.amazonaws.com/model.zip", "bucket", "model.zip"),
+        ("s3://bucket/a/yolo11n.onnx", "bucket", "a/yolo11n.onnx"),
         ("https://bucket.s3.eu-west-1.amazonaws.com/a/m.zip", "bucket", "a/m.zip"),
         ("https://bucket.s3-us-west-2.amazonaws.com/m.zip", "bucket", "m.zip"),
         ("https://my.bucket.s3.dualstack.eu-west-1.amazonaws.com/m.zip", "my.bucket", "m.zip"),

@@ -91,7 +91,7 @@ def test_scripts_start_our_file_in_one_line(manifest: dict[str, Any], step: str)
     assert re.fullmatch(
         rf"python3 \{{artifacts:decompressedPath\}}/{HASH}/component\.py {step}"
         rf" --work \{{work:path\}} --model \{{artifacts:path\}}/model\.tar\.gz"
-        rf" --profile \{{artifacts:decompressedPath\}}/{HASH}/profile\.json",
+        rf" --profile \{{artifacts:decompressedPath\}}/{HASH}/profile\.json --runtime dlr",
         script,
     )
 
@@ -176,7 +176,9 @@ def test_names_of_builtin_profiles_can_stand_in_a_script(name: str) -> None:
 
 def test_default_profile_is_built_in_and_only_named(tmp_path: Path) -> None:
     (manifest,) = recipe_of(template_of(tmp_path, modelProfile=None))["Manifests"]
-    assert manifest["Lifecycle"]["run"]["Script"].endswith(" --profile gluoncv-ssd-voc")
+    assert manifest["Lifecycle"]["run"]["Script"].endswith(
+        " --profile gluoncv-ssd-voc --runtime dlr"
+    )
     assert len(manifest["Artifacts"]) == 2
 
 

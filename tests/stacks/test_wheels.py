@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference import schema
+from inference.model.runnable import RUNTIMES
 from stacks.component import wheels
 from stacks.component.wheels import PYTHONS, bundled_wheels, requirements_of
 from stacks.context.keys import ARCHITECTURES
@@ -29,18 +30,38 @@ def pinned(name: str) -> set[str]:
 
 
 def test_markers_are_evaluated_for_the_device_and_not_for_this_machine() -> None:
-    assert "dlr==1.6.0" in requirements_of("x86_64", "3.9")
-    assert "dlr==1.10.0" in requirements_of("aarch64", "3.9")
-    assert "numpy==1.24.4" in requirements_of("x86_64", "3.8")
-    assert "numpy==2.2.6" in requirements_of("x86_64", "3.10")
-    assert "numpy==2.4.6" in requirements_of("aarch64", "3.14")
+    assert "dlr==1.6.0" in requirements_of("x86_64", "dlr", "3.9")
+    assert "dlr==1.10.0" in requirements_of("aarch64", "dlr", "3.9")
+    assert "numpy==1.24.4" in requirements_of("x86_64", "dlr", "3.8")
+    assert "numpy==2.2.6" in requirements_of("x86_64", "onnxruntime", "3.10")
+    assert "numpy==2.4.6" in requirements_of("aarch64", "onnxruntime", "3.14")
 
 
+@pytest.mark.parametrize(
+    ("python", "version"),
+    [
+        ("3.8", "1.19.2"),
+        ("3.9", "1.19.2"),
+        ("3.10", "1.23.2"),
+        ("3.13", "1.23.2"),
+        ("3.14", "1.32.0"),
+    ],
+)
+def test_each_python_gets_one_engine_in_a_version_that_has_wheels_for_it(
+    python: str, version: str
+) -> None:
+    found = requirements_of("aarch64", "onnxruntime", python)
+    assert f"onnxruntime=={version}" in found
+    assert not [one for one in found if one.startswith("dlr")]
+    assert not [one for one in requirements_of("aarch64", "dlr", python) if "onnx" in one]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_each_package_of_each_python_is_pinned(architecture: str) -> None:
-    """After a change of requirements.txt: `python -m stacks.component.wheels`."""
+def test_each_package_of_each_python_is_pinned(architecture: str, runtime: str) -> None:
+    """After a change of the device's requirements: `python -m stacks.component.wheels`."""
     for python in PYTHONS[architecture]:
-        for requirement in requirements_of(architecture, python):
+        for requirement in requirements_of(architecture, runtime, python):
             assert requirement.lower() in pinned(architecture)
 
 
@@ -51,7 +72,7 @@ def test_digests_are_those_of_sha256sum_in_order() -> None:
 
 
 def fake_download(content: bytes) -> object:
-    def download(architecture: str, folder: Path) -> None:
+    def download(architecture: str, runtime: str, folder: Path) -> None:
         (folder / "package-1.0-py3-none-any.whl").write_bytes(content)
 
     return download
@@ -63,10 +84,10 @@ def test_wheels_are_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     listing.write_text(f"{hashlib.sha256(content).hexdigest()}  package-1.0-py3-none-any.whl\n")
     monkeypatch.setattr(wheels, "DIGESTS", listing)
     monkeypatch.setattr(wheels, "_download", fake_download(content))
-    (first,) = bundled_wheels("x86_64", cache=tmp_path / "cache")
+    (first,) = bundled_wheels("x86_64", "dlr", cache=tmp_path / "cache")
     assert first.read_bytes() == content
     monkeypatch.setattr(wheels, "_download", None)
-    assert bundled_wheels("x86_64", cache=tmp_path / "cache") == (first,)
+    assert bundled_wheels("x86_64", "dlr", cache=tmp_path / "cache") == (first,)
 
 
 def test_wheel_that_was_not_pinned_is_refused(
@@ -74,7 +95,7 @@ def test_wheel_that_was_not_pinned_is_refused(
 ) -> None:
     monkeypatch.setattr(wheels, "_download", fake_download(b"something else"))
     with pytest.raises(schema.ConfigurationError) as caught:
-        bundled_wheels("x86_64", cache=tmp_path / "cache")
+        bundled_wheels("x86_64", "dlr", cache=tmp_path / "cache")
     (fault,) = caught.value.faults
     assert fault.key == "dependencies"
     assert "package-1.0-py3-none-any.whl is not in wheels.sha256" in fault.rule
@@ -88,7 +109,7 @@ def test_index_out_of_reach_is_one_clear_fault(
     for name, value in settings.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     with pytest.raises(schema.ConfigurationError) as caught:
-        bundled_wheels("aarch64", cache=tmp_path / "cache")
+        bundled_wheels("aarch64", "dlr", cache=tmp_path / "cache")
     (fault,) = caught.value.faults
     assert (fault.key, fault.value) == ("dependencies", "bundled")
     assert fault.rule.startswith("needs wheels for Python 3.9 on aarch64, and pip cannot get them")
@@ -107,7 +128,7 @@ def test_wheels_lie_where_the_device_looks(tmp_path: Path, monkeypatch: pytest.M
     wheel = tmp_path / "package-1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     monkeypatch.setattr(wheels, "CACHE", tmp_path)
-    monkeypatch.setattr(wheels, "bundled_wheels", lambda architecture: (wheel,))
+    monkeypatch.setattr(wheels, "bundled_wheels", lambda architecture, runtime: (wheel,))
     template_of(tmp_path, dependencies="bundled")
     (staged,) = (tmp_path / "cdk.out").glob("asset.*/wheels")
     assert [path.read_bytes() for path in staged.iterdir()] == [b"a wheel"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.schema import ConfigurationError
 from tests.stacks.test_context_keys import rule_of, settings
 
 
@@ -13,6 +14,7 @@ from tests.stacks.test_context_keys import rule_of, settings
     [
         ("modelS3Uri", "s3://my.bucket/model.tar.gz"),
         ("modelS3Uri", "s3://bucket/model.tgz"),
+        ("modelRuntime", "onnxruntime"),
         ("dependencies", "bundled"),
         ("thingGroupName", "shop-floor"),
     ],
@@ -31,3 +33,17 @@ def test_first_generation_unpacks_zip_files_only(tmp_path: Path) -> None:
     settings(tmp_path, **local)
     rule = rule_of(tmp_path, "modelPath", greengrassVersion=1, **local)
     assert rule == "must be a folder or a .zip file for greengrassVersion=1"
+
+
+def test_first_generation_runs_compiled_models_only(tmp_path: Path) -> None:
+    model = tmp_path / "fruit.onnx"
+    model.write_bytes(b"\x08\x08")
+    for source in ({"modelS3Uri": "s3://bucket/fruit.onnx"}, {"modelPath": str(model)}):
+        given = {"modelS3Uri": None, "greengrassVersion": 1, **source}
+        with pytest.raises(ConfigurationError) as caught:
+            settings(tmp_path, **given)
+        (fault,) = caught.value.faults
+        assert str(fault) == (
+            "modelRuntime='onnxruntime': requires greengrassVersion=2: a core of V1 runs compiled "
+            "models (DLR) only, for example -c greengrassVersion=2"
+        )

@@ -14,12 +14,18 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Sequence
 
 _COMPLETE = "complete"
-_MODULES = ("awscrt", "awsiot", "boto3", "cv2", "dlr", "numpy")
+_MODULES = ("awscrt", "awsiot", "boto3", "cv2", "numpy")
 
 
-def environment_path(work: Path, requirements: Path) -> Path:
+def requirement_lists(code: Path, runtime: str) -> tuple[Path, ...]:
+    """Return the lists of what a component needs whose model runs in the engine ``runtime``."""
+    return code / "requirements.txt", code / f"requirements-{runtime}.txt"
+
+
+def environment_path(work: Path, requirements: Sequence[Path]) -> Path:
     """Return the folder of the environment for these requirements and this Python.
 
     A new revision of the same Python, such as a security update, changes neither which packages
@@ -31,7 +37,8 @@ def environment_path(work: Path, requirements: Path) -> Path:
         sysconfig.get_platform(),
         sys.base_prefix,
     )
-    content = requirements.read_bytes() + "\n".join(python).encode()
+    lists = b"".join(path.read_bytes() for path in requirements)
+    content = lists + "\n".join(python).encode()
     return work / f"venv-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
@@ -45,12 +52,12 @@ def is_complete(environment: Path) -> bool:
     return (environment / _COMPLETE).exists() and os.access(str(python_of(environment)), os.X_OK)
 
 
-def lacking_packages() -> list[str]:
-    """Return the packages that this Python lacks to run the component."""
-    return [name for name in _MODULES if importlib.util.find_spec(name) is None]
+def lacking_packages(runtime: str) -> list[str]:
+    """Return the packages that this Python lacks to run a component with the engine ``runtime``."""
+    return [name for name in (*_MODULES, runtime) if importlib.util.find_spec(name) is None]
 
 
-def create_environment(work: Path, requirements: Path) -> Path:
+def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
     """Create the environment unless it exists, and remove those of earlier versions.
 
     Raises:
@@ -65,32 +72,33 @@ def create_environment(work: Path, requirements: Path) -> Path:
     return environment
 
 
-def _create(environment: Path, requirements: Path) -> None:
+def _create(environment: Path, requirements: Sequence[Path]) -> None:
     shutil.rmtree(str(environment), ignore_errors=True)
     environment.parent.mkdir(parents=True, exist_ok=True)
     _run(
         [sys.executable, "-m", "venv", str(environment)],
         "the Python environment cannot be created; on Debian and Ubuntu install python3-venv",
     )
-    source, advice = _source(requirements)
+    source, advice = _source(requirements[0].parent / "wheels")
+    names = " and ".join(path.name for path in requirements)
+    lists = [part for path in requirements for part in ("--requirement", str(path))]
     _run(
         [
             *(str(python_of(environment)), "-m", "pip", "install", "--no-deps", *source),
-            *("--disable-pip-version-check", "--no-input", "--requirement", str(requirements)),
+            *("--disable-pip-version-check", "--no-input", *lists),
         ],
-        f"the packages of {requirements.name} cannot be installed; {advice}",
+        f"the packages of {names} cannot be installed; {advice}",
     )
     marker = environment / _COMPLETE
     marker.touch()
     os.sync()
 
 
-def _source(requirements: Path) -> tuple[list[str], str]:
+def _source(wheels: Path) -> tuple[list[str], str]:
     """Return pip's options for the origin of packages, and what to check when pip fails.
 
-    If there is a folder ``wheels`` beside the list, only it is used: the device may be offline.
+    If there is a folder of ``wheels``, only it is used: the device may be offline.
     """
-    wheels = requirements.parent / "wheels"
     if not wheels.is_dir():
         return [], "is the package index reachable?"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -1,8 +1,8 @@
 """Loads a model as soon as possible after the start of the process.
 
 Checking the model's digests and loading it barely use the interpreter; importing NumPy and OpenCV
-uses little else. So the files are checked while NumPy is imported, and OpenCV is imported while DLR
-loads the model. This module therefore imports neither, nor any module of ours that does.
+uses little else. So the files are checked while NumPy is imported, and OpenCV is imported while the
+engine loads the model. This module therefore imports neither, nor any module of ours that does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from typing import Callable, Generic, TypeVar
 
 from ..errors import ModelError
 from ..model.artifact import ModelArtifact, open_artifact
+from ..model.digests import content_files
 from ..model.loaded import LoadedModel
 from ..model.profile import ModelProfile
+from ..model.runnable import DLR
+from ..model.runtime import open_runtime
+from ..model.trying import try_in_child
 from ..preflight import available_memory, memory_fault
 from .installing import installing
 
@@ -34,20 +38,20 @@ def load_model(
         ModelError: if the model cannot be used.
     """
     checking = _Background(lambda: _checked(path, work))
-    from ..model.dlr import DlrModel, try_in_child
+    import numpy  # noqa: F401 (every engine needs it)
 
     artifact = checking.result()
-    fault = memory_fault(_parameter_bytes(artifact.folder), available_memory())
+    fault = memory_fault(_parameter_bytes(artifact), available_memory())
     if fault is not None:
         raise ModelError(f"model {artifact.folder}: {fault}")
     mark = work / f"tried-{accelerator}-{artifact.sha256[:16]}"
     if (try_once and not mark.exists()) or not artifact.has_digests:
-        try_in_child(artifact.folder, profile.input, accelerator)
+        try_in_child(artifact, profile.input, accelerator)
         if try_once:
             with contextlib.suppress(OSError):  # a full disk: it is tried again at the next start
                 mark.touch()
     importing = _Background(_import_stages)
-    model = DlrModel(artifact, profile.input, accelerator)
+    model = open_runtime(artifact, profile.input, accelerator)
     first_outputs = model.warm_up()
     importing.result()
     return LoadedModel(profile, artifact, model, first_outputs)
@@ -65,8 +69,11 @@ def _import_stages() -> None:
     from . import assembly  # noqa: F401 (for OpenCV, which it imports)
 
 
-def _parameter_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.params"))
+def _parameter_bytes(artifact: ModelArtifact) -> int:
+    """Return the size of a model's parameters, which an ONNX model may keep in files beside it."""
+    if artifact.runtime == DLR:
+        return sum(path.stat().st_size for path in artifact.folder.glob("*.params"))
+    return sum(path.stat().st_size for path in content_files(artifact.folder))
 
 
 class _Background(Generic[T]):

@@ -48,11 +48,12 @@ class Publisher:
         ``sources`` returns the state of each source; ``backlog`` is for the outbox.
         """
         rate = settings.publish_rate_limit
+        self._component_version = component_version
         self.outbox = Outbox(send, messages_a_second=rate, backlog=backlog)
         self.telemetry = Telemetry(
             core_name=settings.core_name,
             model=_identity(loaded),
-            versions={**loaded.model.versions, "component": component_version},
+            versions=self._versions(loaded),
             report=self._report,
             configuration=settings.digest(),
         )
@@ -81,6 +82,7 @@ class Publisher:
         self._settings = settings
         self._model_watch = ModelWatch(loaded.artifact)
         self.telemetry.model = _identity(loaded)
+        self.telemetry.versions = self._versions(loaded)
         self.telemetry.configuration = settings.digest()
         self.outbox.limit_rate(settings.publish_rate_limit)
 
@@ -97,6 +99,9 @@ class Publisher:
         if self._thread is not None:
             self._thread.close()
         return self.outbox.close(max(0.0, deadline - time.monotonic() - 1.0))
+
+    def _versions(self, loaded: LoadedModel) -> Mapping[str, str]:
+        return {**loaded.model.versions, "component": self._component_version}
 
     def _publish(self, payload: bytes) -> None:
         self.outbox.put(telemetry_topic(self._settings.core_name), payload)

@@ -47,16 +47,23 @@ def check_compiled(folder: Path) -> Mapping[str, Shape]:
         ModelError: naming the file and what is wrong with it.
     """
     files = content_files(folder)
-    library = _only(folder, [path for path in files if is_model_library(path)], ".so")
+    library = only_file(folder, [path for path in files if is_model_library(path)], ".so")
     _check_elf(library)
     graphs = [path for path in files if is_graph(path)]
     params = [path for path in files if path.suffix == ".params"]
     if not graphs and not params and any(path.suffix == ".ro" for path in files):
         return {}  # a model for TVM's virtual machine: its graph is in code.ro
-    return _check_graph(_only(folder, graphs, ".json"), _only(folder, params, ".params"), library)
+    return _check_graph(
+        only_file(folder, graphs, ".json"), only_file(folder, params, ".params"), library
+    )
 
 
-def _only(folder: Path, found: list[Path], suffix: str) -> Path:
+def only_file(folder: Path, found: list[Path], suffix: str) -> Path:
+    """Return the one file in ``found``, which are those of the artifact with this ``suffix``.
+
+    Raises:
+        ModelError: if there is none, or more than one.
+    """
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise ModelError(f"model {folder}: needs exactly one {suffix} file, it has {names}")

@@ -60,7 +60,7 @@ def check_digests(folder: Path, digests: Mapping[str, str]) -> bool:
     """Compare ``digests`` with the recorded ones; return whether any are recorded.
 
     Raises:
-        ModelError: naming the first file that is missing, changed, or a library that is not listed.
+        ModelError: naming the first file that is missing, changed, or a model that is not listed.
     """
     recorded = _recorded(folder / DIGESTS_FILE)
     for name, digest in recorded.items():
@@ -73,7 +73,7 @@ def check_digests(folder: Path, digests: Mapping[str, str]) -> bool:
                 f"{digests[name][:12]}…, {DIGESTS_FILE} says {digest[:12]}…); copy it again"
             )
     for name in digests:
-        if recorded and name not in recorded and name.endswith(".so"):
+        if recorded and name not in recorded and name.endswith((".so", ".onnx")):
             raise ModelError(f"model file {folder / name}: is not listed in {DIGESTS_FILE}")
     return bool(recorded)
 

@@ -9,19 +9,22 @@ import tempfile
 import threading
 import types
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 import numpy as np
 
 from ..errors import ModelError
 from ..memory import return_freed_memory
-from ..preflight import LIBDLR_MISSING, explain_import_error
+from ..preflight import LIBDLR_MISSING
 from .artifact import ModelArtifact
-from .child_failure import telling_line, why_child_failed
+from .child_failure import telling_line
 from .digests import is_hidden
+from .input_checks import check_tensor, wrong_input
+from .missing_engine import missing_engine
 from .profile import InputSpec
+from .runnable import DLR
+from .trying import why_it_fails
 
-_TRIAL_SECONDS = 300
 _log = logging.getLogger(__name__)
 
 
@@ -41,9 +44,7 @@ def import_dlr() -> Any:
     try:
         import dlr
     except ImportError as error:
-        raise ModelError(
-            f"the Deep Learning Runtime cannot be used: {explain_import_error(error)}"
-        ) from None
+        raise missing_engine(DLR, error) from None
     return dlr
 
 
@@ -72,6 +73,8 @@ class DlrModel:
         Raises:
             ModelError: if DLR refuses it, or it has other inputs than the profile says.
         """
+        self.output_names: tuple[str, ...] = ()
+        """DLR does not report them for models of TVM's graph executor."""
         self._spec = spec
         self._artifact = artifact
         self._lock = threading.Lock()
@@ -82,12 +85,12 @@ class DlrModel:
         except Exception as error:  # DLR raises bare Exception too
             if type(error).__name__ == "DLRLibraryNotFound":
                 raise ModelError(f"model {artifact.folder}: {LIBDLR_MISSING}") from None
-            reason = str(error).strip() or why_it_fails(artifact.folder, spec, accelerator)
+            reason = str(error).strip() or why_it_fails(artifact, spec, accelerator)
             raise ModelError(
                 f"model {artifact.folder}: DLR cannot load it on {accelerator}: "
                 + telling_line(reason)
             ) from None
-        self.versions: dict[str, str] = {
+        self.versions: Mapping[str, str] = {
             "dlr": str(dlr.__version__),
             "libdlr": str(self._model.get_version()),
         }
@@ -109,11 +112,7 @@ class DlrModel:
                 reuse old data or convert it silently.
             ModelError: if the run fails.
         """
-        if tensor.shape != self._spec.shape or tensor.dtype != self._spec.dtype:
-            raise ValueError(
-                f"input {self._spec.name} is {tensor.dtype} {list(tensor.shape)}, "
-                f"the model takes {self._spec.dtype} {list(self._spec.shape)}"
-            )
+        check_tensor(tensor, self._spec)
         with self._lock:
             try:
                 outputs: list[Any] = self._model.run({self._spec.name: tensor})
@@ -151,41 +150,4 @@ class DlrModel:
             raise self._wrong_input(f"takes {dtype}")
 
     def _wrong_input(self, fact: str) -> ModelError:
-        spec = self._spec
-        return ModelError(
-            f"model {self._artifact.folder}: {fact}, but the profile says input {spec.name} "
-            f"{spec.dtype} {list(spec.shape)}; is it the profile of this model?"
-        )
-
-
-def try_in_child(folder: Path, spec: InputSpec, accelerator: str = "cpu") -> None:
-    """Load and run the model in a child process, since undetected damage may end the process.
-
-    Raises:
-        ModelError: with the signal or the reason, if the child fails.
-    """
-    reason = why_it_fails(folder, spec, accelerator)
-    if reason:
-        raise ModelError(f"model {folder}: DLR cannot run it on {accelerator}: {reason}")
-
-
-def why_it_fails(folder: Path, spec: InputSpec, accelerator: str) -> str:
-    """Return in one line why the model fails in a child process, or nothing if it does not."""
-    import subprocess  # imported only for a model that is untested or failed
-
-    shape = ",".join(str(extent) for extent in spec.shape)
-    command = [sys.executable, "-m", "inference.model.trial", str(folder.resolve()), accelerator]
-    try:
-        child = subprocess.run(
-            [*command, spec.name, shape, spec.dtype],
-            cwd=str(Path(__file__).parents[2]),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=_TRIAL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"no result within {_TRIAL_SECONDS} s"
-    if child.returncode == 0:
-        return ""
-    return why_child_failed(child.returncode, child.stderr.decode(errors="replace"))
+        return wrong_input(self._artifact.folder, self._spec, fact)

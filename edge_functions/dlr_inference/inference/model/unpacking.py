@@ -15,7 +15,9 @@ from typing import IO
 from ..errors import ModelError
 from .digests import sha256_of
 from .members import TarOrZip
+from .onnx_files import ONNX_SUFFIX
 
+_NAME_OF_BARE_MODEL = "model" + ONNX_SUFFIX
 _CHUNK = 1 << 20
 _DAMAGE = (
     OSError,
@@ -46,7 +48,9 @@ def unpacked_path(archive: Path, work: Path) -> Path:
 def unpack(archive: Path, work: Path) -> Path:
     """Unpack ``archive`` (tar, compressed or not, or zip) into ``work`` and return the new folder.
 
-    The folder gets its name only when it is complete; a second call finds it.
+    A bare ``.onnx`` file is copied there under a fixed name, so that the model's digest is the same
+    wherever the file comes from, and later damage is noticed. The folder gets its name only when it
+    is complete; a second call finds it.
 
     Raises:
         ModelError: if the archive is missing, damaged, too large, or holds a member that is neither
@@ -97,6 +101,10 @@ def remove_leftovers(work: Path, keep: Path) -> None:
 
 
 def _extract(archive: Path, target: Path) -> None:
+    if archive.suffix == ONNX_SUFFIX:
+        with archive.open("rb") as content:
+            _write(content, target / _NAME_OF_BARE_MODEL, archive.stat().st_size)
+        return
     with TarOrZip(archive) as bundle:
         for member in bundle.members():
             with bundle.open(member) as content:

@@ -78,7 +78,7 @@ class Telemetry:
         self._core_name = core_name
         self.model: Mapping[str, str] = model
         self.configuration = configuration
-        self._versions = {**versions, "python": platform.python_version()}
+        self.versions: Mapping[str, str] = versions
         self._report = report
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -122,7 +122,7 @@ class Telemetry:
             "sources": [dict(source) for source in report.sources],
             "model": dict(self.model),
             "configuration": self.configuration,
-            "versions": self._versions,
+            "versions": {**self.versions, "python": platform.python_version()},
         }
 
     def payload(self) -> bytes:

@@ -42,6 +42,7 @@ class InferenceService:
 
     def __init__(self, predict: Predict) -> None:
         self.versions: dict[str, str] = {}
+        self.output_names: tuple[str, ...] = ()
         self._predict = predict
         self._fault: str | None = None
 

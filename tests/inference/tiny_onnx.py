@@ -1,0 +1,87 @@
+"""Small ONNX models whose results are known, in formats that every ONNX Runtime of a device runs.
+
+That of Python 3.8 reads opsets up to 21, and files up to IR version 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8
+INPUT = "images"
+SHAPE = (1, 3, 8, 8)
+
+
+def model_of(
+    nodes: Sequence[Any],
+    *,
+    inputs: Sequence[Any] = (),
+    outputs: Sequence[Any] = (),
+    weights: Sequence[Any] = (),
+    opset: int = OPSET,
+    ir_version: int = IR_VERSION,
+    domains: Sequence[str] = (),
+) -> Any:
+    """A model of ``nodes``; without ``inputs`` and ``outputs`` it has one of each."""
+    graph = helper.make_graph(
+        list(nodes),
+        "tiny",
+        list(inputs) or [tensor(INPUT)],
+        list(outputs) or [tensor("scores", None)],
+        list(weights),
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    opsets += [helper.make_opsetid(domain, 1) for domain in domains]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=ir_version)
+
+
+def tensor(name: str, shape: Any = SHAPE, dtype: int = TensorProto.FLOAT) -> Any:
+    """The description of an input or output."""
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def mean_of_channels(shape: Any = SHAPE, dtype: int = TensorProto.FLOAT) -> Any:
+    """A model whose scores [1,3] are the mean of each channel."""
+    node = helper.make_node("ReduceMean", [INPUT], ["scores"], axes=[2, 3], keepdims=0)
+    return model_of(
+        [node], inputs=[tensor(INPUT, shape, dtype)], outputs=[tensor("scores", None, dtype)]
+    )
+
+
+def weighted() -> Any:
+    """A model whose scores [1,3] are the mean of each channel, from a table of weights."""
+    weights = np.zeros((3 * 8 * 8, 3), np.float32)
+    for channel in range(3):
+        weights[channel * 64 : (channel + 1) * 64, channel] = 1 / 64
+    nodes = [
+        helper.make_node("Flatten", [INPUT], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weights"], ["scores"]),
+    ]
+    return model_of(nodes, weights=[numpy_helper.from_array(weights, "weights")])
+
+
+def save(model: Any, path: Path) -> Path:
+    """Write ``model`` to ``path``, and return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, str(path))
+    return path
+
+
+def with_external_weights(path: Path) -> Path:
+    """Write :func:`weighted` to ``path``, with its weights in a file beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(
+        weighted(),
+        str(path),
+        save_as_external_data=True,
+        location=path.name + ".data",
+        size_threshold=0,
+    )
+    return path

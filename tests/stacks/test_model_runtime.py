@@ -1,0 +1,131 @@
+"""Which engine runs the model: from the artifact, from the key, and where they contradict."""
+
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from inference.schema import ConfigurationError
+from stacks.context.model_runtime import KEY
+from tests.inference.tiny_onnx import mean_of_channels, save, with_external_weights
+from tests.stacks.synthesis import recipe_of, template_of
+from tests.stacks.test_context_keys import rule_of, settings
+
+
+@pytest.fixture
+def onnx_model(tmp_path: Path) -> Path:
+    return save(mean_of_channels(), tmp_path / "fruit" / "fruit.onnx")
+
+
+def local(path: Path) -> dict[str, object]:
+    return {"modelS3Uri": None, "modelPath": str(path)}
+
+
+def archive_of(folder: Path, suffix: str) -> Path:
+    archive = folder.with_name(f"packed{suffix}")
+    if suffix == ".zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            for path in folder.iterdir():
+                packed.write(path, f"inner/{path.name}")
+    else:
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(folder, "inner")
+    return archive
+
+
+def test_an_artifact_says_which_engine_runs_it(tmp_path: Path, onnx_model: Path) -> None:
+    folder = onnx_model.parent
+    for path in (onnx_model, folder, archive_of(folder, ".tar.gz"), archive_of(folder, ".zip")):
+        assert settings(tmp_path, **local(path)).model_runtime == "onnxruntime"
+        assert settings(tmp_path, **local(path), modelRuntime="onnxruntime")
+    in_s3 = settings(tmp_path, modelS3Uri="s3://bucket/models/fruit.onnx")
+    assert in_s3.model_runtime == "onnxruntime"
+
+
+def test_without_a_word_about_it_the_engine_is_dlr(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "compiled.so").touch()
+    assert settings(tmp_path, **local(tmp_path / "model")).model_runtime == "dlr"
+    assert settings(tmp_path).model_runtime == "dlr"
+
+
+def test_what_an_archive_in_s3_holds_the_key_says(tmp_path: Path) -> None:
+    assert settings(tmp_path, modelRuntime="onnxruntime").model_runtime == "onnxruntime"
+
+
+def test_an_engine_that_is_not_the_artifact_s_is_refused(tmp_path: Path, onnx_model: Path) -> None:
+    rule = rule_of(tmp_path, KEY, **local(onnx_model), modelRuntime="dlr")
+    assert rule == "cannot run what modelPath names, which is for ONNX Runtime"
+    rule = rule_of(tmp_path, KEY, modelS3Uri="s3://bucket/fruit.onnx", modelRuntime="dlr")
+    assert rule == "cannot run what modelS3Uri names, which is for ONNX Runtime"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "compiled.so").touch()
+    rule = rule_of(tmp_path, KEY, **local(tmp_path / "model"), modelRuntime="onnxruntime")
+    assert rule == "cannot run what modelPath names, which is for DLR"
+
+
+def test_other_engines_are_refused(tmp_path: Path) -> None:
+    assert "must be one of dlr, onnxruntime" in rule_of(tmp_path, KEY, modelRuntime="tflite")
+
+
+def test_onnx_runtime_has_no_opencl(tmp_path: Path) -> None:
+    given = {"modelRuntime": "onnxruntime", "accelerator": "opencl"}
+    assert rule_of(tmp_path, "accelerator", **given) == (
+        "must be cpu or gpu for modelRuntime=onnxruntime"
+    )
+    settings(tmp_path, modelRuntime="onnxruntime", accelerator="gpu")
+
+
+def test_two_models_in_one_artifact_are_refused(tmp_path: Path, onnx_model: Path) -> None:
+    folder = onnx_model.parent
+    (folder / "._fruit.onnx").touch()  # what macOS leaves
+    settings(tmp_path, **local(folder))
+    (folder / "fruit-int8.onnx").write_bytes(onnx_model.read_bytes())
+    expected = "holds more than one .onnx file (fruit-int8.onnx, fruit.onnx): keep one"
+    assert rule_of(tmp_path, "modelPath", **local(folder)) == expected
+    (folder / "fruit-int8.onnx").rename(folder / "compiled.so")
+    assert "holds models for DLR and for ONNX Runtime (" in rule_of(
+        tmp_path, "modelPath", **local(folder)
+    )
+
+
+def test_a_file_whose_weights_lie_beside_it_is_refused_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    model = with_external_weights(folder / "large.onnx")
+    settings(tmp_path, **local(folder))
+    assert rule_of(tmp_path, "modelPath", **local(model)) == (
+        "keeps its weights in large.onnx.data: give a folder with both files, or its archive"
+    )
+
+
+def test_a_bare_file_is_published_as_it_is_and_the_device_gets_its_engine(
+    tmp_path: Path, onnx_model: Path
+) -> None:
+    recipe = recipe_of(template_of(tmp_path, **local(onnx_model)))
+    (manifest,) = recipe["Manifests"]
+    model = manifest["Artifacts"][1]
+    assert re.fullmatch(r"s3://.*/[0-9a-f]{64}\.onnx", model["Uri"])
+    assert model["Unarchive"] == "NONE"
+    name = model["Uri"].rsplit("/", 1)[1]
+    for step in ("install", "run"):
+        script = manifest["Lifecycle"][step]["Script"]
+        assert f" --model {{artifacts:path}}/{name} " in script
+        assert script.endswith(" --runtime onnxruntime")
+    assert recipe["ComponentDescription"] == "Image inference with ONNX Runtime"
+
+
+def test_the_engine_is_part_of_the_content(tmp_path: Path) -> None:
+    versions = {
+        recipe_of(template_of(tmp_path / runtime, modelRuntime=runtime))["ComponentVersion"]
+        for runtime in ("dlr", "onnxruntime")
+    }
+    assert len(versions) == 2
+
+
+def test_a_fault_of_a_context_names_the_option(tmp_path: Path, onnx_model: Path) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        settings(tmp_path, **local(onnx_model), modelRuntime="dlr")
+    (fault,) = caught.value.faults
+    assert str(fault).endswith(", for example -c modelRuntime=onnxruntime")
