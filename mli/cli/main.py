@@ -29,7 +29,7 @@ COMMANDS = {
         "mli.sagemaker.train", "train", "Train a detector or a classifier on Amazon SageMaker."
     ),
     "compile": LazyCommand(
-        "mli.compile.command", "compile", "Compile a model for DLR, here or with SageMaker Neo."
+        "mli.compile.command", "compile", "Prepare a model for a core, here or with SageMaker Neo."
     ),
     "profile": LazyCommand(
         "mli.profile.command", "profile", "Inspect an artifact, propose its profile, and try it."

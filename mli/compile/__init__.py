@@ -1,1 +1,1 @@
-"""``mli compile``: from a trained model to a DLR artifact."""
+"""``mli compile``: from a trained model to an artifact for a core."""

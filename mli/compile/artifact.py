@@ -1,7 +1,7 @@
-"""The artifact that ``mli compile --with tvm`` writes: compiled files, profile and provenance.
+"""The artifact that ``mli compile`` writes on this machine: model, profile and provenance.
 
-The top of the folder holds what DLR loads, and ``SHA256SUMS`` of it. Everything else is in the
-sub-folder ``profile``, because DLR takes any ``.json`` at the top for the model's graph.
+The top of the folder holds what the engine loads, and ``SHA256SUMS`` of it. Everything else is in
+the sub-folder ``profile``, because DLR takes any ``.json`` at the top for the model's graph.
 """
 
 from __future__ import annotations

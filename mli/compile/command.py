@@ -1,7 +1,8 @@
-"""``mli compile``: compiles a trained model for DLR, here or with SageMaker Neo."""
+"""``mli compile``: prepares a trained model for a core, here or with SageMaker Neo."""
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 import click
@@ -9,9 +10,15 @@ from click.core import ParameterSource
 
 from ..aws import aws_options
 from ..cli.output import Output, examples, reporting
-from .options import GROUPS, NEO, TVM, GroupedCommand, neo_options, tvm_options
+from ..errors import MliError
+from .options import GROUPS, TAKEN, GroupedCommand, local_options, neo_options
 
 _EXAMPLES = examples(
+    "mli compile --with onnxruntime yolo11n.onnx --output build/yolo11n",
+    "mli compile --with onnxruntime detr.onnx --preset detr --labels coco91.txt --image street.jpg "
+    "--output build/detr.tar.gz",
+    "mli compile --with onnxruntime yolo11n.onnx --quantize int8 --calibrate photos "
+    "--output build/yolo11n-int8",
     "mli compile --with tvm fruit.onnx --labels fruit.txt --image apple.jpg --output build/fruit",
     "mli compile --with tvm ssd.onnx --background --box-units fractions "
     "--target aarch64 --output build/ssd.tar.gz",
@@ -19,6 +26,8 @@ _EXAMPLES = examples(
     "--input-shape '{\"data\":[1,3,512,512]}' --target-device jetson_nano "
     "--role arn:aws:iam::111122223333:role/Neo --output s3://bucket/compiled/",
 )
+_PACKAGES = ("cv2", "numpy", "onnx", "onnxruntime")
+"""What compiling on this machine imports, and requirements-operate.txt lacks."""
 
 
 @click.command(cls=GroupedCommand, epilog=_EXAMPLES)
@@ -27,22 +36,23 @@ _EXAMPLES = examples(
     "--with",
     "compiler",
     required=True,
-    type=click.Choice(["tvm", "neo"]),
-    help="tvm: on this machine, from ONNX. neo: with SageMaker Neo.",
+    type=click.Choice(list(TAKEN)),
+    help="onnxruntime: an ONNX model for ONNX Runtime, for any processor. tvm: ONNX for DLR, on "
+    "this machine. neo: for DLR, with SageMaker Neo.",
 )
 @click.option(
     "--output",
     "output_path",
     required=True,
     metavar="PATH|S3_URI",
-    help="tvm: a folder or a .tar.gz to write. neo: an S3 prefix to write to.",
+    help="A folder or a .tar.gz to write. neo: an S3 prefix to write to.",
 )
 @click.option(
     "--input-shape",
     metavar="SHAPE",
-    help="tvm: such as 1,3,224,224, if the model leaves it open. neo: JSON by input name.",
+    help="Such as 1,3,224,224, if the model leaves it open. neo: JSON by input name.",
 )
-@tvm_options
+@local_options
 @neo_options
 @aws_options
 @reporting
@@ -50,35 +60,54 @@ def compile(
     output: Output, model: str, compiler: str, output_path: str, input_shape: str | None,
     **options: Any,
 ) -> None:  # fmt: skip
-    """Compile MODEL for the Deep Learning Runtime.
+    """Prepare MODEL for a core.
 
-    With tvm, MODEL is an ONNX file: a classifier with one output [1,K], or a detector with scores
-    [1,A,C] and boxes [1,A,4]. The artifact is verified against onnxruntime before it is written,
-    and holds its own profile. With neo, MODEL is an S3 URI or a file, of any framework that Neo
-    supports.
+    With onnxruntime and tvm, MODEL is an ONNX file whose one input is an image. Its outputs are
+    recognised, or described by --preset or --profile; a file that Ultralytics exported describes
+    itself. The artifact is verified against the original before it is written, and holds its own
+    profile. With neo, MODEL is an S3 URI or a file, of any framework that Neo supports.
     """
-    _refuse_options_of(NEO if compiler == "tvm" else TVM, compiler)
+    _refuse_options_of_others(compiler)
+    taken = {name for group in TAKEN[compiler] for name in GROUPS[group]}
+    given = {name: value for name, value in options.items() if name in taken}
     if compiler == "neo":
         from ..sagemaker.neo import compile_with_neo, neo_job
 
-        compile_with_neo(output, neo_job(model, output_path, input_shape, **_of(NEO, options)))
+        compile_with_neo(output, neo_job(model, output_path, input_shape, **given))
         return
-    from .request import tvm_request
+    _check_packages(compiler)
+    from .request import local_request
+
+    request = local_request(model, output_path, input_shape, **given)
+    if compiler == "onnxruntime":
+        from .with_onnxruntime import compile_with_onnxruntime
+
+        compile_with_onnxruntime(output, request)
+        return
     from .with_tvm import compile_with_tvm
 
-    compile_with_tvm(output, tvm_request(model, output_path, input_shape, **_of(TVM, options)))
+    compile_with_tvm(output, request)
 
 
-def _of(group: str, options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in GROUPS[group]}
+def _check_packages(compiler: str) -> None:
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MliError(
+            f"--with {compiler} needs the packages {', '.join(missing)}: "
+            "pip install -r requirements-dev.txt"
+        )
 
 
-def _refuse_options_of(group: str, compiler: str) -> None:
-    """Raise a usage error for an option of the other compiler, which would do nothing."""
+def _refuse_options_of_others(compiler: str) -> None:
+    """Raise a usage error for an option of another compiler, which would do nothing."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) == ParameterSource.COMMANDLINE
-        if given and name in GROUPS[group]:
-            other = "neo" if compiler == "tvm" else "tvm"
-            raise click.UsageError(f"{parameter.opts[0]} goes with --with {other} only")
+        if context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
+            continue
+        groups = [group for group, names in GROUPS.items() if name in names]
+        if groups and not set(groups) & set(TAKEN[compiler]):
+            takers = [one for one, taken in TAKEN.items() if set(groups) & set(taken)]
+            raise click.UsageError(
+                f"{parameter.opts[0]} goes with --with {' or '.join(takers)} only"
+            )

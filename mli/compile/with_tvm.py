@@ -4,104 +4,96 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+import onnx
+import onnxruntime
 
+from inference.model.outputs import ROLES
 from inference.model.profile import ModelProfile
-from inference.vision.preprocess import Preprocessor
+from inference.vision.decoders import decoder_for
+from inference.vision.postprocess import Postprocessor
 
 from ..cli.output import Output
 from ..errors import MliError
 from ..profile.dlr_child import DlrRun, run_in_child
 from ..profile.files import PROFILE_FOLDER
-from ..profile.proposal import Preprocessing, profile_values
-from .artifact import Destination, finish, staged, write_profile
-from .given_profile import given_profile, read_labels
-from .report import description, predictions_of, report
+from .artifact import finish, staged
+from .graphs.canonical import expected
+from .graphs.facts import choosing_operators, integer_operators, quantisation_step
+from .graphs.reading import opened
+from .prepared import Prepared, prepare
+from .reference import Reference, choose_reference
+from .report import Verified, description, predictions_of, provenance_of, report
+from .request import LocalRequest
 from .tvm import environment
-from .tvm.suppression import Suppression
+from .tvm.dequantised import with_real_weights
+from .tvm.lowering import lowered
+from .tvm.relay import Signature
+from .tvm.suppression import rows
 from .tvm.targets import TARGETS, X86_64, Target
-from .verification import TOLERANCE, compare_detections, compare_scores
+from .verification import compare_decoded, compare_detections, compare_scores, tolerance_for
 
 _SOURCE = "hhb-tvm 3.2.3 from PyPI"
-
-
-@dataclass(frozen=True)
-class TvmOptions:
-    """What the command line asks of a compilation with TVM."""
-
-    model: str
-    place: Destination
-    target: str = X86_64.name
-    kind: str = "auto"
-    softmax: bool = False
-    background: bool = False
-    box_units: str = "auto"
-    box_order: str = "auto"
-    scores: str | None = None
-    boxes: str | None = None
-    input_shape: tuple[int, ...] | None = None
-    profile: str | None = None
-    labels: str | None = None
-    image: str | None = None
-    score_threshold: float | None = None
-    iou_threshold: float | None = None
-    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+_LATEST_IR = 10
+"""The version of ONNX's file format that TVM's environment reads."""
+_ARM_NOTE = (
+    "DLR has no library for ARM in any package: a core needs the libdlr.so of an archive that "
+    "SageMaker Neo compiled for it; mli compile --with onnxruntime makes an artifact that runs on "
+    "ARM as it is"
+)
 
 
 @dataclass(frozen=True)
 class _Compiled:
-    """What is known after the worker and DLR have finished."""
+    """What is known after TVM has finished: the run on this machine, and of which target."""
 
     facts: Mapping[str, Any]
     run: DlrRun
-    difference: float
-    compared: int | None
-    verified_on: Target
+    ran_on: Target
 
 
-def compile_with_tvm(output: Output, options: TvmOptions) -> None:
+def compile_with_tvm(output: Output, request: LocalRequest) -> None:
     """Compile and verify a model, and only then write the artifact.
 
     Raises:
         MliError: if it cannot be compiled, or differs from onnxruntime.
     """
-    target = TARGETS[options.target]
-    _check(options, target)
-    question = {
-        "action": "describe",
-        "model": Path(options.model).resolve(),
-        "inputShape": options.input_shape,
-        "scores": options.scores,
-        "boxes": options.boxes,
-    }
-    output.say(f"reading {options.model}")
-    described = environment.work(question, output)
-    _check_description(options, described)
-    with staged(options.place) as folder, tempfile.TemporaryDirectory(prefix="compile-") as work:
-        profile = _profile(options, described, folder / PROFILE_FOLDER)
-        form, rule = _form(options, described), _suppression(options, described)
-        output.say(description(described, form, rule, profile))
-        image, what = _image(options.image)
-        probabilities = options.softmax or described["probabilities"]
-        name = "probabilities" if probabilities else "logits"
-        job = {**question, "form": form, "scoresName": name, "suppression": asdict(rule)}
-        compiled = _compile(output, target, job, profile, image, folder, Path(work))
-        provenance = _provenance(target, described, job, compiled, what)
+    target = TARGETS[request.target]
+    _check_machine(target)
+    output.say(f"reading {request.model}")
+    prepared = prepare(request, compiled_in=True)
+    _check_graph(prepared)
+    with staged(request.place) as folder, tempfile.TemporaryDirectory(prefix="compile-") as work:
+        profile = prepared.profile(folder / PROFILE_FOLDER)
+        output.say(description(prepared, profile))
+        if target.linker:
+            output.say(_ARM_NOTE)
+        reference = _reference(prepared, profile, request.image)
+        profile = _with_positions(prepared, profile, reference, folder / PROFILE_FOLDER)
+        compiled = _compile(output, target, prepared, profile, reference, Path(work))
+        verified = _verified(prepared, profile, reference, compiled)
+        for path in (Path(work) / "target").iterdir():
+            shutil.copyfile(path, folder / path.name)
+        facts = compiled.facts
+        made_by = {"tvm": facts["tvm"], "package": _SOURCE, "onnx": facts["onnx"]}
+        provenance = provenance_of(request, prepared, verified, made_by)
+        provenance["target"] = {"name": target.name, "llvm": target.llvm}
         finish(folder, provenance)
-        predictions = predictions_of(profile, compiled.run, image) if options.image else None
-    report(output, options.place, target, profile, provenance, predictions)
+        predictions = None
+        if request.image:
+            predictions = predictions_of(profile, (), compiled.run.outputs, reference.image)
+    report(
+        output, request.place, profile, verified, predictions,
+        target=target.name, runs_here=target.runs_here(), note=_ARM_NOTE if target.linker else None,
+    )  # fmt: skip
 
 
-def _check(options: TvmOptions, target: Target) -> None:
-    if not Path(options.model).is_file():
-        raise MliError(f"{options.model}: there is no such file")
-    options.place.check()
+def _check_machine(target: Target) -> None:
     if not X86_64.runs_here():
         raise MliError("TVM's wheel needs an x86-64 processor with AVX2")
     if shutil.which("g++") is None:
@@ -113,151 +105,127 @@ def _check(options: TvmOptions, target: Target) -> None:
         )
 
 
-def _check_description(options: TvmOptions, described: Mapping[str, Any]) -> None:
-    kind = described["kind"]
-    if options.kind not in ("auto", kind):
-        raise MliError(f"--kind {options.kind}: the model's outputs are those of a {kind} model")
-    if kind == "classification" and options.softmax and described["probabilities"]:
-        raise MliError("--softmax: the model returns probabilities already")
-    if kind == "classification" and options.background:
-        raise MliError("--background: is for detectors only")
+def _check_graph(prepared: Prepared) -> None:
+    choosing = choosing_operators(prepared.source)
+    if choosing:
+        raise MliError(
+            f"the model chooses its results itself ({', '.join(choosing)}), which TVM cannot "
+            "compile: use --with onnxruntime, or cut the graph before with --scores and --boxes"
+        )
 
 
-def _form(options: TvmOptions, described: Mapping[str, Any]) -> dict[str, Any]:
-    units, order = options.box_units, options.box_order
-    return {
-        "softmax": options.softmax,
-        "background": options.background,
-        "box_units": (described["boxUnits"] or "pixels") if units == "auto" else units,
-        "box_order": (described["boxOrder"] or "xyxy") if order == "auto" else order,
+def _reference(prepared: Prepared, profile: ModelProfile, image: str | None) -> Reference:
+    """Choose an image on which the original has detections, and say what DLR should return."""
+
+    def as_compiled(outputs: list[Any]) -> list[Any]:
+        arrays = prepared.expected(outputs)
+        if prepared.source.kind == "ssd":
+            return rows(arrays[0][0], arrays[1][0], prepared.rule)
+        return arrays
+
+    names = prepared.names if prepared.source.kind == "raw" else []
+    return choose_reference(opened(prepared.source), as_compiled, profile, names, image)
+
+
+def _with_positions(
+    prepared: Prepared, profile: ModelProfile, reference: Reference, folder: Path
+) -> ModelProfile:
+    """Write into the profile which output is which: a compiled model has neither names nor types.
+
+    Labels that are whole numbers in the original are real numbers after compilation.
+    """
+    outputs = reference.original
+    if prepared.source.kind != "raw" or len(outputs) < 2:
+        return profile
+    decoder = decoder_for(profile, prepared.names, profile.confidence_threshold)
+    found = {
+        role: index
+        for role, array in decoder.bind(outputs).items()
+        for index, output in enumerate(outputs)
+        if output is array
     }
-
-
-def _suppression(options: TvmOptions, described: Mapping[str, Any]) -> Suppression:
-    """Return the rule of the options, else that of the model, else GluonCV's."""
-    said = [
-        ("score_threshold", described["scoreThreshold"]),
-        ("iou_threshold", described["iouThreshold"]),
-        ("score_threshold", options.score_threshold),
-        ("iou_threshold", options.iou_threshold),
-    ]
-    return Suppression(**{name: value for name, value in said if value is not None})
-
-
-def _profile(options: TvmOptions, described: Mapping[str, Any], folder: Path) -> ModelProfile:
-    probabilities = options.softmax or described["probabilities"]
-    if options.profile:
-        values = given_profile(options.profile, described)
-        said = values["output"].get("activation")
-        if said and (said == "probabilities") != probabilities:
-            is_said = "probabilities" if probabilities else "logits"
-            raise MliError(
-                f"--profile {options.profile}: says {said}, the compiled model returns {is_said}"
-            )
-    else:
-        stem = Path(options.model).stem
-        values = profile_values(described, options.preprocessing, stem, probabilities=probabilities)
-    classes = described["classes"] - options.background
-    labels = read_labels(options.labels, options.profile, classes, background=options.background)
-    return write_profile(folder, values, labels)
-
-
-def _image(path: str | None) -> tuple[Any, str]:
-    """Return the image to verify with, and its name."""
-    if path is None:
-        generator = np.random.default_rng(7)
-        coarse = generator.integers(0, 256, (12, 16, 3), np.uint8)
-        smooth = cv2.resize(coarse, (640, 480), interpolation=cv2.INTER_CUBIC)
-        grain = generator.integers(0, 32, smooth.shape, np.uint8)
-        return cv2.add(smooth, grain), "a generated image"
-    image = cv2.imread(path)
-    if image is None:
-        raise MliError(f"--image {path}: cannot be read as an image")
-    return image, path
+    if not found or not ROLES[profile.output.kind]:
+        return profile
+    return prepared.profile(folder, {**prepared.values["output"], "outputs": found})
 
 
 def _compile(
     output: Output,
     target: Target,
-    job: Mapping[str, Any],
+    prepared: Prepared,
     profile: ModelProfile,
-    image: Any,
-    folder: Path,
+    reference: Reference,
     work: Path,
 ) -> _Compiled:
-    """Compile into ``folder``, and compare a run with onnxruntime's.
+    """Compile into the folder ``target`` of ``work``, and run the result.
 
     What cannot run on this machine is also compiled for x86-64, and that copy is run.
     """
-    tensor, _ = Preprocessor(profile.input)(image)
-    np.save(work / "sample.npy", tensor)
-    verified_on = target if target.runs_here() else X86_64
+    ran_on = target if target.runs_here() else X86_64
     folders = {target.name: work / "target"}
-    folders.setdefault(verified_on.name, work / "twin")
-    facts = environment.work(
-        {
-            **job,
-            "action": "compile",
-            "sample": work / "sample.npy",
-            "expected": work / "expected.npz",
-            "tvm": environment.tvm_folder(),
-            "targets": folders,
-        },
-        output,
-    )
-    output.say(f"verifying against onnxruntime {facts['onnxruntime']}")
-    run = run_in_child(folders[verified_on.name], profile.input.name, tensor)
+    folders.setdefault(ran_on.name, work / "twin")
+    source = prepared.source
+    graph = with_real_weights(lowered(source, prepared.graph()))
+    graph.ir_version = min(graph.ir_version, _LATEST_IR)
+    onnx.save(graph, work / "model.onnx")
+    signature = Signature({source.input: source.shape}, _outputs(prepared, reference), source.dtype)
+    job = {
+        "model": work / "model.onnx",
+        "signature": asdict(signature),
+        "suppression": asdict(prepared.rule) if source.kind == "ssd" else None,
+        "tvm": environment.tvm_folder(),
+        "targets": folders,
+    }
+    try:
+        facts = environment.work(job, output)
+    except MliError as error:
+        whole = integer_operators(source)
+        if not whole:
+            raise
+        raise MliError(
+            f"{error}; the model is quantised with operators of whole numbers "
+            f"({', '.join(whole)}): quantise it in the form QDQ, or use --with onnxruntime"
+        ) from None
+    output.say(f"verifying against onnxruntime {onnxruntime.__version__}")
+    run = run_in_child(folders[ran_on.name], profile.input.name, reference.tensor)
     for array in run.outputs:
         if not np.isfinite(array).all():
             raise MliError("the compiled model returns values that are not finite")
-    with np.load(work / "expected.npz") as expected:
-        if profile.output.kind == "classification":
-            difference, compared = compare_scores(run.outputs, expected), None
-        else:
-            size = (profile.input.width, profile.input.height)
-            rule = Suppression(**job["suppression"])
-            difference = compare_detections(run.outputs, expected, rule, size)
-            compared = int((run.outputs[0] >= 0).sum())
-    for path in (work / "target").iterdir():
-        shutil.copyfile(path, folder / path.name)
-    return _Compiled(facts, run, difference, compared, verified_on)
+    return _Compiled(facts, run, ran_on)
 
 
-def _provenance(
-    target: Target,
-    described: Mapping[str, Any],
-    job: Mapping[str, Any],
-    compiled: _Compiled,
-    image: str,
-) -> dict[str, Any]:
-    facts, form = compiled.facts, job["form"]
-    detector = described["kind"] == "ssd"
-    return {
-        "source": {
-            "file": Path(job["model"]).name,
-            "sha256": described["sha256"],
-            "producer": described["producer"],
-            "opset": described["opset"],
-            "scores": described["scores"],
-            "boxes": described["boxes"] or None,
-        },
-        "compiler": {"tvm": facts["tvm"], "package": _SOURCE, "onnx": facts["onnx"]},
-        "target": {"name": target.name, "llvm": target.llvm},
-        "outputs": facts["outputs"],
-        "options": {
-            "softmax": form["softmax"],
-            "background": form["background"],
-            "boxUnits": form["box_units"] if detector else None,
-            "boxOrder": form["box_order"] if detector else None,
-            "suppression": job["suppression"] if detector else None,
-        },
-        "verified": {
-            "against": f"onnxruntime {facts['onnxruntime']}",
-            "image": Path(image).name,
-            "detections": compiled.compared,
-            "largestDifference": float(f"{compiled.difference:.3g}"),
-            "tolerance": TOLERANCE,
-            "ranOn": compiled.verified_on.name,
-            "dlr": compiled.run.versions,
-        },
-    }
+def _outputs(prepared: Prepared, reference: Reference) -> dict[str, Sequence[int]]:
+    """Return names and shapes of the compiled model's outputs."""
+    if prepared.source.kind == "ssd":
+        shapes = [array.shape for array in reference.expected]
+        return dict(zip(("class_ids", "scores", "boxes"), shapes, strict=True))
+    if prepared.source.kind == "classification":
+        name = "probabilities" if prepared.probabilities else "logits"
+        return {name: reference.expected[0].shape}
+    shapes = [array.shape for array in reference.original]
+    return dict(zip(prepared.names, shapes, strict=True))
+
+
+def _verified(
+    prepared: Prepared, profile: ModelProfile, reference: Reference, compiled: _Compiled
+) -> Verified:
+    """Compare what DLR returned with the original, by what kind of model it is.
+
+    Raises:
+        MliError: if they differ.
+    """
+    source, outputs, compared = prepared.source, compiled.run.outputs, None
+    tolerance = tolerance_for(quantisation_step(source, source.outputs))
+    if source.kind == "classification":
+        difference = compare_scores(outputs, reference.expected[0], tolerance)
+    elif source.kind == "ssd":
+        anchors = expected(source, prepared.form, reference.original)
+        size = (profile.input.width, profile.input.height)
+        difference = compare_detections(outputs, anchors, prepared.rule, size, tolerance)
+        compared = int((outputs[0] >= 0).sum())
+    else:
+        found = Postprocessor(profile).decode(outputs)
+        difference, compared = compare_decoded(found, reference.found, profile, tolerance)
+    return Verified(
+        reference, difference, tolerance, compared, compiled.ran_on.name, compiled.run.versions
+    )

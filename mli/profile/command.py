@@ -91,7 +91,8 @@ def _describe(output: Output, found: Inspection) -> None:
     output.say(f"target: {found.machine}{f', {device}' if device else ''}")
     if found.provenance:
         compiler, source = found.provenance["compiler"], found.provenance["source"]
-        output.say(f"compiled by TVM {compiler['tvm']} from {source['file']}")
+        by = f"TVM {compiler['tvm']}" if "tvm" in compiler else "mli compile --with onnxruntime"
+        output.say(f"compiled by {by} from {source['file']}")
     for what, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             output.say(f"{what}: {tensor}")
@@ -125,11 +126,11 @@ def _proposed(output: Output, found: Inspection, path: Path) -> dict[str, Any]:
     spec = _input(found.inputs[0])
     kind = _kind(found.outputs)
     probabilities = kind == "classification" and _sums_to_one(found)
-    described = {"input": spec, "kind": "classification" if kind == "classification" else "ssd"}
+    form: dict[str, Any] = {"kind": kind}
+    if kind == "classification":
+        form["activation"] = "probabilities" if probabilities else "logits"
     stem = path.name.removesuffix(".tar.gz").removesuffix(".zip")
-    values = profile_values(described, Preprocessing(), stem, probabilities=probabilities)
-    if kind != "classification":
-        values["output"] = {"kind": kind}
+    values = profile_values({"input": spec}, Preprocessing(), stem, output=form)
     same = [
         name for name in builtin_profiles()
         if list(load_profile(name).input.shape) == spec["shape"]

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from inference.model.presets import PRESETS
+from inference.model.profile import builtin_profiles, profile_path
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 SCALE = 1 / 255
+
+_OWN = ("name", "shape", "layout", "dtype")
+"""Fields of an input that a model itself tells."""
+_OF_WHOLE_IMAGES = ("classification", "segmentation")
 
 
 @dataclass(frozen=True)
@@ -38,18 +46,84 @@ class Preprocessing:
         return max((*(self.mean or ()), *(self.std or ())), default=0.0) > 2
 
 
+@dataclass(frozen=True)
+class Usual:
+    """What is usual for a family of models, as fields of a profile: its ``input``, and the rest."""
+
+    input: Mapping[str, Any] = field(default_factory=dict)
+    general: Mapping[str, Any] = field(default_factory=dict)
+
+
+def usual_of_preset(preset: str) -> Usual:
+    """Return what the built-in profile with a preset says; nothing if there is none."""
+    for name in builtin_profiles():
+        values = json.loads(profile_path(name).read_text(encoding="utf-8"))
+        if values["output"].get("preset") == preset:
+            given = {key: value for key, value in values["input"].items() if key not in _OWN}
+            general = {key: values[key] for key in ("confidenceThreshold", "topK")}
+            return Usual(given, general)
+    return Usual()
+
+
+def kind_of(output: Mapping[str, Any]) -> Any:
+    """Return the kind of a profile's ``output``, which its preset may say."""
+    return output.get("kind") or PRESETS.get(str(output.get("preset")), {}).get("kind")
+
+
 def profile_values(
-    described: Mapping[str, Any], options: Preprocessing, stem: str, *, probabilities: bool
+    described: Mapping[str, Any],
+    options: Preprocessing,
+    stem: str,
+    *,
+    output: Mapping[str, Any],
+    usual: Usual = Usual(),
 ) -> dict[str, Any]:
-    """Return a profile for the model that the worker ``described``, without its labels.
+    """Return a profile for the model that was ``described``, without its labels.
 
     The scale is 1/255 unless the options say otherwise, or mean and std are those of pixels from 0
-    to 255. Pixels of float32 models are normalised as for ImageNet unless the options say
-    otherwise; those of uint8 models are not changed.
+    to 255. Pixels of float32 models are normalised as for ImageNet unless the options or what is
+    ``usual`` say otherwise; those of uint8 models are not changed.
     """
-    spec, detector = described["input"], described["kind"] == "ssd"
-    nchw = spec["layout"] == "NCHW"
-    channels = spec["shape"][1] if nchw else spec["shape"][3]
+    spec, detector = described["input"], kind_of(output) not in _OF_WHOLE_IMAGES
+    channels = spec["shape"][1 if spec["layout"] == "NCHW" else 3]
+    known = usual.input
+    values: dict[str, Any] = {
+        **spec,
+        "colorOrder": options.color_order or _color_order(known, channels),
+        "resize": options.resize or known.get("resize") or _resize(detector),
+        "resizeShorterSide": options.resize_shorter_side,
+        "interpolation": options.interpolation or known.get("interpolation", "linear"),
+        **_pixel_rule(spec, options, known, channels),
+    }
+    if values["resize"] == "letterbox":
+        values.update({k: known[k] for k in ("letterboxPosition", "padColor") if k in known})
+    if values["resizeShorterSide"] is None:
+        del values["resizeShorterSide"]
+    threshold = usual.general.get("confidenceThreshold", 0.5 if detector else 0.2)
+    most = usual.general.get("topK", 10 if detector else 5)
+    return {
+        "name": options.name or _name(stem),
+        "input": values,
+        "output": dict(output),
+        "confidenceThreshold": threshold if options.threshold is None else options.threshold,
+        "topK": options.top_k or most,
+    }
+
+
+def _color_order(known: Mapping[str, Any], channels: int) -> Any:
+    return "GRAY" if channels == 1 else known.get("colorOrder", "RGB")
+
+
+def _resize(detector: bool) -> str:
+    return "stretch" if detector else "center-crop"
+
+
+def _pixel_rule(
+    spec: Mapping[str, Any], options: Preprocessing, known: Mapping[str, Any], channels: int
+) -> dict[str, Any]:
+    """Return scale, mean and std: of the options, else what is known, else as for ImageNet."""
+    if "scale" in known and spec["dtype"] != "uint8" and not options.given():
+        return {key: known[key] for key in ("scale", "mean", "std") if key in known}
     plain = spec["dtype"] == "uint8" or options.given()
     usual = (1.0, (0.0,), (1.0,)) if plain else (SCALE, IMAGENET_MEAN, IMAGENET_STD)
     if channels == 1 and not plain:
@@ -57,30 +131,10 @@ def profile_values(
     scale, mean, std = usual
     if spec["dtype"] != "uint8" and not options.in_pixels():
         scale = SCALE
-    resize = options.resize or ("stretch" if detector else "center-crop")
-    values: dict[str, Any] = {
-        **spec,
-        "colorOrder": options.color_order or ("GRAY" if channels == 1 else "RGB"),
-        "resize": resize,
-        "resizeShorterSide": options.resize_shorter_side,
-        "interpolation": options.interpolation or "linear",
+    return {
         "scale": scale if options.scale is None else options.scale,
         "mean": list(options.mean or mean),
         "std": list(options.std or std),
-    }
-    if values["resizeShorterSide"] is None:
-        del values["resizeShorterSide"]
-    output = {"kind": "gluoncv-ssd"}
-    if not detector:
-        activation = "probabilities" if probabilities else "logits"
-        output = {"kind": "classification", "activation": activation}
-    threshold = 0.5 if detector else 0.2
-    return {
-        "name": options.name or _name(stem),
-        "input": values,
-        "output": output,
-        "confidenceThreshold": threshold if options.threshold is None else options.threshold,
-        "topK": options.top_k or (10 if detector else 5),
     }
 
 

@@ -22,13 +22,10 @@ CERTIFICATE = (
 )
 _ID_OF = "CERTIFICATE=$(openssl x509 -in {} -outform der | sha256sum | cut -c 1-64)"
 _CSR = "openssl req -new -newkey rsa:2048 -nodes -keyout {0}.key -out {0}.csr -subj /CN={0}"
-_PREPARED = (
-    "from mli.cli.output import Output; from mli.compile.tvm import environment; "
-    "print(environment.prepared(Output(as_json=False)))"
-)
 _ONNX = (
-    f'mkdir build/onnx && $(python -c "{_PREPARED}") tests/mli/compile/onnx_models.py build/onnx'
-    " && cp build/onnx/classifier.onnx fruit.onnx"
+    "mkdir -p build/onnx photos && python tests/mli/compile/onnx_models.py build/onnx"
+    " && cp build/onnx/classifier.onnx fruit.onnx && seq 5 > fruit.txt"
+    f" && cp {PHOTOGRAPH} apple.jpg && cp apple.jpg photos"
 )
 _GROUP = "aws iot create-thing-group --thing-group-name {} --query thingGroupArn"
 
@@ -90,7 +87,7 @@ SCENES: Mapping[str, Scene] = {
         after="npx cdk destroy --all --force --app build/templates/Demo",
     ),
     "docs/compile.md": Scene(
-        before={"mli compile --with tvm": f"{_ONNX}; cp {PHOTOGRAPH} apple.jpg; seq 5 > fruit.txt"},
+        before={"mli compile --with onnxruntime": _ONNX},
     ),
     "docs/context.md": Scene(
         filled_in=(

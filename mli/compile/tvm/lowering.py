@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from .graph import Source, constants_of, noise, run
+from ..graphs.reading import Source, constants_of, noise, run
 
 _REDUCTIONS = {
     f"Reduce{kind}"

@@ -59,3 +59,15 @@ def overlaps(box: Array, others: Array) -> Array:
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     area = np.prod(box[2:] - box[:2])
     return shared / (area + np.prod(others[:, 2:] - others[:, :2], axis=1) - shared)
+
+
+def rows(scores: Array, boxes: Array, rule: Suppression = Suppression()) -> list[Array]:
+    """Return class ids [1,N,1], scores [1,N,1] and boxes [1,N,4] as a compiled detector does.
+
+    ``scores`` [A,C] and ``boxes`` [A,4] are those of :func:`suppress`; unused rows are −1.
+    """
+    ids, best, kept = suppress(scores, boxes, rule)
+    outputs = [np.full((1, rule.detections, width), -1, np.float32) for width in (1, 1, 4)]
+    for output, values in zip(outputs, (ids[:, None], best[:, None], kept), strict=True):
+        output[0, : len(ids)] = values
+    return outputs

@@ -1,8 +1,9 @@
-"""The models that the tests compile, written once in TVM's environment."""
+"""The models that the tests compile, written once, and artifacts that several tests look at."""
 
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,19 +11,16 @@ import click.testing
 import pytest
 
 from mli.cli.main import main
-from mli.cli.output import Output
-from mli.compile.tvm import environment
 
 Run = Callable[..., click.testing.Result]
 
 
 @pytest.fixture(scope="session")
 def onnx_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small ONNX models; the first test that asks may have to install TVM."""
+    """A folder of small ONNX models."""
     folder = tmp_path_factory.mktemp("onnx")
-    python = environment.prepared(Output(as_json=False))
     script = Path(__file__).with_name("onnx_models.py")
-    subprocess.run([str(python), str(script), str(folder)], check=True)
+    subprocess.run([sys.executable, str(script), str(folder)], check=True)
     return folder
 
 
@@ -55,6 +53,8 @@ def detector(onnx_models: Path, run: Run, tmp_path_factory: pytest.TempPathFacto
 def classifier(onnx_models: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The classifier, compiled into a folder."""
     folder = tmp_path_factory.mktemp("artifacts") / "classifier"
-    done = run("compile", "--with", "tvm", onnx_models / "classifier.onnx", "--output", folder)
+    model = onnx_models / "classifier.onnx"
+    options = ["--kind", "classification", "--output", folder]
+    done = run("compile", "--with", "tvm", model, *options)
     assert done.exit_code == 0, done.stderr
     return folder

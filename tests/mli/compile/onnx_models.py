@@ -1,7 +1,7 @@
 """Writes small ONNX models with random weights, and what onnxruntime says of them.
 
-Runs in TVM's environment, which has ``onnx``: ``python onnx_models.py FOLDER``. Beside each model
-``NAME.onnx`` stands ``NAME.npz`` with an input, ``input``, and the outputs by their names.
+``python onnx_models.py FOLDER``: beside each model ``NAME.onnx`` stands ``NAME.npz`` with an input,
+``input``, and the outputs by their names.
 """
 
 from __future__ import annotations
@@ -210,6 +210,9 @@ def main(folder: Path) -> None:
     save(folder, "classifier", nodes, ["logits"], constants, shape=("N", 3, SIDE, SIDE))
     softmax = [*nodes, node("Softmax", "logits", "probabilities", axis=1)]
     save(folder, "probabilities", softmax, ["probabilities"], constants)
+    one = {**constants, "v": constants["v"][:, :1], "b": constants["b"][:1]}
+    sigmoid = [*nodes, node("Sigmoid", "logits", "probability")]
+    save(folder, "binary", sigmoid, ["probability"], one)
     save(folder, "open_size", nodes, ["logits"], constants, shape=(1, 3, "H", "W"))
     save(folder, "feature_map", nodes[:2], ["r"], constants)
     pixels = [
@@ -236,6 +239,14 @@ def main(folder: Path) -> None:
     save(folder, "detector", nodes, ["scores", "boxes"], constants)
     save(folder, "raw_detector", nodes, ["boxes_yxyx", "logits"], constants)
     save(folder, "centred", nodes, ["scores", "centred"], constants)
+    axis = {"first": np.array([0], np.int64)}
+    alone = [
+        *nodes,
+        node("Squeeze", "scores first", "scores_of_one"),
+        node("Squeeze", "boxes first", "boxes_of_one"),
+        node("ReduceMax", "boxes_of_one", "best", keepdims=0, axes=[1]),
+    ]
+    save(folder, "of_one_image", alone, ["best"], constants | axis)
     suppressed(folder)
 
 

@@ -41,7 +41,8 @@ def test_damaged_model(onnx_models: Path, run: Run, tmp_path: Path, damage: str)
 
 
 def test_operator_that_tvm_lacks(onnx_models: Path, run: Run, tmp_path: Path) -> None:
-    line = refused(run, onnx_models / "unsupported.onnx", tmp_path / "out")
+    options = ["--kind", "classification"]
+    line = refused(run, onnx_models / "unsupported.onnx", tmp_path / "out", *options)
     assert "not supported for frontend ONNX: Det" in line
 
 
@@ -56,6 +57,10 @@ def test_operator_that_tvm_lacks(onnx_models: Path, run: Run, tmp_path: Path) ->
         ("classifier", ["--background"], "is for detectors only"),
         ("raw_detector", [], "add --softmax"),
         ("centred", ["--background"], "choose another --box-order"),
+        ("suppressed", ["--preset", "yolo11"], "itself (NonMaxSuppression), which TVM cannot"),
+        ("classifier", [], "may be scores of classes or an embedding"),
+        ("binary", ["--softmax"], "the model returns probabilities already"),
+        ("detector", ["--preset", "yolo11", "--background"], "say it in a profile's output"),
         ("detector", ["--scores", "nowhere", "--boxes", "boxes"], "has no tensor nowhere"),
         ("classifier", ["--profile", "gluoncv-ssd-voc"], "says that the input's name is data"),
     ],
@@ -92,7 +97,8 @@ def test_compiled_model_that_differs_leaves_no_artifact(
         return replace(right, outputs=[output + 0.5 for output in right.outputs])
 
     monkeypatch.setattr(compile_tvm, "run_in_child", wrong)
-    line = refused(run, onnx_models / "classifier.onnx", tmp_path / "out")
+    options = ["--kind", "classification"]
+    line = refused(run, onnx_models / "classifier.onnx", tmp_path / "out", *options)
     assert "differs from onnxruntime" in line
 
 
@@ -100,6 +106,7 @@ def test_compiled_model_that_differs_leaves_no_artifact(
     ("options", "reason"),
     [
         (["--role", "arn"], "--role goes with --with neo only"),
+        (["--preset", "yolo11", "--profile", "gluoncv-ssd-voc"], "--preset contradicts --profile"),
         (["--input-shape", "1,3,x,y"], "must be four numbers"),
         (["--mean", "1,2"], "must be one number, or three"),
         (["--profile", "gluoncv-ssd-voc", "--scale", "1"], "--scale contradicts --profile"),

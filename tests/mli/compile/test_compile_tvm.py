@@ -14,7 +14,11 @@ import pytest
 
 from inference.model.artifact import check_artifact
 from inference.model.digests import check_digests, digests_of
+from inference.model.profile import load_profile
+from inference.vision.postprocess import Postprocessor
+from mli.compile.tvm import environment
 from mli.compile.tvm.suppression import Suppression, suppress
+from mli.errors import MliError
 from mli.profile.dlr_child import run_in_child
 
 from .conftest import Run
@@ -23,6 +27,8 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[3]
 SIDE = 32
+CLASSES = ("--kind", "classification")
+"""Says of a vector without labels that it is no embedding."""
 GLUONCV = Suppression()
 
 
@@ -101,7 +107,7 @@ def test_own_thresholds_of_a_detector_give_way_to_options(
 
 
 def test_operators_of_newer_exporters(onnx_models: Path, run: Run, tmp_path: Path) -> None:
-    compiled(run, onnx_models / "opset_20.onnx", tmp_path / "newer")
+    compiled(run, onnx_models / "opset_20.onnx", tmp_path / "newer", *CLASSES)
     known = reference(onnx_models, "opset_20")
     outputs = run_in_child(tmp_path / "newer", "image", known["input"]).outputs
     assert np.abs(outputs[0] - known["logits"]).max() < 1e-3
@@ -121,14 +127,14 @@ def test_a_verification_without_detections_says_so(
 
 @pytest.mark.parametrize("name", ["reversed", "stale_types", "scatter"])
 def test_graphs_as_tools_leave_them(onnx_models: Path, run: Run, tmp_path: Path, name: str) -> None:
-    compiled(run, onnx_models / f"{name}.onnx", tmp_path / name)
+    compiled(run, onnx_models / f"{name}.onnx", tmp_path / name, *CLASSES)
     known = reference(onnx_models, name)
     outputs = run_in_child(tmp_path / name, "image", known["input"]).outputs
     assert np.abs(outputs[0] - known["logits"]).max() < 1e-2
 
 
 def test_uint8_model_with_channels_last(onnx_models: Path, run: Run, tmp_path: Path) -> None:
-    compiled(run, onnx_models / "pixels_last.onnx", tmp_path / "uint8")
+    compiled(run, onnx_models / "pixels_last.onnx", tmp_path / "uint8", *CLASSES)
     profile = json.loads((tmp_path / "uint8" / "profile" / "profile.json").read_text())
     assert (profile["input"]["layout"], profile["input"]["dtype"]) == ("NHWC", "uint8")
     assert (profile["input"]["scale"], profile["input"]["mean"]) == (1.0, [0.0])
@@ -184,10 +190,10 @@ def test_archive_is_the_same_each_time_and_replaces_itself(
     onnx_models: Path, run: Run, tmp_path: Path
 ) -> None:
     target = tmp_path / "model.tar.gz"
-    result = compiled(run, onnx_models / "classifier.onnx", target)
+    result = compiled(run, onnx_models / "classifier.onnx", target, *CLASSES)
     assert result["profile"] == str(tmp_path / "model-profile" / "profile.json")
     first = target.read_bytes()
-    compiled(run, onnx_models / "classifier.onnx", target)
+    compiled(run, onnx_models / "classifier.onnx", target, *CLASSES)
     assert target.read_bytes() == first
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model-profile", "model.tar.gz"]
 
@@ -196,10 +202,69 @@ def test_image_is_predicted_and_named_in_the_provenance(
     onnx_models: Path, run: Run, tmp_path: Path, photographs: Path
 ) -> None:
     result = compiled(
-        run, onnx_models / "classifier.onnx", tmp_path / "m", "--image", photographs / "coffee.jpg"
+        run,
+        onnx_models / "classifier.onnx",
+        tmp_path / "m",
+        *CLASSES,
+        "--image",
+        photographs / "coffee.jpg",
     )
     assert result["verified"]["image"] == "coffee.jpg"
     assert result["predictions"][0].keys() == {"prediction", "confidence", "box"}
+
+
+def test_one_score_alone_is_a_binary_classifier(
+    onnx_models: Path, run: Run, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("no\nyes\n")
+    compiled(run, onnx_models / "binary.onnx", tmp_path / "binary", "--labels", labels)
+    profile = load_profile(tmp_path / "binary" / "profile" / "profile.json")
+    assert profile.output.activation == "probabilities"
+    known = reference(onnx_models, "binary")
+    outputs = run_in_child(tmp_path / "binary", "image", known["input"]).outputs
+    assert outputs[0].shape == (1, 1)
+    assert np.abs(outputs[0] - known["probability"]).max() < 1e-3
+    best = Postprocessor(profile).decode(outputs)
+    assert sorted(best.class_ids.tolist()) == [0, 1]
+
+
+def test_a_detector_without_an_axis_for_the_image(
+    onnx_models: Path, run: Run, tmp_path: Path
+) -> None:
+    """Its boxes are fractions, as a given profile says too: those of the artifact are pixels."""
+    model, given = onnx_models / "of_one_image.onnx", tmp_path / "given.json"
+    spec = {"name": "image", "shape": [1, 3, SIDE, SIDE], "layout": "NCHW", "dtype": "float32"}
+    values = {
+        "name": "given", "input": {**spec, "colorOrder": "RGB", "resize": "stretch"},
+        "output": {"kind": "gluoncv-ssd", "units": "fractions"}, "labels": None,
+        "confidenceThreshold": 0.3, "topK": 10,
+    }  # fmt: skip
+    given.write_text(json.dumps(values))
+    options = ["--scores", "scores_of_one", "--boxes", "boxes_of_one", "--background"]
+    compiled(run, model, tmp_path / "one", *options, "--profile", given)
+    written = json.loads((tmp_path / "one" / "profile" / "profile.json").read_text())
+    assert written["output"] == {"kind": "gluoncv-ssd"}
+    same = reference(onnx_models, "detector")
+    scores, boxes = same["scores"][0][:, 1:], same["boxes"][0] * SIDE
+    check_detections(tmp_path / "one", same["input"], scores, boxes)
+
+
+def test_cross_compiling_for_arm_names_the_way_that_works_there(
+    onnx_models: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_tvm(job: Any, output: Any) -> Any:
+        raise MliError("this far")
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(environment, "work", no_tvm)
+    done = run(
+        "compile", "--with", "tvm", onnx_models / "probabilities.onnx", "--target", "aarch64",
+        "--output", tmp_path / "arm",
+    )  # fmt: skip
+    assert "this far" in done.stderr
+    assert "a core needs the libdlr.so of an archive that SageMaker Neo compiled" in done.stderr
+    assert "mli compile --with onnxruntime makes an artifact that runs on ARM" in done.stderr
 
 
 def test_cross_compiling_without_a_linker_names_its_package(
@@ -224,8 +289,9 @@ def test_cross_compiled_artifact_says_that_only_its_graph_was_verified(
     onnx_models: Path, run: Run, tmp_path: Path
 ) -> None:
     target = tmp_path / "arm"
-    result = compiled(run, onnx_models / "classifier.onnx", target, "--target", "aarch64")
+    result = compiled(run, onnx_models / "classifier.onnx", target, "--target", "aarch64", *CLASSES)
     assert result["verified"]["ranOn"] == "x86-64"
+    assert "libdlr.so" in result["note"]
     machine = int.from_bytes((target / "compiled.so").read_bytes()[18:20], "little")
     assert machine == 183
     done = run("profile", target)

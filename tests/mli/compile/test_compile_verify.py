@@ -80,8 +80,8 @@ def test_wrong_class_is_noticed(expected: dict[str, Any]) -> None:
 
 
 def test_scores_are_compared_relative_to_the_largest() -> None:
-    large = {"scores": np.array([[1000.0, -5.0]], np.float32)}
-    assert compare_scores([large["scores"] + np.float32(0.5)], large) == pytest.approx(5e-4)
-    small = {"scores": np.array([[0.9, 0.1]], np.float32)}
+    large = np.array([[1000.0, -5.0]], np.float32)
+    assert compare_scores([large + np.float32(0.5)], large) == pytest.approx(5e-4)
+    small = np.array([[0.9, 0.1]], np.float32)
     with pytest.raises(MliError, match=r"a score by 0\.002"):
-        compare_scores([small["scores"] + np.float32(0.002)], small)
+        compare_scores([small + np.float32(0.002)], small)

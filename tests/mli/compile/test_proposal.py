@@ -12,8 +12,8 @@ INPUT = {"name": "data", "shape": [1, 3, 32, 32], "layout": "NCHW", "dtype": "fl
 
 
 def proposed(**options: Any) -> dict[str, Any]:
-    described = {"input": INPUT, "kind": "classification"}
-    values = profile_values(described, Preprocessing(**options), "m", probabilities=True)
+    form = {"kind": "classification", "activation": "probabilities"}
+    values = profile_values({"input": INPUT}, Preprocessing(**options), "m", output=form)
     spec: dict[str, Any] = values["input"]
     return spec
 

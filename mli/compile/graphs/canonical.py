@@ -1,4 +1,4 @@
-"""Converts the outputs of a detector or classifier into the one form that is compiled.
+"""Converts the outputs of a detector or classifier into the one form that both engines get.
 
 The rule exists twice: as nodes for the graph that is compiled, and in NumPy for what onnxruntime
 returns from the original graph, so that a mistake in one does not verify itself.
@@ -14,9 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from .graph import GraphError, Source
+from .reading import GraphError, Source
+from .tidy import with_types
 
 BOX_ORDERS = ("xyxy", "yxyx", "cxcywh")
+SCORES, BOXES = "head/scores", "head/boxes"
+"""The names of the outputs."""
+
 _FRACTIONS_UP_TO = 8.0
 """Anchors reach beyond the image, but not by this many times its side."""
 _MOST_TURNED = 0.3
@@ -84,10 +88,12 @@ def _softmax(values: Any) -> Any:
 def canonical(source: Source, form: Form, classes: int) -> Any:
     """Return the model with its outputs in the compiled form.
 
-    A classifier's is ``scores`` [1,K], a detector's ``scores`` [1,A,C] and ``boxes`` [1,A,4] as
-    xmin, ymin, xmax, ymax in input pixels.
+    A classifier's is ``SCORES`` [1,K], a detector's ``SCORES`` [1,A,C] and ``BOXES`` [1,A,4] as
+    xmin, ymin, xmax, ymax in input pixels. Outputs that the core decodes stay, as float32.
     """
     tail = _Tail(source.model)
+    if not source.scores:
+        return tail.ended([tail.as_float(one) for one in source.model.graph.output])
     scores = source.scores
     if not source.boxes:
         scores = tail.node("Reshape", scores, tail.constant([1, -1], np.int64))
@@ -98,14 +104,12 @@ def canonical(source: Source, form: Form, classes: int) -> Any:
     if form.background:
         columns = tail.constant(list(range(1, classes + 1)), np.int64)
         scores = tail.node("Gather", scores, columns, axis=2)
-    outputs = [scores]
-    if source.boxes:
-        matrix = _box_matrix(form, source.size)
-        boxes = source.boxes
-        if not np.array_equal(matrix, np.eye(4)):
-            boxes = tail.node("MatMul", boxes, tail.constant(matrix, np.float32))
-        outputs.append(boxes)
-    return tail.ended(outputs)
+    if not source.boxes:
+        return tail.ended([tail.named(SCORES, scores)])
+    boxes, matrix = source.boxes, _box_matrix(form, source.size)
+    if not np.array_equal(matrix, np.eye(4)):
+        boxes = tail.node("MatMul", boxes, tail.constant(matrix, np.float32))
+    return tail.ended([tail.named(SCORES, scores), tail.named(BOXES, boxes)])
 
 
 def _box_matrix(form: Form, size: tuple[int, int]) -> Any:
@@ -138,11 +142,22 @@ class _Tail:
         self._model.graph.node.append(created)
         return name
 
+    def named(self, name: str, tensor: str) -> str:
+        """Give a tensor the name of an output."""
+        self._model.graph.node.append(helper.make_node("Identity", [tensor], [name]))
+        return name
+
+    def as_float(self, output: Any) -> str:
+        """Return an output's name, or that of its values as float32."""
+        if output.type.tensor_type.elem_type == TensorProto.FLOAT:
+            return str(output.name)
+        return self.node("Cast", output.name, to=TensorProto.FLOAT)
+
     def ended(self, outputs: list[str]) -> Any:
         del self._model.graph.output[:]
         created = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
         self._model.graph.output.extend(created)
-        return self._model
+        return with_types(self._model)
 
     def _name(self) -> str:
         self._count += 1

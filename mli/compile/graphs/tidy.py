@@ -21,6 +21,11 @@ def tidied(model: Any) -> Any:
             for attribute in list(node.attribute):
                 if attribute.name == "reduction" and attribute.s == b"none":
                     node.attribute.remove(attribute)
+    return with_types(model)
+
+
+def with_types(model: Any) -> Any:
+    """Return ``model`` with the types and shapes of its tensors inferred again."""
     if model.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF:
         return model
     del model.graph.value_info[:]
