@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 CORES ?= cores
 UPDATE ?=
-DEVICE := edge_functions/dlr_inference/requirements.txt
+DEVICE := $(addprefix edge_functions/dlr_inference/requirements,.txt -dlr.txt -onnxruntime.txt)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
@@ -60,7 +60,7 @@ synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -
 setup: $(VENV)/.installed node_modules/.installed
 
 $(VENV)/.installed: requirements-dev.txt
-	@echo "Setting up Python packages in $(VENV): 230 MB to download …"
+	@echo "Setting up Python packages in $(VENV): 260 MB to download …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@python .ci/install-packages $<
@@ -77,7 +77,8 @@ debian-packages: ## Install what tests of streams need on Debian and Ubuntu (as 
 
 lock: setup ## Pin what pyproject.toml names: requirements.txt, -operate.txt and -dev.txt
 	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml $(DEVICE)
-	sed -i '/^mli-greengrass/d' requirements-dev.txt
+	sed -i '/^mli-greengrass/d;/^onnxruntime==/d' requirements-dev.txt
+	grep '^onnxruntime' $(lastword $(DEVICE)) >> requirements-dev.txt # a version for each Python
 	$(LOCK) --constraint requirements-dev.txt --output-file requirements.txt pyproject.toml
 	$(LOCK) --constraint requirements-dev.txt --extra operate \
 		--output-file requirements-operate.txt pyproject.toml

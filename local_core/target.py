@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from inference.model.runnable import ONNX_RUNTIME
 from stacks import names
+from stacks.context.model_source import is_onnx_model
 
 from .device.generation import Generation
 from .device.setup import Certificate
@@ -15,7 +17,7 @@ from .generations import GENERATIONS
 
 @dataclass(frozen=True)
 class Target:
-    """What differs from core to core; ``model`` is a folder or an archive on this machine."""
+    """What differs from core to core; ``model`` is a folder or a file on this machine."""
 
     core_name: str
     model: Path
@@ -30,9 +32,20 @@ class Target:
         """The generation of Greengrass that the core is of."""
         return GENERATIONS[self.greengrass_version]
 
+    @property
+    def _is_onnx(self) -> bool:
+        try:
+            return is_onnx_model(self.model)
+        except ValueError:
+            return False  # no model at all, which the device names
+
     def context(self, *, certificate_id: str, model_uri: str) -> dict[str, str]:
-        """Return the app's context for this core: what a user gives with ``-c``."""
+        """Return the app's context for this core: what a user gives with ``-c``.
+
+        The app does not see what an archive in S3 holds, so an engine other than DLR is named.
+        """
         return {
+            **({"modelRuntime": ONNX_RUNTIME} if self._is_onnx else {}),
             "coreName": self.core_name,
             "certificateId": certificate_id,
             "modelS3Uri": model_uri,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from inference.component.loading import load_model
-from inference.errors import InferenceError
+from inference.errors import InferenceError, ModelError
 from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile
 from inference.pipeline.results import FrameResult
@@ -41,10 +42,11 @@ _log = logging.getLogger("infer")
 @click.command(
     epilog=examples(
         "mli infer --model model.tar.gz --images photos",
+        "mli infer --model yolo11n.onnx --profile yolo.json --images photos",
         "mli infer --model build/fruit --profile fruit.json --images 'photos/*.jpg'",
     )
 )
-@click.option("--model", required=True, help="Artifact: a folder, a .tar.gz or a .zip.")
+@click.option("--model", required=True, help="Artifact: a folder, a .tar.gz, a .zip or an .onnx.")
 @click.option("--profile", help="Built-in name, or a .json file; default: the artifact's own.")
 @click.option("--images", required=True, help="A folder, a file, or a quoted glob.")
 @click.option(
@@ -86,7 +88,7 @@ def _end(status: int) -> NoReturn:
 
 
 def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
-    """Load ``model``; an archive is unpacked into a folder that ``cleanup`` removes."""
+    """Load ``model``; a file is unpacked into a folder that ``cleanup`` removes."""
     if not model.exists():
         raise ConfigurationError([Fault("--model", str(model), "there is no such file or folder")])
     known = profile if profile is not None else profile_of(model)
@@ -99,7 +101,12 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
         from tempfile import TemporaryDirectory
 
         work = Path(cleanup.enter_context(TemporaryDirectory(prefix="infer-")))
-    return load_model(folder, work, known_profile, "cpu")
+    try:
+        return load_model(folder, work, known_profile, "cpu")
+    except ModelError as error:
+        # What was unpacked is removed: name what the user knows.
+        unpacked = rf"{re.escape(str(work))}/model-[0-9a-f]+(?:/model\.onnx)?"
+        raise ModelError(re.sub(unpacked, lambda _: str(model), str(error))) from None
 
 
 def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:

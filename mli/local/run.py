@@ -69,7 +69,7 @@ _POLL_SECONDS = 0.1
     help="Predictions to wait for, of each model.",
 )
 @click.option("--images", help="A folder, a file, or a quoted glob; default: the photographs.")
-@click.option("--model", help="An artifact's folder or archive; default: the demo models.")
+@click.option("--model", help="An artifact: folder, archive or .onnx; default: the demo models.")
 @click.option("--profile", help="The model's profile: a built-in name, or a .json file.")
 @click.option(
     "--message-format",

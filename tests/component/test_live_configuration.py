@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from onnx import helper, numpy_helper
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
+from tests.inference.tiny_onnx import model_of, save, tensor
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -89,6 +92,31 @@ def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
     assert rig.broker.on(telemetry_topic(CORE))[-1]["model"]["sha256"] != first
     ids = [payload["frame"]["id"] for payload in rig.predictions()]
     assert ids == list(range(1, len(ids) + 1))
+
+
+def test_a_model_for_the_other_engine_takes_over_where_that_is_installed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """As on this machine; a device has one engine, and refuses the other's models."""
+    shape = [1, 3, 224, 224]
+    nodes = [
+        helper.make_node("ReduceMean", ["data"], ["mean"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+    ]
+    weights = numpy_helper.from_array(np.eye(3, 1000, dtype=np.float32), "weights")
+    model = model_of(nodes, inputs=[tensor("data", shape)], outputs=[tensor("logits", None)],
+                     weights=[weights])  # fmt: skip
+    candidate = save(model, tmp_path / "candidate.onnx")
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(2)
+    first = rig.predictions()[-1]["model"]["sha256"]
+    rig.merge(modelOverride=str(candidate))
+    eventually(lambda: rig.predictions()[-1]["model"]["sha256"] != first, seconds=20)
+    assert rig.stop() == 0
+    assert {"onnxruntime", "component", "python"} == set(
+        rig.broker.on(telemetry_topic(CORE))[-1]["versions"]
+    )
 
 
 def memory_when_reported(rig: Rig) -> int:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
 from stacks.names import component_name
 from tests.e2e.rig import Rig
+from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 from tests.waiting import eventually
 
 GENERATION, NUCLEUS, CORE = 2, LITE, "E2E-Lite"
+COLOURS = {"red", "green", "blue"}
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
@@ -42,3 +47,40 @@ def test_stack_s_deployment_arrives_and_the_next_one_starts_a_new_process(rig: R
 
 def _scores(rig: Rig) -> list[float]:
     return [float(one["confidence"]) for found in rig.next_predictions() for one in found]
+
+
+def test_an_onnx_file_of_this_machine_is_deployed_and_runs_in_onnx_runtime(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """Last, because the core then has another model."""
+    model = save(mean_of_channels(), tmp_path / "colours.onnx")
+    profile = {
+        "name": "colours",
+        "input": {
+            "name": INPUT,
+            "shape": list(SHAPE),
+            "layout": "NCHW",
+            "dtype": "float32",
+            "colorOrder": "RGB",
+            "resize": "stretch",
+            "scale": 1 / 255,
+        },
+        "output": {"kind": "classification", "activation": "logits"},
+        "labels": "colours.txt",
+        "confidenceThreshold": 0,
+        "topK": 3,
+    }
+    (tmp_path / "colours.json").write_text(json.dumps(profile))
+    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    before = len(rig.watcher.on(telemetry_topic(CORE)))
+    rig.deploy(modelS3Uri=None, modelPath=str(model), modelProfile=str(tmp_path / "colours.json"))
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    found = rig.next_predictions()
+    assert all({one["prediction"] for one in frame} == COLOURS for frame in found), found
+    assert "red" in [frame[0]["prediction"] for frame in found]  # the picture of a cup of coffee
+    (environment,) = rig.prepared.root.rglob("venv-*")
+    packages = {path.name for path in environment.glob("lib/python3*/site-packages/*")}
+    assert "onnxruntime" in packages
+    assert not packages & {"dlr", "sympy", "coloredlogs"}
+    telemetry = eventually(lambda: rig.watcher.on(telemetry_topic(CORE))[before:])
+    assert json.loads(telemetry[-1].payload)["versions"]["onnxruntime"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -25,7 +26,7 @@ from inference.model.profile import InputSpec
 from inference.model.runtime import open_runtime
 from inference.model.trying import try_in_child
 from tests.inference import tiny_onnx
-from tests.inference.conftest import MakeProfile
+from tests.inference.conftest import MakeProfile, WriteProfile
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, model_of, save, tensor
 
 SPEC = InputSpec(
@@ -42,6 +43,7 @@ SPEC = InputSpec(
     mean=(0.0,),
     std=(1.0,),
 )
+VERSION = onnxruntime.__version__
 IMAGE = np.arange(3 * 8 * 8, dtype=np.float32).reshape(SHAPE)
 MEANS = IMAGE.mean(axis=(2, 3))
 
@@ -63,7 +65,7 @@ def test_a_model_runs_and_names_its_outputs_and_its_engine(tmp_path: Path) -> No
     (scores,) = model.run(IMAGE)
     np.testing.assert_allclose(scores, MEANS, rtol=1e-6)
     assert model.output_names == ("scores",)
-    assert model.versions == {"onnxruntime": __import__("onnxruntime").__version__}
+    assert model.versions == {"onnxruntime": VERSION}
     assert [one.shape for one in model.warm_up()] == [(1, 3)]
 
 
@@ -169,11 +171,11 @@ def test_what_this_release_cannot_read_is_named_with_a_way_out(tmp_path: Path) -
     new_format = mean_of_channels()
     new_format.ir_version = 99
     text = refusal(new_format, tmp_path)
-    assert "model.onnx: is of IR version 99, and ONNX Runtime " in text
+    assert "cannot load it on cpu: it is of IR version 99, and this version reads up to " in text
     assert "export the model with an older onnx package" in text
     new_opset = model_of([helper.make_node("Identity", [INPUT], ["scores"])], opset=99)
     text = refusal(new_opset, tmp_path)
-    assert "model.onnx: is of opset 99, and ONNX Runtime " in text
+    assert "cannot load it on cpu: it is of opset 99, and this version runs up to " in text
     assert "export the model again with that opset or a lower one" in text
 
 
@@ -181,7 +183,9 @@ def test_what_this_release_cannot_read_is_named_with_a_way_out(tmp_path: Path) -
 def test_an_operator_of_somebody_s_own_is_named(tmp_path: Path, domain: str, named: str) -> None:
     node = helper.make_node("Foo", [INPUT], ["scores"], domain=domain)
     model = model_of([node], domains=[domain] if domain else [])
-    assert f"needs the operator {named}, which ONNX Runtime " in refusal(model, tmp_path)
+    assert f"it needs the operator {named}, which this version does not have" in refusal(
+        model, tmp_path
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", None])
@@ -192,7 +196,8 @@ def test_a_damaged_file_is_named_with_its_size(tmp_path: Path, content: bytes | 
     with pytest.raises(ModelError) as caught:
         OnnxRuntimeModel(check_artifact(tmp_path), SPEC)
     assert str(caught.value) == (
-        f"model file {path}: is truncated or not an ONNX model ({len(content)} bytes)"
+        f"model file {path}: ONNX Runtime {VERSION} cannot load it on cpu: it is truncated or not "
+        f"an ONNX model ({len(content)} bytes): copy it again"
     )
 
 
@@ -205,7 +210,9 @@ def test_weights_beside_the_model_are_part_of_the_artifact(tmp_path: Path) -> No
     weights.write_bytes(bytes(weights.stat().st_size))
     assert check_artifact(tmp_path).sha256 != before
     weights.write_bytes(b"short")
-    with pytest.raises(ModelError, match="weights in a file beside it that is truncated: it has 5"):
+    with pytest.raises(
+        ModelError, match=r"weights weights are in a file .* is truncated \(5 bytes"
+    ):
         OnnxRuntimeModel(check_artifact(tmp_path), SPEC)
     weights.unlink()
     with pytest.raises(ModelError) as caught:
@@ -296,7 +303,7 @@ def test_the_cuda_of_another_package_is_used_where_there_is_one(tmp_path: Path) 
     class Package:
         __version__ = "1.23.2"
         InferenceSession = Session
-        SessionOptions = staticmethod(__import__("onnxruntime").SessionOptions)
+        SessionOptions = staticmethod(onnxruntime.SessionOptions)
 
         @staticmethod
         def get_available_providers() -> list[str]:
@@ -444,6 +451,37 @@ def test_hardware_threads_of_one_core_count_once(
     assert threads.model_threads() == 2
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3, 4})
     assert threads.model_threads() == 5  # as nothing is known of the last
+
+
+AFFINITY = """
+import os
+from pathlib import Path
+from inference.component.loading import load_model
+from inference.model.profile import load_profile
+def all_threads():
+    return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}
+before, number = all_threads(), len(os.listdir("/proc/self/task"))
+load_model(Path({folder!r}), Path("unused"), load_profile({profile!r}), "cpu")
+assert all_threads() == before, (before, all_threads())
+assert len(os.listdir("/proc/self/task")) > number
+"""
+
+
+def test_its_threads_run_on_every_core_that_the_process_was_given(
+    tmp_path: Path, write_profile: WriteProfile
+) -> None:
+    save(mean_of_channels(), tmp_path / "model" / "model.onnx")
+    profile = write_profile(input__name=INPUT, output__activation="logits")
+    code = AFFINITY.format(folder=str(tmp_path / "model"), profile=str(profile))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=CODE_FOLDER,
+        env={**os.environ, "TVM_NUM_THREADS": "3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_model_that_waits_does_not_use_the_processor(tmp_path: Path) -> None:

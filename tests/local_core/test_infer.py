@@ -17,6 +17,7 @@ import pytest
 
 from models import store
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
+from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 
 REPOSITORY = Path(__file__).parents[2]
 CLASSIFIER = "efficientnet-lite0-imagenet"
@@ -233,3 +234,48 @@ def test_a_video_whose_codec_is_not_supported_is_named(tmp_path: Path) -> None:
         said = refused(*arguments(tmp_path / "av1.mp4"), *frames)
         assert "no frame of it can be decoded: convert its codec AV01 to H.264" in said
     assert "no frame came: it is no video" in refused(*arguments(tmp_path / "sound.mp4"))
+
+
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """A bare ONNX model, and its profile where it is looked for."""
+    model = save(mean_of_channels(["batch", 3, "height", "width"]), tmp_path / "colours.onnx")
+    profile = {
+        "name": "colours",
+        "input": {
+            "name": INPUT,
+            "shape": list(SHAPE),
+            "layout": "NCHW",
+            "dtype": "float32",
+            "colorOrder": "RGB",
+            "resize": "stretch",
+            "scale": 1 / 255,
+        },
+        "output": {"kind": "classification", "activation": "logits"},
+        "labels": "colours.txt",
+        "confidenceThreshold": 0.5,
+        "topK": 1,
+    }
+    folder = tmp_path / "colours-profile"
+    folder.mkdir()
+    (folder / "profile.json").write_text(json.dumps(profile))
+    (folder / "colours.txt").write_text("red\ngreen\nblue\n")
+    return model
+
+
+def test_a_bare_onnx_file_predicts(colours: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "blue.png"), np.full((40, 60, 3), (255, 0, 0), np.uint8))
+    done = infer("--model", colours, "--images", tmp_path / "blue.png")
+    assert done.returncode == 0, done.stderr
+    [[prediction]] = payloads(done)
+    assert prediction["prediction"] == "blue"
+    # exp(1) / (exp(1) + 2)
+    assert float(prediction["confidence"]) == pytest.approx(0.5761, abs=1e-3)
+    assert "ONNX Runtime" in done.stderr
+
+
+def test_a_refused_onnx_file_is_named_as_it_was_given(colours: Path, photographs: Path) -> None:
+    colours.write_bytes(colours.read_bytes()[:60])
+    line = refused("--model", colours, "--images", photographs)
+    assert line.startswith(f"infer: model file {colours}: ONNX Runtime ")
+    assert line.endswith("it is truncated or not an ONNX model (60 bytes): copy it again")

@@ -235,6 +235,15 @@ class TestCommand:
         assert context["messageFormat"] == "envelope"
         assert context["greengrassVersion"] == "1"
 
+    def test_an_engine_that_is_not_dlr_becomes_part_of_the_context(
+        self, invoke: Callable[..., Target], tmp_path: Path
+    ) -> None:
+        """The app does not see what an archive in S3 holds."""
+        assert "modelRuntime" not in invoke().context(certificate_id="c", model_uri="s3://b/k.zip")
+        (tmp_path / "Demo" / "fruit.onnx").touch()
+        context = invoke().context(certificate_id="c", model_uri="s3://b/k.zip")
+        assert context["modelRuntime"] == "onnxruntime"
+
     def test_images_are_made_absolute(
         self, invoke: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
     ) -> None:

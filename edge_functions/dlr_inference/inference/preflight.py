@@ -44,10 +44,11 @@ _PACKAGES: Mapping[str, str] = {
     "dlr": "dlr",
     "greengrasssdk": "greengrasssdk",
     "numpy": "numpy",
+    "onnxruntime": "onnxruntime",
 }
 _SHARED_LIBRARY = re.compile(r"(lib[\w.+-]{1,99}?\.so(?:\.\d+)*)")
 _MODEL_MEMORY_FACTOR = 3
-"""DLR holds the parameters, TVM's copy of them, and the activations."""
+"""An engine holds the file's parameters, a copy of them in its own layout, and the activations."""
 
 
 @contextmanager

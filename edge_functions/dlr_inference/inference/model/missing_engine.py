@@ -17,4 +17,4 @@ def missing_engine(runtime: str, error: ImportError) -> ModelError:
             f"this model needs {NAMES[runtime]}, which is not installed: deploy with "
             f"modelRuntime={runtime}"
         )
-    return ModelError(f"{NAMES[runtime]} cannot be used: {explain_import_error(error)}")
+    return ModelError(f"the engine {NAMES[runtime]} cannot be used: {explain_import_error(error)}")

@@ -9,16 +9,16 @@ from typing import Callable, Match
 _MAX_CHARACTERS = 300
 _POSITION = re.compile(r"/\S*onnxruntime\S*:\d+ .*?\)(?: const)? |\[ONNXRuntimeError\] : ")
 
-_Explain = Callable[[Match[str], Path, str], str]
+_Explain = Callable[[Match[str], Path], str]
 
 
-def why_not_loaded(error: Exception, file: Path, version: str) -> str:
-    """Return in one line why this version cannot load ``file``, and what to do if we know."""
+def why_not_loaded(error: Exception, file: Path) -> str:
+    """Return in one line why ``file`` cannot be loaded, and what to do if we know."""
     text = " ".join(str(error).split())
     for pattern, explain in _EXPLANATIONS:
         found = pattern.search(text)
         if found is not None:
-            return explain(found, file, version)
+            return explain(found, file)
     return without_positions(text)
 
 
@@ -27,44 +27,34 @@ def without_positions(text: str) -> str:
     return _POSITION.sub("", " ".join(text.split()))[:_MAX_CHARACTERS] or "no reason given"
 
 
-def _opset(found: Match[str], file: Path, version: str) -> str:
+def _opset(found: Match[str], file: Path) -> str:
     return (
-        f"is of opset {found[1]}, and ONNX Runtime {version} runs up to {found[2]}: export the "
-        "model again with that opset or a lower one"
+        f"it is of opset {found[1]}, and this version runs up to {found[2]}: export the model "
+        "again with that opset or a lower one"
     )
 
 
-def _format(found: Match[str], file: Path, version: str) -> str:
+def _format(found: Match[str], file: Path) -> str:
     return (
-        f"is of IR version {found[1]}, and ONNX Runtime {version} reads up to {found[2]}: export "
-        "the model with an older onnx package, or set ir_version of the model and save it again"
+        f"it is of IR version {found[1]}, and this version reads up to {found[2]}: export the "
+        "model with an older onnx package, or set its ir_version and save it again"
     )
 
 
-def _operator(found: Match[str], file: Path, version: str) -> str:
+def _operator(found: Match[str], file: Path) -> str:
     name = next(filter(None, found.groups()))
-    return (
-        f"needs the operator {name}, which ONNX Runtime {version} does not have: export the model "
-        "without operators of its own"
-    )
+    return f"it needs the operator {name}, which this version does not have: export it without"
 
 
-def _damaged(found: Match[str], file: Path, version: str) -> str:
+def _damaged(found: Match[str], file: Path) -> str:
     size = file.stat().st_size if file.is_file() else 0
-    return f"is truncated or not an ONNX model ({size} bytes)"
+    return f"it is truncated or not an ONNX model ({size} bytes): copy it again"
 
 
-def _lost_weights(found: Match[str], file: Path, version: str) -> str:
+def _short_weights(found: Match[str], file: Path) -> str:
     return (
-        f"keeps weights in {Path(found[1]).name}, which is not beside it: the artifact is the "
-        "folder of both, or its archive"
-    )
-
-
-def _short_weights(found: Match[str], file: Path, version: str) -> str:
-    return (
-        f"keeps the weights {found[1]} in a file beside it that is truncated: it has {found[2]} "
-        "bytes; copy it again"
+        f"its weights {found[1]} are in a file beside it that is truncated ({found[2]} bytes): "
+        "copy it again"
     )
 
 
@@ -79,6 +69,5 @@ _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
         _operator,
     ),
     (re.compile(r"Protobuf parsing failed|does not have a graph"), _damaged),
-    (re.compile(r"cannot get file size: .*\[(.+?)\]"), _lost_weights),
     (re.compile(r"External initializer: (\S+) .*file_length: (\d+)"), _short_weights),
 )

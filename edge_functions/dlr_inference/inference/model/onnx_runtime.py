@@ -145,8 +145,10 @@ def _open_session(ort: Any, file: Path, accelerator: str) -> Any:
     try:
         session = ort.InferenceSession(str(file), options, providers=[provider])
     except Exception as error:  # its exceptions have no other base class
-        reason = why_not_loaded(error, file, str(ort.__version__))
-        raise ModelError(f"model file {file}: {reason}") from None
+        raise ModelError(
+            f"model file {file}: ONNX Runtime {ort.__version__} cannot load it on {accelerator}: "
+            + why_not_loaded(error, file)
+        ) from None
     if provider not in session.get_providers():
         raise ModelError(
             f"model {file.parent}: ONNX Runtime cannot use {provider}, which needs the CUDA and "
