@@ -13,7 +13,7 @@ import numpy as np
 from inference.model.outputs import OutputSpec, parse_output
 from inference.model.presets import PRESETS
 from inference.model.profile import InputSpec, ModelProfile
-from inference.vision.decoders import Decoder, decoder_for, fitting_presets
+from inference.vision.decoders import decoder_for, fitting_presets
 
 from .inspection import Tensor
 from .proposal import Usual, usual_of_preset
@@ -36,12 +36,14 @@ _EXAMPLES = (
 class Fitting:
     """One meaning of the outputs, and the presets that have it; the first stands for them.
 
-    ``classes`` is None where the shapes do not tell the number of classes.
+    ``classes`` is None where the shapes do not tell the number of classes. ``is_usual`` says that
+    the family's own export has such outputs.
     """
 
     presets: tuple[str, ...]
     classes: int | None
     usual: Usual = field(default_factory=Usual)
+    is_usual: bool = True
 
     @property
     def output(self) -> dict[str, Any]:
@@ -84,11 +86,11 @@ class Returned:
         fit.
         """
         found = [
-            _Fit(name, decoder_for(replace(profile, output=spec_of(name)), self.names, 0.5), self)
-            for name in fitting_presets(profile, self.arrays, self.names)
+            _Fit(name, profile, self) for name in fitting_presets(profile, self.arrays, self.names)
         ]
         found = [one for one in found if one.is_usual(profile.input)] or found
-        found = [one for one in found if one.has_its_names(self.names)] or found
+        most = max((one.names_among(self.names) for one in found), default=0)
+        found = [one for one in found if one.names_among(self.names) == most]
         groups: dict[str, list[_Fit]] = {}
         for one in found:
             groups.setdefault(one.meaning(), []).append(one)
@@ -97,11 +99,21 @@ class Returned:
             for group in groups.values()
         ]
 
+    def fitting_preset(self, profile: ModelProfile, preset: str) -> Fitting:
+        """Return what the outputs mean by one preset; the profile has no labels.
+
+        Raises:
+            UnfitOutputsError: if the preset does not read such outputs.
+        """
+        one = _Fit(preset, profile, self)
+        return Fitting((preset,), one.classes, one.usual, one.is_usual(profile.input))
+
 
 class _Fit:
     """A preset whose decoder reads the outputs."""
 
-    def __init__(self, preset: str, decoder: Decoder, returned: Returned) -> None:
+    def __init__(self, preset: str, profile: ModelProfile, returned: Returned) -> None:
+        decoder = decoder_for(replace(profile, output=spec_of(preset)), returned.names, 0.5)
         self.preset = preset
         self.usual = usual_of_preset(preset)
         self._spec = decoder.spec
@@ -114,10 +126,10 @@ class _Fit:
         fields = {key: value for key, value in PRESETS[self.preset].items() if key not in _SOFT}
         return json.dumps([fields, self.usual.input], sort_keys=True)
 
-    def has_its_names(self, names: Sequence[str]) -> bool:
-        """Tell whether the model's outputs have the names of the family's export."""
-        usual = [name for _, name in self._spec.outputs if isinstance(name, str)]
-        return bool(usual) and set(usual) <= set(names)
+    def names_among(self, names: Sequence[str]) -> int:
+        """Return how many outputs have the names of the family's export, if all of those do."""
+        usual = {name for _, name in self._spec.outputs if isinstance(name, str)}
+        return len(usual) if usual <= set(names) else 0
 
     def is_usual(self, spec: InputSpec) -> bool:
         """Tell whether the family's own export has such outputs."""
@@ -197,7 +209,7 @@ def _cells(spec: InputSpec, strides: Sequence[int]) -> int:
 
 
 def _is_prototypes(output: Any) -> bool:
-    return output.ndim == 4 and output.shape[:2] == (1, _MASKS)
+    return bool(output.ndim == 4 and output.shape[:2] == (1, _MASKS))
 
 
 def _is_whole(output: Any) -> bool:

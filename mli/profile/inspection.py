@@ -12,7 +12,7 @@ from inference.model.artifact import check_artifact
 from inference.model.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
 from inference.model.digests import check_digests, content_files, digests_of
 from inference.model.elf import machine_of_python, read_elf_header
-from inference.model.runnable import DLR
+from inference.model.runnable import DLR, ONNX_RUNTIME
 from models.packing import ParamsError, read_params
 
 from ..errors import MliError
@@ -59,6 +59,11 @@ class Inspection:
     def runs_here(self) -> bool:
         """Return whether this machine can run it: it is not compiled, or compiled for this one."""
         return self.machine in (ANY_MACHINE, machine_of_python())
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs that a core knows: none of a compiled model."""
+        return [one.name for one in self.outputs] if self.runtime == ONNX_RUNTIME else []
 
     @property
     def own_profile(self) -> Path | None:

@@ -85,7 +85,7 @@ def usual_shape(preset: str) -> tuple[int, ...] | None:
     return None if values is None else tuple(values["input"]["shape"])
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _built_in(preset: str) -> Mapping[str, Any] | None:
     preset = _SIBLINGS.get(preset, preset)
     for name in builtin_profiles():

@@ -48,9 +48,7 @@ class Trial:
         ]
 
 
-def try_profile(
-    profile: ModelProfile, engine: Engine, names: Sequence[str], pixels: Any
-) -> Trial:
+def try_profile(profile: ModelProfile, engine: Engine, names: Sequence[str], pixels: Any) -> Trial:
     """Run the model on ``pixels`` (height, width, 3), and read its outputs by the profile.
 
     Raises:
@@ -64,7 +62,7 @@ def try_profile(
         predictions = usual.choose(found, fitted)
         all_found = lenient.decode(outputs)
         best = predictions[:_SHOWN] or lenient.choose(all_found, fitted)
-        reason = _contradiction(profile, names, outputs, all_found)
+        reason = _order_fault(profile, found) or _class_fault(profile, names, outputs, all_found)
     except InferenceError as error:
         return Trial(note=_without_name(error, profile), refuted=True)
     if reason:
@@ -86,10 +84,22 @@ def _passed(found: Detections, profile: ModelProfile) -> int:
     return int((found.scores >= np.float32(profile.confidence_threshold)).sum())
 
 
-def _contradiction(
+def _order_fault(profile: ModelProfile, found: Detections) -> str:
+    """Return what shows that the numbers of boxes have another order, or nothing."""
+    if found.boxes is None:
+        return ""
+    boxes = found.boxes[: _passed(found, profile)]
+    wrong = int((boxes[:, 2:] < boxes[:, :2]).any(axis=1).sum())
+    if 2 * wrong <= len(boxes):
+        return ""
+    order = profile.output.box_order
+    return f"{wrong} of {len(boxes)} boxes end before they begin, so their order is not {order}"
+
+
+def _class_fault(
     profile: ModelProfile, names: Sequence[str], outputs: Sequence[Any], found: Detections
 ) -> str:
-    """Return what shows that numbers do not mean what the profile says, or nothing."""
+    """Return what shows that numbers of classes are something else, or nothing."""
     if profile.output.kind not in ("rows", "lists"):
         return ""
     ids = found.class_ids[found.scores > 0]
