@@ -26,7 +26,7 @@ from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
-from local_core.artifact_profile import profile_of
+from local_core.artifact_profile import how_to_describe, profile_of
 
 from .cli.output import examples
 
@@ -93,8 +93,8 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
         raise ConfigurationError([Fault("--model", str(model), "there is no such file or folder")])
     known = profile if profile is not None else profile_of(model)
     if known is None:
-        rule = "is required: the artifact has no profile of its own"
-        raise ConfigurationError([Fault("--profile", None, rule, "gluoncv-ssd-voc")])
+        rule = "is required: the artifact has no profile of its own; " + how_to_describe(model)
+        raise ConfigurationError([Fault("--profile", None, rule)])
     known_profile = load_profile(known)
     work = folder = _model_path(model)
     if not folder.is_dir():

@@ -11,6 +11,10 @@ import click
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 LABELS_HELP = "Names of the classes, one per line."
+PRESET_HELP = (
+    "Family of the model, whose form of outputs the core decodes, such as yolo11; "
+    "docs/profiles.md lists them."
+)
 DRY_RUN_HELP = "Check everything, show what would be done, and stop."
 
 

@@ -10,7 +10,7 @@ import click
 from inference.model.presets import PRESETS
 from inference.model.profile import COLOR_ORDERS, INTERPOLATIONS, RESIZE_RULES
 
-from ..cli.options import DRY_RUN_HELP, LABELS_HELP
+from ..cli.options import DRY_RUN_HELP, LABELS_HELP, PRESET_HELP
 from .tvm.suppression import IOU_THRESHOLD, SCORE_THRESHOLD
 
 LOCAL, TVM, ORT, NEO = "With onnxruntime or tvm", "With tvm", "With onnxruntime", "With neo"
@@ -83,8 +83,7 @@ def local_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Overlap in a class above which suppression drops the lower score; default: "
                 f"that of the model's NonMaxSuppression, or preset, else {IOU_THRESHOLD}."),
         _option(LOCAL, "--preset", type=click.Choice(sorted(PRESETS)), metavar="NAME",
-                help="Family of the model, whose form of outputs the core decodes, such as "
-                "yolo11; docs/profiles.md lists them."),
+                help=PRESET_HELP),
         _option(LOCAL, "--profile", metavar="FILE|NAME",
                 help="Profile of the model, instead of --preset and of --name to --top-k."),
         _option(LOCAL, "--name", metavar="NAME", help="Name of the model; default: the file's."),

@@ -15,7 +15,7 @@ from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
 from local_core import installation
-from local_core.artifact_profile import profile_of
+from local_core.artifact_profile import how_to_describe, profile_of
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole
 from local_core.device.setup import Address
@@ -320,7 +320,9 @@ def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
         raise click.UsageError(f"--model {model}: there is no such file or folder")
     profile = profile if profile is not None else profile_of(model)
     if profile is None:
-        raise click.UsageError("--model needs a --profile that describes it")
+        raise click.UsageError(
+            f"--model needs a --profile that describes it; {how_to_describe(model)}"
+        )
     if is_demo or (model / store.PACKED_DIGESTS).exists():
         model = store.unpacked(model.name)
     file = Path(profile)

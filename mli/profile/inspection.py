@@ -1,10 +1,10 @@
-"""What the files of an artifact say: target, inputs, outputs, and provenance."""
+"""What the files of a compiled model say: target, inputs, outputs, and provenance."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,14 @@ from inference.model.artifact import check_artifact
 from inference.model.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
 from inference.model.digests import check_digests, content_files, digests_of
 from inference.model.elf import machine_of_python, read_elf_header
+from inference.model.runnable import DLR, ONNX_RUNTIME
 from models.packing import ParamsError, read_params
 
 from ..errors import MliError
 from .files import PROFILE_FILE, PROVENANCE_FILE
+
+ANY_MACHINE = "any"
+"""The machine of a model that is not compiled."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +28,20 @@ class Tensor:
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
+    """None for an extent that the model leaves open."""
 
     def __str__(self) -> str:
-        return f"{self.name} {self.dtype} {list(self.shape)}"
+        extents = ", ".join("?" if extent is None else str(extent) for extent in self.shape)
+        return f"{self.name} {self.dtype} [{extents}]"
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """An artifact whose files are valid. Without a graph file its tensors are not known here."""
+    """An artifact whose files are valid. Without a graph file its tensors are not known here.
+
+    ``properties`` are what the exporter of an ``.onnx`` noted in it.
+    """
 
     folder: Path
     files: Mapping[str, int]
@@ -43,11 +52,18 @@ class Inspection:
     meta: Mapping[str, Any]
     provenance: Mapping[str, Any]
     has_runtime: bool
+    runtime: str = DLR
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs_here(self) -> bool:
-        """Return whether it is compiled for the architecture of this machine."""
-        return self.machine == machine_of_python()
+        """Return whether this machine can run it: it is not compiled, or compiled for this one."""
+        return self.machine in (ANY_MACHINE, machine_of_python())
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the outputs that a core knows: none of a compiled model."""
+        return [one.name for one in self.outputs] if self.runtime == ONNX_RUNTIME else []
 
     @property
     def own_profile(self) -> Path | None:
@@ -59,6 +75,7 @@ class Inspection:
         """Return everything as values of JSON."""
         return {
             "folder": str(self.folder),
+            "runtime": self.runtime,
             "machine": self.machine,
             "targetDevice": self.meta.get("Requirements", {}).get("TargetDevice"),
             "files": dict(self.files),
@@ -71,7 +88,7 @@ class Inspection:
 
 
 def inspect(folder: Path) -> Inspection:
-    """Read the artifact in ``folder``; one for this machine is checked as a core would check it.
+    """Read the compiled model in ``folder``; one for this machine is checked as by a core.
 
     Raises:
         ModelError: naming a file that is damaged.
@@ -100,9 +117,14 @@ def inspect(folder: Path) -> Inspection:
         inputs=inputs,
         outputs=outputs,
         meta=meta,
-        provenance=_read(folder / PROVENANCE_FILE),
+        provenance=provenance_of(folder),
         has_runtime=(folder / RUNTIME_LIBRARY).is_file(),
     )
+
+
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """Return what ``mli compile`` noted beside a model, if it made it."""
+    return _read(folder / PROVENANCE_FILE)
 
 
 def _read(path: Path) -> dict[str, Any]:

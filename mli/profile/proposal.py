@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,21 @@ SCALE = 1 / 255
 
 _OWN = ("name", "shape", "layout", "dtype")
 """Fields of an input that a model itself tells."""
+_SIBLINGS = {
+    "ppyoloe-raw": "ppyoloe",
+    "segformer": "torchvision-segmentation",
+    "torchvision-retinanet-raw": "torchvision-retinanet",
+    "torchvision-ssd-raw": "torchvision-ssd",
+    "yolo-nas-flat": "yolo-nas",
+    "yolo-nas-raw": "yolo-nas",
+    "yolo-obb": "yolo11",
+    "yolo-pose-end2end": "yolo-pose",
+    "yolo-seg-end2end": "yolo-seg",
+    "yolov7-end2end": "yolov7",
+    "yolov7-raw": "yolov7",
+    "yolox-decoded": "yolox",
+}
+"""Presets that have no built-in profile, and those whose models take the same images."""
 _OF_WHOLE_IMAGES = ("classification", "segmentation")
 
 
@@ -55,14 +71,28 @@ class Usual:
 
 
 def usual_of_preset(preset: str) -> Usual:
-    """Return what the built-in profile with a preset says; nothing if there is none."""
+    """Return what the built-in profile of a preset or its family says; nothing if there is none."""
+    values = _built_in(preset)
+    if values is None:
+        return Usual()
+    given = {key: value for key, value in values["input"].items() if key not in _OWN}
+    return Usual(given, {key: values[key] for key in ("confidenceThreshold", "topK")})
+
+
+def usual_shape(preset: str) -> tuple[int, ...] | None:
+    """Return the input shape of a family's usual export, if there is a built-in profile of it."""
+    values = _built_in(preset)
+    return None if values is None else tuple(values["input"]["shape"])
+
+
+@functools.cache
+def _built_in(preset: str) -> Mapping[str, Any] | None:
+    preset = _SIBLINGS.get(preset, preset)
     for name in builtin_profiles():
-        values = json.loads(profile_path(name).read_text(encoding="utf-8"))
-        if values["output"].get("preset") == preset:
-            given = {key: value for key, value in values["input"].items() if key not in _OWN}
-            general = {key: values[key] for key in ("confidenceThreshold", "topK")}
-            return Usual(given, general)
-    return Usual()
+        values: dict[str, Any] = json.loads(profile_path(name).read_text(encoding="utf-8"))
+        if preset in (values["output"].get("preset"), values["output"].get("kind")):
+            return values
+    return None
 
 
 def kind_of(output: Mapping[str, Any]) -> Any:

@@ -5,14 +5,17 @@ The rules of one generation of Greengrass alone are in :mod:`stacks.generations`
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from inference import schema
 from inference.model import profile
 from stacks.context.keys import EXAMPLES
 from stacks.context.model_runtime import faults_of_runtime
-from stacks.context.report import missing_key, option, with_option
+from stacks.context.model_source import is_onnx_model
+from stacks.context.report import MissingKey, missing_key, option, with_option
 
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
 """The faults of a context, from its values as they were given and as they were parsed, by key."""
@@ -28,6 +31,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     if parsed["estimator"] != "connector":  # whose model is that of a training job
         yield from _one_of(given, "modelS3Uri", "modelPath")
     yield from faults_of_runtime(parsed)
+    yield from _profile_of_onnx(given, parsed)
     yield from _of_simulator(given, parsed)
 
 
@@ -49,6 +53,18 @@ def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.F
         near = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0) or labels[:1]
         rule = f"must be among the {len(labels)} labels of the profile {model.name}"
         yield schema.Fault("classes", ",".join(unknown), rule, option("classes", near[0]))
+
+
+def _profile_of_onnx(
+    given: Mapping[str, object], parsed: Mapping[str, Any]
+) -> Iterable[schema.Fault]:
+    """Yield the fault of an ``.onnx`` without a profile: the default describes a compiled model."""
+    path = parsed["modelPath"]
+    if isinstance(path, Path) and given.get("modelProfile") is None and is_onnx_model(path):
+        file = f"{path.name.partition('.')[0]}.json"
+        command = f"mli profile {shlex.quote(str(path))} --write {shlex.quote(file)}"
+        rule = f"is required for an ONNX model; `{command}` proposes one"
+        yield MissingKey("modelProfile", None, rule, option("modelProfile", file))
 
 
 def _one_of(given: Mapping[str, object], first: str, second: str) -> Iterable[schema.Fault]:

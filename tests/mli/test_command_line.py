@@ -22,9 +22,9 @@ WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
 """These run until they are stopped, print JSON in any case, or are groups."""
 
 
-DIFFERENT = ("--endpoint", "--folder", "--frames", "--image", "--images", "--message-format",
-             "--model", "--nucleus", "--output", "--profile", "--region", "--target-device",
-             "--wait")  # fmt: skip
+DIFFERENT = ("--endpoint", "--folder", "--frames", "--image", "--images", "--input-shape",
+             "--message-format", "--model", "--nucleus", "--output", "--profile", "--region",
+             "--target-device", "--wait")  # fmt: skip
 """These options name other things, or other defaults, in each command."""
 
 

@@ -66,6 +66,15 @@ def test_an_engine_that_is_not_the_artifact_s_is_refused(tmp_path: Path, onnx_mo
     assert rule == "cannot run what modelPath names, which is for DLR"
 
 
+def test_an_onnx_model_needs_a_profile_and_the_command_that_proposes_one_is_named(
+    tmp_path: Path, onnx_model: Path
+) -> None:
+    rule = rule_of(tmp_path, "modelProfile", **local(onnx_model), modelProfile=None)
+    assert rule == (
+        f"is required for an ONNX model; `mli profile {onnx_model} --write fruit.json` proposes one"
+    )
+
+
 def test_other_engines_are_refused(tmp_path: Path) -> None:
     assert "must be one of dlr, onnxruntime" in rule_of(tmp_path, KEY, modelRuntime="tflite")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..model.profile import ModelProfile
+from ..model.profile import InputSpec, ModelProfile
 
 _FRAMES = 3
 """So many frames with detections in a row are no accident."""
@@ -27,7 +27,7 @@ class BoxUnits:
         """Look at the boxes [N,4] of a frame, in input pixels; no boxes say nothing."""
         if not len(boxes):
             return
-        fact = self._strangeness(boxes)
+        fact = strangeness(boxes, self._profile.input)
         if fact is None:
             self._strange, self.fault = 0, None
             return
@@ -42,11 +42,13 @@ class BoxUnits:
         )
         _log.warning("%s", self.fault)
 
-    def _strangeness(self, boxes: Any) -> str | None:
-        sides = (self._profile.input.width, self._profile.input.height)
-        corners = boxes.reshape(-1, 2, 2)
-        if (np.abs(corners[:, 1] - corners[:, 0]).max(axis=1) < 1).all():
-            return "smaller than a pixel"
-        if (np.abs(corners).max(axis=1) > 2 * np.array(sides)).any(axis=1).all():
-            return "far outside the image"
-        return None
+
+def strangeness(boxes: Any, spec: InputSpec) -> str | None:
+    """Return what all of some boxes [N,4] in pixels of the input are that a box never is."""
+    corners = boxes.reshape(-1, 2, 2)
+    if (np.abs(corners[:, 1] - corners[:, 0]).max(axis=1) < 1).all():
+        return "smaller than a pixel"
+    sides = np.array((spec.width, spec.height))
+    if (np.abs(corners).max(axis=1) > 2 * sides).any(axis=1).all():
+        return "far outside the image"
+    return None

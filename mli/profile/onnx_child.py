@@ -1,0 +1,97 @@
+"""Reads what an ``.onnx`` file says of itself, in a process of its own.
+
+The child is ``python -m mli.profile.onnx_child FILE``.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inference.errors import ModelError
+from inference.model.child_failure import why_child_failed
+from inference.model.onnx_failure import why_not_loaded
+from inference.model.onnx_runtime import import_onnxruntime
+
+from ..errors import MliError, one_line
+
+_SECONDS = 300
+_FATAL_ONLY = 4
+
+
+@dataclass(frozen=True)
+class OnnxFacts:
+    """Inputs and outputs, each as name, type by ONNX Runtime and shape, whose open extents are
+    None; and what the exporter noted."""
+
+    inputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
+    outputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
+    properties: Mapping[str, str]
+
+
+def describe(file: Path) -> OnnxFacts:
+    """Return what ``file`` says of itself.
+
+    Raises:
+        MliError: in one line, if ONNX Runtime cannot load it.
+    """
+    command = [sys.executable, "-m", "mli.profile.onnx_child", str(file.resolve())]
+    try:
+        child = subprocess.run(
+            command,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise MliError(f"model {file}: cannot be loaded within {_SECONDS} s") from None
+    if child.returncode:
+        reason = one_line(why_child_failed(child.returncode, child.stderr))
+        raise MliError(f"model {file}: ONNX Runtime cannot load it: {reason}")
+    said = json.loads(child.stdout.splitlines()[-1])
+    inputs, outputs = (
+        [(name, dtype, tuple(shape)) for name, dtype, shape in said[key]]
+        for key in ("inputs", "outputs")
+    )
+    return OnnxFacts(inputs, outputs, said["properties"])
+
+
+def main(file: str) -> int:
+    """Load the model and describe it on stdout; a failure is the last line on stderr."""
+    try:
+        ort = import_onnxruntime()
+    except ModelError as error:
+        print(error, file=sys.stderr)
+        return 1
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL_ONLY
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no other base class
+        print(why_not_loaded(error, Path(file)), file=sys.stderr)
+        return 1
+    described = {
+        "inputs": [_tensor(one) for one in session.get_inputs()],
+        "outputs": [_tensor(one) for one in session.get_outputs()],
+        "properties": dict(session.get_modelmeta().custom_metadata_map),
+    }
+    print(json.dumps(described))
+    return 0
+
+
+def _tensor(one: Any) -> list[Any]:
+    extents = [extent if isinstance(extent, int) else None for extent in one.shape]
+    return [str(one.name), str(one.type), extents]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
