@@ -15,6 +15,8 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from ..syncing import sync_path
+
 _COMPLETE = "complete"
 _MODULES = ("awscrt", "awsiot", "boto3", "cv2", "dlr", "numpy")
 
@@ -80,9 +82,9 @@ def _create(environment: Path, requirements: Path) -> None:
         ],
         f"the packages of {requirements.name} cannot be installed; {advice}",
     )
-    marker = environment / _COMPLETE
-    marker.touch()
-    os.sync()
+    os.sync()  # first: the mark must not survive a power cut that the packages do not
+    (environment / _COMPLETE).touch()
+    sync_path(environment)
 
 
 def _source(requirements: Path) -> tuple[list[str], str]:
