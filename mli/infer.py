@@ -125,7 +125,10 @@ def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | Non
     if counters.predicted or was_stopped():
         return None
     why = "; ".join(status.reason for status in statuses if status.reason not in ("", "ended"))
-    what = f"none of {counters.read} could be read" if counters.read else "no frame came"
+    if any(status.frames for status in statuses):
+        what, why = f"none of {counters.read} could be predicted", str(pipeline.last_error)
+    else:
+        what = f"none of {counters.read} could be read" if counters.read else "no frame came"
     return f"infer: --images {statuses[0].name}: {what}" + (f": {why}" if why else "")
 
 

@@ -54,6 +54,8 @@ class Pipeline:
 
     def __init__(self, stages: Stages) -> None:
         self.counters = Counters()
+        self.last_error: Exception | None = None
+        """Why the last of the ``failed`` frames was skipped."""
         self._stages = stages
         self._skipped = SkippedFrames()
         self._trouble = ModelTrouble()
@@ -120,6 +122,7 @@ class Pipeline:
 
     def _fail(self, error: Exception) -> None:
         self.counters.failed += 1
+        self.last_error = error
         self._skipped.add(error)
 
     def _predict(self, frame: Frame, stages: Stages) -> None:
