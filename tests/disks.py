@@ -42,6 +42,18 @@ class Disk:
         finally:
             _run("umount", str(folder))
 
+    def lose_power(self) -> None:
+        """Lose what was not synced, and mount the rest again; nobody may use the disk meanwhile."""
+        copy = self.image.with_suffix(".copy")
+        shutil.copyfile(self.image, copy)
+        _run("umount", str(self.folder))
+        copy.replace(self.image)
+        self.mount()
+
+    def mount(self) -> None:
+        """Mount it, with a journal that is written at a sync only: nothing is safe by chance."""
+        _run("mount", "-o", "loop,commit=3600", str(self.image), str(self.folder))
+
 
 @contextlib.contextmanager
 def disk(folder: Path, size: str = "32M") -> Iterator[Disk]:
@@ -50,9 +62,8 @@ def disk(folder: Path, size: str = "32M") -> Iterator[Disk]:
     made.folder.mkdir(parents=True)
     try:
         _run("truncate", "--size", size, str(made.image))
-        # A journal that is written at every commit only, so that nothing is safe by chance.
         _run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", str(made.image))
-        _run("mount", "-o", "loop,commit=3600", str(made.image), str(made.folder))
+        made.mount()
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"mounting a disk needs root, loop devices, ext4 and fsfreeze: {error}")
     try:
