@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +24,7 @@ from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
+from inference.stopping import end_process
 from local_core.artifact_profile import profile_of
 
 from .cli.output import examples
@@ -70,19 +70,10 @@ def infer(
             failed = _predict(settings, loaded, frames)
     except InferenceError as error:
         click.echo(f"infer: {error}", err=True)
-        _end(error.exit_status)
+        end_process(error.exit_status)
     if failed:
         click.echo(failed, err=True)
-    _end(1 if failed else 0)
-
-
-def _end(status: int) -> NoReturn:
-    """End at once if a thread hangs in FFmpeg: at its own end, Python would abort the process."""
-    if any(thread.name.startswith("capture ") for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    end_process(1 if failed else 0)
 
 
 def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
