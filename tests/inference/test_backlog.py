@@ -401,6 +401,32 @@ def test_while_the_disk_hangs_statuses_are_dropped_first_and_predictions_last(
         assert frames[-1] == 120
 
 
+def test_the_end_sends_what_is_in_memory_while_the_disk_hangs_and_the_rest_if_it_recovers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Broker()
+    with disk(tmp_path) as made:
+        box = outbox(broker, Backlog(made.folder / "unsent.jsonl"))
+        sent = [payload(number, 10) for number in range(100)]
+        for one in sent[:50]:
+            box.put("t", one)
+        eventually(lambda: box.waiting.in_memory == 0)
+        made.freeze()
+        for one in sent[50:]:
+            box.put("t", one)
+        time.sleep(1.0)
+        broker.is_away = False
+        left: list[int] = []
+        closing = threading.Thread(target=lambda: left.append(box.close(20)))
+        closing.start()
+        eventually(lambda: sent[-1] in broker.on("t"))
+        assert sent[49] not in broker.on("t")
+        made.thaw()
+        closing.join()
+        assert left == [0]
+        assert sorted(broker.on("t")) == sorted(sent)
+
+
 def test_messages_that_wait_survive_a_power_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

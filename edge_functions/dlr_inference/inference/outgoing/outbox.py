@@ -105,7 +105,7 @@ class Outbox:
     def close(self, seconds: float) -> int:
         """Keep sending for at most ``seconds``; return how many messages were not sent."""
         deadline = time.monotonic() + seconds
-        self.waiting.close()
+        self.waiting.close(seconds)
         self._thread.join(max(0.0, deadline - time.monotonic()))
         self._stopping.set()
         self._thread.join(1.0)

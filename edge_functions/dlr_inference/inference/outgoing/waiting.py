@@ -62,7 +62,8 @@ class WaitingMessages:
         self._disk_count = 0
         self._dropped_on_disk: Mapping[str, int] = {}
         self._disk_bytes = 0
-        self._is_unreadable = self._is_stuck = self._is_closing = self._is_keeping = False
+        self._is_unreadable = self._is_stuck = self._is_keeping = False
+        self._ends_at: float | None = None
         self._look_at = 0.0
         self._busy_since: float | None = None
         if backlog is None:
@@ -122,7 +123,7 @@ class WaitingMessages:
     def take(self) -> QueuedMessage | None:
         """Wait for the oldest message and return it, to be followed by :meth:`finish`.
 
-        After :meth:`close` it returns None when there is none, or when the disk keeps it back.
+        After :meth:`close` it returns None when there is none, and when its time is over.
         """
         with self._changed:
             while self._taken is None:
@@ -131,7 +132,7 @@ class WaitingMessages:
                     self._next = None
                 elif self._recent and self._disk_is_skipped():
                     self._take(self._recent.popleft(), is_kept=False)
-                elif self._is_closing and (self._disk_is_skipped() or self._is_slow()):
+                elif self._is_over():
                     return None
                 else:
                     self._changed.wait(_LOOK_SECONDS)
@@ -152,10 +153,10 @@ class WaitingMessages:
             self._is_stuck = is_stuck
             self._changed.notify_all()
 
-    def close(self) -> None:
-        """Let :meth:`take` wait no longer for more messages."""
+    def close(self, seconds: float) -> None:
+        """Let :meth:`take` wait for no more messages, and at most so long for the disk."""
         with self._changed:
-            self._is_closing = True
+            self._ends_at = time.monotonic() + seconds
             self._changed.notify_all()
 
     def keep(self, seconds: float) -> int:
@@ -189,7 +190,14 @@ class WaitingMessages:
     def _disk_is_skipped(self) -> bool:
         """Tell whether messages in memory are next: there is none on disk, or it gives none."""
         is_empty = not self._writing and not self._disk_count
-        return is_empty or self._is_unreadable or self._busy_seconds() > _HANGS_SECONDS
+        patience = _HANGS_SECONDS if self._ends_at is None else _PATIENCE_SECONDS
+        return is_empty or self._is_unreadable or self._busy_seconds() > patience
+
+    def _is_over(self) -> bool:
+        if self._ends_at is None:
+            return False
+        is_empty = not self._recent and not self._writing and not self._disk_count
+        return is_empty or time.monotonic() >= self._ends_at
 
     def _is_slow(self) -> bool:
         return self._busy_seconds() > _PATIENCE_SECONDS
@@ -295,6 +303,6 @@ class WaitingMessages:
 
     def _sync(self, backlog: Backlog) -> None:
         """Sync on a thread of its own: messages need not wait for a disk that is slow to sync."""
-        while not self._is_closing:
+        while self._ends_at is None:
             time.sleep(_SYNC_SECONDS)
             backlog.sync()
