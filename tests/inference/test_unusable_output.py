@@ -136,54 +136,6 @@ def test_an_unusable_frame_every_tenth_costs_itself_alone(
     assert run.fault is None
 
 
-class SimulatedTime:
-    """A clock that goes on only where somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    perf_counter = monotonic
-
-    def wait(self, seconds: float) -> bool:
-        self.now += max(0.0, seconds)
-        return False
-
-
-@pytest.mark.parametrize("kind", GOOD)
-def test_ten_minutes_with_every_tenth_frame_unusable_leave_the_core_healthy(
-    make_profile: MakeProfile,
-    kind: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    clock = SimulatedTime()
-    monkeypatch.setattr("inference.pipeline.pipeline.time", clock)
-    monkeypatch.setattr("inference.pipeline.skipped.time", clock)
-    good = outputs_of(kind)
-    nothing = [np.full_like(output, NAN) for output in good]
-    faults: set[str | None] = set()
-    results: list[FrameResult] = []
-
-    def answer(run: int) -> list[Any]:
-        faults.add(pipe.fault)
-        return nothing if run % 10 == 0 else good
-
-    pipe = pipeline(profile_of(kind, make_profile), answer, results, interval=1.0)
-    monkeypatch.setattr(pipe, "_changed", clock)
-    with caplog.at_level(logging.WARNING):
-        pipe.run(frames=600)
-    assert clock.now == pytest.approx(600)
-    counters = pipe.counters
-    assert (counters.read, counters.predicted, counters.failed) == (600, 540, 60)
-    assert (len(results), counters.sink_errors) == (540, 0)
-    assert [result.frame_id for result in results] == [n for n in range(1, 601) if n % 10]
-    assert faults == {None}
-    assert 2 <= len(caplog.messages) <= 11, "a line at first, then one a minute"
-
-
 @pytest.mark.parametrize(
     ("kind", "changes"),
     [
