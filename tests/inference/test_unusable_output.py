@@ -211,6 +211,20 @@ def test_a_runtime_that_fails_ten_times_in_a_row_ends_the_process(
     assert (run.counters.predicted, run.counters.failed) == (6, 11)
 
 
+def test_a_frame_for_which_there_is_no_memory_costs_itself_alone(
+    make_profile: MakeProfile, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(run: int) -> list[Any]:
+        if run == 2:
+            raise MemoryError
+        return outputs_of("classification")
+
+    run = pipeline(make_profile(), answer, [])
+    run.run(frames=3)
+    assert (run.counters.predicted, run.counters.failed) == (2, 1)
+    assert "frame skipped: there is not enough memory for it" in caplog.text
+
+
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_first_run_on_zeros_that_gives_nothing_usable_is_a_warning(
     make_profile: MakeProfile, kind: str, caplog: pytest.LogCaptureFixture

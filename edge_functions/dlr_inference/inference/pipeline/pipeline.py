@@ -142,8 +142,8 @@ class Pipeline:
             self._fail(error)
             self._trouble.failed(stages.model, frame.image, error)
             return
-        except FrameError as error:
-            self._fail(error)
+        except (FrameError, MemoryError) as error:
+            self._fail(error if str(error) else FrameError("there is not enough memory for it"))
             return
         self._trouble.predicted(stages.model)
         marks.append(time.perf_counter())
