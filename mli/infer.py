@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import signal
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +25,7 @@ from inference.schema import ConfigurationError, Fault
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
+from inference.stopping import end_process
 from local_core.artifact_profile import how_to_describe, profile_of
 
 from .cli.output import examples
@@ -72,19 +72,10 @@ def infer(
             failed = _predict(settings, loaded, frames)
     except InferenceError as error:
         click.echo(f"infer: {error}", err=True)
-        _end(error.exit_status)
+        end_process(error.exit_status)
     if failed:
         click.echo(failed, err=True)
-    _end(1 if failed else 0)
-
-
-def _end(status: int) -> NoReturn:
-    """End at once if a thread hangs in FFmpeg: at its own end, Python would abort the process."""
-    if any(thread.name.startswith("capture ") for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    end_process(1 if failed else 0)
 
 
 def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
@@ -132,7 +123,10 @@ def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | Non
     if counters.predicted or was_stopped():
         return None
     why = "; ".join(status.reason for status in statuses if status.reason not in ("", "ended"))
-    what = f"none of {counters.read} could be read" if counters.read else "no frame came"
+    if any(status.frames for status in statuses):
+        what, why = f"none of {counters.read} could be predicted", str(pipeline.last_error)
+    else:
+        what = f"none of {counters.read} could be read" if counters.read else "no frame came"
     return f"infer: --images {statuses[0].name}: {what}" + (f": {why}" if why else "")
 
 

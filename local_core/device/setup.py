@@ -49,8 +49,13 @@ class Address:
 
         AWS's is a host name alone, at the usual port. A local cloud's has a port, since another
         program may hold the usual one.
+
+        Raises:
+            SetupError: if it is anything else.
         """
         host, _, port = endpoint.partition(":")
+        if not host or (port and not port.isdigit()):
+            raise SetupError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
         return cls(host, int(port) if port else default_port)
 
 

@@ -22,6 +22,7 @@ from typing import Any, TextIO
 import click
 
 from inference.errors import InferenceError
+from local_core.errors import LocalCoreError
 from local_core.terminal import json_line, shown_line, shown_text
 from models.errors import DemoModelError
 
@@ -30,7 +31,7 @@ from ..errors import MliError, one_line
 FAILED = MliError.exit_status
 INTERRUPTED = 130
 
-_ROOTS = (MliError, InferenceError, DemoModelError)
+_ROOTS = (MliError, InferenceError, LocalCoreError, DemoModelError)
 """The roots of what the packages below raise when what they were given cannot be used."""
 
 _SECONDS_BETWEEN_LINES = 15

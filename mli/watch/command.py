@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import click
 
 from inference import names
+from local_core.device.setup import Address
 
 from ..aws import aws_options, session
 from ..cli.output import Output, examples, reporting
 from ..device.core_stack import CoreName
 from ..device.keyfiles import KeyFolder
 from ..errors import MliError
-from .connections import Address, CertificateConnection, Connection, CredentialsConnection
+from .connections import CertificateConnection, Connection, CredentialsConnection
 from .display import Message, Tally, line
 from .listener import Listener
 from .record import Record

@@ -6,11 +6,12 @@ import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+
+from local_core.device.setup import Address
 
 from ..device.keyfiles import KeyFolder, check_pair
 from ..errors import MliError
@@ -20,26 +21,6 @@ from .signing import signed_path
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
 _ALPN = "x-amzn-mqtt-ca"
 """Distinguishes MQTT with a certificate from HTTPS, where a firewall opens only port 443."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """A host and a port."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def parse(cls, endpoint: str, default_port: int) -> Address:
-        """Read ``host`` or ``host:port``.
-
-        Raises:
-            MliError: if the port is not a number.
-        """
-        host, _, port = endpoint.partition(":")
-        if not host or (port and not port.isdigit()):
-            raise MliError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
-        return cls(host, int(port) if port else default_port)
 
 
 class Connection(ABC):

@@ -81,6 +81,28 @@ def test_job_document_says_what_the_deployment_says(
     assert document["failureHandlingPolicy"] == "DO_NOTHING"
 
 
+def test_job_has_the_limits_of_its_deployment(cloud: LocalCloud, group: str) -> None:
+    limits = {
+        "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
+        "jobExecutionsRolloutConfig": {"maximumPerMinute": 7},
+        "abortConfig": {
+            "criteriaList": [
+                {
+                    "action": "CANCEL",
+                    "failureType": "FAILED",
+                    "minNumberOfExecutedThings": 3,
+                    "thresholdPercentage": 50.0,
+                }
+            ]
+        },
+    }
+    made = cloud.client("greengrassv2").create_deployment(
+        targetArn=group, iotJobConfiguration=limits
+    )
+    job = cloud.client("iot").describe_job(jobId=made["iotJobId"])["job"]
+    assert {name: job[name] for name in limits} == limits
+
+
 def test_new_deployment_to_a_group_cancels_the_job_before_even_if_it_was_begun(
     cloud: LocalCloud, device: Device, group: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +58,16 @@ def test_a_wrong_password_is_reported_and_corrected_while_running(rig: Rig, came
     told = rig.log.read_text() + str(rig.broker.arrived)
     assert "hunter2" not in told
     assert "user:right" not in told
+
+
+def test_a_camera_that_hangs_does_not_spoil_the_end(rig: Rig, camera: Camera) -> None:
+    rig.configure(imageSource=json.dumps(["static", f"http://127.0.0.1:{camera.port}/x.mjpg"]))
+    rig.start()
+    rig.await_predictions(4)
+    camera.freeze()
+    time.sleep(2.0)  # FFmpeg waits for more, in a thread that cannot be interrupted
+    assert rig.stop() == 0
+    assert "terminate called" not in rig.log.read_text()
 
 
 def test_the_source_changes_while_running(rig: Rig, camera: Camera) -> None:

@@ -65,6 +65,12 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
         v2.write_configuration(text, tmp_path)
 
 
+@pytest.mark.parametrize("endpoint", ["", ":8883", "host:mqtt", "https://host"])
+def test_address_that_is_none_is_named(endpoint: str) -> None:
+    with pytest.raises(SetupError, match="is not HOST or HOST:PORT"):
+        Address.parse(endpoint, 8883)
+
+
 def test_missing_parts_are_named(tmp_path: Path) -> None:
     file = v1.write_configuration(_v1_output(crypto={}), tmp_path)
     with pytest.raises(SetupError, match=r"config\.json has no usable principals"):

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
+from local_core.shared_cloud import SharedCloud
+from mli.cli.main import main
+from mli.local import run
+from models import store
 from stacks.names import component_name
-from tests.e2e.rig import Rig
+from tests.e2e.rig import MODEL, Rig
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 from tests.waiting import eventually
 
@@ -43,6 +49,27 @@ def test_stack_s_deployment_arrives_and_the_next_one_starts_a_new_process(rig: R
     assert min(_scores(rig)) >= 0.9
     eventually(lambda: len(rig.processes()) == 1)
     assert not rig.processes() & before
+
+
+def test_run_with_nucleus_lite_runs_a_core_with_nucleus_lite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[Mapping[str, Any]] = []
+    show_samples = run.Run._show_samples
+
+    def look(self: run.Run, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
+        greengrass = shared.cloud.client("greengrassv2")
+        [core] = greengrass.list_core_devices()["coreDevices"]
+        name = core["coreDeviceThingName"]
+        devices.append(greengrass.get_core_device(coreDeviceThingName=name))
+        return show_samples(self, shared, outputs)
+
+    monkeypatch.setattr(run, "STATE", tmp_path)
+    monkeypatch.setattr(run.Run, "_show_samples", look)
+    arguments = ["--model", str(store.unpacked(MODEL)), "--profile", MODEL, "--frames", "4"]
+    done = CliRunner().invoke(main, ["run", "--nucleus", "lite", *arguments])
+    assert done.exit_code == 0, done.output
+    assert [device["runtime"] for device in devices] == ["aws_nucleus_lite"]
 
 
 def _scores(rig: Rig) -> list[float]:

@@ -147,6 +147,22 @@ def test_a_broken_digest_list_is_named(classifier: Path) -> None:
     assert f"{DIGESTS_FILE}: 'not a digest' is not a digest" in refused(classifier)
 
 
+def test_recorded_digests_are_on_disk_before_they_get_their_name(
+    classifier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_digests(classifier)
+    synced: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda one: synced.append(
+            (Path(f"/proc/self/fd/{one}").resolve().name, (classifier / DIGESTS_FILE).exists())
+        ),
+    )
+    record_digests(classifier)
+    assert synced == [(f"{DIGESTS_FILE}.partial", False)]
+
+
 def test_recorded_digests_are_sha256sum_s_own(classifier: Path) -> None:
     record_digests(without_digests(classifier))
     subprocess.run(["sha256sum", "--check", "--quiet", DIGESTS_FILE], cwd=classifier, check=True)

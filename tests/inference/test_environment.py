@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -113,3 +114,19 @@ def test_an_environment_whose_interpreter_has_gone_is_created_again(
     assert not is_complete(made)
     assert create_environment(tmp_path / "work", requirements) == made
     assert is_complete(made)
+
+
+def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power_cut(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_wheel(requirements.parent / "wheels")
+    steps: list[tuple[str, bool]] = []
+    made = environment.environment_path(tmp_path / "work", requirements)
+
+    def note(what: str) -> None:
+        steps.append((what, (made / "complete").exists()))
+
+    monkeypatch.setattr(os, "sync", lambda: note("all"))
+    monkeypatch.setattr(os, "fsync", lambda one: note(Path(f"/proc/self/fd/{one}").resolve().name))
+    assert is_complete(create_environment(tmp_path / "work", requirements))
+    assert steps == [("all", False), (made.name, True)]

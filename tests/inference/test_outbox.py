@@ -12,6 +12,7 @@ from inference.backoff import Backoff
 from inference.errors import RefusedError
 from inference.outgoing import backlog as backlog_module
 from inference.outgoing import outbox as outbox_module
+from inference.outgoing import waiting as waiting_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.lines import QueuedMessage
 from inference.outgoing.outbox import Outbox
@@ -185,7 +186,7 @@ def test_what_waits_while_the_broker_is_away_survives_a_kill(tmp_path: Path) -> 
     box = outbox(broker, backlog=Backlog(path))
     for payload in numbers(5):
         box.put("t", payload)
-        eventually(lambda: box.counters.retried >= 1)
+        eventually(lambda: box.waiting.in_memory == 0)
     # As after a kill: nothing is done with ``box`` any more before the next process reads.
     assert left_in(path) == [("t", payload) for payload in numbers(5)]
     broker.error = None
@@ -200,7 +201,7 @@ def test_a_kill_while_the_queue_is_worked_off_repeats_nothing(tmp_path: Path) ->
     box = outbox(broker, messages_a_second=20, backlog=Backlog(path))
     for payload in numbers(20):
         box.put("t", payload)
-    eventually(lambda: box.counters.retried >= 1)
+    eventually(lambda: box.waiting.in_memory == 0)
     broker.error = None
     eventually(lambda: len(broker.taken) >= 3)
     left = left_in(path)  # as after a kill
@@ -214,15 +215,14 @@ def test_a_kill_while_the_queue_is_worked_off_repeats_nothing(tmp_path: Path) ->
 def test_what_waits_behind_a_message_that_hangs_survives_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "_KEEP_SECONDS", 0.05)
+    monkeypatch.setattr(waiting_module, "_KEEP_SECONDS", 0.05)
     broker, path = Broker(), tmp_path / "unsent.jsonl"
     broker.gate.clear()
     box = outbox(broker, backlog=Backlog(path))
     first, second, third = numbers(3)
-    box.put("t", first)
-    box.put("t", second)
-    time.sleep(0.1)
-    box.put("t", third)
+    for payload in (first, second, third):
+        box.put("t", payload)
+    eventually(lambda: box.waiting.in_memory == 0)
     assert left_in(path) == [("t", first), ("t", second), ("t", third)]
     broker.gate.set()
     assert box.close(5) == 0
@@ -232,7 +232,7 @@ def test_what_waits_behind_a_message_that_hangs_survives_a_kill(
 def test_a_disk_that_takes_no_backlog_is_reported_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backlog_module, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(backlog_module, "_RETRY_SECONDS", 0.05)
     broker, folder = Broker(), tmp_path / "none"
     broker.error = OSError("broker away")
     box = outbox(broker, backlog=Backlog(folder / "unsent.jsonl"))
@@ -259,6 +259,7 @@ def test_a_damaged_line_of_the_backlog_is_left_out(
     broker.error = OSError("broker away")
     box = outbox(broker, backlog=Backlog(path))
     box.put("t", b"next")
+    eventually(lambda: box.waiting.in_memory == 0)
     assert left_in(path) == [("t", b"good"), ("t", b"next")]
     broker.error = None
     assert box.close(5) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any, Callable
 
 import numpy as np
@@ -77,12 +78,14 @@ def pipeline(
     *,
     plain: bool = False,
     first: list[Any] | None = None,
+    interval: float = 0.0,
 ) -> Pipeline:
     kind = profile.output.kind
     model: Any = Scripted(answer)
     loaded = LoadedModel(profile, None, model, outputs_of(kind) if first is None else first)  # type: ignore[arg-type]
     keep: Callable[[Frame, FrameResult], None] = lambda frame, result: results.append(result)  # noqa: E731
-    return Pipeline(build_stages(SETTINGS, loaded, [keep], source=Images(plain=plain)))
+    settings = replace(SETTINGS, inference_interval=interval)
+    return Pipeline(build_stages(settings, loaded, [keep], source=Images(plain=plain)))
 
 
 BAD: dict[str, Any] = {
@@ -206,6 +209,20 @@ def test_a_runtime_that_fails_ten_times_in_a_row_ends_the_process(
     with pytest.raises(ModelError, match=r"failed on 10 frames in a row: .*unspecified launch"):
         run.run(frames=100)
     assert (run.counters.predicted, run.counters.failed) == (6, 11)
+
+
+def test_a_frame_for_which_there_is_no_memory_costs_itself_alone(
+    make_profile: MakeProfile, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(run: int) -> list[Any]:
+        if run == 2:
+            raise MemoryError
+        return outputs_of("classification")
+
+    run = pipeline(make_profile(), answer, [])
+    run.run(frames=3)
+    assert (run.counters.predicted, run.counters.failed) == (2, 1)
+    assert "frame skipped: there is not enough memory for it" in caplog.text
 
 
 @pytest.mark.parametrize("kind", GOOD)

@@ -160,6 +160,21 @@ def test_bad_values_are_named_in_one_line(tmp_path: Path, photographs: Path) -> 
     assert "none of 1 could be read" in refused(*arguments(tmp_path))
 
 
+def test_images_without_a_usable_output_are_not_said_to_be_unreadable(
+    tmp_path: Path, photographs: Path
+) -> None:
+    profiles = REPOSITORY / "edge_functions" / "dlr_inference" / "inference" / "profiles"
+    values = json.loads((profiles / f"{DETECTOR}.json").read_text())
+    labels = (profiles / values["labels"]).read_text().splitlines()[:10]  # neither cup nor table
+    (tmp_path / "short.txt").write_text("\n".join(labels))
+    path = tmp_path / "short.json"
+    path.write_text(json.dumps({**values, "labels": "short.txt"}))
+    coffee = photographs / "coffee.jpg"
+    line = refused(*arguments(coffee, store.unpacked(DETECTOR), path))
+    assert "coffee.jpg: none of 1 could be predicted: " in line
+    assert "labels" in line
+
+
 def test_a_missing_label_is_named(tmp_path: Path, photographs: Path) -> None:
     profiles = REPOSITORY / "edge_functions" / "dlr_inference" / "inference" / "profiles"
     values = json.loads((profiles / f"{CLASSIFIER}.json").read_text())

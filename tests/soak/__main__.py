@@ -18,6 +18,7 @@ import click
 
 from inference.names import telemetry_topic
 from tests.component.conftest import CORE, Rig
+from tests.disks import Disk
 from tests.soak.accounts import settle
 from tests.soak.faults import Fault, passing_faults
 from tests.soak.memory import Memory
@@ -35,6 +36,7 @@ class Findings:
     """What the soak observed; ``wrong`` lists what must not happen."""
 
     injected: Counter[str] = field(default_factory=Counter)
+    power_cuts: list[float] = field(default_factory=list)
     slowest_name: tuple[float, str] = (0.0, "none")
     slowest_recovery: tuple[float, str] = (0.0, "none")
     wrong: list[str] = field(default_factory=list)
@@ -57,14 +59,20 @@ def main(minutes: float) -> None:
         rig.start()
         rig.await_predictions(5)
         soak_restarts(rig, faults, minutes * 15, findings)
+        if made.disk is not None:
+            soak_power_cut(rig, made.disk, faults, findings)
         before, first = len(rig.predictions()), len(rig.broker.arrived)
         rig.start()
         rig.await_predictions(5)
         memory = soak_one_process(rig, faults, minutes * 60, findings, first)
         eventually(lambda: not list((rig.work / "samples").glob("*.sample")), RECOVERED_WITHIN)
         end(rig, signal.SIGTERM, findings)
-        kills = findings.injected["kill -9"]
-        accounts = settle(rig, kills=kills, predicted_before=before)
+        accounts = settle(
+            rig,
+            kills=findings.injected["kill -9"] + findings.injected["power cut"],
+            predicted_before=before,
+            power_cuts=findings.power_cuts,
+        )
         frames = rig.broker.on(telemetry_topic(CORE))[-1]["frames"]
         click.echo(
             f"frames of the last process: {frames}, messages of all {len(rig.predictions())}"
@@ -94,6 +102,25 @@ def soak_restarts(rig: Rig, faults: Sequence[Fault], seconds: float, findings: F
         recover(rig, fault, findings, time.monotonic())
         if time.monotonic() - began >= seconds:
             break
+    end(rig, signal.SIGTERM, findings)
+
+
+def soak_power_cut(rig: Rig, disk: Disk, faults: Sequence[Fault], findings: Findings) -> None:
+    """Cut the power while nothing can be sent, so that all must come from the disk."""
+    [away] = [fault for fault in faults if fault.title == "whole cloud away"]
+    click.echo("fault: power cut")
+    findings.injected["power cut"] += 1
+    rig.start()
+    rig.await_predictions(5)
+    away.begin()
+    time.sleep(2 * away.seconds)
+    findings.power_cuts.append(time.time())
+    end(rig, signal.SIGKILL, findings)
+    disk.lose_power()
+    rig.start()
+    time.sleep(away.seconds)
+    away.end()
+    recover(rig, away, findings, time.monotonic())
     end(rig, signal.SIGTERM, findings)
 
 

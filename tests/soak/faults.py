@@ -14,6 +14,7 @@ from tests.soak.scene import Scene
 
 _DAY, _YEAR = 86_400, 365 * 86_400
 _PARTS: tuple[Part, ...] = ("s3", "mqtt", "credentials", "http")
+_SLOW_SECONDS = 12.0
 _BOTH = (signal.SIGKILL, signal.SIGTERM)
 
 
@@ -44,9 +45,10 @@ def passing_faults(scene: Scene) -> tuple[Fault, ...]:
     """Return the faults that a process survives, as far as this machine can cause them."""
     return (
         *_of_broker_and_bucket(scene.rig),
+        *_of_gateway(scene),
+        *_of_disk(scene),
         *_of_sources(scene),
         *_of_configuration(scene),
-        *_of_disk(scene),
         *_of_clock(scene),
     )
 
@@ -96,8 +98,27 @@ def _of_broker_and_bucket(rig: Rig) -> tuple[Fault, ...]:
     )
 
 
+def _of_gateway(scene: Scene) -> tuple[Fault, ...]:
+    gateway = scene.gateway
+    return (
+        Fault(
+            "S3 slow to answer",
+            lambda: gateway.slow_down(_SLOW_SECONDS),
+            gateway.speed_up,
+            ("no bucket",),
+            seconds=8.0,
+        ),
+        Fault(
+            "key that S3 refuses",
+            gateway.refuse_one,
+            gateway.refuse_none,
+            seen=lambda: gateway.accepted_since > 5,
+        ),
+    )
+
+
 def _of_sources(scene: Scene) -> tuple[Fault, ...]:
-    images, camera = scene.images, scene.camera
+    images, camera, hostile = scene.images, scene.camera, scene.hostile_camera
     broken = (images / "zz_text.jpg", images / "zz_empty.png")
 
     def write_broken() -> None:
@@ -112,6 +133,14 @@ def _of_sources(scene: Scene) -> tuple[Fault, ...]:
         Fault("camera unplugged", camera.unplug, camera.plug_in, ("no camera",)),
         Fault("camera that sends nothing", camera.freeze, camera.thaw, ("no camera",)),
         Fault("corrupt images", write_broken, remove_broken),
+        Fault(
+            "hostile HTTP answers",
+            lambda: hostile.turn(hostile=True),
+            lambda: hostile.turn(hostile=False),
+            ("no camera",),
+            seen=lambda: len(hostile.answered) > 3,
+            seconds=8.0,
+        ),
     )
     if scene.rtsp is None:
         return faults
@@ -155,10 +184,23 @@ def _of_configuration(scene: Scene) -> tuple[Fault, ...]:
 
 
 def _of_disk(scene: Scene) -> tuple[Fault, ...]:
-    if scene.disk is None:
+    disk, rig = scene.disk, scene.rig
+    if disk is None:
         return ()
-    filler = scene.disk / "filler"
-    return (Fault("disk full", lambda: _fill(filler), filler.unlink, ("no disk",), restarts=()),)
+    filler = disk.folder / "filler"
+    begun: list[int] = []
+
+    def hang() -> None:
+        disk.freeze()
+        begun[:] = [len(rig.predictions())]
+
+    def predicts() -> bool:
+        return len(rig.predictions()) > begun[0] + 20
+
+    return (
+        Fault("disk full", lambda: _fill(filler), filler.unlink, ("no disk",), restarts=()),
+        Fault("disk that hangs", hang, disk.thaw, ("no disk",), predicts, restarts=()),
+    )
 
 
 def _of_clock(scene: Scene) -> tuple[Fault, ...]:

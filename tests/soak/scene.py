@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,10 +17,13 @@ from local_core.cloud import LocalCloud
 from models import store
 from tests.component.camera import Camera
 from tests.component.conftest import BUCKET, FEEDBACK, MODEL, Rig, running_rig
+from tests.disks import Disk, disk
 from tests.inference.sources.servers import free_port, require_rtsp_server, rtsp_camera
 from tests.soak.clock import Clock
+from tests.soak.gateway import Gateway
+from tests.soak.hostile import HostileCamera
 
-_DISK = "64m"
+_DISK = "64M"
 
 
 class RtspServer:
@@ -47,10 +49,12 @@ class Scene:
     rig: Rig
     images: Path
     camera: Camera
+    hostile_camera: HostileCamera
+    gateway: Gateway
     good_model: Path
     damaged_model: Path
     rtsp: RtspServer | None = None
-    disk: Path | None = None
+    disk: Disk | None = None
     clock: Clock | None = None
     skipped: dict[str, str] = field(default_factory=dict)
     """Why something is missing, by its name."""
@@ -67,12 +71,24 @@ def scene(interval: float) -> Iterator[Scene]:
         camera = Camera((images / "coffee.jpg").read_bytes())
         camera.plug_in()
         opened.callback(camera.unplug)
-        rig = opened.enter_context(running_rig(cloud, folder / "work"))
-        made = Scene(rig, images, camera, *_models(folder))
-        made.rtsp = _rtsp(made, opened)
-        made.disk = _disk(made, opened)
+        hostile = HostileCamera((images / "chelsea.jpg").read_bytes())
+        opened.callback(hostile.close)
+        gateway = Gateway(cloud.endpoint)
+        opened.callback(gateway.close)
+        skipped: dict[str, str] = {}
+        own_disk = _disk(folder, skipped, opened)
+        work = folder / "work" if own_disk is None else own_disk.folder
+        rig = opened.enter_context(running_rig(cloud, work))
+        rig.log = folder / "component.log"  # not on the disk that fills up and hangs
+        rig.environment["AWS_ENDPOINT_URL_S3"] = gateway.endpoint
+        made = Scene(rig, images, camera, hostile, gateway, *_models(folder), skipped=skipped)
+        made.rtsp, made.disk = _rtsp(made, opened), own_disk
         made.clock = _clock(made, folder)
-        sources = [str(images), f"http://127.0.0.1:{camera.port}/stream.mjpg"]
+        sources = [
+            str(images),
+            f"http://127.0.0.1:{camera.port}/stream.mjpg",
+            f"snapshot+http://127.0.0.1:{hostile.port}/still.jpg",
+        ]
         if made.rtsp is not None:
             sources.append(f"rtsp://127.0.0.1:{made.rtsp.port}/test")
         rig.configure(
@@ -113,16 +129,13 @@ def _rtsp(made: Scene, opened: ExitStack) -> RtspServer | None:
     return server
 
 
-def _disk(made: Scene, opened: ExitStack) -> Path | None:
-    """Mount a small file system where the component keeps its samples."""
-    folder = made.rig.work / "samples"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        made.skipped["disk"] = "mounting a file system needs root, or `unshare --map-root-user -m`"
+def _disk(folder: Path, skipped: dict[str, str], opened: ExitStack) -> Disk | None:
+    """Mount a small disk where the component keeps its samples and messages."""
+    try:
+        return opened.enter_context(disk(folder, _DISK))
+    except pytest.skip.Exception as reason:
+        skipped["disk"] = str(reason)
         return None
-    opened.callback(subprocess.run, ["umount", "--lazy", str(folder)], check=False)
-    return folder
 
 
 def _clock(made: Scene, folder: Path) -> Clock | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
-from typing import Callable
+from typing import Callable, NoReturn
 
 DRAIN_SECONDS = 6.0
 """From the signal until sending stops: a core kills the process 10 s or more after SIGTERM."""
@@ -96,3 +97,15 @@ def _nothing() -> None:
 def _end(status: int) -> None:
     logging.shutdown()
     os._exit(status)
+
+
+def end_process(status: int) -> NoReturn:
+    """End with ``status``, at once if a camera's thread is still busy in FFmpeg.
+
+    Python ends a thread that returns to it during its own end, which C++ does not survive.
+    """
+    if any(thread.name.startswith("capture ") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _end(status)
+    sys.exit(status)

@@ -54,6 +54,7 @@ class Delivery:
                 "targetSelection": "CONTINUOUS",
                 "document": document,
                 "namespaceId": NAMESPACE,
+                **(deployment.request.get("iotJobConfiguration") or {}),
             }
             self._channel.request("PUT", f"/jobs/{deployment.job_id}", job)
             if superseded is not None and superseded.status == "ACTIVE":

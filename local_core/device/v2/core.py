@@ -214,9 +214,7 @@ class V2Device(DeviceAgent):
         limit = self._identity.nucleus.most_job_bytes
         if limit is not None and document_size(order.document) > limit:
             cause = f"Insufficient memory: a job document has at most {limit} bytes"
-            self._conclude(
-                order, self._deployed, ReportedStatus("FAILED", "FAILED_NO_STATE_CHANGE", cause)
-            )
+            self._conclude(order, self._deployed, _unchanged(cause))
             return
         targets = targets_of(self._endpoint, self._identity.thing_name)
         deployment = self._read(order, targets)
@@ -263,9 +261,7 @@ class V2Device(DeviceAgent):
         except (ClientError, RecipeError, ValueError) as error:
             _log.error("deployment %s cannot be read: %s", order.arn, error)
             cause = f"the deployment cannot be read: {error}"
-            self._conclude(
-                order, self._deployed, ReportedStatus("FAILED", "FAILED_NO_STATE_CHANGE", cause)
-            )
+            self._conclude(order, self._deployed, _unchanged(cause))
             return None
         self._artifacts.use(self._client, deployment.artifact_owners)
         return deployment

@@ -196,8 +196,9 @@ class Component:
         ]
         if BROKER in self._uploader.faults and self._publisher.outbox.fault is None:
             faults.append(HealthFault("no broker", f"samples: {self._uploader.faults[BROKER]}"))
-        if self._spool.fault is not None:
-            faults.append(HealthFault("no disk", self._spool.fault))
+        disk_fault = self._spool.fault or self._publisher.outbox.waiting.disk_fault
+        if disk_fault is not None:
+            faults.append(HealthFault("no disk", disk_fault))
         if self._pipeline.fault is not None:
             faults.append(HealthFault("no output", self._pipeline.fault))
         if self._live.refusal is not None:

@@ -16,6 +16,8 @@ import sysconfig
 from pathlib import Path
 from typing import Sequence
 
+from ..syncing import sync_path
+
 _COMPLETE = "complete"
 _MODULES = ("awscrt", "awsiot", "boto3", "cv2", "numpy")
 
@@ -89,9 +91,9 @@ def _create(environment: Path, requirements: Sequence[Path]) -> None:
         ],
         f"the packages of {names} cannot be installed; {advice}",
     )
-    marker = environment / _COMPLETE
-    marker.touch()
-    os.sync()
+    os.sync()  # first: the mark must not survive a power cut that the packages do not
+    (environment / _COMPLETE).touch()
+    sync_path(environment)
 
 
 def _source(wheels: Path) -> tuple[list[str], str]:

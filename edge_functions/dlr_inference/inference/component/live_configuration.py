@@ -64,8 +64,8 @@ class LiveConfiguration:
 
     def _run(self) -> None:
         while True:
-            is_told = self._changed.wait(self._poll)
-            if self._stopping.wait(self._settle if is_told else 0):
+            is_reported = self._changed.wait(self._poll)
+            if self._stopping.wait(self._settle if is_reported else 0):
                 return
             self._changed.clear()
             try:
@@ -76,11 +76,11 @@ class LiveConfiguration:
                 self._changed.set()
                 continue
             except ConfigurationError as error:
-                if is_told or self.refusal != str(error):
+                if is_reported or self.refusal != str(error):
                     self._refuse(error)
                 continue
             self._is_unreadable = False
-            if is_told:
+            if is_reported:
                 self._try(values)
             elif values != self._last:
                 self._changed.set()  # it may be changing at this moment: let it settle

@@ -10,7 +10,7 @@ from ..memory import share_one_heap
 from ..model.profile import ModelProfile, load_profile
 from ..preflight import explained_errors
 from ..settings import InferenceSettings
-from ..stopping import StopSignal
+from ..stopping import StopSignal, end_process
 from .loading import load_model
 from .nucleus import Nucleus
 
@@ -24,14 +24,15 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     ``seed`` makes the random sampling strategy repeatable.
 
     Raises:
-        SystemExit: after logging and reporting it, if a setting or the profile is wrong, the model
-            cannot be used, or a library is missing.
+        SystemExit: always; with a status that is not 0 after logging and reporting it, if a setting
+            or the profile is wrong, the model cannot be used, or a library is missing.
         OSError: if the nucleus cannot be reached.
     """
     share_one_heap()
     stop = StopSignal()
     nucleus = Nucleus()
     configuration: Mapping[str, Any] = {}
+    status = 0
     try:
         with explained_errors():
             configuration = nucleus.configuration()
@@ -52,9 +53,10 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
 
         log_failure(error)  # first, because the nucleus may kill what reports ERRORED
         report_failure(nucleus, configuration, error)
-        raise SystemExit(error.exit_status) from None
+        status = error.exit_status
     finally:
         nucleus.close()
+    end_process(status)
 
 
 def _component(

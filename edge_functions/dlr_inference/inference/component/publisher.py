@@ -118,15 +118,17 @@ class Publisher:
         broker_fault = self.outbox.fault
         if broker_fault is not None:
             faults.append(HealthFault("no broker", broker_fault))
+        waiting = self.outbox.waiting
         return Report(
             faults=[*faults, *self._faults()],
             frames=asdict(self._frames),
             publish={
                 "queued": len(self.outbox),
                 **asdict(self.outbox.counters),
-                "queuedByKind": self.outbox.waiting_by_kind,
-                "droppedByKind": self.outbox.dropped_by_kind,
-                "diskBytes": self.outbox.disk_bytes,
+                "queuedByKind": waiting.by_kind,
+                "droppedByKind": waiting.dropped_by_kind,
+                "inMemory": waiting.in_memory,
+                "diskBytes": waiting.disk_bytes,
                 "heldBack": self._messages.held_back,
                 "predictionsLeftOut": self._messages.predictions_left_out,
             },

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Mapping
 
 from ..errors import ModelError
+from ..syncing import sync_path
 
 DIGESTS_FILE = "SHA256SUMS"
 
@@ -83,6 +84,7 @@ def record_digests(folder: Path) -> None:
     lines = "".join(f"{digest}  {name}\n" for name, digest in digests_of(folder).items())
     partial = folder / _PARTIAL
     partial.write_text(lines, encoding="utf-8")
+    sync_path(partial)  # a power cut must not leave an empty list
     partial.replace(folder / DIGESTS_FILE)
 
 

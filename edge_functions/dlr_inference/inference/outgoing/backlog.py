@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections import Counter, deque
 from itertools import islice
@@ -11,17 +10,19 @@ from pathlib import Path
 from typing import IO, Iterator, Sequence
 
 from ..syncing import sync_path
-from .kinds import KINDS
 from .lines import (
     WITHOUT_ID,
     Entry,
     QueuedMessage,
     Removal,
     Removed,
+    ends_a_line,
     message_line,
     read_lines,
     removal_line,
+    write_all,
 )
+from .rewriting import bytes_to_drop, rewrite
 
 LIMIT_BYTES = 64 << 20
 """Largest file. An hour at one frame per second, with the largest messages, is 26 MB."""
@@ -85,6 +86,11 @@ class Backlog:
         return self._size
 
     @property
+    def fault(self) -> str | None:
+        """Why the disk rejects messages at present, or None."""
+        return self._fault
+
+    @property
     def is_pausing(self) -> bool:
         """Whether the disk failed a moment ago, so that it is too early to write again."""
         return time.monotonic() < self._next_try
@@ -94,7 +100,7 @@ class Backlog:
 
         With ``first_is_taken``, for an empty backlog only, the first is being sent already.
         """
-        if len(self) and not self._path.exists():
+        if len(self) and self._is_gone():
             self._lost()
         room = sum(len(message_line(self._next_id, message)) for message in messages)
         if self._size + room > self._limit and len(self) and not self._shrink(room):
@@ -135,7 +141,9 @@ class Backlog:
         if entry.id != WITHOUT_ID:
             first = self._not_noted.first if self._not_noted else entry.id
             self._not_noted = Removal(first, entry.id)
-        if not self.is_pausing:
+        if self._is_gone():
+            self._lost()
+        elif not self.is_pausing:
             self._write(b"")
 
     def sync(self) -> None:
@@ -174,7 +182,7 @@ class Backlog:
             self._size = file.tell()
             self._next_id = highest + 1
             self._removed = Removed(removals)
-            self._cut_off = not _ends_a_line(file)
+            self._cut_off = not ends_a_line(file)
             for entry in self._entries(file, 0):
                 self._add(entry)
         if damaged:
@@ -214,6 +222,15 @@ class Backlog:
         else:
             self._lost()
 
+    def _is_gone(self) -> bool:
+        """Tell whether somebody else removed the file or cut it off."""
+        try:
+            return self._path.stat().st_size < self._size
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+
     def _lost(self) -> None:
         """Note that the file was removed or cut off by somebody else."""
         if self._taken is not None:  # which the caller has
@@ -231,7 +248,7 @@ class Backlog:
             with self._path.open("ab", buffering=0) as file:
                 before = file.tell()
                 try:
-                    _write_all(file, head + data)
+                    write_all(file, head + data)
                 except OSError:
                     file.truncate(before)
                     raise
@@ -247,54 +264,25 @@ class Backlog:
         return before + len(head)
 
     def _shrink(self, room: int) -> bool:
-        """Write the file again without what nobody needs; return False if the disk rejects it.
-
-        If it is still too long, messages are dropped until a quarter of the limit is free, so that
-        this does not happen often.
-        """
-        excess = max(0, sum(self._bytes.values()) + room - self._limit)
-        if excess:
-            excess += self._limit // 4
-        to_drop = {}
-        for kind in KINDS:
-            to_drop[kind] = min(excess, self._bytes[kind])
-            excess -= to_drop[kind]
-        kept: list[Counter[str]] = [Counter(), Counter()]
-        dropped: Counter[str] = Counter()
-        partial = self._path.with_name(self._path.name + ".partial")
-        taken: Entry | None = None
-        next_id, size = self._next_id, 0
+        """Write the file again without what nobody needs; return False if the disk rejects it."""
+        to_drop = bytes_to_drop(self._bytes, room, self._limit)
         try:
-            with self._path.open("rb") as source, partial.open("wb") as target:
-                for entry in self._entries(source, self._done_to):
-                    is_taken = self._taken is not None and entry.id == self._taken.id
-                    if to_drop[entry.kind] > 0 and not is_taken:
-                        to_drop[entry.kind] -= entry.size
-                        dropped[entry.kind] += 1
-                        continue
-                    message_id = entry.id
-                    if message_id == WITHOUT_ID:
-                        message_id, next_id = next_id, next_id + 1
-                    line = message_line(message_id, (entry.topic, entry.payload))
-                    target.write(line)
-                    size += len(line)
-                    kept[0][entry.kind] += 1
-                    kept[1][entry.kind] += len(line)
-                    if is_taken:
-                        taken = Entry(message_id, entry.topic, entry.payload, len(line), size)
-                target.flush()
-                os.fsync(target.fileno())  # a power cut must not leave an empty file
-            partial.replace(self._path)
+            with self._path.open("rb") as source:
+                entries = self._entries(source, self._done_to)
+                made = rewrite(
+                    self._path, entries, to_drop, taken=self._taken, next_id=self._next_id
+                )
         except OSError as error:
             self._failed(error)
             return False
         self._is_synced = False
-        self._reset(size=size, taken=taken)
-        self._next_id = next_id
-        self.counts, self._bytes = kept
-        self.dropped.update(dropped)
-        if dropped:
-            _log.warning("unsent messages are dropped to make room on disk: %s", dict(dropped))
+        self._reset(size=made.size, taken=made.taken)
+        self._next_id = made.next_id
+        self.counts, self._bytes = made.counts, made.bytes
+        self.dropped.update(made.dropped)
+        if made.dropped:
+            dropped = dict(made.dropped)
+            _log.warning("unsent messages are dropped to make room on disk: %s", dropped)
         return True
 
     def _clear(self) -> bool:
@@ -332,15 +320,3 @@ class Backlog:
             )
         self._fault = str(error)
         self._next_try = time.monotonic() + _RETRY_SECONDS
-
-
-def _ends_a_line(file: IO[bytes]) -> bool:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
-
-
-def _write_all(file: IO[bytes], data: bytes) -> None:
-    """Write ``data``, of which an unbuffered file may take a part at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

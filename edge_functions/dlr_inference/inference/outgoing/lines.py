@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import IO, Iterator, Sequence, Tuple
@@ -85,6 +86,19 @@ def read_lines(file: IO[bytes], end: int = 0) -> Iterator[Entry | Removal | None
             whole = file.readline(_MAX_LINE_BYTES)
             end += len(whole)
         yield _parsed(line, start, end)
+
+
+def ends_a_line(file: IO[bytes]) -> bool:
+    """Tell whether a file that is not empty ends with a whole line."""
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write ``data``, of which an unbuffered file may take a part at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _parsed(line: bytes, start: int, end: int) -> Entry | Removal | None:

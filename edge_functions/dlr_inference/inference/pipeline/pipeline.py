@@ -54,6 +54,8 @@ class Pipeline:
 
     def __init__(self, stages: Stages) -> None:
         self.counters = Counters()
+        self.last_error: Exception | None = None
+        """Why the last of the ``failed`` frames was skipped."""
         self._stages = stages
         self._skipped = SkippedFrames()
         self._trouble = ModelTrouble()
@@ -120,6 +122,7 @@ class Pipeline:
 
     def _fail(self, error: Exception) -> None:
         self.counters.failed += 1
+        self.last_error = error
         self._skipped.add(error)
 
     def _predict(self, frame: Frame, stages: Stages) -> None:
@@ -139,8 +142,8 @@ class Pipeline:
             self._fail(error)
             self._trouble.failed(stages.model, frame.image, error)
             return
-        except FrameError as error:
-            self._fail(error)
+        except (FrameError, MemoryError) as error:
+            self._fail(error if str(error) else FrameError("there is not enough memory for it"))
             return
         self._trouble.predicted(stages.model)
         marks.append(time.perf_counter())
