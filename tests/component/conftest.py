@@ -122,6 +122,17 @@ class Rig:
     def predictions(self) -> list[Any]:
         return self.broker.on(prediction_topic(CORE))
 
+    def unsent(self, topic: str) -> list[Any]:
+        """Return what waits on the component's disk for the broker on ``topic``."""
+        file = self.work / "unsent.jsonl"
+        lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+        entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [json.loads(entry[1]) for entry in entries if entry[0] == topic]
+
+    def await_no_broker(self) -> None:
+        """Wait until telemetry that cannot be sent has the reason."""
+        eventually(lambda: "no broker" in str(self.unsent(telemetry_topic(CORE))))
+
     def faults(self) -> list[str]:
         """Return the names of the faults in the newest telemetry."""
         telemetry = self.broker.on(telemetry_topic(CORE))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_neither_camera_nor_broker_nor_bucket_is_an_error_for_the_nucleus(rig: R
     rig.configure(imageSource=sources, feedbackConfiguration=feedback)
     rig.broker.away = True
     rig.start()
-    time.sleep(4)
+    rig.await_no_broker()
     rig.broker.away = False
     eventually(lambda: {"no camera", "no bucket"} <= set(rig.faults()), seconds=15)
     assert rig.states() == ["RUNNING"]

@@ -15,6 +15,7 @@ from inference.component import installing as module
 from inference.component.installing import installing, is_installing, wait_for_install
 from inference.errors import DeviceError
 from models import store
+from tests.archives import packed
 from tests.component.conftest import MODEL
 from tests.inference.test_environment import write_wheel
 from tests.waiting import eventually
@@ -51,13 +52,13 @@ class Device:
         (self.code / "inference" / "component" / "main.py").write_text(RUN)
         write_wheel(self.code / "wheels")
         model = store.unpacked(MODEL)
-        self._model = shutil.make_archive(str(folder / "model"), "gztar", str(model))
+        self._model = packed(folder / "model", "gztar", model)
 
     def start(self, step: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [
                 *(str(self._python), str(self.code / "component.py"), step),
-                *("--work", str(self.work), "--model", self._model, "--profile", MODEL),
+                *("--work", str(self.work), "--model", str(self._model), "--profile", MODEL),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from inference.names import FEEDBACK_STATUS_TOPIC
-from tests.component.conftest import FEEDBACK, Rig
+from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic
+from tests.component.conftest import CORE, FEEDBACK, Rig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def test_messages_that_a_stop_leaves_unsent_are_sent_by_the_next_start(rig: Rig)
     rig.start()
     rig.await_predictions(3)
     rig.broker.away = True
-    time.sleep(0.5)
+    eventually(lambda: rig.unsent(prediction_topic(CORE)))
     assert rig.stop() == 0
     before = len(frame_ids(rig))
     rig.broker.away = False

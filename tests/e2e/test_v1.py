@@ -73,6 +73,17 @@ def test_threshold_is_changed_by_deploying_again(rig: Rig) -> None:
     assert min(_scores(rig.next_predictions())) >= 0.9
 
 
+def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(module_rig: Rig) -> None:
+    rig = module_rig  # as the test before leaves it, if that was run
+    rig.ensure_running(confidenceThreshold="0.9")
+    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
+    status, reason = rig.verdict()
+    assert status == "Failure"
+    assert "s3://greengrass-models/bad/model.tar.gz" in reason
+    assert min(_scores(rig.next_predictions())) >= 0.9
+    assert _status(rig) == "Failure"
+
+
 def test_connector_of_aws_predicts_in_place_of_the_function(rig: Rig) -> None:
     job = _training_job(rig)
     rig.deploy(estimator="connector", sageMakerJobArn=job, modelS3Uri=None)
@@ -99,16 +110,6 @@ def test_removed_subscription_stops_exactly_its_topic(rig: Rig) -> None:
     rig.shared.finish_deployment(rig.prepared, rig.outputs)
     assert rig.verdict()[0] == "Success"
     assert rig.next_predictions()
-
-
-def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(rig: Rig) -> None:
-    rig.ensure_running(confidenceThreshold="0.9")
-    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
-    status, reason = rig.verdict()
-    assert status == "Failure"
-    assert "s3://greengrass-models/bad/model.tar.gz" in reason
-    assert min(_scores(rig.next_predictions())) >= 0.9
-    assert _status(rig) == "Failure"
 
 
 def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:

@@ -109,6 +109,19 @@ def test_changed_threshold_reaches_the_process_that_runs(rig: Rig) -> None:
     assert rig.processes() == before != set()
 
 
+def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(module_rig: Rig) -> None:
+    rig = module_rig  # as the test before leaves it, if that was run
+    rig.ensure_running(confidenceThreshold="0.9")
+    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
+    status, reason = rig.verdict()
+    assert status == "FAILED"
+    assert reason.startswith("FAILED_ROLLBACK_COMPLETE: DlrInference.E2E-V2 is broken: install")
+    assert min(_scores(rig.next_predictions())) >= 0.9
+    latest = _effective(rig)[0]
+    assert latest["coreDeviceExecutionStatus"] == "FAILED"
+    assert latest["reason"] == reason
+
+
 def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
     before = _deployments(rig)[0]["deploymentId"]
     merge = _redeploy(rig, before, without=rig.prediction_topic)
@@ -120,18 +133,6 @@ def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
     _redeploy(rig, before)
     assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
     assert rig.next_predictions()
-
-
-def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(rig: Rig) -> None:
-    rig.ensure_running(confidenceThreshold="0.9")
-    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
-    status, reason = rig.verdict()
-    assert status == "FAILED"
-    assert reason.startswith("FAILED_ROLLBACK_COMPLETE: DlrInference.E2E-V2 is broken: install")
-    assert min(_scores(rig.next_predictions())) >= 0.9
-    latest = _effective(rig)[0]
-    assert latest["coreDeviceExecutionStatus"] == "FAILED"
-    assert latest["reason"] == reason
 
 
 def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(

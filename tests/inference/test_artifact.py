@@ -19,6 +19,7 @@ from inference.model import members
 from inference.model.artifact import check_artifact, open_artifact
 from inference.model.digests import DIGESTS_FILE, record_digests
 from inference.model.unpacking import remove_leftovers, unpack
+from tests.archives import packed
 
 
 def refused(path: Path, work: Path | None = None) -> str:
@@ -173,7 +174,7 @@ def test_recorded_digests_are_sha256sum_s_own(classifier: Path) -> None:
 def test_archives_of_each_form_are_unpacked_once(
     classifier: Path, tmp_path: Path, pack: str
 ) -> None:
-    archive = Path(shutil.make_archive(str(tmp_path / "m"), pack, classifier))
+    archive = packed(tmp_path / "m", pack, classifier)
     work = tmp_path / "work"
     first = open_artifact(archive, work)
     assert first.sha256 == check_artifact(classifier).sha256
@@ -183,8 +184,8 @@ def test_archives_of_each_form_are_unpacked_once(
 
 
 def test_a_model_one_folder_down_is_found(classifier: Path, tmp_path: Path) -> None:
-    archive = shutil.make_archive(str(tmp_path / "m"), "gztar", tmp_path, "model")
-    assert open_artifact(Path(archive), tmp_path / "work").folder.name == "model"
+    archive = packed(tmp_path / "m", "gztar", tmp_path, "model")
+    assert open_artifact(archive, tmp_path / "work").folder.name == "model"
 
 
 HOSTILE: list[tuple[str, Callable[[Path], Path], str]] = [
@@ -272,7 +273,7 @@ def test_a_path_of_nothing_is_named(tmp_path: Path) -> None:
 
 def test_leftovers_of_other_versions_are_removed(classifier: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    archive = Path(shutil.make_archive(str(tmp_path / "m"), "zip", classifier))
+    archive = packed(tmp_path / "m", "zip", classifier)
     kept = unpack(archive, work)
     for name in ("model-0123456789abcdef", ".unpacking-x", "venv-1"):
         (work / name).mkdir()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from models import store
+from tests.archives import packed
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 
@@ -120,7 +121,7 @@ def test_frames_go_round_and_the_envelope_numbers_them(photographs: Path) -> Non
 def test_an_archive_predicts_what_its_folder_does(
     tmp_path: Path, photographs: Path, pack: str
 ) -> None:
-    archive = shutil.make_archive(str(tmp_path / "model"), pack, store.unpacked(CLASSIFIER))
+    archive = packed(tmp_path / "model", pack, store.unpacked(CLASSIFIER))
     images = photographs / "coffee.jpg"
     assert infer(*arguments(images, archive)).stdout == infer(*arguments(images)).stdout
 
