@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,9 +15,14 @@ import botocore.exceptions
 from . import location
 from .api.gateway import Gateway
 from .api.local_only import LocalOnly
+from .api.rest_api import Request, RestApi
 from .api.router import Router
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
+from .iam.api_calls import checks
+from .iam.decisions import FILE, DecisionLog
+from .iam.evaluation import Iam
+from .iam.stack_roles import StackRoles
 from .iot.broker import Broker
 from .iot.core_endpoint import CoreEndpoint
 from .iot.credential_provider import CredentialProvider
@@ -50,6 +56,9 @@ class Parts:
             "mqtt_port": ports["mqtt"],
             "credential_endpoint": credentials,
         }
+        self._iam = Iam(DecisionLog(data / FILE))
+        stack_roles = StackRoles(self._iam)
+        self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(
@@ -72,13 +81,18 @@ class Parts:
         )
         for types in (v1.resource_types(), self._v2.resource_types()):
             self._emulator.add_resource_types(types)
+        apis: dict[str, list[RestApi]] = {
+            "greengrass": [self._v2.api, v1.api],
+            "iot": [iot.api],
+            "sagemaker": [TrainingJobs()],
+        }
+        for api in itertools.chain.from_iterable(apis.values()):
+            api.authorize = self._authorize
         router = Router(
             emulator=self._emulator,
-            apis={
-                "greengrass": [self._v2.api, v1.api],
-                "iot": [iot.api],
-                "sagemaker": [TrainingJobs()],
-            },
+            iam=self._iam,
+            stack_roles=stack_roles,
+            apis=apis,
             core_endpoint=CoreEndpoint(v1, self._emulator.thing_groups_of),
         )
         tls = MutualTls(self._emulator)
@@ -87,6 +101,7 @@ class Parts:
             "mqtt": Broker(emulator=self._emulator, tls=tls, port=ports["mqtt"]),
             "credentials": CredentialProvider(
                 emulator=self._emulator,
+                iam=self._iam,
                 tls=tls,
                 iot=iot,
                 client=self._client,
@@ -124,8 +139,15 @@ class Parts:
             ),
         )
 
+    def _authorize(self, service: str, operation: str, uri: str, request: Request) -> None:
+        for check in checks(service, operation, uri, request):
+            self._iam.authorize(check.action, check.resource, check.context)
+
     def _digest(self, uri: str) -> bytes | None:
+        """Return the digest of an object that the caller may read; None if there is none."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not self._iam.allows("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"):
+            return None
         try:
             body = self._client("s3").get_object(Bucket=bucket, Key=key)["Body"]
             digest = hashlib.sha256()

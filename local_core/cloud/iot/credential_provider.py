@@ -20,12 +20,16 @@ from ..api.errors import ApiError
 from ..api.rest_api import HttpReply
 from ..api.timestamps import iso
 from ..emulator import Emulator, verified_certificate
+from ..iam.evaluation import Iam
 from .mutual_tls import MutualTls
 from .registry import IotAdditions
 
 _PATH = re.compile(r"/role-aliases/([\w=,@-]+)/credentials")
 _THING_HEADER = b"x-amzn-iot-thingname"
 _SERVICE = "credentials.iot.amazonaws.com"
+_CERTIFICATE_KEY = "credentials-iot:AwsCertificateId"
+_THING_KEY = "credentials-iot:ThingName"
+"""Keys that a role's policies can use; things of the local cloud have no type."""
 _TIMEOUT_SECONDS = 30.0
 _CHUNK = 65_536
 
@@ -39,12 +43,14 @@ class CredentialProvider:
         self,
         *,
         emulator: Emulator,
+        iam: Iam,
         tls: MutualTls,
         iot: IotAdditions,
         client: AwsClient,
         port: int,
     ) -> None:
         self._emulator = emulator
+        self._iam = iam
         self._tls = tls
         self._iot = iot
         self._client = client
@@ -117,6 +123,8 @@ class CredentialProvider:
         except botocore.exceptions.ClientError as error:
             raise ApiError("AccessDeniedException", f"Access Denied: {error}", 403) from None
         given = reply["Credentials"]
+        keys = {_CERTIFICATE_KEY: certificate, **({_THING_KEY: thing} if thing else {})}
+        self._iam.describe_session(given["AccessKeyId"], keys)
         return {
             "credentials": {
                 "accessKeyId": given["AccessKeyId"],
@@ -135,7 +143,9 @@ class CredentialProvider:
             actions = _listed(statement.get("Action"))
             is_leave = statement["Effect"] == "Allow" and "sts:AssumeRole" in actions
             if is_leave and _SERVICE in services:
+                self._iam.log(_SERVICE, "sts:AssumeRole", role_arn, is_allowed=True)
                 return
+        self._iam.log(_SERVICE, "sts:AssumeRole", role_arn, is_allowed=False)
         reason = f"Access Denied: {role_arn} does not trust {_SERVICE}"
         raise ApiError("AccessDeniedException", reason, 403)
 

@@ -207,7 +207,7 @@ class V1Device(DeviceAgent):
         return uri
 
     def _client(
-        self, service: str, key_id: str = "local", secret: str = "local", token: str | None = None
+        self, service: str, key_id: str = "test", secret: str = "test", token: str | None = None
     ) -> Any:
         """Return a client of the cloud's API.
 

@@ -1,0 +1,324 @@
+"""IAM's decisions: ministack's evaluation of policies, completed and logged.
+
+Beside emulator.py, the only module that uses ministack's internals, of exactly version 1.5.33.
+With AUTH=true ministack maps the requests of its own services to actions and resources, and
+evaluates the policies of the caller and of the resource. This module adds policy variables, the
+statement that decided, the condition keys of devices' sessions, and checks for other callers.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qs
+
+from .. import location
+from ..api.errors import ApiError
+from .decisions import ALLOW, DENY, UNCHECKED, Decision, DecisionLog
+from .variables import UnresolvedVariableError, expanded, has_variables
+
+_TLS_VERSION = "1.3"
+_DENIED_STATUS = 403
+_ROOT_KEY = "test"
+
+
+@dataclass
+class _Trace:
+    """What one evaluation has looked at."""
+
+    principal: str = ""
+    matches: list[Any] = field(default_factory=list)
+
+
+class Iam:
+    """Evaluates IAM's and AWS IoT's policies in this process. Create it once, after the emulator.
+
+    The root user, whose access key is ``test``, may do everything, and its calls are not logged.
+    """
+
+    def __init__(self, log: DecisionLog) -> None:
+        from ministack import app
+        from ministack.core import iam_actions, iam_evaluator, responses, router
+        from ministack.services import iam, iot, sts
+
+        self._log = log
+        self._evaluator, self._router = iam_evaluator, router
+        self._iam, self._iot, self._sts = iam, iot, sts
+        self._scope = responses.request_scope
+        self._trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
+        self._caller: ContextVar[str | None] = ContextVar("caller", default=None)
+        self._is_plain: ContextVar[bool] = ContextVar("is_plain", default=False)
+        self._denied_on: ContextVar[str] = ContextVar("denied_on", default="*")
+        self._session_keys: dict[str, Mapping[str, str]] = {}
+        self._role_sessions: dict[str, str] = {}
+        self._enforce, iam_evaluator.enforce = iam_evaluator.enforce, self._logged_enforce
+        self._first_match, iam_evaluator._first_match = iam_evaluator._first_match, self._match
+        self._keys, iam_evaluator._principal_keys = iam_evaluator._principal_keys, self._known_keys
+        self._parse = functools.lru_cache(maxsize=1024)(iam_evaluator.parse_policy_document)
+        iam_evaluator.parse_policy_document = self._parsed
+        self._denial, iam_actions.access_denied_response = (
+            iam_actions.access_denied_response,
+            self._worded_denial,
+        )
+        self._allows, iot._mqtt_policy_allows = iot._mqtt_policy_allows, self._certificate_allows
+        self._pin_origin, app.pin_request_origin = app.pin_request_origin, self._pin_transport
+
+    # The callers.
+
+    def set_transport(self, forwarded: str | None) -> None:
+        """Count a request as sent over TLS, unless its X-Forwarded-Proto says ``http``.
+
+        The endpoint is plain HTTP on loopback, where AWS's is HTTPS.
+        """
+        self._is_plain.set(forwarded == "http")
+
+    @contextmanager
+    def calling(
+        self,
+        method: str,
+        raw_path: str,
+        query: str,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+    ) -> Iterator[None]:
+        """Let ``authorize`` decide about the sender of an HTTP request."""
+        parameters = parse_qs(query, keep_blank_values=True)
+        lower = {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in headers}
+        with self._scope(location.ACCOUNT, location.REGION):
+            self._pin_transport(location.HOST, False)
+            self._evaluator.pin_signed_request(method, raw_path, parameters, headers)
+            self._evaluator.pin_signed_body(body)
+            with self.acting_as(self._router.extract_access_key_id(lower, parameters) or ""):
+                yield
+
+    @property
+    def caller(self) -> str | None:
+        """The access key of the caller; None for AWS itself."""
+        return self._caller.get()
+
+    @contextmanager
+    def acting_as(self, key: str | None) -> Iterator[None]:
+        """Let ``authorize`` decide about the holder of an access key; None for AWS itself."""
+        token = self._caller.set(key)
+        try:
+            yield
+        finally:
+            self._caller.reset(token)
+
+    def session_of(self, role_arn: str, name: str) -> str:
+        """Return the access key of a service's session of a role."""
+        arn = f"arn:aws:sts::{location.ACCOUNT}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{name}"
+        if arn not in self._role_sessions:
+            key = "ASIA" + secrets.token_hex(8).upper()
+            session = {"Arn": arn, "UserId": name, "SecretAccessKey": secrets.token_hex(20)}
+            self._sts.register_session(key, {**session, "SessionToken": secrets.token_hex(20)})
+            self._role_sessions[arn] = key
+        return self._role_sessions[arn]
+
+    def describe_session(self, key: str, keys: Mapping[str, str]) -> None:
+        """Add condition keys to the requests that are signed with an access key."""
+        self._session_keys[key] = {name.lower(): value for name, value in keys.items()}
+
+    # The decisions.
+
+    def authorize(
+        self, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> None:
+        """Return if the caller may do ``action`` on ``resource``; AWS itself may.
+
+        Raises:
+            ApiError: worded as AWS words it, if not.
+        """
+        key = self._caller.get()
+        if key is None:
+            return
+        service = action.partition(":")[0]
+        with self._scope(location.ACCOUNT, location.REGION):
+            denied = self._logged_enforce(
+                key, action, service, location.REGION, resource, dict(context or {})
+            )
+        if isinstance(denied, self._evaluator.AuthError):
+            raise ApiError(denied.code, denied.message, _DENIED_STATUS)
+        if denied is not None:
+            text = self._reason(denied.principal_arn, action, resource, denied.decision == "Deny")
+            raise ApiError("AccessDeniedException", text, _DENIED_STATUS)
+
+    def allows(self, action: str, resource: str) -> bool:
+        """Return whether the caller may do ``action`` on ``resource``."""
+        try:
+            self.authorize(action, resource)
+        except ApiError:
+            return False
+        return True
+
+    def log(self, principal: str, action: str, resource: str, *, is_allowed: bool) -> None:
+        """Log a decision that a trust policy made."""
+        self._log.write(Decision(principal, action, resource, ALLOW if is_allowed else DENY))
+
+    def log_unchecked(self, action: str, resource: str) -> None:
+        """Log a call of the caller that no policy was asked about, because its needs are unknown."""
+        key = self._caller.get()
+        with self._scope(location.ACCOUNT, location.REGION):
+            found = self._evaluator.resolve_principal(key or "", location.ACCOUNT)
+        if key is not None and getattr(found, "policies", None) is not None:
+            self._log.write(Decision(found.arn, action, resource, UNCHECKED))
+
+    def _logged_enforce(
+        self,
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:
+        context = dict(service_context or {})
+        if service == "s3" and not self._is_plain.get():
+            context["s3:TlsVersion"] = _TLS_VERSION
+        trace = _Trace()
+        token = self._trace.set(trace)
+        try:
+            result = self._enforce(
+                access_key_id, iam_action, service, region, resource_arn, context
+            )
+        finally:
+            self._trace.reset(token)
+        principal = trace.principal
+        if result is not None:
+            self._denied_on.set(resource_arn)
+            if isinstance(result, self._evaluator.AuthError):
+                principal, trace.matches = access_key_id, []
+        if principal:
+            policies = self._policies_of_role(principal)
+            self._write(principal, iam_action, resource_arn, result is None, trace, policies)
+        return result
+
+    def _certificate_allows(
+        self,
+        account_id: str,
+        region: str,
+        certificate_id: str,
+        context: dict[str, str],
+        action: str,
+        resource: str,
+        provisioning_template: str | None = None,
+    ) -> bool:
+        trace = _Trace()
+        token = self._trace.set(trace)
+        try:
+            is_allowed: bool = self._allows(
+                account_id, region, certificate_id, context, action, resource, provisioning_template
+            )
+        finally:
+            self._trace.reset(token)
+        arn = location.arn("iot", resource)
+        policies = self._policies_of_certificate(certificate_id, context)
+        principal = location.arn("iot", f"cert/{certificate_id}")
+        self._write(principal, action, arn, is_allowed, trace, policies)
+        return is_allowed
+
+    def _write(
+        self,
+        principal: str,
+        action: str,
+        resource: str,
+        is_allowed: bool,
+        trace: _Trace,
+        policies: Iterator[tuple[str, list[Any]]],
+    ) -> None:
+        effect = "Allow" if is_allowed else "Deny"
+        deciding = next((one for one in trace.matches if one.effect == effect), None)
+        name = "" if deciding is None else _named(deciding, policies)
+        self._log.write(Decision(principal, action, resource, effect.lower(), name))
+
+    def _match(self, context: Any, statements: list[Any], effect: str) -> Any:
+        """Return the first statement that applies, with its variables expanded."""
+        trace = self._trace.get()
+        if trace is not None:
+            trace.principal = context.principal_arn
+        for statement in statements:
+            concrete = self._concrete(statement, context)
+            if concrete is not None and self._first_match(context, [concrete], effect):
+                if trace is not None:
+                    trace.matches.append(statement)
+                return statement
+        return None
+
+    def _concrete(self, statement: Any, context: Any) -> Any:
+        found = (statement.resources, statement.not_resources, statement.conditions)
+        if not has_variables(*found):
+            return statement
+        try:
+            resources, others, conditions = expanded(
+                list(found), lambda key: self._evaluator._resolve_condition_key(key, context)
+            )
+        except UnresolvedVariableError:
+            return None
+        return replace(
+            statement, resources=resources, not_resources=others, conditions=conditions
+        )
+
+    def _parsed(self, document: str | dict[str, Any]) -> list[Any]:
+        """Parse a policy, each text once: a changed policy is another text."""
+        if isinstance(document, str):
+            return self._parse(document)
+        parse = self._parse.__wrapped__
+        return list(parse(document))
+
+    def _policies_of_role(self, principal: str) -> Iterator[tuple[str, list[Any]]]:
+        """Yield the policies of an assumed role by their names, parsed as for the evaluation."""
+        name = self._evaluator._role_name_from_assumed_arn(principal)
+        role = self._iam._roles.get_scoped(location.ACCOUNT, None, name) or {}
+        for inline, document in (role.get("InlinePolicies") or {}).items():
+            yield inline, self._parsed(document)
+        for arn in role.get("AttachedPolicies", []):
+            document = self._evaluator._resolve_managed_policy_document(arn, location.ACCOUNT)
+            yield arn.rsplit("/", 1)[-1], self._parsed(document or {})
+
+    def _policies_of_certificate(
+        self, certificate: str, context: Mapping[str, str]
+    ) -> Iterator[tuple[str, list[Any]]]:
+        variables = tuple(sorted(context.items()))
+        with self._scope(location.ACCOUNT, location.REGION):
+            record = self._iot._certificates.get(certificate) or {}
+            policies = [(n, self._iot._policies.get(n)) for n in record.get("attachedPolicies", [])]
+        for name, policy in policies:
+            if policy:
+                document = policy["versions"][policy["defaultVersionId"]]["document"]
+                yield name, self._iot._parsed_iot_policy(document, variables)
+
+    def _known_keys(self, credential: Any) -> dict[str, Any]:
+        return {**self._keys(credential), **self._session_keys.get(credential.access_key_id, {})}
+
+    def _pin_transport(self, address: str, is_secure: bool) -> None:
+        self._pin_origin(address, not self._is_plain.get())
+
+    def _worded_denial(
+        self, service: str, action: str, principal_arn: str, request_id: str, **details: Any
+    ) -> Any:
+        """Answer a denial as AWS does, which names the resource; ministack mostly does not."""
+        decided_elsewhere = ("message", "error_code", "resource_policy_arn")
+        if not any(details.get(name) for name in decided_elsewhere):
+            resource = self._denied_on.get()
+            shown = f'"{resource}"' if service == "s3" else resource
+            is_explicit = bool(details.get("explicit_deny"))
+            details["message"] = self._reason(principal_arn, action, shown, is_explicit)
+        return self._denial(service, action, principal_arn, request_id, **details)
+
+    def _reason(self, principal: str, action: str, resource: str, is_explicit: bool) -> str:
+        from ministack.core.iam_actions import identity_denial_message
+
+        return str(identity_denial_message(action, principal, resource, is_explicit))
+
+
+def _named(statement: Any, policies: Iterator[tuple[str, list[Any]]]) -> str:
+    for name, statements in policies:
+        for position, one in enumerate(statements):
+            if one is statement:
+                return f"{name}[{statement.sid or position}]"
+    return statement.sid or "a policy of the resource"
