@@ -20,12 +20,14 @@ from .api.router import Router
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
 from .iam.api_calls import checks
+from .iam.authorization import Authorization
 from .iam.decisions import FILE, DecisionLog
-from .iam.evaluation import Iam
+from .iam.evaluation import PolicyEvaluation
 from .iam.stack_roles import StackRoles
 from .iot.broker import Broker
 from .iot.core_endpoint import CoreEndpoint
 from .iot.credential_provider import CredentialProvider
+from .iot.device_endpoint import DeviceEndpoint
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
 from .iot.resource_types import resource_types
@@ -33,6 +35,7 @@ from .v1.api import GreengrassV1
 from .v1.training_jobs import TrainingJobs
 from .v2.api import GreengrassV2
 from .v2.core_devices import HEALTH_TOPIC
+from .v2.data_plane import DataPlane
 
 _LINK_SECONDS = 900
 _CHUNK = 1 << 20
@@ -56,9 +59,11 @@ class Parts:
             "mqtt_port": ports["mqtt"],
             "credential_endpoint": credentials,
         }
-        self._iam = Iam(DecisionLog(data / FILE))
+        evaluation = PolicyEvaluation(DecisionLog(data / FILE))
+        self._iam = Authorization(evaluation)
         stack_roles = StackRoles(self._iam)
         self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
+        self._emulator.guard_logs(self._may_write_logs)
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(
@@ -90,21 +95,34 @@ class Parts:
             api.authorize = self._authorize
         router = Router(
             emulator=self._emulator,
+            evaluation=evaluation,
             iam=self._iam,
             stack_roles=stack_roles,
             apis=apis,
-            core_endpoint=CoreEndpoint(v1, self._emulator.thing_groups_of),
+            core_endpoint=CoreEndpoint(v1),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
             "http": Gateway(application=LocalOnly(router), port=ports["http"]),
             "mqtt": Broker(emulator=self._emulator, tls=tls, port=ports["mqtt"]),
-            "credentials": CredentialProvider(
-                emulator=self._emulator,
-                iam=self._iam,
+            "credentials": DeviceEndpoint(
                 tls=tls,
-                iot=iot,
-                client=self._client,
+                services=[
+                    CredentialProvider(
+                        emulator=self._emulator,
+                        evaluation=evaluation,
+                        iam=self._iam,
+                        iot=iot,
+                        client=self._client,
+                    ),
+                    DataPlane(
+                        self._v2.api,
+                        iam=self._iam,
+                        groups_of=self._emulator.thing_groups_of,
+                        is_active=self._emulator.is_active,
+                        is_attached=self._emulator.is_attached,
+                    ),
+                ],
                 port=ports["credentials"],
             ),
             "s3": _S3Switch(router),
@@ -142,6 +160,15 @@ class Parts:
     def _authorize(self, service: str, operation: str, uri: str, request: Request) -> None:
         for check in checks(service, operation, uri, request):
             self._iam.authorize(check.action, check.resource, check.context)
+
+    def _may_write_logs(self, role_arn: str, function: str, group: str) -> bool:
+        """Return whether a function's role lets Lambda write its logs, as Lambda tries to."""
+        resource = location.arn("logs", f"log-group:{group}:log-stream:new")
+        with self._iam.acting_as(self._iam.session_of(role_arn, function)):
+            return all(
+                self._iam.allows(f"logs:{action}", resource)
+                for action in ("CreateLogStream", "PutLogEvents")
+            )
 
     def _digest(self, uri: str) -> bytes | None:
         """Return the digest of an object that the caller may read; None if there is none."""

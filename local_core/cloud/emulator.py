@@ -59,11 +59,12 @@ class Emulator:
     def __init__(self) -> None:
         from ministack import app
         from ministack.core import responses
-        from ministack.services import iot, ssm
+        from ministack.services import iot, lambda_svc, ssm
         from ministack.services.cloudformation import provisioners, stacks
 
         self.application = app.app
         self._scope = responses.request_scope
+        self._functions = lambda_svc
         self._iot = iot
         self._provisioners = provisioners
         self._stacks = stacks
@@ -135,6 +136,20 @@ class Emulator:
         stacks._delete_resource = guarded_delete
         ssm.resolve_parameter_value = checked_value
 
+    def guard_logs(self, may_write: Callable[[str, str, str], bool]) -> None:
+        """Write a function's logs only if ``may_write`` says so of role, function and log group."""
+        functions = self._functions
+        write = functions._emit_lambda_logs
+
+        def guarded(function: Mapping[str, Any], *arguments: Any, **further: Any) -> None:
+            configuration = function.get("config") or function
+            name = str(configuration.get("FunctionName"))
+            chosen = (configuration.get("LoggingConfig") or {}).get("LogGroup")
+            if may_write(str(configuration.get("Role")), name, chosen or f"/aws/lambda/{name}"):
+                write(function, *arguments, **further)
+
+        functions._emit_lambda_logs = guarded
+
     def ca_certificate(self) -> str:
         """Return the certificate of the authority that signs devices and the endpoints, PEM."""
         return str(self._iot.get_ca_cert_pem())
@@ -151,7 +166,7 @@ class Emulator:
     async def serve_mqtt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve MQTT to a client whose certificate TLS has verified, until it disconnects.
 
-        A client whose certificate is not active gets CONNACK "not authorized".
+        A client whose certificate is not active is disconnected without an answer.
         """
         await self._iot._mtls_handle_conn(reader, writer)
 

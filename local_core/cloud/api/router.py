@@ -10,7 +10,8 @@ from xml.sax.saxutils import escape
 
 from .. import location
 from ..emulator import Emulator, Receive, Send
-from ..iam.evaluation import Iam
+from ..iam.authorization import Authorization
+from ..iam.evaluation import PolicyEvaluation
 from ..iam.stack_roles import StackRoles
 from ..iot.core_endpoint import CoreEndpoint
 from .errors import ApiError
@@ -32,12 +33,14 @@ class Router:
         self,
         *,
         emulator: Emulator,
-        iam: Iam,
+        evaluation: PolicyEvaluation,
+        iam: Authorization,
         stack_roles: StackRoles,
         apis: dict[str, list[RestApi]],
         core_endpoint: CoreEndpoint,
     ) -> None:
         self._emulator = emulator
+        self._evaluation = evaluation
         self._iam = iam
         self._stack_roles = stack_roles
         self._apis = apis
@@ -59,7 +62,7 @@ class Router:
             await _body(receive)
             await _send(_other_region(region, service, headers), send)
             return
-        self._iam.set_transport(headers.get("x-forwarded-proto"))
+        self._evaluation.set_transport(headers.get("x-forwarded-proto"))
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
         if self._core_endpoint.serves(path):
             body = await _body(receive)
@@ -109,11 +112,11 @@ class Router:
         query = scope.get("query_string", b"").decode()
         try:
             with self._iam.calling(scope["method"], path, query, scope["headers"], body):
-                key = self._stack_roles.note(query, body)
+                caller = self._stack_roles.note(query, body)
         except ApiError as error:
             await _send(_denied(error), send)
             return
-        with self._iam.acting_as(key):
+        with self._iam.acting_as(caller):
             await self._emulator.application(scope, _replay(body), send)
 
 

@@ -97,7 +97,8 @@ def _resources(service: str, operation: str, uri: str, request: Request) -> list
 def _resource_of_v2(parameter: str, request: Request) -> str:
     value = str(request.get(parameter, ""))
     kinds = {"deploymentId": "deployments", "coreDeviceThingName": "coreDevices"}
-    return location.arn("greengrass", f"{kinds[parameter]}:{value}") if parameter in kinds else value
+    kind = kinds.get(parameter)
+    return value if kind is None else location.arn("greengrass", f"{kind}:{value}")
 
 
 def _resources_of_iot(action: str, request: Request) -> list[str]:

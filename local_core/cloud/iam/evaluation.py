@@ -1,9 +1,9 @@
-"""IAM's decisions: ministack's evaluation of policies, completed and logged.
+"""The evaluation of policies: ministack's, completed and logged.
 
 Beside emulator.py, the only module that uses ministack's internals, of exactly version 1.5.33.
 With AUTH=true ministack maps the requests of its own services to actions and resources, and
 evaluates the policies of the caller and of the resource. This module adds policy variables, the
-statement that decided, the condition keys of devices' sessions, and checks for other callers.
+name of the statement that decided, and the condition keys of devices' sessions.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from .. import location
-from ..api.errors import ApiError
-from .decisions import ALLOW, DENY, UNCHECKED, Decision, DecisionLog
+from .decisions import ALLOW, DENY, Decision, DecisionLog
 from .variables import UnresolvedVariableError, expanded, has_variables
 
 _TLS_VERSION = "1.3"
-_DENIED_STATUS = 403
-_ROOT_KEY = "test"
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Why something is not allowed, worded as AWS words it."""
+
+    code: str
+    message: str
 
 
 @dataclass
@@ -35,7 +40,7 @@ class _Trace:
     matches: list[Any] = field(default_factory=list)
 
 
-class Iam:
+class PolicyEvaluation:
     """Evaluates IAM's and AWS IoT's policies in this process. Create it once, after the emulator.
 
     The root user, whose access key is ``test``, may do everything, and its calls are not logged.
@@ -46,29 +51,25 @@ class Iam:
         from ministack.core import iam_actions, iam_evaluator, responses, router
         from ministack.services import iam, iot, sts
 
-        self._log = log
-        self._evaluator, self._router = iam_evaluator, router
+        self.log = log
+        self._actions, self._evaluator, self._router = iam_actions, iam_evaluator, router
         self._iam, self._iot, self._sts = iam, iot, sts
         self._scope = responses.request_scope
         self._trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
-        self._caller: ContextVar[str | None] = ContextVar("caller", default=None)
         self._is_plain: ContextVar[bool] = ContextVar("is_plain", default=False)
         self._denied_on: ContextVar[str] = ContextVar("denied_on", default="*")
         self._session_keys: dict[str, Mapping[str, str]] = {}
-        self._role_sessions: dict[str, str] = {}
         self._enforce, iam_evaluator.enforce = iam_evaluator.enforce, self._logged_enforce
         self._first_match, iam_evaluator._first_match = iam_evaluator._first_match, self._match
         self._keys, iam_evaluator._principal_keys = iam_evaluator._principal_keys, self._known_keys
         self._parse = functools.lru_cache(maxsize=1024)(iam_evaluator.parse_policy_document)
         iam_evaluator.parse_policy_document = self._parsed
-        self._denial, iam_actions.access_denied_response = (
-            iam_actions.access_denied_response,
-            self._worded_denial,
-        )
-        self._allows, iot._mqtt_policy_allows = iot._mqtt_policy_allows, self._certificate_allows
+        self._denial = iam_actions.access_denied_response
+        iam_actions.access_denied_response = self._worded_denial
+        self._allows, iot._mqtt_policy_allows = iot._mqtt_policy_allows, self._session_allows
         self._pin_origin, app.pin_request_origin = app.pin_request_origin, self._pin_transport
 
-    # The callers.
+    # Who calls.
 
     def set_transport(self, forwarded: str | None) -> None:
         """Count a request as sent over TLS, unless its X-Forwarded-Proto says ``http``.
@@ -78,95 +79,103 @@ class Iam:
         self._is_plain.set(forwarded == "http")
 
     @contextmanager
-    def calling(
+    def of_request(
         self,
         method: str,
         raw_path: str,
         query: str,
         headers: list[tuple[bytes, bytes]],
         body: bytes,
-    ) -> Iterator[None]:
-        """Let ``authorize`` decide about the sender of an HTTP request."""
+    ) -> Iterator[str]:
+        """Yield the access key of a request, whose signature is checked when it is decided on."""
         parameters = parse_qs(query, keep_blank_values=True)
         lower = {name.decode("latin-1").lower(): v.decode("latin-1") for name, v in headers}
         with self._scope(location.ACCOUNT, location.REGION):
             self._pin_transport(location.HOST, False)
             self._evaluator.pin_signed_request(method, raw_path, parameters, headers)
             self._evaluator.pin_signed_body(body)
-            with self.acting_as(self._router.extract_access_key_id(lower, parameters) or ""):
-                yield
+            yield self._router.extract_access_key_id(lower, parameters) or ""
 
-    @property
-    def caller(self) -> str | None:
-        """The access key of the caller; None for AWS itself."""
-        return self._caller.get()
-
-    @contextmanager
-    def acting_as(self, key: str | None) -> Iterator[None]:
-        """Let ``authorize`` decide about the holder of an access key; None for AWS itself."""
-        token = self._caller.set(key)
-        try:
-            yield
-        finally:
-            self._caller.reset(token)
-
-    def session_of(self, role_arn: str, name: str) -> str:
-        """Return the access key of a service's session of a role."""
-        arn = f"arn:aws:sts::{location.ACCOUNT}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{name}"
-        if arn not in self._role_sessions:
-            key = "ASIA" + secrets.token_hex(8).upper()
-            session = {"Arn": arn, "UserId": name, "SecretAccessKey": secrets.token_hex(20)}
-            self._sts.register_session(key, {**session, "SessionToken": secrets.token_hex(20)})
-            self._role_sessions[arn] = key
-        return self._role_sessions[arn]
+    def new_session(self, arn: str) -> str:
+        """Return the access key of a new session of a role; ``arn`` is that of the session."""
+        key = "ASIA" + secrets.token_hex(8).upper()
+        session = {
+            "Arn": arn,
+            "UserId": arn.rsplit("/", 1)[-1],
+            "SecretAccessKey": secrets.token_hex(20),
+            "SessionToken": secrets.token_hex(20),
+        }
+        self._sts.register_session(key, session)
+        return key
 
     def describe_session(self, key: str, keys: Mapping[str, str]) -> None:
         """Add condition keys to the requests that are signed with an access key."""
         self._session_keys[key] = {name.lower(): value for name, value in keys.items()}
 
-    # The decisions.
+    def principal_of(self, key: str) -> str | None:
+        """Return the ARN of an access key's holder; None for the root user or nobody."""
+        with self._scope(location.ACCOUNT, location.REGION):
+            found = self._evaluator.resolve_principal(key, location.ACCOUNT)
+        return str(found.arn) if getattr(found, "policies", None) is not None else None
 
-    def authorize(
-        self, action: str, resource: str, context: Mapping[str, Any] | None = None
-    ) -> None:
-        """Return if the caller may do ``action`` on ``resource``; AWS itself may.
+    # What is allowed.
 
-        Raises:
-            ApiError: worded as AWS words it, if not.
-        """
-        key = self._caller.get()
-        if key is None:
-            return
+    def denial(
+        self, key: str, action: str, resource: str, context: Mapping[str, Any]
+    ) -> Denial | None:
+        """Return why the holder of an access key may not do something, or None."""
         service = action.partition(":")[0]
         with self._scope(location.ACCOUNT, location.REGION):
             denied = self._logged_enforce(
-                key, action, service, location.REGION, resource, dict(context or {})
+                key, action, service, location.REGION, resource, dict(context)
             )
+        if denied is None:
+            return None
         if isinstance(denied, self._evaluator.AuthError):
-            raise ApiError(denied.code, denied.message, _DENIED_STATUS)
-        if denied is not None:
-            text = self._reason(denied.principal_arn, action, resource, denied.decision == "Deny")
-            raise ApiError("AccessDeniedException", text, _DENIED_STATUS)
+            return Denial(denied.code, denied.message)
+        is_explicit = denied.decision == "Deny"
+        text = self._reason(action, denied.principal_arn, resource, is_explicit)
+        return Denial("AccessDeniedException", text)
 
-    def allows(self, action: str, resource: str) -> bool:
-        """Return whether the caller may do ``action`` on ``resource``."""
-        try:
-            self.authorize(action, resource)
-        except ApiError:
-            return False
-        return True
+    def certificate_allows(self, certificate: str, action: str, resource: str) -> bool:
+        """Return whether a certificate's policies allow an action on an ARN, not over MQTT."""
+        context = self._evaluator.EvalContext(
+            principal_arn=location.arn("iot", f"cert/{certificate}"),
+            principal_type="Certificate",
+            principal_account=location.ACCOUNT,
+            action=action,
+            resource_arn=resource,
+            region=location.REGION,
+        )
+        with self._tracing() as trace:
+            parsed = [statements for _, statements in self._policies_of_certificate(certificate)]
+            is_allowed = bool(self._evaluator.evaluate(context, parsed).decision == "Allow")
+        policies = self._policies_of_certificate(certificate)
+        self._write(context.principal_arn, action, resource, is_allowed, trace, policies)
+        return is_allowed
 
-    def log(self, principal: str, action: str, resource: str, *, is_allowed: bool) -> None:
-        """Log a decision that a trust policy made."""
-        self._log.write(Decision(principal, action, resource, ALLOW if is_allowed else DENY))
-
-    def log_unchecked(self, action: str, resource: str) -> None:
-        """Log a call of the caller that no policy was asked about, because its needs are unknown."""
-        key = self._caller.get()
-        with self._scope(location.ACCOUNT, location.REGION):
-            found = self._evaluator.resolve_principal(key or "", location.ACCOUNT)
-        if key is not None and getattr(found, "policies", None) is not None:
-            self._log.write(Decision(found.arn, action, resource, UNCHECKED))
+    def _session_allows(
+        self,
+        account_id: str,
+        region: str,
+        certificate_id: str,
+        context: dict[str, str],
+        action: str,
+        resource: str,
+        provisioning_template: str | None = None,
+    ) -> bool:
+        """Decide for an MQTT session, of which ``context`` has the policy variables."""
+        with self._tracing() as trace:
+            is_allowed: bool = self._allows(
+                account_id, region, certificate_id, context, action, resource, provisioning_template
+            )
+        arn, principal = (
+            location.arn("iot", resource),
+            location.arn("iot", f"cert/{certificate_id}"),
+        )
+        policies = self._policies_of_certificate(certificate_id, context)
+        self._write(principal, action, arn, is_allowed, trace, policies)
+        return is_allowed
 
     def _logged_enforce(
         self,
@@ -180,14 +189,10 @@ class Iam:
         context = dict(service_context or {})
         if service == "s3" and not self._is_plain.get():
             context["s3:TlsVersion"] = _TLS_VERSION
-        trace = _Trace()
-        token = self._trace.set(trace)
-        try:
+        with self._tracing() as trace:
             result = self._enforce(
                 access_key_id, iam_action, service, region, resource_arn, context
             )
-        finally:
-            self._trace.reset(token)
         principal = trace.principal
         if result is not None:
             self._denied_on.set(resource_arn)
@@ -198,43 +203,14 @@ class Iam:
             self._write(principal, iam_action, resource_arn, result is None, trace, policies)
         return result
 
-    def _certificate_allows(
-        self,
-        account_id: str,
-        region: str,
-        certificate_id: str,
-        context: dict[str, str],
-        action: str,
-        resource: str,
-        provisioning_template: str | None = None,
-    ) -> bool:
+    @contextmanager
+    def _tracing(self) -> Iterator[_Trace]:
         trace = _Trace()
         token = self._trace.set(trace)
         try:
-            is_allowed: bool = self._allows(
-                account_id, region, certificate_id, context, action, resource, provisioning_template
-            )
+            yield trace
         finally:
             self._trace.reset(token)
-        arn = location.arn("iot", resource)
-        policies = self._policies_of_certificate(certificate_id, context)
-        principal = location.arn("iot", f"cert/{certificate_id}")
-        self._write(principal, action, arn, is_allowed, trace, policies)
-        return is_allowed
-
-    def _write(
-        self,
-        principal: str,
-        action: str,
-        resource: str,
-        is_allowed: bool,
-        trace: _Trace,
-        policies: Iterator[tuple[str, list[Any]]],
-    ) -> None:
-        effect = "Allow" if is_allowed else "Deny"
-        deciding = next((one for one in trace.matches if one.effect == effect), None)
-        name = "" if deciding is None else _named(deciding, policies)
-        self._log.write(Decision(principal, action, resource, effect.lower(), name))
 
     def _match(self, context: Any, statements: list[Any], effect: str) -> Any:
         """Return the first statement that applies, with its variables expanded."""
@@ -250,25 +226,45 @@ class Iam:
         return None
 
     def _concrete(self, statement: Any, context: Any) -> Any:
-        found = (statement.resources, statement.not_resources, statement.conditions)
+        found = [statement.resources, statement.not_resources, statement.conditions]
         if not has_variables(*found):
             return statement
         try:
             resources, others, conditions = expanded(
-                list(found), lambda key: self._evaluator._resolve_condition_key(key, context)
+                found, lambda key: self._evaluator._resolve_condition_key(key, context)
             )
         except UnresolvedVariableError:
             return None
-        return replace(
-            statement, resources=resources, not_resources=others, conditions=conditions
-        )
+        return replace(statement, resources=resources, not_resources=others, conditions=conditions)
 
     def _parsed(self, document: str | dict[str, Any]) -> list[Any]:
         """Parse a policy, each text once: a changed policy is another text."""
         if isinstance(document, str):
-            return self._parse(document)
-        parse = self._parse.__wrapped__
-        return list(parse(document))
+            return list(self._parse(document))
+        return list(self._parse.__wrapped__(document))
+
+    def _known_keys(self, credential: Any) -> dict[str, Any]:
+        return {**self._keys(credential), **self._session_keys.get(credential.access_key_id, {})}
+
+    def _pin_transport(self, address: str, is_secure: bool) -> None:
+        self._pin_origin(address, not self._is_plain.get())
+
+    # What is logged and said.
+
+    def _write(
+        self,
+        principal: str,
+        action: str,
+        resource: str,
+        is_allowed: bool,
+        trace: _Trace,
+        policies: Iterator[tuple[str, list[Any]]],
+    ) -> None:
+        effect = "Allow" if is_allowed else "Deny"
+        deciding = next((one for one in trace.matches if one.effect == effect), None)
+        name = "" if deciding is None else _named(deciding, policies)
+        verdict = ALLOW if is_allowed else DENY
+        self.log.write(Decision(principal, action, resource, verdict, name))
 
     def _policies_of_role(self, principal: str) -> Iterator[tuple[str, list[Any]]]:
         """Yield the policies of an assumed role by their names, parsed as for the evaluation."""
@@ -281,9 +277,9 @@ class Iam:
             yield arn.rsplit("/", 1)[-1], self._parsed(document or {})
 
     def _policies_of_certificate(
-        self, certificate: str, context: Mapping[str, str]
+        self, certificate: str, context: Mapping[str, str] | None = None
     ) -> Iterator[tuple[str, list[Any]]]:
-        variables = tuple(sorted(context.items()))
+        variables = tuple(sorted((context or {}).items()))
         with self._scope(location.ACCOUNT, location.REGION):
             record = self._iot._certificates.get(certificate) or {}
             policies = [(n, self._iot._policies.get(n)) for n in record.get("attachedPolicies", [])]
@@ -292,28 +288,19 @@ class Iam:
                 document = policy["versions"][policy["defaultVersionId"]]["document"]
                 yield name, self._iot._parsed_iot_policy(document, variables)
 
-    def _known_keys(self, credential: Any) -> dict[str, Any]:
-        return {**self._keys(credential), **self._session_keys.get(credential.access_key_id, {})}
-
-    def _pin_transport(self, address: str, is_secure: bool) -> None:
-        self._pin_origin(address, not self._is_plain.get())
-
     def _worded_denial(
         self, service: str, action: str, principal_arn: str, request_id: str, **details: Any
     ) -> Any:
         """Answer a denial as AWS does, which names the resource; ministack mostly does not."""
-        decided_elsewhere = ("message", "error_code", "resource_policy_arn")
-        if not any(details.get(name) for name in decided_elsewhere):
+        if not any(details.get(n) for n in ("message", "error_code", "resource_policy_arn")):
             resource = self._denied_on.get()
             shown = f'"{resource}"' if service == "s3" else resource
             is_explicit = bool(details.get("explicit_deny"))
-            details["message"] = self._reason(principal_arn, action, shown, is_explicit)
+            details["message"] = self._reason(action, principal_arn, shown, is_explicit)
         return self._denial(service, action, principal_arn, request_id, **details)
 
-    def _reason(self, principal: str, action: str, resource: str, is_explicit: bool) -> str:
-        from ministack.core.iam_actions import identity_denial_message
-
-        return str(identity_denial_message(action, principal, resource, is_explicit))
+    def _reason(self, action: str, principal: str, resource: str, is_explicit: bool) -> str:
+        return str(self._actions.identity_denial_message(action, principal, resource, is_explicit))
 
 
 def _named(statement: Any, policies: Iterator[tuple[str, list[Any]]]) -> str:

@@ -1,9 +1,6 @@
 """What CloudFormation needs to create, update and delete resources, as the role of a stack.
 
-CloudFormation calls the services as the role that ``cdk bootstrap`` makes for it. This module lists
-those calls by resource type: those that the types' published schemas name as permissions and that
-our templates cause. Types of which ministack makes the resources are in ``_TYPES``; the others go
-through their own APIs, which check themselves.
+Resources of the APIs that are not ministack's are not here: those APIs check their own calls.
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from typing import Any
 
 from .. import location
 from .api_calls import PASS_ROLE, PASSED_TO, Check
+from .stack_calls import EC2, TYPES, Calls
 
 Properties = Mapping[str, Any]
 
@@ -35,200 +33,9 @@ class Step:
     properties: Properties
 
 
-@dataclass(frozen=True)
-class _Calls:
-    """The actions of a type, separated by spaces, on a resource with properties' names in braces.
-
-    ``by_property`` has those that are needed for a property that is there.
-    """
-
-    resource: str
-    create: str
-    update: str = ""
-    delete: str = ""
-    by_property: Mapping[str, str] | None = None
-    name: str = ""
-
-
 _OWN_APIS = ("AWS::Greengrass::", "AWS::GreengrassV2::", "AWS::IoT::RoleAlias")
+_WITHOUT_RESOURCE = ("logs:DescribeLogGroups",)
 _NO_CALLS = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle")
-_TAGS = {"Tags": "TagResource"}
-
-_TYPES: Mapping[str, _Calls] = {
-    "AWS::DynamoDB::Table": _Calls(
-        "dynamodb:R:A:table/{}",
-        "CreateTable DescribeTable",
-        "UpdateTable DescribeTable",
-        "DeleteTable DescribeTable",
-        {"TimeToLiveSpecification": "UpdateTimeToLive", **_TAGS},
-        "TableName",
-    ),
-    "AWS::IAM::InstanceProfile": _Calls(
-        "iam::A:instance-profile/{}",
-        "CreateInstanceProfile AddRoleToInstanceProfile GetInstanceProfile",
-        "AddRoleToInstanceProfile RemoveRoleFromInstanceProfile",
-        "RemoveRoleFromInstanceProfile DeleteInstanceProfile",
-        name="InstanceProfileName",
-    ),
-    "AWS::IAM::Policy": _Calls(
-        "iam::A:role/{Roles}", "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
-    ),
-    "AWS::IAM::Role": _Calls(
-        "iam::A:role/{}",
-        "CreateRole GetRole",
-        "UpdateRole UpdateAssumeRolePolicy GetRole",
-        "DeleteRole GetRole DeleteRolePolicy DetachRolePolicy ListAttachedRolePolicies "
-        "ListRolePolicies",
-        {"Policies": "PutRolePolicy", "ManagedPolicyArns": "AttachRolePolicy", "Tags": "TagRole"},
-        "RoleName",
-    ),
-    "AWS::IoT::Policy": _Calls(
-        "iot:R:A:policy/{}",
-        "CreatePolicy GetPolicy",
-        "CreatePolicyVersion DeletePolicyVersion ListPolicyVersions GetPolicy",
-        "DeletePolicy DeletePolicyVersion ListPolicyVersions GetPolicy",
-        _TAGS,
-        "PolicyName",
-    ),
-    "AWS::IoT::PolicyPrincipalAttachment": _Calls(
-        "{Principal}", "iot:AttachPolicy", "iot:AttachPolicy iot:DetachPolicy", "iot:DetachPolicy"
-    ),
-    "AWS::IoT::ProvisioningTemplate": _Calls(
-        "iot:R:A:provisioningtemplate/{}",
-        "CreateProvisioningTemplate DescribeProvisioningTemplate",
-        "UpdateProvisioningTemplate CreateProvisioningTemplateVersion DescribeProvisioningTemplate",
-        "DeleteProvisioningTemplate DescribeProvisioningTemplate",
-        _TAGS,
-        "TemplateName",
-    ),
-    "AWS::IoT::Thing": _Calls(
-        "iot:R:A:thing/{}",
-        "CreateThing DescribeThing",
-        "UpdateThing DescribeThing",
-        "DeleteThing DescribeThing",
-        name="ThingName",
-    ),
-    "AWS::IoT::ThingGroup": _Calls(
-        "iot:R:A:thinggroup/{}",
-        "CreateThingGroup DescribeThingGroup ListTagsForResource",
-        "UpdateThingGroup DescribeThingGroup ListTagsForResource",
-        "DeleteThingGroup DescribeThingGroup",
-        _TAGS,
-        "ThingGroupName",
-    ),
-    "AWS::IoT::ThingPrincipalAttachment": _Calls(
-        "{Principal}",
-        "iot:AttachThingPrincipal",
-        "iot:AttachThingPrincipal iot:DetachThingPrincipal",
-        "iot:DetachThingPrincipal",
-    ),
-    "AWS::IoT::TopicRule": _Calls(
-        "iot:R:A:rule/{}",
-        "CreateTopicRule GetTopicRule",
-        "ReplaceTopicRule GetTopicRule",
-        "DeleteTopicRule GetTopicRule",
-        _TAGS,
-        "RuleName",
-    ),
-    "AWS::Lambda::Alias": _Calls(
-        "lambda:R:A:function:{FunctionName}",
-        "CreateAlias GetAlias",
-        "UpdateAlias GetAlias",
-        "DeleteAlias GetAlias",
-    ),
-    "AWS::Lambda::Function": _Calls(
-        "lambda:R:A:function:{}",
-        "CreateFunction GetFunction",
-        "UpdateFunctionCode UpdateFunctionConfiguration GetFunction",
-        "DeleteFunction GetFunction",
-        _TAGS,
-        "FunctionName",
-    ),
-    "AWS::Lambda::Version": _Calls(
-        "lambda:R:A:function:{FunctionName}",
-        "PublishVersion ListVersionsByFunction",
-        "ListVersionsByFunction",
-        "DeleteFunction",
-    ),
-    "AWS::Logs::LogGroup": _Calls(
-        "logs:R:A:log-group:{}:*",
-        "CreateLogGroup DescribeLogGroups",
-        "PutRetentionPolicy DescribeLogGroups",
-        "DeleteLogGroup DescribeLogGroups",
-        {"RetentionInDays": "PutRetentionPolicy", **_TAGS},
-        "LogGroupName",
-    ),
-    "AWS::S3::Bucket": _Calls(
-        "s3:::{}",
-        "CreateBucket",
-        "",
-        "DeleteBucket",
-        {
-            "BucketEncryption": "PutEncryptionConfiguration",
-            "LifecycleConfiguration": "PutLifecycleConfiguration",
-            "OwnershipControls": "PutBucketOwnershipControls",
-            "PublicAccessBlockConfiguration": "PutBucketPublicAccessBlock",
-            "Tags": "PutBucketTagging",
-            "VersioningConfiguration": "PutBucketVersioning",
-        },
-        "BucketName",
-    ),
-    "AWS::S3::BucketPolicy": _Calls(
-        "s3:::{Bucket}",
-        "PutBucketPolicy GetBucketPolicy",
-        "PutBucketPolicy GetBucketPolicy",
-        "DeleteBucketPolicy GetBucketPolicy",
-    ),
-}
-
-_EC2 = {
-    "Instance": ("instance", "RunInstances DescribeInstances", "", "TerminateInstances"),
-    "InternetGateway": (
-        "internet-gateway",
-        "CreateInternetGateway DescribeInternetGateways",
-        "",
-        "DeleteInternetGateway",
-    ),
-    "LaunchTemplate": (
-        "launch-template",
-        "CreateLaunchTemplate DescribeLaunchTemplates",
-        "CreateLaunchTemplateVersion",
-        "DeleteLaunchTemplate",
-    ),
-    "Route": ("route-table", "CreateRoute DescribeRouteTables", "ReplaceRoute", "DeleteRoute"),
-    "RouteTable": (
-        "route-table",
-        "CreateRouteTable DescribeRouteTables",
-        "",
-        "DeleteRouteTable DescribeRouteTables",
-    ),
-    "SecurityGroup": (
-        "security-group",
-        "CreateSecurityGroup DescribeSecurityGroups AuthorizeSecurityGroupEgress "
-        "RevokeSecurityGroupEgress",
-        "AuthorizeSecurityGroupEgress RevokeSecurityGroupEgress",
-        "DeleteSecurityGroup DescribeSecurityGroups",
-    ),
-    "Subnet": (
-        "subnet",
-        "CreateSubnet DescribeSubnets ModifySubnetAttribute",
-        "ModifySubnetAttribute",
-        "DeleteSubnet DescribeSubnets",
-    ),
-    "SubnetRouteTableAssociation": (
-        "route-table",
-        "AssociateRouteTable DescribeRouteTables",
-        "",
-        "DisassociateRouteTable",
-    ),
-    "VPC": ("vpc", "CreateVpc DescribeVpcs ModifyVpcAttribute", "ModifyVpcAttribute", "DeleteVpc"),
-    "VPCGatewayAttachment": (
-        "vpc",
-        "AttachInternetGateway DescribeInternetGateways",
-        "",
-        "DetachInternetGateway",
-    ),
-}
 
 
 def stack_checks(step: Step) -> list[Check] | None:
@@ -238,9 +45,9 @@ def stack_checks(step: Step) -> list[Check] | None:
         return [Check("lambda:InvokeFunction", str(step.properties.get("ServiceToken")))]
     if kind in _NO_CALLS or kind.startswith(_OWN_APIS):
         return []
-    if kind.startswith("AWS::EC2::") and kind.removeprefix("AWS::EC2::") in _EC2:
-        return list(_of_ec2(step, *_EC2[kind.removeprefix("AWS::EC2::")]))
-    calls = _TYPES.get(kind)
+    if kind.startswith("AWS::EC2::") and kind.removeprefix("AWS::EC2::") in EC2:
+        return list(_of_ec2(step, *EC2[kind.removeprefix("AWS::EC2::")]))
+    calls = TYPES.get(kind)
     if calls is not None:
         return [*_of_type(step, calls), *_further(step)]
     if kind == "AWS::IoT::Certificate":
@@ -254,13 +61,12 @@ def _of_ec2(step: Step, kind: str, create: str, update: str, delete: str) -> Ite
         actions.append("CreateTags")
     identity = step.physical_id if step.physical_id.startswith(f"{kind}-") else _NEW
     for action in actions:
-        # Calls that only describe take no resource.
         takes_none = action.startswith("Describe")
         resource = "*" if takes_none else location.arn("ec2", f"{kind}/{identity}")
         yield Check(f"ec2:{action}", resource)
 
 
-def _of_type(step: Step, calls: _Calls) -> Iterator[Check]:
+def _of_type(step: Step, calls: Calls) -> Iterator[Check]:
     actions = {"create": calls.create, "update": calls.update, "delete": calls.delete}[step.verb]
     found = actions.split()
     if step.verb != "delete":
@@ -269,10 +75,11 @@ def _of_type(step: Step, calls: _Calls) -> Iterator[Check]:
     for resource in _resources(step, calls):
         service = resource.split(":")[2]
         for action in found:
-            yield Check(action if ":" in action else f"{service}:{action}", resource)
+            whole = action if ":" in action else f"{service}:{action}"
+            yield Check(whole, "*" if whole in _WITHOUT_RESOURCE else resource)
 
 
-def _resources(step: Step, calls: _Calls) -> list[str]:
+def _resources(step: Step, calls: Calls) -> list[str]:
     pattern = calls.resource.replace(":R:A:", f":{location.REGION}:{location.ACCOUNT}:")
     pattern = pattern.replace("::A:", f"::{location.ACCOUNT}:")
     if pattern.startswith("{"):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from .. import location
 from ..api.errors import ApiError
 from .api_calls import PASS_ROLE, PASSED_TO
-from .evaluation import Iam
+from .authorization import Authorization, Caller
 from .stack_checks import Step, stack_checks
 
 _SERVICE = "cloudformation.amazonaws.com"
@@ -20,13 +20,13 @@ _SESSION = "AWSCloudFormation"
 class StackRoles:
     """Remembers whose permissions each stack uses, and checks the steps of its operations."""
 
-    def __init__(self, iam: Iam) -> None:
+    def __init__(self, iam: Authorization) -> None:
         self._iam = iam
-        self._keys: dict[str, str] = {}
+        self._callers: dict[str, Caller | None] = {}
         self._with_role: set[str] = set()
 
-    def note(self, query: str, body: bytes) -> str | None:
-        """Take the caller's request to CloudFormation; return the access key that it acts with.
+    def note(self, query: str, body: bytes) -> Caller | None:
+        """Take the caller's request to CloudFormation; return as whom it is carried out.
 
         As on AWS, a stack keeps its role until an operation gives another one.
 
@@ -39,11 +39,11 @@ class StackRoles:
         role = parameters.get("RoleARN", [""])[0]
         if role:
             self._iam.authorize(PASS_ROLE, role, {PASSED_TO: _SERVICE})
-            self._keys[stack] = self._iam.session_of(role, _SESSION)
+            self._callers[stack] = self._iam.session_of(role, _SESSION)
             self._with_role.add(stack)
         elif stack and stack not in self._with_role:
-            self._keys[stack] = self._iam.caller or ""
-        return self._keys.get(stack, self._iam.caller)
+            self._callers[stack] = self._iam.caller
+        return self._callers.get(stack, self._iam.caller)
 
     @contextmanager
     def guard(
@@ -61,7 +61,7 @@ class StackRoles:
             ApiError: if the role may not do it, which CloudFormation shows as the reason.
         """
         step = Step(verb, kind, stack, logical_id, physical_id, properties)
-        with self._iam.acting_as(self._keys.get(stack)):
+        with self._iam.acting_as(self._callers.get(stack)):
             checks = stack_checks(step)
             if checks is None:
                 self._iam.log_unchecked(f"cloudformation:{step.verb}", step.type)
@@ -80,4 +80,3 @@ class StackRoles:
             self._iam.authorize("ssm:GetParameters", resource)
         except ApiError as error:
             raise ValueError(str(error)) from None
-

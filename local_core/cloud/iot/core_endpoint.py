@@ -1,10 +1,6 @@
-"""What a core exchanges with Greengrass beside MQTT.
+"""What the local core of generation 1 exchanges with Greengrass beside MQTT, private to both.
 
-- ``GET /greengrass/v2/coreDevices/<thing>/thingGroups`` is ListThingGroupsForCoreDevice of
-  Greengrass's data plane, by which a V2 core learns which targets it has. AWS serves it to the
-  core's certificate only.
-- ``GET /_core/1/things/<thing>`` is private to the local core of generation 1, and returns null, or
-  the deployment of its group:
+- ``GET /_core/1/things/<thing>`` returns null, or the deployment of its group:
   ``{"groupId", "groupVersionId", "deploymentId", "deploymentType", "status"}``.
 - ``POST /_core/1/things/<thing>`` takes that core's verdict: ``{"groupId", "deploymentId",
   "status": "InProgress" | "Success" | "Failure", "error": null | "…"}``.
@@ -14,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import unquote
 
@@ -22,7 +18,6 @@ from ..api.errors import ApiError
 from ..api.rest_api import HttpReply, RestApi
 
 _V1 = re.compile(r"/_core/1/things/([^/]+)")
-_GROUPS = re.compile(r"/greengrass/v2/coreDevices/([^/]+)/thingGroups")
 
 
 class CoreService(Protocol):
@@ -44,32 +39,21 @@ class CoreService(Protocol):
 
 
 class CoreEndpoint:
-    """Serves these paths; ``groups_of`` returns the ARNs of a thing's groups."""
+    """Serves these paths."""
 
-    def __init__(self, v1: CoreService, groups_of: Callable[[str], list[str]]) -> None:
+    def __init__(self, v1: CoreService) -> None:
         self._v1 = v1
-        self._groups_of = groups_of
 
     def serves(self, path: str) -> bool:
         """Return whether a path is one of these."""
-        return any(pattern.fullmatch(path) for pattern in (_V1, _GROUPS))
+        return _V1.fullmatch(path) is not None
 
     def serve(self, method: str, path: str, body: bytes) -> HttpReply:
         """Answer one request."""
         try:
-            if groups := _GROUPS.fullmatch(path):
-                return HttpReply.of_json(self._groups(unquote(groups[1])))
             return HttpReply.of_json(self._serve_v1(method, path, body))
         except ApiError as error:
             return HttpReply.of_error(error)
-
-    def _groups(self, thing_name: str) -> dict[str, Any]:
-        arns = self._groups_of(thing_name)
-        return {
-            "thingGroups": [
-                {"thingGroupName": arn.partition("/")[2], "thingGroupArn": arn} for arn in arns
-            ]
-        }
 
     def _serve_v1(self, method: str, path: str, body: bytes) -> Any:
         match = _V1.fullmatch(path)

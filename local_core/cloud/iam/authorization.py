@@ -1,0 +1,114 @@
+"""Who calls the local cloud, and whether they may: for everything that is not ministack's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from .. import location
+from ..api.errors import ApiError
+from .decisions import ALLOW, DENY, UNCHECKED, Decision
+from .evaluation import PolicyEvaluation
+
+_DENIED_STATUS = 403
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """The holder of an access key."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Device:
+    """The holder of a certificate's key."""
+
+    certificate: str
+
+
+Caller = KeyHolder | Device
+
+
+class Authorization:
+    """Keeps who calls, for the context of each request, and decides what the caller may do.
+
+    Without a caller it is AWS itself that acts, which may do everything.
+    """
+
+    def __init__(self, evaluation: PolicyEvaluation) -> None:
+        self._evaluation = evaluation
+        self._caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+        self._role_sessions: dict[str, KeyHolder] = {}
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who calls; None for AWS itself."""
+        return self._caller.get()
+
+    @contextmanager
+    def acting_as(self, caller: Caller | None) -> Iterator[None]:
+        """Let ``authorize`` decide about a caller."""
+        token = self._caller.set(caller)
+        try:
+            yield
+        finally:
+            self._caller.reset(token)
+
+    @contextmanager
+    def calling(self, *request: Any) -> Iterator[None]:
+        """Let ``authorize`` decide about the sender of an HTTP request.
+
+        ``request`` is method, path as sent, query, headers as sent, and body.
+        """
+        with self._evaluation.of_request(*request) as key, self.acting_as(KeyHolder(key)):
+            yield
+
+    def session_of(self, role_arn: str, name: str) -> KeyHolder:
+        """Return a service's session of a role."""
+        arn = f"arn:aws:sts::{location.ACCOUNT}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{name}"
+        if arn not in self._role_sessions:
+            self._role_sessions[arn] = KeyHolder(self._evaluation.new_session(arn))
+        return self._role_sessions[arn]
+
+    def authorize(
+        self, action: str, resource: str, context: Mapping[str, Any] | None = None
+    ) -> None:
+        """Return if the caller may do ``action`` on ``resource``, an ARN or ``*``.
+
+        Raises:
+            ApiError: worded as AWS words it, if not.
+        """
+        caller = self.caller
+        if isinstance(caller, Device):
+            if not self._evaluation.certificate_allows(caller.certificate, action, resource):
+                raise ApiError("AccessDeniedException", "Access Denied", _DENIED_STATUS)
+        elif caller is not None:
+            denial = self._evaluation.denial(caller.key, action, resource, context or {})
+            if denial is not None:
+                raise ApiError(denial.code, denial.message, _DENIED_STATUS)
+
+    def allows(self, action: str, resource: str) -> bool:
+        """Return whether the caller may do ``action`` on ``resource``."""
+        try:
+            self.authorize(action, resource)
+        except ApiError:
+            return False
+        return True
+
+    def log_trust(self, service: str, role_arn: str, *, is_trusted: bool) -> None:
+        """Log whether a role's trust policy lets a service assume it."""
+        verdict = ALLOW if is_trusted else DENY
+        self._evaluation.log.write(Decision(service, "sts:AssumeRole", role_arn, verdict))
+
+    def log_unchecked(self, action: str, resource: str) -> None:
+        """Log a call that no policy was asked about, because it is not known what it needs."""
+        caller = self.caller
+        principal = (
+            self._evaluation.principal_of(caller.key) if isinstance(caller, KeyHolder) else None
+        )
+        if principal is not None:
+            self._evaluation.log.write(Decision(principal, action, resource, UNCHECKED))
