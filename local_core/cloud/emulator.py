@@ -118,13 +118,13 @@ class Emulator:
         ) -> Any:
             if old == new:
                 return update(kind, physical, old, new, stack, *further)
-            with guard("update", kind, stack, "", physical, new):
+            with guard("update", kind, stack, _logical(further), physical, new):
                 return update(kind, physical, old, new, stack, *further)
 
         def guarded_delete(
             kind: str, physical: str, properties: Any, stack: str = "", *further: Any
         ) -> Any:
-            with guard("delete", kind, stack, "", physical, properties):
+            with guard("delete", kind, stack, _logical(further), physical, properties):
                 return delete(kind, physical, properties, stack, *further)
 
         def checked_value(name: str) -> Any:
@@ -283,6 +283,11 @@ class Emulator:
             return inner(name)
 
         ssm._public_parameter = public_parameter
+
+
+def _logical(further: tuple[Any, ...]) -> str:
+    """Return the logical id among the last arguments of a step, if there is one."""
+    return str(further[0]) if further and further[0] else ""
 
 
 def verified_certificate(tls: ssl.SSLObject) -> str:

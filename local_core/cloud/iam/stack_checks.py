@@ -17,6 +17,8 @@ Properties = Mapping[str, Any]
 
 _NEW = "new"
 """Stands for the random end of a name that CloudFormation would generate."""
+_LOGS_OF_MINISTACK = "/aws/cloudformation/"
+"""How ministack begins the names that it generates for log groups; AWS begins all as we do."""
 _MAXIMUM_NAME = 64
 
 
@@ -94,11 +96,11 @@ def _resources(step: Step, calls: Calls) -> list[str]:
 
 
 def _name(step: Step, key: str) -> str:
-    if step.verb != "create" and step.physical_id:
-        return step.physical_id
     given = step.properties.get(key)
     if given:
         return str(given)
+    if step.physical_id and not step.physical_id.startswith(_LOGS_OF_MINISTACK):
+        return step.physical_id
     made = f"{step.stack}-{step.logical_id}"[: _MAXIMUM_NAME - len(_NEW) - 1] + f"-{_NEW}"
     return made.lower() if step.type.startswith("AWS::S3::") else made
 
