@@ -126,6 +126,12 @@ SCENES: Mapping[str, Scene] = {
         before={"npx cdk deploy": CERTIFICATE},
         filled_in=(_ID, _MODEL, (r"<FeedbackBucket>", "hall-samples")),
     ),
+    "docs/permissions.md": Scene(
+        filled_in=(
+            (r"::…:", "::000000000000:"),
+            (r"(npx cdk bootstrap)", r"\1 aws://000000000000/$AWS_REGION"),
+        ),
+    ),
     "docs/provisioning.md": Scene(
         before={
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),

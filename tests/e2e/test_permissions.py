@@ -56,6 +56,8 @@ class Stack:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
+        self.life = decisions(rig)
+        """What was decided until now, when only the core and its deployer have acted."""
         listed = rig.client("cloudformation").get_paginator("list_stack_resources")
         self._logical: dict[str, str] = {}
         self._physical: dict[str, str] = {}
@@ -92,7 +94,7 @@ def stack(module_rig: Rig) -> Stack:
 
 def test_nothing_was_refused_to_the_core_or_its_deployer(stack: Stack) -> None:
     ours = (CORE, "cdk-hnb659fds", stack.rig.prepared.certificate.id)
-    refused = [one for one in decisions(stack.rig) if one.decision in (DENY, UNCHECKED)]
+    refused = [one for one in stack.life if one.decision in (DENY, UNCHECKED)]
     assert [one for one in refused if any(name in one.principal for name in ours)] == []
 
 
@@ -395,15 +397,15 @@ def test_deployment_fails_without_the_deployers_permission(stack: Stack) -> None
 def test_a_life_of_a_core_uses_what_the_table_of_permissions_lists(stack: Stack) -> None:
     before = len(decisions(stack.rig))
     stack.rig.destroy()
-    found = decisions(stack.rig)
-    assert [one for one in found[before:] if one.decision != ALLOW] == []
+    end = decisions(stack.rig)[before:]
+    assert [one for one in end if one.decision != ALLOW] == []
 
     table = {
         (who, action.strip("`"))
         for who, actions, _, _ in rows("v2", "Demo")
         for action in actions.removeprefix("deny ").split("<br>")
     }
-    allowed = [one for one in found if one.decision == ALLOW]
+    allowed = [one for one in (*stack.life, *end) if one.decision == ALLOW]
     used = {(stack.holder(one), one.action) for one in allowed if stack.holder(one)}
     assert used <= table
     unused = {row for row in table - used if row[1].split(":")[1] not in SHARING_A_STATEMENT}

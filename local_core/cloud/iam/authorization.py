@@ -24,13 +24,13 @@ class KeyHolder:
 
 
 @dataclass(frozen=True)
-class Device:
-    """The holder of a certificate's key."""
+class CertificateHolder:
+    """The holder of the key of a device's certificate, which is given by its id."""
 
     certificate: str
 
 
-Caller = KeyHolder | Device
+Caller = KeyHolder | CertificateHolder
 
 
 class Authorization:
@@ -83,7 +83,7 @@ class Authorization:
             ApiError: worded as AWS words it, if not.
         """
         caller = self.caller
-        if isinstance(caller, Device):
+        if isinstance(caller, CertificateHolder):
             if not self._evaluation.certificate_allows(caller.certificate, action, resource):
                 raise ApiError("AccessDeniedException", "Access Denied", _DENIED_STATUS)
         elif caller is not None:

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from .. import location
 from ..api.errors import ApiError
 from ..api.rest_api import HttpReply, RestApi
-from ..iam.authorization import Authorization, Device
+from ..iam.authorization import Authorization, CertificateHolder
 from ..iot.device_endpoint import DeviceRequest
 
 _PREFIX = "/greengrass/v2/"
@@ -50,7 +50,7 @@ class DataPlane:
             return None
         if not self._is_active(request.certificate):
             raise ApiError("AccessDeniedException", "the certificate is not active", 403)
-        with self._iam.acting_as(Device(request.certificate)):
+        with self._iam.acting_as(CertificateHolder(request.certificate)):
             if groups := _GROUPS.fullmatch(request.path):
                 return self._groups(unquote(groups[1]), request.certificate)
             if not _PATHS.fullmatch(request.path):
