@@ -33,9 +33,13 @@ class Decision:
 
 
 class DecisionLog:
-    """Appends decisions to a file, from any thread; the file is replaced when it is too large."""
+    """Writes decisions to a new file, from any thread.
+
+    When the file has 64 MB, it is renamed to end in ``.1``, and another one begins.
+    """
 
     def __init__(self, file: Path) -> None:
+        file.unlink(missing_ok=True)
         self._handler = logging.handlers.RotatingFileHandler(
             file, maxBytes=_MAXIMUM_BYTES, backupCount=1
         )
