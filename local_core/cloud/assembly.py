@@ -23,6 +23,7 @@ from .iam.api_calls import checks
 from .iam.authorization import Authorization
 from .iam.decisions import FILE, DecisionLog
 from .iam.evaluation import PolicyEvaluation
+from .iam.role_sessions import RoleSessions
 from .iam.stack_roles import StackRoles
 from .iot.broker import Broker
 from .iot.core_endpoint import CoreEndpoint
@@ -59,8 +60,10 @@ class Parts:
             "mqtt_port": ports["mqtt"],
             "credential_endpoint": credentials,
         }
-        evaluation = PolicyEvaluation(DecisionLog(data / FILE))
-        self._iam = Authorization(evaluation)
+        log = DecisionLog(data / FILE)
+        sessions = RoleSessions(log)
+        evaluation = PolicyEvaluation(log, sessions.keys_of)
+        self._iam = Authorization(evaluation, sessions)
         stack_roles = StackRoles(self._iam)
         self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
         self._emulator.guard_logs(self._may_write_logs)
@@ -99,7 +102,7 @@ class Parts:
             iam=self._iam,
             stack_roles=stack_roles,
             apis=apis,
-            core_endpoint=CoreEndpoint(v1),
+            core_endpoint=CoreEndpoint(v1, sessions.assume_role),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
@@ -108,13 +111,7 @@ class Parts:
             "credentials": DeviceEndpoint(
                 tls=tls,
                 services=[
-                    CredentialProvider(
-                        emulator=self._emulator,
-                        evaluation=evaluation,
-                        iam=self._iam,
-                        iot=iot,
-                        client=self._client,
-                    ),
+                    CredentialProvider(emulator=self._emulator, sessions=sessions, iot=iot),
                     DataPlane(
                         self._v2.api,
                         iam=self._iam,
@@ -164,8 +161,9 @@ class Parts:
     def _may_write_logs(self, role_arn: str, function: str, group: str) -> bool:
         """Return whether a function's role lets Lambda write its logs, as Lambda tries to."""
         resource = location.arn("logs", f"log-group:{group}:log-stream:new")
-        with self._iam.acting_as(self._iam.session_of(role_arn, function)):
-            return all(
+        session = self._iam.session_of(role_arn, "lambda.amazonaws.com", function)
+        with self._iam.acting_as(session):
+            return session is not None and all(
                 self._iam.allows(f"logs:{action}", resource)
                 for action in ("CreateLogStream", "PutLogEvents")
             )

@@ -1,8 +1,8 @@
 """The module that uses ministack's internals, of exactly version 1.5.33 (MIT licence).
 
 ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
-CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. The only
-other one that does is iam/evaluation.py.
+CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. Of the
+other modules, only iam/evaluation.py and iam/role_sessions.py do so.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ class Role:
         self.principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{self.name}/{SESSION}"
         self._cloud = cloud
         self._iam = cloud.client("iam")
-        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+        trusted = {"AWS": ACCOUNT, "Service": "cloudformation.amazonaws.com"}
+        trust = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
         self._iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=policy(trust))
         sts = cloud.client("sts")
         self._given = sts.assume_role(RoleArn=self.arn, RoleSessionName=SESSION)["Credentials"]

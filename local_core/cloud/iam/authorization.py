@@ -8,10 +8,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from .. import location
 from ..api.errors import ApiError
-from .decisions import ALLOW, DENY, UNCHECKED, Decision
+from .decisions import UNCHECKED, Decision
 from .evaluation import PolicyEvaluation
+from .role_sessions import RoleSessions
 
 _DENIED_STATUS = 403
 
@@ -39,10 +39,10 @@ class Authorization:
     Without a caller it is AWS itself that acts, which may do everything.
     """
 
-    def __init__(self, evaluation: PolicyEvaluation) -> None:
+    def __init__(self, evaluation: PolicyEvaluation, sessions: RoleSessions) -> None:
         self._evaluation = evaluation
+        self._sessions = sessions
         self._caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
-        self._role_sessions: dict[str, KeyHolder] = {}
 
     @property
     def caller(self) -> Caller | None:
@@ -67,12 +67,10 @@ class Authorization:
         with self._evaluation.of_request(*request) as key, self.acting_as(KeyHolder(key)):
             yield
 
-    def session_of(self, role_arn: str, name: str) -> KeyHolder:
-        """Return a service's session of a role."""
-        arn = f"arn:aws:sts::{location.ACCOUNT}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{name}"
-        if arn not in self._role_sessions:
-            self._role_sessions[arn] = KeyHolder(self._evaluation.new_session(arn))
-        return self._role_sessions[arn]
+    def session_of(self, role_arn: str, service: str, name: str) -> KeyHolder | None:
+        """Return a service's session of a role, or None if the role does not trust the service."""
+        session = self._sessions.assume_role(service, role_arn, name)
+        return None if session is None else KeyHolder(session.key)
 
     def authorize(
         self, action: str, resource: str, context: Mapping[str, Any] | None = None
@@ -98,11 +96,6 @@ class Authorization:
         except ApiError:
             return False
         return True
-
-    def log_trust(self, service: str, role_arn: str, *, is_trusted: bool) -> None:
-        """Log whether a role's trust policy lets a service assume it."""
-        verdict = ALLOW if is_trusted else DENY
-        self._evaluation.log.write(Decision(service, "sts:AssumeRole", role_arn, verdict))
 
     def log_unchecked(self, action: str, resource: str) -> None:
         """Log a call that no policy was asked about, because it is not known what it needs."""

@@ -1,16 +1,15 @@
 """The evaluation of policies: ministack's, completed and logged.
 
-Beside emulator.py, the only module that uses ministack's internals, of exactly version 1.5.33.
+Uses ministack's internals, of exactly version 1.5.33.
 With AUTH=true ministack maps the requests of its own services to actions and resources, and
-evaluates the policies of the caller and of the resource. This module adds policy variables, the
-name of the statement that decided, and the condition keys of devices' sessions.
+evaluates the policies of the caller and of the resource. This module adds policy variables and the
+name of the statement that decided.
 """
 
 from __future__ import annotations
 
 import functools
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -43,22 +42,23 @@ class _Trace:
 class PolicyEvaluation:
     """Evaluates IAM's and AWS IoT's policies in this process. Create it once, after the emulator.
 
-    The root user, whose access key is ``test``, may do everything, and its calls are not logged.
+    ``keys_of`` returns the condition keys of an access key's requests. The root user, whose key is
+    ``test``, may do everything, and its calls are not logged.
     """
 
-    def __init__(self, log: DecisionLog) -> None:
+    def __init__(self, log: DecisionLog, keys_of: Callable[[str], Mapping[str, str]]) -> None:
         from ministack import app
         from ministack.core import iam_actions, iam_evaluator, responses, router
-        from ministack.services import iam, iot, sts
+        from ministack.services import iam, iot
 
         self.log = log
         self._actions, self._evaluator, self._router = iam_actions, iam_evaluator, router
-        self._iam, self._iot, self._sts = iam, iot, sts
+        self._iam, self._iot = iam, iot
         self._scope = responses.request_scope
         self._trace: ContextVar[_Trace | None] = ContextVar("trace", default=None)
         self._is_plain: ContextVar[bool] = ContextVar("is_plain", default=False)
         self._denied_on: ContextVar[str] = ContextVar("denied_on", default="*")
-        self._session_keys: dict[str, Mapping[str, str]] = {}
+        self._keys_of = keys_of
         self._enforce, iam_evaluator.enforce = iam_evaluator.enforce, self._logged_enforce
         self._first_match, iam_evaluator._first_match = iam_evaluator._first_match, self._match
         self._keys, iam_evaluator._principal_keys = iam_evaluator._principal_keys, self._known_keys
@@ -95,22 +95,6 @@ class PolicyEvaluation:
             self._evaluator.pin_signed_request(method, raw_path, parameters, headers)
             self._evaluator.pin_signed_body(body)
             yield self._router.extract_access_key_id(lower, parameters) or ""
-
-    def new_session(self, arn: str) -> str:
-        """Return the access key of a new session of a role; ``arn`` is that of the session."""
-        key = "ASIA" + secrets.token_hex(8).upper()
-        session = {
-            "Arn": arn,
-            "UserId": arn.rsplit("/", 1)[-1],
-            "SecretAccessKey": secrets.token_hex(20),
-            "SessionToken": secrets.token_hex(20),
-        }
-        self._sts.register_session(key, session)
-        return key
-
-    def describe_session(self, key: str, keys: Mapping[str, str]) -> None:
-        """Add condition keys to the requests that are signed with an access key."""
-        self._session_keys[key] = {name.lower(): value for name, value in keys.items()}
 
     def principal_of(self, key: str) -> str | None:
         """Return the ARN of an access key's holder; None for the root user or nobody."""
@@ -244,7 +228,7 @@ class PolicyEvaluation:
         return list(self._parse.__wrapped__(document))
 
     def _known_keys(self, credential: Any) -> dict[str, Any]:
-        return {**self._keys(credential), **self._session_keys.get(credential.access_key_id, {})}
+        return {**self._keys(credential), **self._keys_of(credential.access_key_id)}
 
     def _pin_transport(self, address: str, is_secure: bool) -> None:
         self._pin_origin(address, not self._is_plain.get())

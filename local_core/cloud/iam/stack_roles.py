@@ -31,7 +31,7 @@ class StackRoles:
         As on AWS, a stack keeps its role until an operation gives another one.
 
         Raises:
-            ApiError: if the caller may not pass the role.
+            ApiError: if the caller may not pass the role, or CloudFormation not assume it.
         """
         parameters = parse_qs(f"{query}&{body.decode('utf-8', 'replace')}")
         named = parameters.get("StackName", [""])[0]
@@ -39,7 +39,11 @@ class StackRoles:
         role = parameters.get("RoleARN", [""])[0]
         if role:
             self._iam.authorize(PASS_ROLE, role, {PASSED_TO: _SERVICE})
-            self._callers[stack] = self._iam.session_of(role, _SESSION)
+            session = self._iam.session_of(role, _SERVICE, _SESSION)
+            if session is None:
+                reason = f"Role {role} is invalid or cannot be assumed"
+                raise ApiError("ValidationError", reason)
+            self._callers[stack] = session
             self._with_role.add(stack)
         elif stack and stack not in self._with_role:
             self._callers[stack] = self._iam.caller

@@ -6,17 +6,15 @@ https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.htm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
-
-import botocore.exceptions
 
 from ..api.errors import ApiError
 from ..api.rest_api import HttpReply
 from ..api.timestamps import iso
 from ..emulator import Emulator
-from ..iam.authorization import Authorization
-from ..iam.evaluation import PolicyEvaluation
+from ..iam.role_sessions import RoleSessions
 from .device_endpoint import DeviceRequest
 from .registry import IotAdditions
 
@@ -27,26 +25,14 @@ _CERTIFICATE_KEY = "credentials-iot:AwsCertificateId"
 _THING_KEY = "credentials-iot:ThingName"
 """Keys that a role's policies can use; things of the local cloud have no type."""
 
-AwsClient = Callable[[str], Any]
-
 
 class CredentialProvider:
     """Serves ``GET /role-aliases/<alias>/credentials``."""
 
-    def __init__(
-        self,
-        *,
-        emulator: Emulator,
-        evaluation: PolicyEvaluation,
-        iam: Authorization,
-        iot: IotAdditions,
-        client: AwsClient,
-    ) -> None:
+    def __init__(self, *, emulator: Emulator, sessions: RoleSessions, iot: IotAdditions) -> None:
         self._emulator = emulator
-        self._evaluation = evaluation
-        self._iam = iam
+        self._sessions = sessions
         self._iot = iot
-        self._client = client
 
     def serve(self, request: DeviceRequest) -> HttpReply | None:
         """Answer a request, or return None if it is not for this service.
@@ -71,43 +57,24 @@ class CredentialProvider:
             reason = f"Invalid thing name passed: {thing} has not this certificate"
             raise ApiError("InvalidRequestException", reason, 400)
         alias = self._iot.role_alias(alias_name)
-        try:
-            self._refuse_untrusting(alias.role_arn)
-            reply = self._client("sts").assume_role(
-                RoleArn=alias.role_arn,
-                RoleSessionName=certificate,
-                DurationSeconds=alias.seconds,
+        session = self._sessions.assume_role(
+            _SERVICE,
+            alias.role_arn,
+            certificate,
+            seconds=alias.seconds,
+            keys={_CERTIFICATE_KEY: certificate, **({_THING_KEY: thing} if thing else {})},
+        )
+        if session is None:
+            reason = (
+                f"Access Denied: {alias.role_arn} does not trust {_SERVICE}, or not for "
+                f"{alias.seconds} s"
             )
-        except botocore.exceptions.ClientError as error:
-            raise ApiError("AccessDeniedException", f"Access Denied: {error}", 403) from None
-        given = reply["Credentials"]
-        keys = {_CERTIFICATE_KEY: certificate, **({_THING_KEY: thing} if thing else {})}
-        self._evaluation.describe_session(given["AccessKeyId"], keys)
+            raise ApiError("AccessDeniedException", reason, 403)
         return {
             "credentials": {
-                "accessKeyId": given["AccessKeyId"],
-                "secretAccessKey": given["SecretAccessKey"],
-                "sessionToken": given["SessionToken"],
-                "expiration": iso(given["Expiration"]),
+                "accessKeyId": session.key,
+                "secretAccessKey": session.secret,
+                "sessionToken": session.token,
+                "expiration": iso(datetime.fromtimestamp(session.expires, UTC)),
             }
         }
-
-    def _refuse_untrusting(self, role_arn: str) -> None:
-        """Raise unless the role lets the credential provider assume it."""
-        role = self._client("iam").get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
-        for statement in _listed(role["AssumeRolePolicyDocument"].get("Statement")):
-            principal = statement.get("Principal")
-            services = _listed(principal.get("Service")) if isinstance(principal, dict) else []
-            actions = _listed(statement.get("Action"))
-            is_leave = statement["Effect"] == "Allow" and "sts:AssumeRole" in actions
-            if is_leave and _SERVICE in services:
-                self._iam.log_trust(_SERVICE, role_arn, is_trusted=True)
-                return
-        self._iam.log_trust(_SERVICE, role_arn, is_trusted=False)
-        reason = f"Access Denied: {role_arn} does not trust {_SERVICE}"
-        raise ApiError("AccessDeniedException", reason, 403)
-
-
-def _listed(value: Any) -> list[Any]:
-    """Return a policy's element as a list; a single item may be written without one."""
-    return value if isinstance(value, list) else [] if value is None else [value]
