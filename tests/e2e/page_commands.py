@@ -127,10 +127,7 @@ SCENES: Mapping[str, Scene] = {
         filled_in=(_ID, _MODEL, (r"<FeedbackBucket>", "hall-samples")),
     ),
     "docs/permissions.md": Scene(
-        filled_in=(
-            (r"::…:", "::000000000000:"),
-            (r"(npx cdk bootstrap)", r"\1 aws://000000000000/$AWS_REGION"),
-        ),
+        filled_in=((r"ACCOUNT", "000000000000"), (r"/REGION", "/$AWS_REGION")),
     ),
     "docs/provisioning.md": Scene(
         before={
