@@ -21,6 +21,8 @@ from .target import PreparedCore, Target
 
 MODEL_BUCKET = "greengrass-models"
 """AWS's managed policy lets the service role of V1 read buckets with this word in their names."""
+DEPLOYER_POLICY = REPOSITORY / "stacks" / "deployer-policy.json"
+"""What CloudFormation needs to deploy the app."""
 _ARCHIVES = REPOSITORY / "build" / "models"
 _POLL_SECONDS = 0.1
 
@@ -58,14 +60,14 @@ class SharedCloud:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def bootstrap(self) -> None:
-        """Create the stack that deployments of the CDK need.
+    def bootstrap(self, policy: Path = DEPLOYER_POLICY) -> None:
+        """Create the stack that deployments of the CDK need, which may do what ``policy`` allows.
 
         Raises:
-            CdkError: if the CLI fails.
+            CdkError: if the file is not a policy, or the CLI fails.
         """
         self._progress.say(f"cdk bootstrap aws://{self.cloud.account}/{self.cloud.region}")
-        self.deployer().bootstrap()
+        self.deployer().bootstrap(policy)
         self._interrupts.check()
 
     def prepare(self, target: Target) -> PreparedCore:

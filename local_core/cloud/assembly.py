@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +15,20 @@ import botocore.exceptions
 from . import location
 from .api.gateway import Gateway
 from .api.local_only import LocalOnly
+from .api.rest_api import Request, RestApi
 from .api.router import Router
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
+from .iam.api_calls import checks
+from .iam.authorization import Authorization
+from .iam.decisions import FILE, DecisionLog
+from .iam.evaluation import PolicyEvaluation
+from .iam.role_sessions import RoleSessions
+from .iam.stack_roles import StackRoles
 from .iot.broker import Broker
 from .iot.core_endpoint import CoreEndpoint
 from .iot.credential_provider import CredentialProvider
+from .iot.device_endpoint import DeviceEndpoint
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
 from .iot.resource_types import resource_types
@@ -27,6 +36,7 @@ from .v1.api import GreengrassV1
 from .v1.training_jobs import TrainingJobs
 from .v2.api import GreengrassV2
 from .v2.core_devices import HEALTH_TOPIC
+from .v2.data_plane import DataPlane
 
 _LINK_SECONDS = 900
 _CHUNK = 1 << 20
@@ -50,6 +60,13 @@ class Parts:
             "mqtt_port": ports["mqtt"],
             "credential_endpoint": credentials,
         }
+        log = DecisionLog(data / FILE)
+        sessions = RoleSessions(log)
+        evaluation = PolicyEvaluation(log, sessions.keys_of)
+        self._iam = Authorization(evaluation, sessions)
+        stack_roles = StackRoles(self._iam)
+        self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
+        self._emulator.guard_logs(self._may_write_logs)
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(
@@ -72,24 +89,37 @@ class Parts:
         )
         for types in (v1.resource_types(), self._v2.resource_types()):
             self._emulator.add_resource_types(types)
+        apis: dict[str, list[RestApi]] = {
+            "greengrass": [self._v2.api, v1.api],
+            "iot": [iot.api],
+            "sagemaker": [TrainingJobs()],
+        }
+        for api in itertools.chain.from_iterable(apis.values()):
+            api.authorize = self._authorize
         router = Router(
             emulator=self._emulator,
-            apis={
-                "greengrass": [self._v2.api, v1.api],
-                "iot": [iot.api],
-                "sagemaker": [TrainingJobs()],
-            },
-            core_endpoint=CoreEndpoint(v1, self._emulator.thing_groups_of),
+            evaluation=evaluation,
+            iam=self._iam,
+            stack_roles=stack_roles,
+            apis=apis,
+            core_endpoint=CoreEndpoint(v1, sessions.assume_role),
         )
         tls = MutualTls(self._emulator)
         self._listeners: dict[str, _Part] = {
             "http": Gateway(application=LocalOnly(router), port=ports["http"]),
             "mqtt": Broker(emulator=self._emulator, tls=tls, port=ports["mqtt"]),
-            "credentials": CredentialProvider(
-                emulator=self._emulator,
+            "credentials": DeviceEndpoint(
                 tls=tls,
-                iot=iot,
-                client=self._client,
+                services=[
+                    CredentialProvider(emulator=self._emulator, sessions=sessions, iot=iot),
+                    DataPlane(
+                        self._v2.api,
+                        iam=self._iam,
+                        groups_of=self._emulator.thing_groups_of,
+                        is_active=self._emulator.is_active,
+                        is_attached=self._emulator.is_attached,
+                    ),
+                ],
                 port=ports["credentials"],
             ),
             "s3": _S3Switch(router),
@@ -124,8 +154,25 @@ class Parts:
             ),
         )
 
+    def _authorize(self, service: str, operation: str, uri: str, request: Request) -> None:
+        for check in checks(service, operation, uri, request):
+            self._iam.authorize(check.action, check.resource, check.context)
+
+    def _may_write_logs(self, role_arn: str, function: str, group: str) -> bool:
+        """Return whether a function's role lets Lambda write its logs, as Lambda tries to."""
+        resource = location.arn("logs", f"log-group:{group}:log-stream:new")
+        session = self._iam.session_of(role_arn, "lambda.amazonaws.com", function)
+        with self._iam.acting_as(session):
+            return session is not None and all(
+                self._iam.allows(f"logs:{action}", resource)
+                for action in ("CreateLogStream", "PutLogEvents")
+            )
+
     def _digest(self, uri: str) -> bytes | None:
+        """Return the digest of an object that the caller may read; None if there is none."""
         bucket, _, key = uri.removeprefix("s3://").partition("/")
+        if not self._iam.allows("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"):
+            return None
         try:
             body = self._client("s3").get_object(Bucket=bucket, Key=key)["Body"]
             digest = hashlib.sha256()

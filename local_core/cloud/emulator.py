@@ -1,7 +1,8 @@
-"""The only module that uses ministack's internals, of exactly version 1.5.33 (MIT licence).
+"""The module that uses ministack's internals, of exactly version 1.5.33 (MIT licence).
 
 ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
-CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP.
+CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. Of the
+other modules, only iam/evaluation.py and iam/role_sessions.py do so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -24,6 +26,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handlers = Mapping[str, Callable[..., Any]]
 """How one resource type is created, updated and deleted, as ministack calls it."""
+Guard = Callable[[str, str, str, str, str, Mapping[str, Any]], AbstractContextManager[None]]
+"""Takes verb, type, stack, logical id, physical id and properties of a step of a stack."""
 
 _REQUEST_SECONDS = 30.0
 _AMI_PREFIX = "/aws/service/ami-amazon-linux-latest/"
@@ -39,7 +43,7 @@ def configure(*, port: int, data: Path) -> None:
         MINISTACK_ACCOUNT_ID=location.ACCOUNT,
         MINISTACK_REGION=location.REGION,
         AWS_ENDPOINT_URL=f"http://{location.HOST}:{port}",
-        AUTH="false",
+        AUTH="true",
         IOT_MTLS_ENABLED="0",  # it would bind all interfaces: broker.py listens in its place
         SFTP_ENABLED="0",
         DOCKER_HOST=f"unix://{scratch}/no-docker.sock",
@@ -55,20 +59,21 @@ class Emulator:
     def __init__(self) -> None:
         from ministack import app
         from ministack.core import responses
-        from ministack.services import iot, ssm
+        from ministack.services import iot, lambda_svc, ssm
         from ministack.services.cloudformation import provisioners, stacks
 
         self.application = app.app
         self._scope = responses.request_scope
+        self._functions = lambda_svc
         self._iot = iot
         self._provisioners = provisioners
         self._stacks = stacks
+        self._ssm = ssm
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._said: asyncio.Queue[Message] = asyncio.Queue()
         self._lifespan: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._enforce_policies()
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:
@@ -90,6 +95,61 @@ class Emulator:
         inner = self._stacks._runs_on_worker_thread
         self._stacks._runs_on_worker_thread = lambda name: name in types or inner(name)
 
+    def guard_stacks(self, guard: Guard, check_parameter: Callable[[str], None]) -> None:
+        """Carry out each step of a stack within the context of ``guard``, which may refuse it.
+
+        ``check_parameter`` gets the name of each SSM parameter before its value is a template's,
+        and raises ValueError to refuse it.
+        """
+        stacks, ssm = self._stacks, self._ssm
+        create, update, delete = (
+            stacks._provision_resource,
+            stacks._update_resource,
+            stacks._delete_resource,
+        )
+        resolve = ssm.resolve_parameter_value
+
+        def guarded_create(kind: str, logical: str, properties: Any, stack: str) -> Any:
+            with guard("create", kind, stack, logical, "", properties):
+                return create(kind, logical, properties, stack)
+
+        def guarded_update(
+            kind: str, physical: str, old: Any, new: Any, stack: str, *further: Any
+        ) -> Any:
+            if old == new:
+                return update(kind, physical, old, new, stack, *further)
+            with guard("update", kind, stack, _logical(further), physical, new):
+                return update(kind, physical, old, new, stack, *further)
+
+        def guarded_delete(
+            kind: str, physical: str, properties: Any, stack: str = "", *further: Any
+        ) -> Any:
+            with guard("delete", kind, stack, _logical(further), physical, properties):
+                return delete(kind, physical, properties, stack, *further)
+
+        def checked_value(name: str) -> Any:
+            check_parameter(name)
+            return resolve(name)
+
+        stacks._provision_resource = guarded_create
+        stacks._update_resource = guarded_update
+        stacks._delete_resource = guarded_delete
+        ssm.resolve_parameter_value = checked_value
+
+    def guard_logs(self, may_write: Callable[[str, str, str], bool]) -> None:
+        """Write a function's logs only if ``may_write`` says so of role, function and log group."""
+        functions = self._functions
+        write = functions._emit_lambda_logs
+
+        def guarded(function: Mapping[str, Any], *arguments: Any, **further: Any) -> None:
+            configuration = function.get("config") or function
+            name = str(configuration.get("FunctionName"))
+            chosen = (configuration.get("LoggingConfig") or {}).get("LogGroup")
+            if may_write(str(configuration.get("Role")), name, chosen or f"/aws/lambda/{name}"):
+                write(function, *arguments, **further)
+
+        functions._emit_lambda_logs = guarded
+
     def ca_certificate(self) -> str:
         """Return the certificate of the authority that signs devices and the endpoints, PEM."""
         return str(self._iot.get_ca_cert_pem())
@@ -106,7 +166,7 @@ class Emulator:
     async def serve_mqtt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve MQTT to a client whose certificate TLS has verified, until it disconnects.
 
-        A client whose certificate is not active gets CONNACK "not authorized".
+        A client whose certificate is not active is disconnected without an answer.
         """
         await self._iot._mtls_handle_conn(reader, writer)
 
@@ -212,15 +272,6 @@ class Emulator:
         with self._scope(location.ACCOUNT, location.REGION):
             ec2._terminate_instances({"InstanceId.1": [identity]})
 
-    def _enforce_policies(self) -> None:
-        """Hold every MQTT session to its certificate's policies.
-
-        ministack does so only with AUTH=true, which would also enforce IAM everywhere else.
-        """
-        self._iot._WSSession._evaluates_policies = lambda session: (
-            session.certificate_id is not None or session.iam_credential is not None
-        )
-
     def _add_image_parameters(self, ssm: Any) -> None:
         """Serve every public parameter of an Amazon Linux image; ministack knows only two."""
         known = ssm._PUBLIC_AMI_PARAMETERS
@@ -232,6 +283,11 @@ class Emulator:
             return inner(name)
 
         ssm._public_parameter = public_parameter
+
+
+def _logical(further: tuple[Any, ...]) -> str:
+    """Return the logical id among the last arguments of a step, if there is one."""
+    return str(further[0]) if further and further[0] else ""
 
 
 def verified_certificate(tls: ssl.SSLObject) -> str:

@@ -1,10 +1,10 @@
-"""Downloads objects to a core by the signed links that the cloud returns."""
+"""Downloads objects to a core: from S3, and by signed links that the cloud returns."""
 
 from __future__ import annotations
 
 import shutil
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,15 @@ def download(link: str, destination: Path) -> None:
 
 
 class ComponentArtifacts:
-    """Fetches artifacts of component versions.
+    """Fetches artifacts from S3 with the core's own credentials, as both nuclei do.
 
-    https://docs.aws.amazon.com/greengrass/v2/APIReference/API_GetComponentVersionArtifact.html
+    The classic nucleus asks for the Region of the bucket first. ``client`` makes a client of S3
+    when something is to be fetched.
     """
 
-    def __init__(self) -> None:
-        self._client: Callable[[], Any] = lambda: None
-        self._owners: Mapping[str, str] = {}
-
-    def use(self, client: Callable[[], Any], owners: Mapping[str, str]) -> None:
-        """Fetch with a ``client`` of greengrassv2, which is made when something is to be fetched.
-
-        ``owners`` are the ARNs of component versions by artifact URI.
-        """
-        self._client, self._owners = client, owners
+    def __init__(self, client: Callable[[], Any], *, asks_for_region: bool) -> None:
+        self._client = client
+        self._asks_for_region = asks_for_region
 
     def fetch(self, uri: str, destination: Path) -> bool:
         """Make ``destination`` the content of ``uri``.
@@ -50,13 +44,17 @@ class ComponentArtifacts:
         Raises:
             ArtifactError: if it cannot be fetched.
         """
-        owner = self._owners.get(uri)
-        if owner is None:
-            raise ArtifactError(f"{uri} belongs to no component of the deployment")
-        name = uri.partition("://")[2]
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        partial = destination.with_name(f".{destination.name}.part")
         try:
-            reply = self._client().get_component_version_artifact(arn=owner, artifactName=name)
-            download(reply["preSignedUrl"], destination)
-        except Exception as error:  # botocore's are many, and urllib's are others
+            s3 = self._client()
+            if self._asks_for_region:
+                s3.get_bucket_location(Bucket=bucket)
+            body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+            with partial.open("wb") as sink:
+                shutil.copyfileobj(body, sink)
+        except Exception as error:  # botocore's are many, and urllib3's are others
             raise ArtifactError(f"{uri} cannot be fetched: {error}") from error
+        partial.replace(destination)
         return True

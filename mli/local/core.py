@@ -110,8 +110,8 @@ def broker_of(endpoint: str, region: str) -> Address:
             "iot",
             endpoint_url=endpoint,
             region_name=region,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
             config=Config(connect_timeout=_ASK_SECONDS, retries={"total_max_attempts": 1}),
         )
         reply = iot.describe_endpoint(endpointType="iot:Data-ATS")

@@ -153,8 +153,16 @@ def test_python_function_of_a_custom_resource_finds_boto3_and_the_cloud(
     cloud: LocalCloud, stacks: Stacks, stack: str
 ) -> None:
     greengrass = cloud.client("greengrass")
+    statement = {"Effect": "Allow", "Action": "greengrass:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
     resources = {
-        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": _TRUST}},
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": _TRUST,
+                "Policies": [{"PolicyName": "groups", "PolicyDocument": document}],
+            },
+        },
         "Function": {
             "Type": "AWS::Lambda::Function",
             "Properties": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 import socket
 import subprocess
@@ -106,13 +107,18 @@ def test_function_that_is_running_ends_with_its_cloud() -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as code:
         code.writestr("index.py", "import time\ndef handler(event, context): time.sleep(60)\n")
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
+    document = {"Version": "2012-10-17", "Statement": [{**trust, "Action": "sts:AssumeRole"}]}
     with LocalCloud() as cloud:
+        role = cloud.client("iam").create_role(
+            RoleName="sleeper", AssumeRolePolicyDocument=json.dumps(document)
+        )
         functions = cloud.client("lambda")
         functions.create_function(
             FunctionName="sleeper",
             Runtime="python3.13",
             Handler="index.handler",
-            Role="arn:aws:iam::000000000000:role/any",
+            Role=role["Role"]["Arn"],
             Code={"ZipFile": archive.getvalue()},
             Timeout=60,
         )

@@ -78,8 +78,8 @@ def test_local_program_is_answered_and_no_page_may_read_it(
     assert (status, open_to_pages) == (200, [])
 
 
-def test_data_plane_of_greengrass_refuses(connection: http.client.HTTPConnection) -> None:
-    path = "/greengrass/v2/coreDevices/Any_Core/thingGroups"
+def test_endpoint_of_cores_refuses(connection: http.client.HTTPConnection) -> None:
+    path = "/_core/1/things/Any_Core"
     connection.request("GET", path, headers={**_host(connection), "Origin": "null"})
     assert connection.getresponse().status == 403
 

@@ -62,6 +62,14 @@ class Core:
         role = self.cloud.client("iam").create_role(
             RoleName=self.name, AssumeRolePolicyDocument=_document(trust)
         )
+        artifacts = {
+            "Effect": "Allow",
+            "Action": ["s3:GetBucketLocation", "s3:GetObject"],
+            "Resource": "*",
+        }
+        self.cloud.client("iam").put_role_policy(
+            RoleName=self.name, PolicyName="artifacts", PolicyDocument=_document(artifacts)
+        )
         self.iot.create_role_alias(roleAlias=self.name, roleArn=role["Role"]["Arn"])
         allowed = [
             {"Effect": "Allow", "Action": action, "Resource": f"{ACCOUNT}:{resource}"}
@@ -73,7 +81,9 @@ class Core:
                 ("iot:Subscribe", f"topicfilter/$aws/things/{self.name}/*"),
             )
         ]
-        self.iot.create_policy(policyName=self.name, policyDocument=_document(*allowed))
+        data_plane = {"Effect": "Allow", "Action": "greengrass:*", "Resource": "*"}
+        document = _document(*allowed, data_plane)
+        self.iot.create_policy(policyName=self.name, policyDocument=document)
         self.iot.attach_policy(policyName=self.name, target=made.arn)
         return CoreConfiguration(
             thing_name=self.name,

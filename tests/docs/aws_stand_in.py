@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -125,6 +126,8 @@ def _waiter(service: str, name: str) -> tuple[str, str]:
 
 
 def _value(text: str, kind: str) -> Any:
+    if text.startswith("file://"):
+        text = Path(text.removeprefix("file://")).read_text(encoding="utf-8")
     if kind in ("map", "list", "structure"):
         return json.loads(text)
     if kind in ("integer", "long"):

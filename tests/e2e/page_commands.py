@@ -123,6 +123,9 @@ SCENES: Mapping[str, Scene] = {
         before={"npx cdk deploy": CERTIFICATE},
         filled_in=(_ID, _MODEL, (r"<FeedbackBucket>", "hall-samples")),
     ),
+    "docs/permissions.md": Scene(
+        filled_in=((r"ACCOUNT", "000000000000"), (r"/REGION", "/$AWS_REGION")),
+    ),
     "docs/provisioning.md": Scene(
         before={
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),

@@ -1,10 +1,13 @@
 """Every policy statement of the templates, with its reason, as docs/permissions.md lists them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from tests.stacks.configurations import template
-from tests.stacks.synthesis import resolved
+from tests.stacks.synthesis import ROOT, resolved
+
+DEPLOYER_POLICY = ROOT / "stacks" / "deployer-policy.json"
 
 SECTIONS = {
     "A V2 core (the default)": ("v2", "Demo"),
@@ -72,6 +75,61 @@ REASONS: dict[tuple[str, ...], str] = {
     "open port; AWS keeps this managed policy at what its agent needs.",
 }
 """Why each set of actions is allowed, in every policy."""
+
+
+DEPLOYER_REASONS: dict[str, str] = {
+    "Things": "The core's thing.",
+    "ThingGroups": "The core's own group, and that of `thingGroupName`.",
+    "DevicePolicies": "The certificate's policies.",
+    "Certificates": "Attaches the policies and the thing; the others for a certificate that the "
+    "stack made from a signing request.",
+    "CertificateOfASigningRequest": "`*`: the action takes no resource. For "
+    "`certificateSigningRequest`.",
+    "RoleAlias": "The alias of the token exchange role.",
+    "Components": "Versions of the core's component; `DeleteComponent` is for one whose creation "
+    "failed.",
+    "NewDeployments": "`*`: the action takes no resource.",
+    "Deployments": "A deployment is replaced at each change, and deleted with the stack.",
+    "WhatDeploymentsAreMadeOf": "Greengrass calls them as the deployer: a deployment is a job, and "
+    "to one thing a shadow.",
+    "GroupsOfGreengrassV1": "For V1: the group, its definitions and their versions.",
+    "NewGroupsOfGreengrassV1": "For V1. `*`: these actions take no resource.",
+    "Roles": "The roles of the stack, with their policies.",
+    "RolesOfServices": "Gives the roles to the services that they are for, and to no other.",
+    "Functions": "The functions of custom resources, and of V1's inference.",
+    "Logs": "The log groups of these functions.",
+    "LogsList": "`*`: the action takes no resource.",
+    "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "
+    "as the deployer. Replace the endings by the bucket of your models.",
+    "Buckets": "The feedback bucket.",
+    "VersionOfTheBootstrapStack": "Each template of the CDK names this parameter.",
+    "InstanceProfile": "For the simulator.",
+    "Simulator": "For the simulator: network, security group, launch template, instance. `*`: "
+    "AWS gives them their ids.",
+}
+"""What each statement of the deployer's policy is for."""
+
+
+def deployer_markdown() -> str:
+    """The table of the deployer's policy."""
+    lines = ["| statement | actions | resources | reason |", "|---|---|---|---|"]
+    statements = json.loads(DEPLOYER_POLICY.read_text(encoding="utf-8"))["Statement"]
+    assert [one["Sid"] for one in statements] == list(DEPLOYER_REASONS)
+    for one in statements:
+        services = one.get("Condition", {}).get("StringEquals", {}).get("iam:PassedToService", [])
+        passed = f", to {_spaced(services)}" if services else ""
+        cells = (
+            one["Sid"],
+            _spaced(one["Action"]) + passed,
+            _spaced([item.removeprefix("arn:aws:") for item in one["Resource"]]),
+            DEPLOYER_REASONS[one["Sid"]],
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _spaced(words: list[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:

@@ -24,7 +24,7 @@ def generated(file: Path, title: str, expected: str) -> str:
     begin = BEGIN.format(title)
     text = file.read_text(encoding="utf-8")
     before, rest = text.split(begin)
-    found, after = rest.split(END)
+    found, after = rest.split(END, 1)
     if os.environ.get("UPDATE_SNAPSHOTS"):
         file.write_text(f"{before}{begin}\n{expected}\n{END}{after}", encoding="utf-8")
         return expected
@@ -39,6 +39,11 @@ def test_table_of_keys_is_the_code_s() -> None:
 def test_list_of_permissions_is_the_templates() -> None:
     expected = permissions.markdown().rstrip("\n") + "\n"
     assert generated(DOCS / "permissions.md", "permissions", expected) == expected
+
+
+def test_table_of_the_deployer_is_its_policy() -> None:
+    expected = permissions.deployer_markdown()
+    assert generated(DOCS / "permissions.md", "deployer", expected) == expected
 
 
 def test_no_reason_is_left_of_a_permission_that_is_gone() -> None:

@@ -21,6 +21,8 @@ from .errors import ApiError
 Request = Mapping[str, Any]
 Reply = Mapping[str, Any]
 Operation = Callable[[Request], Reply]
+Authorize = Callable[[str, str, str, Request], None]
+"""Takes a service, an operation, the path in its model and a request; raises if IAM denies it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class RestApi:
     """The operations of one service, by the names in its model.
 
     ``fault_code`` is the error by which the service refuses a malformed request. Operations run
-    one at a time, under ``lock``: requests come from several threads.
+    one at a time, under ``lock``: requests come from several threads. ``authorize`` is asked first.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class RestApi:
         self._operations = operations
         self._fault_code = fault_code
         self.lock = threading.RLock()
+        self.authorize: Authorize | None = None
         self._routes = [
             (method, pattern, name)
             for name in self._model.operation_names
@@ -70,12 +73,15 @@ class RestApi:
         """Check ``request`` against the model and run the operation.
 
         Raises:
-            ApiError: if the request is malformed, or the service refuses it.
+            ApiError: if the request is malformed, not allowed, or the service refuses it.
         """
-        shape = self._model.operation_model(name).input_shape
+        operation = self._model.operation_model(name)
+        shape = operation.input_shape
         found = list(service_model.faults(shape, request)) if shape else []
         if found:
             raise ApiError(self._fault_code, f"{name}: " + "; ".join(found))
+        if self.authorize is not None:
+            self.authorize(self._service, name, operation.http["requestUri"], request)
         with self.lock:
             return self._operations[name](request)
 

@@ -6,9 +6,13 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
+from xml.sax.saxutils import escape
 
 from .. import location
 from ..emulator import Emulator, Receive, Send
+from ..iam.authorization import Authorization
+from ..iam.evaluation import PolicyEvaluation
+from ..iam.stack_roles import StackRoles
 from ..iot.core_endpoint import CoreEndpoint
 from .errors import ApiError
 from .rest_api import HttpReply, RestApi
@@ -26,9 +30,19 @@ class Router:
     """The ASGI application of the endpoint; a request goes to the service that it is signed for."""
 
     def __init__(
-        self, *, emulator: Emulator, apis: dict[str, list[RestApi]], core_endpoint: CoreEndpoint
+        self,
+        *,
+        emulator: Emulator,
+        evaluation: PolicyEvaluation,
+        iam: Authorization,
+        stack_roles: StackRoles,
+        apis: dict[str, list[RestApi]],
+        core_endpoint: CoreEndpoint,
     ) -> None:
         self._emulator = emulator
+        self._evaluation = evaluation
+        self._iam = iam
+        self._stack_roles = stack_roles
         self._apis = apis
         self._core_endpoint = core_endpoint
         self.serves_s3 = True
@@ -48,6 +62,7 @@ class Router:
             await _body(receive)
             await _send(_other_region(region, service, headers), send)
             return
+        self._evaluation.set_transport(headers.get("x-forwarded-proto"))
         path = (scope.get("raw_path") or scope["path"].encode()).decode().partition("?")[0]
         if self._core_endpoint.serves(path):
             body = await _body(receive)
@@ -62,6 +77,10 @@ class Router:
                 await _send(found, send)
                 return
             receive = _replay(body)
+        elif service == "cloudformation":
+            body = await _body(receive)
+            await self._operate_stack(scope, path, body, send)
+            return
         elif not self.serves_s3 and _is_for_s3(service, scope):
             down = HttpReply(503, _S3_DOWN, (("content-type", "application/xml"),))
             await _send(down, send)
@@ -71,19 +90,41 @@ class Router:
     def _serve(
         self, service: str, scope: dict[str, Any], path: str, headers: dict[str, str], body: bytes
     ) -> Callable[[], HttpReply | None]:
-        query = scope.get("query_string", b"").decode()
+        method, query = scope["method"], scope.get("query_string", b"").decode()
 
         def serve() -> HttpReply | None:
-            for api in self._apis[service]:
-                reply = api.serve(scope["method"], path, query, headers, body)
-                if reply is not None:
-                    return reply
+            with self._iam.calling(method, path, query, scope["headers"], body):
+                for api in self._apis[service]:
+                    reply = api.serve(method, path, query, headers, body)
+                    if reply is not None:
+                        return reply
             if service != "greengrass":
                 return None
             reason = f"the local cloud does not serve {scope['method']} {path}"
             return HttpReply.of_error(ApiError("UnknownOperationException", reason, 404))
 
         return serve
+
+    async def _operate_stack(
+        self, scope: dict[str, Any], path: str, body: bytes, send: Send
+    ) -> None:
+        """Let CloudFormation answer, which then acts as the role that the request or stack has."""
+        query = scope.get("query_string", b"").decode()
+        try:
+            with self._iam.calling(scope["method"], path, query, scope["headers"], body):
+                caller = self._stack_roles.note(query, body)
+        except ApiError as error:
+            await _send(_denied(error), send)
+            return
+        with self._iam.acting_as(caller):
+            await self._emulator.application(scope, _replay(body), send)
+
+
+def _denied(error: ApiError) -> HttpReply:
+    """Return an error of the query protocol."""
+    code = error.code.removesuffix("Exception")
+    text = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(error.message)}</Message>"
+    return _xml(error.status, f"<ErrorResponse><Error>{text}</Error></ErrorResponse>")
 
 
 def _other_region(region: str, service: str, headers: dict[str, str]) -> HttpReply:

@@ -21,6 +21,8 @@ Transferred = Callable[[int, int], None]
 """Takes the number of bytes that have been sent, and of all bytes."""
 
 _TOOLKIT = "CDKToolkit"
+_POLICY = "MliDeployer"
+_POLICIES = "--cloudformation-execution-policies"
 _MULTIPART_BYTES = 8 * 2**20
 
 
@@ -42,16 +44,32 @@ class Deployer:
     say: Say = _silent
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
-    def bootstrap(self) -> None:
+    def bootstrap(self, policy: Path | None = None) -> None:
         """Create the CDK's own stack, unless it exists: the bucket and the roles of deployments.
 
+        CloudFormation may do what the file ``policy`` allows, or else everything.
+
         Raises:
-            CdkError: if the CLI fails.
+            CdkError: if the file is not a policy, or the CLI fails.
         """
         try:
             self.outputs(_TOOLKIT)
         except CdkError:
-            self._cli(bare=True).run("bootstrap", f"aws://{self.cloud.account}/{self.cloud.region}")
+            options = [] if policy is None else [f"{_POLICIES}={self._create_policy(policy)}"]
+            place = f"aws://{self.cloud.account}/{self.cloud.region}"
+            self._cli(bare=True).run("bootstrap", place, *options)
+
+    def _create_policy(self, file: Path) -> str:
+        try:
+            made = self.cloud.client("iam").create_policy(
+                PolicyName=_POLICY, PolicyDocument=file.read_text(encoding="utf-8")
+            )
+        except botocore.exceptions.ClientError as error:
+            reason = error.response["Error"]["Message"]
+            raise CdkError(f"{file} is not a policy that IAM takes: {reason}") from None
+        except (OSError, UnicodeDecodeError, botocore.exceptions.ParamValidationError) as error:
+            raise CdkError(f"{file} is not a policy that IAM takes: {error}") from None
+        return str(made["Policy"]["Arn"])
 
     def upload_model(
         self, archive: Path, *, bucket: str, key: str, transferred: Transferred | None = None

@@ -76,6 +76,18 @@ class GreengrassV1:
             }
         )
 
+    def role(self, thing_name: str) -> tuple[str, str]:
+        """Return the ARNs of the group that was deployed to a thing last, and of its role.
+
+        Raises:
+            ApiError: if nothing is deployed, or the group has no role.
+        """
+        found = self.deployment_of_thing(location.arn("iot", f"thing/{thing_name}"))
+        if found is None:
+            raise ApiError("NotFoundException", f"no group is deployed to {thing_name}", 404)
+        role = self._get_role({"GroupId": found.group_id})["RoleArn"]
+        return self._groups.get(found.group_id).arn, str(role)
+
     def report(self, thing_name: str, report: Mapping[str, Any]) -> None:
         """Take a core's verdict on a deployment of its group."""
         self.deployments.report(

@@ -20,8 +20,8 @@ from ...v1.resources import ResourceError
 from ..agent import CloudUnreachableError, DeviceAgent
 from ..downloads import download
 from ..setup import CoreConfiguration
-from .group import download_link, group_role, read_group
-from .orders import OrdersClient
+from .group import download_link, read_group
+from .orders import OrdersClient, OrdersRefusedError
 
 _CONNECT_SECONDS = 15.0
 _UNUSABLE = (GroupError, ConfigurationError, ResourceError, ArtifactError, OSError)
@@ -125,7 +125,7 @@ class V1Device(DeviceAgent):
         try:
             client = self._client("greengrass")
             documents = read_group(client, group_id, version)
-            group = _Group(group_id, documents, self._services(group_role(client, group_id)))
+            group = _Group(group_id, documents, self._services())
         except BotoCoreError as error:
             raise CloudUnreachableError(f"the group cannot be read: {error}") from error
         except (ClientError, GroupError) as error:
@@ -162,15 +162,10 @@ class V1Device(DeviceAgent):
     def _subscribe(self, topic_filter: str, core: V1Core) -> Unsubscribe:
         return self.broker.subscribe_to_cloud(topic_filter, 1, core.from_cloud)
 
-    def _services(self, role_arn: str) -> V1Services:
+    def _services(self) -> V1Services:
         """Return what a group's core needs of the cloud; samples go up by the group's role."""
         functions, models = self._client("lambda"), self._client("s3")
-        given = self._client("sts").assume_role(
-            RoleArn=role_arn, RoleSessionName=self._configuration.thing_name
-        )["Credentials"]
-        samples = self._client(
-            "s3", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]
-        )
+        samples = self._samples()
 
         def fetch_code(arn: str) -> bytes:
             with tempfile.TemporaryDirectory() as folder:
@@ -197,6 +192,36 @@ class V1Device(DeviceAgent):
 
         return V1Services(fetch_code, fetch_model, put_object, publish)
 
+    def _samples(self) -> Any:
+        """Return a client of S3 with the credentials of the group's role, which it renews.
+
+        Raises:
+            GroupError: if the role gives none.
+        """
+        import boto3
+        import botocore.session
+        from botocore.credentials import RefreshableCredentials
+
+        def fetch() -> dict[str, str]:
+            given = self._cloud.credentials()
+            return {
+                "access_key": given["accessKeyId"],
+                "secret_key": given["secretAccessKey"],
+                "token": given["sessionToken"],
+                "expiry_time": given["expiration"],
+            }
+
+        try:
+            session = botocore.session.get_session()
+            session._credentials = RefreshableCredentials.create_from_metadata(
+                metadata=fetch(), refresh_using=fetch, method="group-role"
+            )
+        except OrdersRefusedError as error:
+            raise GroupError(str(error)) from None
+        return boto3.Session(botocore_session=session).client(
+            "s3", endpoint_url=self._endpoint, region_name=self._configuration.region
+        )
+
     def _output_of(self, training_job: str) -> str:
         """Return the URI of a training job's model. On AWS, the service looks that up."""
         name = training_job.rpartition("/")[2]
@@ -206,12 +231,10 @@ class V1Device(DeviceAgent):
         uri: str = found["ModelArtifacts"]["S3ModelArtifacts"]
         return uri
 
-    def _client(
-        self, service: str, key_id: str = "local", secret: str = "local", token: str | None = None
-    ) -> Any:
+    def _client(self, service: str) -> Any:
         """Return a client of the cloud's API.
 
-        A V1 core shows its certificate to AWS; a local cloud takes any signature instead.
+        A V1 core shows its certificate to AWS; here it is the account's root user instead.
         """
         import boto3
 
@@ -219,7 +242,6 @@ class V1Device(DeviceAgent):
             service,
             endpoint_url=self._endpoint,
             region_name=self._configuration.region,
-            aws_access_key_id=key_id,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
         )

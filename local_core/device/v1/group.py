@@ -45,9 +45,3 @@ def download_link(client: Any, function_arn: str) -> str:
     """Return the signed link of a function's code; ``client`` is one of lambda."""
     link: str = client.get_function(FunctionName=function_arn)["Code"]["Location"]
     return link
-
-
-def group_role(client: Any, group_id: str) -> str:
-    """Return the ARN of the group's role, whose credentials functions and connectors work with."""
-    arn: str = client.get_associated_role(GroupId=group_id)["RoleArn"]
-    return arn

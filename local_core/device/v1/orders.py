@@ -14,6 +14,10 @@ from ..agent import CloudUnreachableError
 _SECONDS = 10.0
 
 
+class OrdersRefusedError(CloudUnreachableError):
+    """The cloud refuses a request, with its reason."""
+
+
 class OrdersClient:
     """Fetches one core's orders and sends its reports; ``endpoint`` is the cloud's."""
 
@@ -38,14 +42,25 @@ class OrdersClient:
         """
         self._call("POST", report)
 
-    def _call(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
+    def credentials(self) -> Mapping[str, str]:
+        """Return the credentials of the role of the core's group.
+
+        Raises:
+            OrdersRefusedError: if there is no such role, or it does not trust Greengrass.
+            CloudUnreachableError: if the cloud cannot be asked.
+        """
+        found: Mapping[str, str] = self._call("GET", path=f"{self._path}/credentials")
+        return found
+
+    def _call(self, method: str, body: Mapping[str, Any] | None = None, *, path: str = "") -> Any:
+        path = path or self._path
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self._endpoint + self._path, data=data, method=method)
+        request = urllib.request.Request(self._endpoint + path, data=data, method=method)
         try:
             with self._opener.open(request, timeout=_SECONDS) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             reason = error.read(1_000).decode(errors="replace")
-            raise CloudUnreachableError(f"{method} {self._path}: {reason}") from None
+            raise OrdersRefusedError(f"{method} {path}: {reason}") from None
         except (OSError, ValueError) as error:
-            raise CloudUnreachableError(f"{method} {self._path}: {error}") from None
+            raise CloudUnreachableError(f"{method} {path}: {error}") from None

@@ -82,7 +82,7 @@ class V2Device(DeviceAgent):
         self._on_change = on_change
         self._environment = environment or {}
         self._settle = settle
-        self._artifacts = ComponentArtifacts()
+        self._data_plane = configuration.credential_provider
         self._credentials = CoreCredentials(
             configuration.credential_provider,
             configuration.role_alias,
@@ -101,7 +101,7 @@ class V2Device(DeviceAgent):
         """The connection in which all sources were asked last."""
         self._core = LocalCore(
             self._identity,
-            fetcher=self._artifacts,
+            fetcher=ComponentArtifacts(self._s3, asks_for_region=not nucleus.is_lite),
             cloud=self.broker,
             on_change=self._follow,
             environment_of=self._environment_of,
@@ -185,7 +185,6 @@ class V2Device(DeviceAgent):
             if kept is None:
                 return
             deployment = kept.deployment()
-            self._artifacts.use(self._client, deployment.artifact_owners)
             began = time.monotonic()
             started = self._core.deploy(deployment.components, is_launch=True)
         except (RecipeError, ArtifactError, ValueError, OSError) as error:
@@ -216,7 +215,7 @@ class V2Device(DeviceAgent):
             cause = f"Insufficient memory: a job document has at most {limit} bytes"
             self._conclude(order, self._deployed, _unchanged(cause))
             return
-        targets = targets_of(self._endpoint, self._identity.thing_name)
+        targets = targets_of(self._data_plane, self._identity.thing_name, self._tls)
         deployment = self._read(order, targets)
         if deployment is None:
             return
@@ -263,7 +262,6 @@ class V2Device(DeviceAgent):
             cause = f"the deployment cannot be read: {error}"
             self._conclude(order, self._deployed, _unchanged(cause))
             return None
-        self._artifacts.use(self._client, deployment.artifact_owners)
         return deployment
 
     def _roll_back(self, reason: str) -> ReportedStatus:
@@ -317,17 +315,41 @@ class V2Device(DeviceAgent):
         self._health.publish(self._deployed or shown, states, order, verdict)
 
     def _client(self) -> Any:
-        """Return a client of the API with the core's own credentials."""
+        """Return a client of Greengrass's data plane, which takes the core's certificate.
+
+        A local cloud serves it where it serves credentials.
+        """
         import boto3
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        files = self._configuration
+        return boto3.client(
+            "greengrassv2",
+            endpoint_url=f"https://{self._data_plane.host}:{self._data_plane.port}",
+            region_name=files.region,
+            verify=str(files.root_ca),
+            config=Config(
+                signature_version=UNSIGNED,
+                client_cert=(str(files.certificate), str(files.private_key)),
+                proxies={},
+            ),
+        )
+
+    def _s3(self) -> Any:
+        """Return a client of S3 with the credentials of the token exchange role."""
+        import boto3
+        from botocore.config import Config
 
         credentials = self._credentials.get()
         return boto3.client(
-            "greengrassv2",
+            "s3",
             endpoint_url=self._endpoint,
             region_name=self._configuration.region,
             aws_access_key_id=credentials.access_key_id,
             aws_secret_access_key=credentials.secret_access_key,
             aws_session_token=credentials.session_token,
+            config=Config(s3={"addressing_style": "path"}, proxies={}),
         )
 
 

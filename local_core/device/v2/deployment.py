@@ -24,9 +24,8 @@ class V2Deployment:
 
     ``target`` is such as ``thinggroup/NAME``; ``asked`` are the versions that it names itself, by
     component; ``components`` are these, those of the core's other targets, and what they need.
-    ``built_in`` are the versions of AWS's components by name, ``artifact_owners`` the ARNs of
-    component versions by the URIs of their artifacts, ``documents`` the recipes of ``components``
-    as the cloud has them.
+    ``built_in`` are the versions of AWS's components by name, ``documents`` the recipes of
+    ``components`` as the cloud has them.
     """
 
     target: str
@@ -34,7 +33,6 @@ class V2Deployment:
     asked: Mapping[str, str]
     components: tuple[ComponentDeployment, ...]
     built_in: Mapping[str, str] = field(default_factory=dict)
-    artifact_owners: Mapping[str, str] = field(default_factory=dict)
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -69,19 +67,12 @@ def read_deployment(
         asked=versions,
         components=tuple(_update(one.recipe, asked.get(name, {})) for name, one in own.items()),
         built_in={n: one.recipe.version for n, one in found.items() if n.startswith(_BUILT_IN)},
-        artifact_owners={
-            artifact.uri: one.arn
-            for one in found.values()
-            for manifest in one.recipe.manifests
-            for artifact in manifest.artifacts
-        },
         documents={name: one.document for name, one in own.items()},
     )
 
 
 @dataclass(frozen=True)
 class _Resolved:
-    arn: str
     document: Mapping[str, Any]
     recipe: Recipe
 
@@ -125,7 +116,7 @@ def _resolve(
 def _resolved(item: Mapping[str, Any]) -> _Resolved:
     try:
         document = json.loads(item["recipe"])
-        return _Resolved(item["arn"], document, Recipe.parse(document))
+        return _Resolved(document, Recipe.parse(document))
     except ValueError as error:
         raise error if isinstance(error, RecipeError) else RecipeError(str(error)) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ class Kept:
     configurations: Mapping[str, Mapping[str, Any]]
     run_with: Mapping[str, Mapping[str, Any]]
     built_in: Mapping[str, str]
-    artifact_owners: Mapping[str, str]
 
     @classmethod
     def of(
@@ -48,7 +47,6 @@ class Kept:
             configurations=configurations,
             run_with={one.recipe.name: one.run_with for one in deployment.components},
             built_in=deployment.built_in,
-            artifact_owners=deployment.artifact_owners,
         )
 
     def deployment(self) -> V2Deployment:
@@ -68,7 +66,6 @@ class Kept:
             asked=self.asked.get(self.target, {}),
             components=tuple(components),
             built_in=self.built_in,
-            artifact_owners=self.artifact_owners,
             documents=self.recipes,
         )
 
@@ -92,7 +89,8 @@ def load(root: Path, certificate: str) -> Kept | None:
     except FileNotFoundError:
         return None
     try:
-        kept = Kept(**json.loads(text))
-    except (ValueError, TypeError) as error:
+        known = {one.name for one in fields(Kept)}  # another release may keep more
+        kept = Kept(**{name: value for name, value in json.loads(text).items() if name in known})
+    except (AttributeError, ValueError, TypeError) as error:
         raise ValueError(f"{root / _FILE} is damaged ({error}): remove it") from error
     return kept if kept.certificate == certificate else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import botocore.client
 import pytest
 
+from local_core.cloud import LocalCloud
+from local_core.shared_cloud import DEPLOYER_POLICY
 from tests.conftest import REPOSITORY
 from tests.mli.provisioning.support import Commands, DeployedCore
 
@@ -70,12 +74,8 @@ def _row(command: str) -> Calls:
 
 
 def _deployer() -> Calls:
-    text = (REPOSITORY / "docs" / "permissions.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (AWS IoT[^|]*) \|([^|]*)\|[^|]*\|$", text, re.MULTILINE)
-    found: Calls = set()
-    for service, actions in rows:
-        found |= _actions(actions, "greengrass" if service == "AWS IoT Greengrass" else "iot")
-    return found
+    statements = json.loads(DEPLOYER_POLICY.read_text(encoding="utf-8"))["Statement"]
+    return {action for one in statements for action in one["Action"]}
 
 
 def _with_dependent(calls: Calls) -> Calls:
@@ -94,6 +94,32 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", note)
     return calls
+
+
+@pytest.fixture
+def limited_to(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calls], None]:
+    """Give the commands that follow the credentials of a role that may do no more than this."""
+
+    def limit(allowed: Calls) -> None:
+        iam, name = cloud.client("iam"), f"operator-{uuid.uuid4().hex[:8]}"
+        account = {"AWS": cloud.account}
+        trust = {"Effect": "Allow", "Principal": account, "Action": "sts:AssumeRole"}
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]
+        statement = {"Effect": "Allow", "Action": sorted(allowed), "Resource": "*"}
+        iam.put_role_policy(RoleName=name, PolicyName="row", PolicyDocument=_policy(statement))
+        given = cloud.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName=name)
+        for variable, key in (
+            ("AWS_ACCESS_KEY_ID", "AccessKeyId"),
+            ("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
+            ("AWS_SESSION_TOKEN", "SessionToken"),
+        ):
+            monkeypatch.setenv(variable, given["Credentials"][key])
+
+    return limit
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 Prepare = Callable[[Commands, DeployedCore], None]
@@ -128,35 +154,41 @@ def test_command_calls_what_its_row_lists(
     commands: Commands,
     core: DeployedCore,
     request: pytest.FixtureRequest,
+    limited_to: Callable[[Calls], None],
     command: str,
     options: list[str],
     prepare: Prepare,
     status: int,
 ) -> None:
     prepare(commands, core)
-    called: Calls = request.getfixturevalue("called")
-    commands.run(command, core.name, *options, code=status)
     listed = _row(command)
     if command == "status":
         others = _row("redeploy") | _row("package")
         listed |= {one for one in others if one.partition(":")[2].startswith(_READS)}
+    limited_to(listed)
+    called: Calls = request.getfixturevalue("called")
+    commands.run(command, core.name, *options, code=status)
     assert called
     assert _with_dependent(called) - listed == set()
 
 
 def test_fleet_calls_what_its_page_lists(
-    commands: Commands, core: DeployedCore, request: pytest.FixtureRequest
+    commands: Commands,
+    core: DeployedCore,
+    request: pytest.FixtureRequest,
+    limited_to: Callable[[Calls], None],
 ) -> None:
     Path("cores.csv").write_text(f"coreName\n{core.name}-1\n")
-    called: Calls = request.getfixturevalue("called")
-    commands.run("fleet", "cores.csv", "--pattern", core.name, "--group", f"of-{core.name}")
     text = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
     listed = _actions(text.partition("API calls:")[2].partition("\n\n")[0])
+    limited_to(listed)
+    called: Calls = request.getfixturevalue("called")
+    commands.run("fleet", "cores.csv", "--pattern", core.name, "--group", f"of-{core.name}")
     assert "greengrass:CreateDeployment" in called
     assert _with_dependent(called) - listed == set()
 
 
-def test_deployers_table_lists_what_greengrass_calls_for_it() -> None:
+def test_deployers_policy_lists_what_greengrass_calls_for_it() -> None:
     listed = _deployer()
     assert listed >= DEPLOYER
     assert _with_dependent({one for one in listed if one.startswith("greengrass:")}) <= listed

@@ -1,0 +1,1 @@
+"""IAM: which calls the policies allow, and a log of these decisions."""
