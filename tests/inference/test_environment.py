@@ -117,9 +117,9 @@ def test_an_environment_whose_interpreter_has_gone_is_created_again(
 
 
 def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power_cut(
-    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    requirements: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_wheel(requirements.parent / "wheels")
+    write_wheel(requirements[0].parent / "wheels")
     steps: list[tuple[str, bool]] = []
     made = environment.environment_path(tmp_path / "work", requirements)
 
