@@ -52,7 +52,7 @@ class Verified:
     def summary(self, target: str) -> str:
         """Return the comparison in words; one without detections is no verification."""
         name, threshold = Path(self.reference.name).name, "the profile's threshold"
-        how = f"largest difference from the original {self.difference:g} on {name}"
+        how = f"largest difference from the original {self.difference:.3g} on {name}"
         if self.detections == 0:
             how = f"not verified: no detection was compared, since neither finds one on {name}"
         elif self.reference.seen == 0:

@@ -14,6 +14,7 @@ from typing import Any
 import botocore.exceptions
 
 from ...cdk import CdkCli, CdkError
+from ...environments import WITHOUT_VALIDATION
 from ..local_cloud import LocalCloud
 
 Say = Callable[[str], None]
@@ -147,7 +148,7 @@ class Deployer:
         """Return the CLI, for the app or, when ``bare``, for none."""
         return CdkCli(
             folder=self.folder,
-            environment=self.cloud.environment(),
+            environment={**self.cloud.environment(), **WITHOUT_VALIDATION},
             app="" if bare else self.app,
             output=self.cloud.data / "cdk.out",
             say=self.say,
