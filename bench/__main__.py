@@ -1,4 +1,4 @@
-"""``make bench``: measures both demo models with 1 and 2 threads; writes ``build/bench.json``."""
+"""``make bench``: both demo models, and the decoders of heads; writes ``build/bench.json``."""
 
 from __future__ import annotations
 
@@ -46,10 +46,17 @@ def main(pairs: int, starts: int) -> None:
             key = f"{name}, {threads} thread{'s' if threads > 1 else ''}"
             click.echo(f"measuring {key} …", err=True)
             results[key] = measure(name, image, threads, pairs, starts)
-    report = {"machine": {"cpu": cpu_name(), "cores": os.cpu_count()}, "results": results}
+    click.echo("measuring the decoding of raw heads …", err=True)
+    heads = decoding(pairs)
+    report = {
+        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
+        "results": results,
+        "decoding": heads,
+    }
     BUILD.mkdir(exist_ok=True)
     (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     click.echo(table(results))
+    click.echo(decoding_table(heads))
 
 
 def wide_photograph() -> Path:
@@ -88,6 +95,26 @@ def measure(name: str, image: Path, threads: int, pairs: int, starts: int) -> di
         ]
         rows[f"memory_over_{against}"] = asdict(ratio(memory))
     return rows
+
+
+def decoding(pairs: int) -> dict[str, Any]:
+    """Return the cost of decoding raw heads, on one thread."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.decoders", str(pairs)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    rows: dict[str, Any] = json.loads(done.stdout)
+    return rows
+
+
+def decoding_table(heads: dict[str, Any]) -> str:
+    """Return the cost of decoding as text: milliseconds, and the ratio to the least."""
+    lines = ["", "decoding of a raw head: ms per frame, and the ratio to the least in NumPy"]
+    for key, row in heads.items():
+        lines.append(f"  {key:<46} {row['ms_a_frame']:7.3f}   {Ratio(**row['over_numpy'])}")
+    return "\n".join(lines)
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -146,11 +147,12 @@ def model_archive(model: Path) -> Path:
     if archive.exists() and archive.stat().st_mtime >= newest and archive.parent == model.parent:
         return archive
     archive.parent.mkdir(parents=True, exist_ok=True)
-    partial = archive.with_name(f".{archive.name}.part")
-    with tarfile.open(partial, "w:gz", compresslevel=1) as opened:
-        for path in files:
-            opened.add(path, path.relative_to(model).as_posix(), filter=_anonymous)
-    return partial.replace(archive)
+    with tempfile.TemporaryDirectory(prefix=f".{archive.name}.", dir=archive.parent) as folder:
+        partial = Path(folder) / archive.name
+        with tarfile.open(partial, "w:gz", compresslevel=1) as opened:
+            for path in files:
+                opened.add(path, path.relative_to(model).as_posix(), filter=_anonymous)
+        return partial.replace(archive)
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -27,6 +27,18 @@ def photographs() -> Path:
     return REPOSITORY / "edge_functions" / "dlr_inference" / "sample_images"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest, whole deployments first.
+
+    Of two processes that take one module after another, none then ends long after the other.
+    """
+    ranks: dict[Path, int] = {}
+    for item in items:
+        rank = sum(item.get_closest_marker(name) is not None for name in ("slow", "e2e"))
+        ranks[item.path] = max(rank, ranks.get(item.path, 0))
+    items.sort(key=lambda item: -ranks[item.path])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

@@ -52,7 +52,7 @@ def check_mli(words: Sequence[str]) -> None:
     if words[0] == GAP or words[0] == "COMMAND":
         return
     command: click.Command = main
-    context = click.Context(main, info_name="mli")
+    context = click.Context(main, info_name="mli", **main.context_settings)
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         found = command.get_command(context, rest[0])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import click.testing
 import pytest
 
+from mli.cli.main import main
 from tests.docs import command_checks
 from tests.docs.command_checks import CDK_REGISTRY, CommandFault, check
 from tests.docs.commands import Block, Command, blocks, commands, inline_commands, name_of, pages
@@ -75,6 +77,13 @@ def test_no_block_with_a_command_is_taken_for_something_else(page: Path) -> None
 def test_fault_of_a_command_is_found(text: str, fault: str) -> None:
     with pytest.raises(CommandFault, match=fault):
         check(Command("page", 1, text))
+
+
+def test_check_of_a_command_leaves_its_short_help_option() -> None:
+    check(Command("page", 1, "mli demo unpack -h"))
+    check(Command("page", 1, "mli status Demo --json"))
+    for words in (["-h"], ["status", "-h"], ["demo", "-h"], ["demo", "unpack", "-h"]):
+        assert click.testing.CliRunner().invoke(main, words).exit_code == 0, words
 
 
 def test_commands_are_read_as_a_shell_would() -> None:

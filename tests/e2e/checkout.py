@@ -35,6 +35,7 @@ LEFT_OUT = (
     "fleet",
     "greengrass-setup*",
     ".*_cache",
+    ".hypothesis",
     "__pycache__",
 )
 FOREIGN = ("ARGS", "AWS_", "CDK_", "MLI_", "MAKE", "MFLAGS", "PYTEST", "VIRTUAL_ENV")

@@ -11,23 +11,25 @@ from inference.model.profile import InputSpec
 from inference.vision.geometry import Fit, fit
 from inference.vision.preprocess import Preprocessor
 
-RULES = ("stretch", "letterbox", "center-crop")
+RULES = ("stretch", "letterbox", "letterbox top-left", "center-crop")
 
 
 def spec(resize: str, width: int = 300, height: int = 300, shorter: int | None = None) -> InputSpec:
+    rule, _, position = resize.partition(" ")
     return InputSpec(
         name="data",
         shape=(1, 3, height, width),
         layout="NCHW",
         dtype="float32",
         color_order="RGB",
-        resize=resize,
+        resize=rule,
         resize_shorter_side=shorter,
         pad_color=(10, 20, 30),
         interpolation="linear",
         scale=1.0,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
+        letterbox_position=position or "center",
     )
 
 
@@ -47,6 +49,18 @@ def test_letterbox_of_a_tall_image_has_its_borders_left_and_right() -> None:
     fitted = fit(spec("letterbox", 400, 400), 100, 200)
     assert (fitted.scaled, fitted.offset) == ((200, 400), (100, 0))
     assert fitted.to_source((100, 0, 300, 400)) == (0.0, 0.0, 1.0, 1.0)
+
+
+def test_letterbox_in_the_top_left_has_its_border_right_or_below() -> None:
+    fitted = fit(spec("letterbox top-left", 400, 400), 800, 400)
+    assert (fitted.scaled, fitted.offset) == ((400, 200), (0, 0))
+    assert fitted.to_source((100, 50, 300, 150)) == (0.25, 0.25, 0.75, 0.75)
+    tensor, _ = Preprocessor(spec("letterbox top-left", 400, 400))(
+        np.full((100, 200, 3), 200, np.uint8)
+    )
+    assert (tensor[0, :, :200] == 200).all(), "a small image is scaled up"
+    assert tensor[0, :, 200:].reshape(3, -1).min(axis=1).tolist() == [10, 20, 30]
+    assert tensor[0, :, 200:].reshape(3, -1).max(axis=1).tolist() == [10, 20, 30]
 
 
 def test_boxes_in_the_border_are_cut_to_the_image() -> None:

@@ -43,6 +43,14 @@ def test_a_detection_has_a_box() -> None:
     assert item == {"confidence": "0.96", "prediction": "cup", "box": [0.1, 0.2, 0.33333, 1.0]}
 
 
+def test_a_pose_has_its_keypoints_in_both_formats() -> None:
+    points = ((0.123456, 0.5, 0.98765), (0.0, 1.0, 0.0))
+    pose = Prediction("person", 0.9, (0.1, 0.2, 0.3, 1.0), points)
+    expected = [[0.1235, 0.5, 0.9877], [0.0, 1.0, 0.0]]
+    assert json.loads(encode_list(result(pose)).payload)[0]["keypoints"] == expected
+    assert json.loads(ENVELOPE(result(pose)).payload)["predictions"][0]["keypoints"] == expected
+
+
 def test_nothing_seen_is_an_empty_list() -> None:
     assert encode_list(result()).payload == b"[]"
 

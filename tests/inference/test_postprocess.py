@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from inference.errors import ModelError, OutputError
+from inference.vision.activations import softmax
 from inference.vision.geometry import Fit, fit
-from inference.vision.postprocess import Postprocessor, Prediction, softmax
+from inference.vision.postprocess import Postprocessor, Prediction
 
 from .conftest import MakeProfile
 

@@ -18,11 +18,46 @@ VOC += "person pottedplant sheep sofa train tvmonitor"
 
 def test_the_built_in_profiles_are_these() -> None:
     assert builtin_profiles() == (
+        "caffe-ssd-voc",
+        "detr-coco",
+        "dfine-coco",
+        "efficientdet-coco",
         "efficientnet-lite0-imagenet",
         "gluoncv-ssd-voc",
+        "ppyoloe-coco",
+        "rfdetr-coco",
+        "rtdetr-coco",
+        "rtdetr-ultralytics-coco",
+        "rtmdet-coco",
         "sagemaker-image-classification",
         "sagemaker-object-detection",
         "ssdlite-mobilenet-v2-coco",
+        "tf-detection-coco",
+        "tf-ssd-coco",
+        "torchvision-faster-rcnn-coco",
+        "torchvision-fcos-coco",
+        "torchvision-imagenet",
+        "torchvision-retinanet-coco",
+        "torchvision-segmentation-voc",
+        "torchvision-ssd-coco",
+        "yolo-cls-imagenet",
+        "yolo-end2end-coco",
+        "yolo-nas-coco",
+        "yolo-nms-coco",
+        "yolo-pose-coco",
+        "yolo-seg-coco",
+        "yolo11-coco",
+        "yolo12-coco",
+        "yolo26-coco",
+        "yolos-coco",
+        "yolov10-coco",
+        "yolov3-coco",
+        "yolov5-coco",
+        "yolov6-coco",
+        "yolov7-coco",
+        "yolov8-coco",
+        "yolov9-coco",
+        "yolox-coco",
     )
 
 
@@ -47,6 +82,24 @@ def test_demo_profiles_have_a_label_for_each_class(name: str, count: int) -> Non
     labels = load_profile(name).labels
     assert labels is not None
     assert len(set(labels)) >= count - 2  # ImageNet has two pairs of classes with the same name
+
+
+def test_a_preset_s_fields_are_overridden_by_those_beside_it(make_profile: MakeProfile) -> None:
+    output = make_profile(output={"preset": "yolo11", "iouThreshold": 0.3, "scale": None}).output
+    assert (output.kind, output.preset, output.iou_threshold) == ("dense", "yolo11", 0.3)
+    assert (output.anchor_axis, output.box_order, output.max_detections) == (2, "cxcywh", 300)
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_a_built_in_profile_of_coco_names_the_classes_by_the_family_s_numbers(name: str) -> None:
+    profile = load_profile(name)
+    if not name.endswith("-coco") or profile.labels is None or len(profile.labels) == 1:
+        pytest.skip("other classes")
+    whole = profile.labels.index("person") + profile.output.class_base
+    by_number = len(profile.labels) > 80  # of the 90 numbers of COCO, 80 are used
+    background = profile.output.background == "first"
+    assert whole == (1 if by_number and not background else 0)
+    assert profile.labels[-1] == "toothbrush"
 
 
 def test_labels_path_is_beside_the_profile(write_profile: WriteProfile) -> None:
@@ -84,6 +137,30 @@ FAULTS = [
     ("input.scale", "NaN", "input.scale='NaN': must be a number"),
     ("output.kind", "yolo", "output.kind='yolo': must be one of gluoncv-ssd"),
     ("output.activation", ..., "probabilities or logits"),
+    ("output.units", "inches", "output.units='inches': must be one of pixels, fractions"),
+    ("output.preset", "yolo9000", "output.preset='yolo9000': must be one of .*did you mean yolo"),
+    ("output.preset", "yolo11", "output.kind='classification': must be left out beside preset"),
+    ("output", {}, "output.kind=None: is required, unless there is a preset"),
+    ("output", {"kind": "dense"}, "output.boxOrder=None: is required for output kind dense"),
+    ("output", {"preset": "yolo11", "columns": ["box"]}, "output.columns=.*with box, score and"),
+    ("output", {"preset": "yolo11", "classBase": 1}, "output.classBase=1: does not apply to"),
+    ("output", {"preset": "yolo11", "iouThreshold": 1.5}, "output.iouThreshold=1.5: must be"),
+    ("output", {"preset": "yolo11", "outputs": {"boxs": 1}}, "output.outputs.boxs=1: kind dense"),
+    ("output", {"preset": "yolo11", "outputs": {"rows": -1}}, "an output's name or its position"),
+    ("output", {"preset": "yolo11", "outputs": "rows"}, "an output's name or its position"),
+    ("output", {"preset": "yolo11", "activation": "logits"}, "probabilities, sigmoid, softmax for"),
+    (
+        "output",
+        {"preset": "yolo11", "keypoints": [17, 4]},
+        "output.keypoints=.*must be the number of points",
+    ),
+    ("output", {"preset": "yolo-nms", "keypoints": [17, 3]}, "must say how many points the col"),
+    ("output", {"preset": "yolov3", "strides": [8, 16]}, "a list of pairs for each of the 2"),
+    ("output", {"preset": "yolov3", "anchors": [[[1, 2]], []]}, "output.anchors=.*must be a list"),
+    ("output", {"preset": "yolox", "anchors": [[[1, 2]]]}, "must be left out: boxCode yolox has"),
+    ("output", {"preset": "detr", "objectness": "multiply"}, "must be none where scores are"),
+    ("output", {"preset": "yolo11", "anchorAxis": 3}, "output.anchorAxis=3: must be a whole"),
+    ("input.letterboxPosition", "top-left", "goes with resize letterbox only"),
 ]
 
 
@@ -109,7 +186,7 @@ def test_a_file_that_is_no_profile_is_named(tmp_path: Path, content: str) -> Non
 
 
 def test_a_name_that_is_none_lists_those_that_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"must be one of efficientnet-lite0.*or the path"):
+    with pytest.raises(ConfigurationError, match=r"must be one of caffe-ssd-voc.*or the path"):
         load_profile("gluoncv-ssd-coco")
 
 

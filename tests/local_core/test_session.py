@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import console, installation, session
+from local_core import console, installation, session, shared_cloud
 from local_core.cdk import REPOSITORY
 from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
@@ -278,6 +279,26 @@ def test_folder_becomes_an_archive_and_an_archive_stays(
     before = archive.stat().st_mtime_ns
     assert model_archive(tmp_path / "model").stat().st_mtime_ns == before
     assert model_archive(archive) == archive
+
+
+def test_two_runs_may_pack_one_model_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "compiled.json").write_text("{}")
+    monkeypatch.setattr("local_core.shared_cloud._ARCHIVES", tmp_path)
+    anonymous = shared_cloud._anonymous
+
+    def packed_meanwhile(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        monkeypatch.setattr("local_core.shared_cloud._anonymous", anonymous)
+        model_archive(model)
+        return anonymous(member)
+
+    monkeypatch.setattr("local_core.shared_cloud._anonymous", packed_meanwhile)
+    with tarfile.open(model_archive(model)) as archive:
+        assert archive.getnames() == ["compiled.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.tar.gz"]
 
 
 def test_help_imports_no_command() -> None:

@@ -6,6 +6,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,16 @@ class Rig:
             random=random.Random("seed").random,
         )
 
-    def offer(self, values: Sequence[float], data: bytes | None = b"file") -> None:
+    def offer(
+        self, values: Sequence[float], data: bytes | None = b"file", mask: bytes | None = None
+    ) -> None:
         frame = Frame(7, "x.jpg", IMAGE, data, 1_795_000_000.0, 1.0)
         labels = tuple(f"class {index}" for index in range(len(values)))
         scores = Scores(labels, tuple(values), True)
-        self.sink(frame, FrameResult(7, "x.jpg", 4, 4, 0.0, [], {}, lambda: scores))
+        result = FrameResult(7, "x.jpg", 4, 4, 0.0, [], {}, lambda: scores)
+        if mask is not None:
+            result = replace(result, mask=lambda: mask)
+        self.sink(frame, result)
 
     def samples(self) -> list[Sample]:
         return [sample for name in self.spool.names() if (sample := self.spool.read(name))]
@@ -75,6 +81,19 @@ def only(name: str, **strategy: object) -> FeedbackConfigurations:
         "sampling-strategy": {"strategy-name": name, **strategy},
     }
     return FeedbackConfigurations.parse({"one": configuration})
+
+
+def test_the_mask_of_a_segmentation_goes_with_its_sample(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, only("LEAST_CONFIDENCE", threshold=1.0))
+    rig.offer([0.7, 0.3], mask=b"png")
+    rig.offer([0.7, 0.3])
+    with_mask, without = rig.samples()
+    assert (with_mask.image, with_mask.mask, without.mask) == (b"file", b"png", b"")
+    [request] = with_mask.requests
+    assert request.message["metadata"]["mask-ref"] == (
+        f"s3://bucket/{request.key[: -len('.jpg')]}.mask.png"
+    )
+    assert "mask-ref" not in without.requests[0].message["metadata"]
 
 
 def test_each_default_strategy_chooses_by_its_own_rule(tmp_path: Path) -> None:

@@ -18,12 +18,14 @@ from edge_functions import CODE_FOLDER
 from inference.errors import RefusedError
 from inference.feedback import puts as puts_module
 from inference.feedback import spool as spool_module
+from inference.feedback.samples import decode
 from inference.feedback.spool import Sample, SampleRequest, Spool
 from inference.feedback.uploader import BROKER, Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from tests.waiting import eventually
 
 MEGABYTE = 1 << 20
+JPEG = "image/jpeg"
 
 
 def request(number: int, bucket: str = "b", key: str | None = None) -> SampleRequest:
@@ -36,6 +38,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.objects: list[tuple[str, str]] = []
+        self.bodies: dict[str, tuple[bytes, str]] = {}
         self.messages: list[tuple[str, dict[str, object]]] = []
         self.missing_buckets: set[str] = set()
         self.refused: Callable[[str, str], bool] = lambda bucket, key: False
@@ -51,6 +54,7 @@ class Cloud:
             raise RefusedError(f"AccessDenied: {key}")
         with self._lock:
             self.objects.append((bucket, key))
+            self.bodies[key] = (body, content_type)
 
     def send(self, topic: str, payload: bytes) -> None:
         if self.broker_away:
@@ -103,6 +107,41 @@ def test_a_sample_is_uploaded_then_reported_then_forgotten(
     assert "publish-ts" in str(cloud.messages[0][1])
     assert uploader.counters.finished == 1
     eventually(lambda: list(tmp_path.iterdir()) == [])  # it may have been written meanwhile
+
+
+def test_a_mask_is_uploaded_once_before_its_sample_also_after_a_restart(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1, key="k/1.jpg"), request(2, key="k/1.jpg")), b"image", b"mask")
+    spool.close()
+    uploader = start(Spool(tmp_path, MEGABYTE))
+    eventually(lambda: uploader.counters.finished == 2)
+    assert cloud.objects == [("b", "k/1.mask.png"), ("b", "k/1.jpg")]
+    assert cloud.bodies == {"k/1.mask.png": (b"mask", "image/png"), "k/1.jpg": (b"image", JPEG)}
+    assert uploader.counters.uploaded == 1
+
+
+def test_a_mask_that_is_refused_for_good_ends_its_sample_as_a_failure(
+    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+) -> None:
+    cloud.refused = lambda bucket, key: key.endswith(".mask.png")
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image", b"mask")
+    uploader = start(spool)
+    for number in range(2, 30):  # others are accepted, so that it is this object
+        spool.add((request(number, key=f"other/{number}.jpg"),), b"image")
+        uploader.wake()
+        time.sleep(0.02)
+    eventually(lambda: uploader.counters.refused == 1)
+    assert cloud.objects[0][1].startswith("other/")
+    assert ("b", "k/1.jpg") not in cloud.objects
+
+
+def test_a_sample_of_an_older_version_has_no_mask(tmp_path: Path) -> None:
+    head = {"bytes": 5, "requests": [vars(request(1))]}
+    sample = decode("1.sample", json.dumps(head).encode() + b"\nimage")
+    assert (sample.image, sample.mask) == (b"image", b"")
 
 
 def test_requests_that_share_a_key_share_the_upload(

@@ -72,6 +72,7 @@ def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postproc
     profile = loaded.profile
     postprocess = Postprocessor(
         profile,
+        output_names=loaded.model.output_names,
         confidence_threshold=settings.confidence_threshold,
         top_k=settings.top_k,
         classes=settings.classes,

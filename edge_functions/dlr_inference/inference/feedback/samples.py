@@ -1,4 +1,4 @@
-"""A sample as a file: a line of JSON with what is to be done, then the image."""
+"""A sample as a file: a line of JSON with what is to be done, then the image and its mask."""
 
 from __future__ import annotations
 
@@ -26,11 +26,20 @@ class SampleRequest:
 
 @dataclass(frozen=True)
 class Sample:
-    """An image with the requests for it. Names sort by age."""
+    """An image with the requests for it, and its segmentation as PNG if the model makes one.
+
+    Names sort by age.
+    """
 
     name: str
     requests: tuple[SampleRequest, ...]
     image: bytes
+    mask: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the image and its mask."""
+        return len(self.image) + len(self.mask)
 
 
 class DamagedSampleError(InferenceError):
@@ -40,8 +49,8 @@ class DamagedSampleError(InferenceError):
 def encode(sample: Sample) -> bytes:
     """Return the content of the file of ``sample``."""
     requests = [vars(request) for request in sample.requests]
-    head = {"bytes": len(sample.image), "requests": requests}
-    return json.dumps(head).encode() + b"\n" + sample.image
+    head = {"bytes": len(sample.image), "mask": len(sample.mask), "requests": requests}
+    return json.dumps(head).encode() + b"\n" + sample.image + sample.mask
 
 
 def decode(name: str, content: bytes) -> Sample:
@@ -66,12 +75,13 @@ def request_ids(path: Path) -> tuple[str, ...]:
 
 
 def _decoded(name: str, content: bytes) -> Sample:
-    line, _, image = content.partition(b"\n")
+    line, _, body = content.partition(b"\n")
     head = json.loads(line)
-    if head["bytes"] != len(image):
-        raise ValueError(f"it has {len(image)} of {head['bytes']} bytes")
+    size, mask = int(head["bytes"]), int(head.get("mask", 0))  # none in files of older versions
+    if size + mask != len(body):
+        raise ValueError(f"it has {len(body)} of {size + mask} bytes")
     requests = tuple(SampleRequest(**fields) for fields in head["requests"])
     for request in requests:
         if not isinstance(request.message.get("metadata"), dict):
             raise ValueError(f"its request {request.id} has no metadata")
-    return Sample(name, requests, image)
+    return Sample(name, requests, body[:size], body[size:])

@@ -20,6 +20,7 @@ from .messages import (
     dropped_status,
     failure_status,
     fitting_prediction_message,
+    mask_key,
     object_key,
     request_limit_status,
     source_ref,
@@ -101,16 +102,19 @@ class FeedbackSink:
                 key = keys.setdefault(
                     place, object_key(configuration.prefix, request_id, configuration.file_ext)
                 )
-                requests.append(self._request(request_id, configuration, key, frame, scores))
+                metadata = frame_metadata(self._core_name, frame)
+                if result.mask is not None:
+                    metadata["mask-ref"] = source_ref(configuration.bucket or "", mask_key(key))
+                requests.append(self._request(request_id, configuration, key, metadata, scores))
         if requests:
-            self._keep(frame, tuple(requests))
+            self._keep(frame, tuple(requests), result.mask)
 
     def _request(
         self,
         request_id: str,
         configuration: FeedbackConfiguration,
         key: str,
-        frame: Frame,
+        metadata: dict[str, str],
         scores: Scores,
     ) -> SampleRequest:
         bucket = configuration.bucket or ""
@@ -118,15 +122,20 @@ class FeedbackSink:
             source=source_ref(bucket, key),
             scores=scores,
             config_id=configuration.id,
-            metadata=frame_metadata(self._core_name, frame),
+            metadata=metadata,
             published_at=datetime.now(timezone.utc),
         )
         fields = json.loads(message.payload)
         return SampleRequest(request_id, bucket, key, configuration.content_type, fields)
 
-    def _keep(self, frame: Frame, requests: tuple[SampleRequest, ...]) -> None:
+    def _keep(
+        self,
+        frame: Frame,
+        requests: tuple[SampleRequest, ...],
+        mask: Callable[[], bytes] | None,
+    ) -> None:
         try:
-            gone = self._spool.add(requests, frame.encoded())
+            gone = self._spool.add(requests, frame.encoded(), b"" if mask is None else mask())
         except (OSError, FrameError) as error:
             _log.error("frame %d: was not kept as a sample: %s", frame.id, error)
             self._fail(requests, type(error).__name__, str(error))

@@ -117,12 +117,14 @@ class Spool:
         with self._lock:
             return sorted(self._entries)
 
-    def add(self, requests: tuple[SampleRequest, ...], image: bytes) -> list[Sample]:
+    def add(
+        self, requests: tuple[SampleRequest, ...], image: bytes, mask: bytes = b""
+    ) -> list[Sample]:
         """Keep a sample; return those that were dropped to make room.
 
         It never fails: if neither disk nor memory has room, the new sample is among them.
         """
-        sample = Sample(self._new_name(), requests, image)
+        sample = Sample(self._new_name(), requests, image, mask)
         size = len(encode(sample))
         gone = self._make_room(sample, size)
         if sample not in gone:
@@ -219,7 +221,7 @@ class Spool:
         gone: list[Sample] = []
         while True:
             with self._lock:
-                held = sum(len(one.image) for one in self._memory.values())
+                held = sum(one.size for one in self._memory.values())
                 names = sorted(name for name in self._memory if not self._is_held(name))
             if held + size <= room:
                 return gone
@@ -291,7 +293,7 @@ class Spool:
         batch: list[Sample] = []
         size = 0
         for name in sorted(self._memory):
-            size += len(self._memory[name].image)
+            size += self._memory[name].size
             if batch and size > _BATCH_BYTES:
                 break
             batch.append(self._memory[name])

@@ -15,7 +15,7 @@ from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
-from .messages import publish_timestamp, success_status, upload_failure_status
+from .messages import mask_key, publish_timestamp, success_status, upload_failure_status
 from .puts import PutObject, Puts, StillPuttingError
 from .refusals import SECONDS, Refusals
 from .spool import DamagedSampleError, Sample, SampleRequest, Spool
@@ -214,6 +214,9 @@ class Uploader:
             if self._is_blocked(resource):
                 raise _WaitsError(resource)
         try:
+            if sample.mask:  # first: the message about a sample names its mask
+                mask = partial(self._put, request, sample, is_mask=True)
+                self._once(sample.name, f"{place} mask", bucket, mask)
             self._once(sample.name, place, bucket, partial(self._upload, request, sample))
         except RefusedError as error:
             if self._refusals.is_for_good(place, bucket):
@@ -278,15 +281,21 @@ class Uploader:
         self._blocked_until.pop(resource, None)
         self._backoffs.pop(resource, None)
 
-    def _upload(self, request: SampleRequest, sample: Sample) -> None:
+    def _put(self, request: SampleRequest, sample: Sample, *, is_mask: bool = False) -> None:
+        key, body, kind = request.key, sample.image, request.content_type
+        if is_mask:
+            key, body, kind = mask_key(key), sample.mask, "image/png"
         try:
-            self._puts.put(request.bucket, request.key, sample.image, request.content_type)
+            self._puts.put(request.bucket, key, body, kind)
         except StillPuttingError:
             self._spool.hold(sample.name)
             raise _WaitsError(_SLOW + request.bucket) from None
         except RefusedError as error:
             self._refused(request, sample, error)
             raise
+
+    def _upload(self, request: SampleRequest, sample: Sample) -> None:
+        self._put(request, sample)
         self.counters.uploaded += 1
         self._refusals.accepted(request.bucket, _folder(request))
         self._unblock(_folder(request))

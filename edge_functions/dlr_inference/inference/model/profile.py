@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping
 
 from ..schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
 from .labels import read_labels
+from .outputs import OutputSpec, parse_output
 
 PROFILES_FOLDER = Path(__file__).parents[1] / "profiles"
 """The built-in profiles: one JSON file each, with their labels beside them."""
@@ -17,9 +18,7 @@ LAYOUTS = ("NCHW", "NHWC")
 COLOR_ORDERS = ("RGB", "BGR", "GRAY")
 RESIZE_RULES = ("stretch", "letterbox", "center-crop")
 INTERPOLATIONS = ("linear", "area", "cubic", "nearest")
-OUTPUT_KINDS = ("gluoncv-ssd", "sagemaker-ssd", "classification")
-ACTIVATIONS = ("probabilities", "logits")
-BOX_UNITS = ("pixels", "fractions")
+LETTERBOX_POSITIONS = ("center", "top-left")
 
 _MAX_SIDE = 8192
 
@@ -40,6 +39,7 @@ class InputSpec:
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    letterbox_position: str = "center"
 
     @property
     def height(self) -> int:
@@ -55,21 +55,6 @@ class InputSpec:
     def channels(self) -> int:
         """Colour channels: 1 for GRAY, otherwise 3."""
         return self.shape[1] if self.layout == "NCHW" else self.shape[3]
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """How to read a model's outputs.
-
-    ``activation`` matters to classifiers, ``units`` to detectors. Scores that are whole numbers
-    mean (number − ``zero_point``) · ``scale``.
-    """
-
-    kind: str
-    activation: str = "probabilities"
-    units: str = "pixels"
-    scale: float | None = None
-    zero_point: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,25 +106,18 @@ _INPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("colorOrder", choice(*COLOR_ORDERS), None, '"RGB"'),
     Field("resize", choice(*RESIZE_RULES), None, '"stretch"'),
     Field("resizeShorterSide", integer(1, _MAX_SIDE), None, "256"),
+    Field("letterboxPosition", choice(*LETTERBOX_POSITIONS), None, '"top-left"'),
     Field("padColor", _numbers(0, 255), (114.0, 114.0, 114.0), "[114, 114, 114]"),
     Field("interpolation", choice(*INTERPOLATIONS), "linear", '"linear"'),
     Field("scale", number(-1e6, 1e6), 1.0, "0.00392156862745098"),
     Field("mean", _numbers(-1e6, 1e6), (0.0,), "[0.485, 0.456, 0.406]"),
     Field("std", _numbers(1e-9, 1e9), (1.0,), "[0.229, 0.224, 0.225]"),
 )
-_OUTPUT_FIELDS: tuple[Field[Any], ...] = (
-    Field("kind", choice(*OUTPUT_KINDS), None, '"classification"'),
-    Field("activation", choice(*ACTIVATIONS), None, '"logits"'),
-    Field("units", choice(*BOX_UNITS), None, '"fractions"'),
-    Field("scale", number(1e-12, 1e6), None, "0.00390625"),
-    Field("zeroPoint", number(-1e6, 1e6), 0.0, "0"),
-)
 _SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
     "": (_PROFILE_FIELDS, ("name", "confidenceThreshold", "topK")),
     "input": (_INPUT_FIELDS, ("name", "shape", "layout", "dtype", "colorOrder", "resize")),
-    "output": (_OUTPUT_FIELDS, ("kind",)),
 }
-"""The objects of a profile: their fields, and the required keys."""
+"""The top of a profile and its input: their fields, and the required keys."""
 
 
 def builtin_profiles() -> tuple[str, ...]:
@@ -201,18 +179,18 @@ def _parse(values: Mapping[str, Any], path: Path) -> tuple[ModelProfile | None, 
     top = {key: values[key] for key in values if key not in ("input", "output", "labels")}
     general, faults = _section("", top)
     given, input_faults = _section("input", values.get("input"))
-    output, output_faults = _section("output", values.get("output"))
+    output, output_faults = _output(values.get("output"))
     labels, label_faults = _labels(values, path)
     faults += input_faults + output_faults + label_faults
     if not faults:
-        faults = _inconsistencies(given, output)
-    if faults:
+        faults = _inconsistencies(given)
+    if faults or output is None:
         return None, faults
     profile = ModelProfile(
         name=general["name"],
         description=general["description"],
         input=_input_spec(given),
-        output=_output_spec(output),
+        output=output,
         labels=labels,
         confidence_threshold=general["confidenceThreshold"],
         top_k=general["topK"],
@@ -233,6 +211,13 @@ def _section(name: str, values: object) -> tuple[dict[str, Any], list[Fault]]:
     return parsed, [Fault(prefix + f.key, f.value, f.rule, f.example) for f in faults]
 
 
+def _output(values: object) -> tuple[OutputSpec | None, list[Fault]]:
+    if not isinstance(values, dict):
+        return None, [Fault("output", values, "must be a JSON object")]
+    spec, faults = parse_output(values)
+    return spec, [Fault(f"output.{f.key}", f.value, f.rule, f.example) for f in faults]
+
+
 def _input_spec(given: Mapping[str, Any]) -> InputSpec:
     channels = given["shape"][1 if given["layout"] == "NCHW" else 3]
     return InputSpec(
@@ -243,6 +228,7 @@ def _input_spec(given: Mapping[str, Any]) -> InputSpec:
         color_order=given["colorOrder"],
         resize=given["resize"],
         resize_shorter_side=given["resizeShorterSide"],
+        letterbox_position=given["letterboxPosition"] or "center",
         pad_color=tuple(int(value) for value in _per_channel(given["padColor"], channels)),
         interpolation=given["interpolation"],
         scale=given["scale"],
@@ -251,22 +237,11 @@ def _input_spec(given: Mapping[str, Any]) -> InputSpec:
     )
 
 
-def _output_spec(given: Mapping[str, Any]) -> OutputSpec:
-    usual = "fractions" if given["kind"] == "sagemaker-ssd" else "pixels"
-    return OutputSpec(
-        kind=given["kind"],
-        activation=given["activation"] or "probabilities",
-        units=given["units"] or usual,
-        scale=given["scale"],
-        zero_point=given["zeroPoint"],
-    )
-
-
 def _per_channel(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
     return values if len(values) == channels else values[:1] * channels
 
 
-def _inconsistencies(given: Mapping[str, Any], output: Mapping[str, Any]) -> list[Fault]:
+def _inconsistencies(given: Mapping[str, Any]) -> list[Fault]:
     faults: list[Fault] = []
     nchw = given["layout"] == "NCHW"
     shape = given["shape"]
@@ -282,9 +257,9 @@ def _inconsistencies(given: Mapping[str, Any], output: Mapping[str, Any]) -> lis
     elif shorter is not None and shorter < max(crop):
         rule = f"must be at least the larger side of the crop, {max(crop)}"
         faults.append(Fault("input.resizeShorterSide", shorter, rule, str(max(crop))))
-    if output["kind"] == "classification" and output["activation"] is None:
-        rule = "must say what a classification model returns: probabilities or logits"
-        faults.append(Fault("output.activation", None, rule, '"logits"'))
+    if given["letterboxPosition"] is not None and given["resize"] != "letterbox":
+        rule = "goes with resize letterbox only"
+        faults.append(Fault("input.letterboxPosition", given["letterboxPosition"], rule))
     return faults
 
 

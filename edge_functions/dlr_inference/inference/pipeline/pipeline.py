@@ -159,7 +159,8 @@ class Pipeline:
             captured_at=frame.captured_at,
             predictions=predictions,
             latency_ms=latency,
-            scores=lambda: stages.postprocess.scores(found),
+            scores=lambda: stages.postprocess.scores(found, fit),
+            mask=stages.postprocess.mask_of(found, fit),
         )
         for sink in stages.sinks:
             self._hand_over(sink, frame, result)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = "1.0"
 _BOX_DECIMALS = 5
+_POINT_DECIMALS = 4
+"""A person has 17 keypoints: with a fifth decimal fewer people would fit into a message."""
 _MAX_SOURCE_CHARACTERS = 256
 
 
@@ -25,8 +27,9 @@ class FrameResult:
     """A frame's predictions, best first, with everything that the envelope contains.
 
     ``captured_at`` is in seconds since the epoch; ``latency_ms`` holds milliseconds by stage.
-    ``scores`` computes what feedback strategies read, if it is called. ``origin`` distinguishes
-    the sources of one core.
+    ``scores`` computes what feedback strategies read, if it is called, and ``mask`` the PNG of a
+    segmentation; it is None for models of another kind. ``origin`` distinguishes the sources of one
+    core.
     """
 
     frame_id: int
@@ -38,6 +41,7 @@ class FrameResult:
     latency_ms: Mapping[str, float]
     scores: Callable[[], Scores]
     origin: str = ""
+    mask: Callable[[], bytes] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,10 @@ def _envelope_item(prediction: Prediction) -> dict[str, Any]:
 def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
     if prediction.box is not None:
         item["box"] = [round(value, _BOX_DECIMALS) for value in prediction.box]
+    if prediction.keypoints is not None:
+        item["keypoints"] = [
+            [round(value, _POINT_DECIMALS) for value in point] for point in prediction.keypoints
+        ]
     return item
 
 

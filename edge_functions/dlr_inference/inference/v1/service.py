@@ -16,7 +16,8 @@ import numpy as np
 from ..errors import FrameError
 from ..model.artifact import ModelArtifact
 from ..model.loaded import LoadedModel
-from ..model.profile import ModelProfile, OutputSpec
+from ..model.outputs import OutputSpec
+from ..model.profile import ModelProfile
 from ..outgoing.telemetry import HealthFault
 from ..sources import Frame, FrameSource
 from ..sources.status import SourceStatus

@@ -5,7 +5,7 @@ Coordinates are continuous: the left edge of an image is 0, its right edge is it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Tuple
 
 from ..model.profile import InputSpec
@@ -56,7 +56,8 @@ def fit(spec: InputSpec, width: int, height: int) -> Fit:
     """Return how an image of ``width`` × ``height`` pixels is fitted, by the input's resize rule.
 
     * ``stretch``: both sides to the input's, the aspect ratio is lost.
-    * ``letterbox``: scaled to fit inside, centred; the border is filled with the pad colour.
+    * ``letterbox``: scaled to fit inside, up or down, and placed in the centre or top left; the
+      border is filled with the pad colour.
     * ``center-crop``: scaled until the shorter side is ``resize_shorter_side`` (without it, until
       the input is covered), then the centre is cut out.
     """
@@ -65,7 +66,8 @@ def fit(spec: InputSpec, width: int, height: int) -> Fit:
         return Fit(source, (0, 0), source, target, (0, 0))
     if spec.resize == "letterbox":
         ratio = min(target[0] / width, target[1] / height)
-        return _centred(source, (0, 0), source, ratio, target)
+        centred = _centred(source, (0, 0), source, ratio, target)
+        return replace(centred, offset=(0, 0)) if spec.letterbox_position == "top-left" else centred
     part = (
         min(width, height * _MAX_ASPECT_RATIO),
         min(height, width * _MAX_ASPECT_RATIO),

@@ -86,7 +86,7 @@ class Preprocessor:
         return self._place(scaled, fit)
 
     def _place(self, scaled: Image, fit: Fit) -> Image:
-        """Cut ``scaled`` to the input, or centre it on a canvas of the pad colour, axis by axis."""
+        """Cut ``scaled`` to the input, or lay it on a canvas of the pad colour, axis by axis."""
         width, height = self._spec.width, self._spec.height
         cut_x, cut_y = max(0, -fit.offset[0]), max(0, -fit.offset[1])
         cut = scaled[cut_y : cut_y + height, cut_x : cut_x + width]

@@ -11,7 +11,8 @@ from typing import Callable, Sequence
 class Scores:
     """A score for each label: a classifier's in the order of its classes, a detector's best first.
 
-    ``sums_to_one`` distinguishes probabilities of one choice from a detector's independent scores.
+    ``sums_to_one`` distinguishes probabilities of one choice from independent scores, which a
+    detector has, and a classifier with several labels.
     """
 
     labels: tuple[str, ...]
@@ -20,11 +21,20 @@ class Scores:
 
     @classmethod
     def of_classifier(
-        cls, class_ids: Sequence[int], scores: Sequence[float], label: Callable[[int], str]
+        cls,
+        class_ids: Sequence[int],
+        scores: Sequence[float],
+        label: Callable[[int], str],
+        *,
+        exclusive: bool = True,
     ) -> Scores:
-        """Return the probability vector in the order of the class ids, whatever the given order."""
+        """Return the score vector in the order of the class ids, whatever the given order.
+
+        Unless the classes are ``exclusive``, each score stands for itself.
+        """
         pairs = sorted((int(i), float(score)) for i, score in zip(class_ids, scores))
-        return cls(tuple(label(i) for i, _ in pairs), tuple(score for _, score in pairs), True)
+        labels, values = tuple(label(i) for i, _ in pairs), tuple(score for _, score in pairs)
+        return cls(labels, values, exclusive)
 
     @classmethod
     def of_detector(

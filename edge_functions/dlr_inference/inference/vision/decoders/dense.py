@@ -1,0 +1,120 @@
+"""Raw heads: a box and a score of each class for every candidate, not suppressed yet.
+
+YOLO's and SSD's heads are of this kind, and set prediction, which needs no suppression.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..detections import Array, Detections, Outputs
+from . import boxes as box_forms
+from .binding import Bound, Role
+from .candidates import candidates, finished
+from .interface import Decoder
+
+
+class DenseDecoder(Decoder):
+    """Reads one output of [box, objectness, classes, keypoints, extra values] for each candidate,
+    or two outputs: boxes and class scores."""
+
+    @property
+    def needs(self) -> str:
+        """The outputs that this kind reads, in words for messages."""
+        count = self._classes()
+        if self.spec.separate_scores:
+            scores = "C" if count is None else str(count)
+            return f"boxes {self._shape('4')} and scores {self._shape(scores)}"
+        parts = [(4, "of the box"), (int(self.spec.objectness != "none"), "objectness")]
+        parts += [(count or 0, "classes"), (self._points(), "of keypoints")]
+        parts += [(int(self.spec.angle), "angle"), (self.spec.extra_values, "more")]
+        total = sum(number for number, _ in parts)
+        size = f"C+{total}" if count is None else str(total)
+        listed = " + ".join(f"{number} {what}" for number, what in parts if number)
+        return f"one output {self._shape(size)}, {listed}{' + C classes' if count is None else ''}"
+
+    def bind(self, outputs: Outputs) -> Bound:
+        """Return the outputs by their roles."""
+        if not self.spec.separate_scores:
+            return self.find(outputs, [[Role("rows", self._is_rows)]])
+        roles = [Role("boxes", self._is_boxes), Role("scores", self._is_scores)]
+        return self.find(outputs, [roles], self._agree)
+
+    def decode(self, bound: Bound) -> Detections:
+        """Return the detections in outputs that :meth:`bind` returned."""
+        axis = 2 - self.spec.anchor_axis  # of the values, without the batch
+        if "rows" not in bound:
+            boxes, scores = self.lengths(self._table(bound["boxes"])), self._table(bound["scores"])
+            found = candidates(self, self.real(scores), axis)
+            return finished(self, found, self._corners(boxes.take(found.rows, 1 - axis), axis))
+        table = self.real(self._table(bound["rows"]))
+        values = table if axis == 0 else table.T
+        start = 4 + int(self.spec.objectness != "none")
+        stop = len(values) - self._points() - int(self.spec.angle) - self.spec.extra_values
+        classes = table[start:stop] if axis == 0 else table[:, start:stop]
+        objectness: Array | None = None
+        if self.spec.objectness != "none":
+            objectness = np.ascontiguousarray(values[4])  # it is read several times
+        found = candidates(self, classes, axis, objectness)
+        some = table.take(found.rows, 1 - axis)
+        some = some if axis == 1 else some.T  # [N, values] of the few that remain
+        corners = self._corners(some[:, :4], 1)
+        if self.spec.angle:
+            corners = box_forms.upright(corners, some[:, stop + self._points()])
+        return finished(self, found, corners, self._keypoints(some[:, stop:]))
+
+    def _classes(self) -> int | None:
+        """Return how many scores a candidate has, with the background; None if nobody knows."""
+        labels = self.profile.labels
+        if labels is None:
+            return 0 if self.spec.objectness == "only" and not self.spec.separate_scores else None
+        return len(labels) + int(self.spec.background != "none")
+
+    def _points(self) -> int:
+        return int(np.prod(self.spec.keypoints)) if self.spec.keypoints is not None else 0
+
+    def _shape(self, values: str) -> str:
+        return f"[1,A,{values}]" if self.spec.anchor_axis == 1 else f"[1,{values},A]"
+
+    def _table(self, output: Array) -> Array:
+        table = box_forms.table_of(output)
+        assert table is not None  # or it would not have been bound
+        return table
+
+    def _is_rows(self, output: Array) -> bool:
+        table = box_forms.table_of(output)
+        if table is None or output.ndim < 3:
+            return False
+        rest = table.shape[2 - self.spec.anchor_axis] - 4 - int(self.spec.objectness != "none")
+        rest -= self._points() + int(self.spec.angle) + self.spec.extra_values
+        return self._has_classes(rest)
+
+    def _has_classes(self, count: int) -> bool:
+        wanted = self._classes()
+        if self.spec.objectness == "only":
+            return count >= 0 if wanted is None else count in (0, wanted)
+        return count > int(self.spec.background != "none") if wanted is None else count == wanted
+
+    def _is_boxes(self, output: Array) -> bool:
+        table = box_forms.table_of(output)
+        return table is not None and table.shape[2 - self.spec.anchor_axis] == 4
+
+    def _is_scores(self, output: Array) -> bool:
+        table = box_forms.table_of(output)
+        return table is not None and self._has_classes(table.shape[2 - self.spec.anchor_axis])
+
+    def _agree(self, bound: Bound) -> bool:
+        lengths = {self._table(one).shape[self.spec.anchor_axis - 1] for one in bound.values()}
+        return len(lengths) == 1
+
+    def _corners(self, boxes: Array, axis: int) -> Array:
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at when suppressing
+            corners = box_forms.corners(boxes if axis == 1 else boxes.T, self.spec.box_order)
+            return box_forms.in_pixels(corners, self.spec, self.profile.input)
+
+    def _keypoints(self, values: Array) -> Array | None:
+        points = self.spec.keypoints
+        if points is None:
+            return None
+        spec, shape = self.spec, self.profile.input
+        return box_forms.keypoints(values[:, : self._points()], points, spec, shape)

@@ -1,0 +1,54 @@
+"""The decoder of each kind of output, and the presets that fit what a model returned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Mapping, Sequence
+
+from ...errors import ModelError
+from ...model.outputs import parse_output
+from ...model.presets import PRESETS
+from ...model.profile import ModelProfile
+from ..detections import Outputs
+from .classification import ClassificationDecoder
+from .dense import DenseDecoder
+from .grid import GridDecoder
+from .interface import Decoder
+from .listed import GluonCvDecoder, ListsDecoder, RowsDecoder, SageMakerDecoder
+from .segmentation import SegmentationDecoder
+
+_DECODERS: Mapping[str, type[Decoder]] = {
+    "gluoncv-ssd": GluonCvDecoder,
+    "sagemaker-ssd": SageMakerDecoder,
+    "classification": ClassificationDecoder,
+    "dense": DenseDecoder,
+    "grid": GridDecoder,
+    "rows": RowsDecoder,
+    "lists": ListsDecoder,
+    "queries": DenseDecoder,
+    "segmentation": SegmentationDecoder,
+}
+
+
+def decoder_for(profile: ModelProfile, names: Sequence[str], threshold: float) -> Decoder:
+    """Return the decoder of the profile's output kind, for outputs with these ``names``."""
+    return _DECODERS[profile.output.kind](profile, names, threshold)
+
+
+def fitting_presets(
+    profile: ModelProfile, outputs: Outputs, names: Sequence[str] = ()
+) -> list[str]:
+    """Return the presets that read outputs of these shapes, with the profile's input and labels.
+
+    Several families write the same shapes with another meaning, so this proves none of them.
+    """
+    found = []
+    for name in PRESETS:
+        spec, _ = parse_output({"preset": name})
+        assert spec is not None  # tests/inference/test_presets.py
+        try:
+            decoder_for(replace(profile, output=spec), names, 0.5).bind(outputs)
+        except ModelError:
+            continue
+        found.append(name)
+    return found
