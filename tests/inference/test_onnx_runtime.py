@@ -16,6 +16,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_functions import CODE_FOLDER
+from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model import onnx_runtime, threads
@@ -25,6 +26,8 @@ from inference.model.onnx_runtime import OnnxRuntimeModel
 from inference.model.profile import InputSpec
 from inference.model.runtime import open_runtime
 from inference.model.trying import try_in_child
+from inference.settings import InferenceSettings
+from inference.vision.geometry import fit
 from tests.inference import tiny_onnx
 from tests.inference.conftest import MakeProfile, WriteProfile
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, model_of, save, tensor
@@ -370,6 +373,40 @@ def test_a_bare_file_is_tried_once_then_loaded(tmp_path: Path, make_profile: Mak
     assert len(list((tmp_path / "work").glob("tried-cpu-*"))) == 1
 
 
+def test_outputs_are_told_apart_by_their_names(tmp_path: Path, make_profile: MakeProfile) -> None:
+    """Here they have one shape, so that nothing else tells which is which."""
+    logits = np.full((1, 2, 4), -9, np.float32)
+    logits[0, 1, 2] = 9
+    boxes = np.full((1, 2, 4), 0.5, np.float32)
+    nodes = [helper.make_node("ReduceMean", [INPUT], ["mean"], keepdims=0)]
+    nodes += [helper.make_node("Mul", ["mean", "zero"], ["nothing"])]
+    for name in ("logits", "pred_boxes"):
+        nodes.append(helper.make_node("Add", [f"{name}_known", "nothing"], [name]))
+    model = model_of(
+        nodes,
+        outputs=[tensor("logits", [1, 2, 4]), tensor("pred_boxes", [1, 2, 4])],
+        weights=[
+            numpy_helper.from_array(np.array(0, np.float32), "zero"),
+            numpy_helper.from_array(logits, "logits_known"),
+            numpy_helper.from_array(boxes, "pred_boxes_known"),
+        ],
+    )
+    names = {"boxes": "pred_boxes", "scores": "logits"}
+    profile = make_profile(
+        "a\nb\nc\nd\n",
+        input__name=INPUT,
+        output={"kind": "queries", "activation": "sigmoid", "outputs": names},
+    )
+    loaded = load_model(save(model, tmp_path / "detr.onnx"), tmp_path / "work", profile, "cpu")
+    settings = InferenceSettings("core", image_source="test-pattern")
+    stages = build_stages(settings, loaded, [])
+    stages.source.close()
+    found = stages.postprocess.decode(loaded.model.run(IMAGE))
+    (prediction,) = stages.postprocess.choose(found, fit(profile.input, 8, 8))
+    assert prediction.label == "c"
+    assert prediction.box == pytest.approx((0.25, 0.25, 0.75, 0.75))
+
+
 def test_memory_that_does_not_suffice_is_named_before_loading(
     tmp_path: Path, make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,6 +493,7 @@ def test_hardware_threads_of_one_core_count_once(
 AFFINITY = """
 import os
 from pathlib import Path
+from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.model.profile import load_profile
 def all_threads():

@@ -32,6 +32,7 @@ def test_the_built_in_profiles_are_these() -> None:
         "sagemaker-image-classification",
         "sagemaker-object-detection",
         "ssdlite-mobilenet-v2-coco",
+        "ssdlite-mobilenet-v2-coco-onnx",
         "tf-detection-coco",
         "tf-ssd-coco",
         "torchvision-faster-rcnn-coco",
