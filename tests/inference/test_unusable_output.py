@@ -49,6 +49,8 @@ def profile_of(kind: str, make_profile: MakeProfile) -> ModelProfile:
 class Scripted:
     """Stands in for DLR: returns what ``answer`` says for the number of a run."""
 
+    output_names = ()
+
     def __init__(self, answer: Callable[[int], list[Any]]) -> None:
         self._answer = answer
         self._runs = 0
