@@ -563,4 +563,4 @@ print((time.process_time() - before - busy) / busy)
         text=True,
         check=True,
     )
-    assert float(done.stdout) > 0.5
+    assert float(done.stdout) > 0.2  # about 0.05 with threads that spin
