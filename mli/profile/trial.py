@@ -56,11 +56,10 @@ def try_profile(profile: ModelProfile, engine: Engine, names: Sequence[str], pix
     """
     outputs, fitted = engine.run(profile.input, pixels)
     usual = Postprocessor(profile, output_names=names)
-    lenient = Postprocessor(profile, output_names=names, confidence_threshold=0.0, top_k=_SHOWN)
     try:
         found = usual.decode(outputs)
         predictions = usual.choose(found, fitted)
-        all_found = lenient.decode(outputs)
+        lenient, all_found = _whatever_the_score(profile, names, outputs) or (usual, found)
         best = predictions[:_SHOWN] or lenient.choose(all_found, fitted)
         reason = _order_fault(profile, found) or _class_fault(profile, names, outputs, all_found)
     except InferenceError as error:
@@ -70,6 +69,17 @@ def try_profile(profile: ModelProfile, engine: Engine, names: Sequence[str], pix
     note = _note(profile, found, all_found, bool(predictions))
     passed = _passed(found, profile) if predictions else 0
     return Trial(tuple(best), passed, note)
+
+
+def _whatever_the_score(
+    profile: ModelProfile, names: Sequence[str], outputs: Sequence[Any]
+) -> tuple[Postprocessor, Detections] | None:
+    """Decode what is below the threshold too; None if that cannot be read: it may hold anything."""
+    lenient = Postprocessor(profile, output_names=names, confidence_threshold=0.0, top_k=_SHOWN)
+    try:
+        return lenient, lenient.decode(outputs)
+    except InferenceError:
+        return None
 
 
 def _place(one: Prediction) -> str:

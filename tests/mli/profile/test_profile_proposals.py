@@ -255,6 +255,18 @@ def _scaled(factor: float, score: float) -> Returned:
     return Returned([head], ("output0",))
 
 
+def test_rows_below_the_threshold_may_hold_anything(
+    tmp_path: Path, picture: Path, labels: Path
+) -> None:
+    rows = np.full((1, 3, 6), np.nan, np.float32)
+    rows[0, :, 4:] = [0.001, 77]
+    rows[0, 0] = [10, 10, 40, 40, 0.9, 0]
+    model = saved(Returned([rows], ("rows",)), tmp_path / "m.onnx")
+    done = run(model, "--labels", labels, "--image", picture, "--preset", "yolo-end2end")
+    assert done.exit_code == 0, done.stderr
+    assert "picture.png: ant 0.900" in done.stderr
+
+
 def test_boxes_of_another_order_are_not_proposed(tmp_path: Path, labels: Path) -> None:
     head = np.zeros((1, 126, 9), np.float32)
     head[0, 7] = [60, 40, 20, 10, 0.9, 0, 0, 0, 0]

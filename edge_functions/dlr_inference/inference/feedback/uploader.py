@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any, Callable, Sequence
 
-from ..backoff import Backoff
 from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
 from .messages import mask_key, publish_timestamp, success_status, upload_failure_status
+from .pauses import Pauses
 from .puts import PutObject, Puts, StillPuttingError
 from .refusals import SECONDS, Refusals
 from .spool import DamagedSampleError, Sample, SampleRequest, Spool
@@ -70,9 +70,7 @@ class Uploader:
         self._puts = Puts(put_object, self.wake)
         self._send = send
         self._on_finished = on_finished
-        self._waits = (first_wait, longest_wait)
-        self._backoffs: dict[str, Backoff] = {}
-        self._blocked_until: dict[str, float] = {}
+        self._pauses = Pauses(first_wait, longest_wait)
         self._refusals = Refusals(refused_seconds)
         self._done: set[tuple[str, str]] = set()
         self._blocked_by: dict[str, frozenset[str]] = {}
@@ -108,20 +106,14 @@ class Uploader:
             self._wake.clear()
             if self._closing.is_set() and not last_try:
                 last_try = True
-                self._blocked_until.clear()
+                self._pauses.end_all()
             if self._process_all() or self._stopping.is_set():
                 continue
             is_idle = not self._puts.is_busy()
             if self._closing.is_set() and is_idle and (self._blocked_by or not len(self._spool)):
                 return
-            self._wake.wait(self._pause())
-
-    def _pause(self) -> float:
-        """Return the seconds until a blocked bucket may be tried again."""
-        now = time.monotonic()
-        waits = [until - now for until in self._blocked_until.values()]
-        self._blocked_until = {one: end for one, end in self._blocked_until.items() if end > now}
-        return min([_POLL_SECONDS, *(max(0.01, wait) for wait in waits if len(self._spool))])
+            has_samples = len(self._spool) > 0
+            self._wake.wait(self._pauses.shortest(_POLL_SECONDS) if has_samples else _POLL_SECONDS)
 
     def _process_all(self) -> bool:
         """Try each waiting sample once; return whether any was finished."""
@@ -159,17 +151,16 @@ class Uploader:
         resource = f"file {name}"
         if resource not in self._blocked_by.get(name, ()):
             _log.warning("sample %s cannot be read now: %s", name, error)
-        self._blocked_until[resource] = time.monotonic() + self._waits[1]
+        self._pauses.wait_longest(resource)
         self._blocked_by[name] = frozenset((resource,))
 
     def _forget(self, name: str) -> Sequence[str]:
         """Remove a sample; return the ids of its requests."""
         self._done = {pair for pair in self._done if pair[0] != name}
         self._blocked_by.pop(name, None)
-        self._blocked_until.pop(f"file {name}", None)
+        self._pauses.worked(f"file {name}")
         for place in self._refusals.forget(name):
-            self._blocked_until.pop(place, None)
-            self._backoffs.pop(place, None)
+            self._pauses.worked(place)
             folder = place.rpartition("/")[0] + "/"
             if not self._refusals.has_refused(folder):
                 self._faults.pop(folder, None)
@@ -230,9 +221,9 @@ class Uploader:
         """Let other objects go first: those of the same folder too, until two were refused."""
         bucket, place, folder = request.bucket, _place(request), _folder(request)
         self._refusals.refused(sample.name, place, bucket, folder)
-        self._block(place)
+        self._pauses.failed(place)
         if self._refusals.is_of_folder(folder):
-            self._block(folder)
+            self._pauses.failed(folder)
         if self._refusals.is_of_bucket(bucket):
             self._failed(bucket, error)
         elif self._refusals.is_of_folder(folder):
@@ -247,7 +238,7 @@ class Uploader:
     def _is_blocked(self, resource: str) -> bool:
         if resource.startswith(_SLOW):
             return self._puts.is_busy(resource[len(_SLOW) :])
-        return time.monotonic() < self._blocked_until.get(resource, 0.0)
+        return resource in self._pauses
 
     def _guarded(self, resource: str, action: Callable[[], None]) -> None:
         """Do ``action`` unless ``resource`` has just failed; raise ``OSError`` if it fails."""
@@ -261,25 +252,16 @@ class Uploader:
             self.counters.failed_tries += 1
             if resource == BROKER or not isinstance(error, RefusedError):
                 self._failed(resource, error)
-                self._block(resource)
+                self._pauses.failed(resource)
             raise
         if self._faults.pop(resource, None) is not None:
             _log.info("samples go to %s again", resource)
-        self._unblock(resource)
+        self._pauses.worked(resource)
 
     def _failed(self, resource: str, error: OSError) -> None:
         if resource not in self._faults:
             _log.warning("samples wait for %s: %s", resource, error)
         self._faults[resource] = str(error)
-
-    def _block(self, resource: str) -> None:
-        first, longest = self._waits
-        backoff = self._backoffs.setdefault(resource, Backoff(first=first, cap=longest))
-        self._blocked_until[resource] = time.monotonic() + backoff.next()
-
-    def _unblock(self, resource: str) -> None:
-        self._blocked_until.pop(resource, None)
-        self._backoffs.pop(resource, None)
 
     def _put(self, request: SampleRequest, sample: Sample, *, is_mask: bool = False) -> None:
         key, body, kind = request.key, sample.image, request.content_type
@@ -298,7 +280,7 @@ class Uploader:
         self._put(request, sample)
         self.counters.uploaded += 1
         self._refusals.accepted(request.bucket, _folder(request))
-        self._unblock(_folder(request))
+        self._pauses.worked(_folder(request))
         self._faults.pop(_folder(request), None)
 
     def _publish(self, request: SampleRequest) -> None:
