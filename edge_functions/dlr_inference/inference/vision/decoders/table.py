@@ -45,7 +45,7 @@ def fitting_presets(
     found = []
     for name in PRESETS:
         spec, _ = parse_output({"preset": name})
-        assert spec is not None  # tests/inference/test_presets.py
+        assert spec is not None  # tests/inference/decoders/test_families.py tries each
         try:
             decoder_for(replace(profile, output=spec), names, 0.5).bind(outputs)
         except ModelError:
