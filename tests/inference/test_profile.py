@@ -178,7 +178,9 @@ def test_each_fault_names_the_file_the_key_and_the_rule(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "\udcff", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "\udcff", "[" * 100_000], ids=lambda content: repr(content[:3])
+)
 def test_a_file_that_is_no_profile_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
