@@ -24,6 +24,8 @@ OPEN_SECONDS = 6.0
 READ_SECONDS = 5.0
 
 NO_VIDEO = "it answers, but with no video that can be decoded"
+# These are given as `container_options`: with `options`, PyAV before 17 frees what it did not allocate
+# when streams are found while the format is analysed.
 # Measuring the frame rate would take seconds, and parameters may come with the first key frame.
 _LIVE = {"fpsprobesize": "0", "analyzeduration": "1000000"}
 _ADVICE = {
@@ -63,7 +65,7 @@ def open_stream(stream: Stream, demand: Demand) -> AvCapture:
     with av.logging.Capture() as log:
         try:
             container = av.open(
-                stream.url, options=_options(stream), timeout=(OPEN_SECONDS, READ_SECONDS)
+                stream.url, container_options=_options(stream), timeout=(OPEN_SECONDS, READ_SECONDS)
             )
         except FFmpegError as error:
             is_late = isinstance(error, ExitError) or time.monotonic() - started >= OPEN_SECONDS
@@ -79,7 +81,7 @@ def open_body(body: Any, demand: Demand) -> AvCapture:
         OSError: if it is not a video, or reading fails.
     """
     try:
-        container = av.open(body, options=_LIVE)
+        container = av.open(body, container_options=_LIVE)
     except FFmpegError:
         body.close()
         raise OSError(NO_VIDEO) from None
