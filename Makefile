@@ -63,7 +63,7 @@ synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -
 setup: $(VENV)/.installed node_modules/.installed
 
 $(VENV)/.installed: requirements-dev.txt
-	@echo "Setting up Python packages in $(VENV): 260 MB to download …"
+	@echo "Setting up Python packages in $(VENV): 295 MB to download …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@python .ci/install-packages $<

@@ -298,6 +298,6 @@ def test_requirements_are_pinned_as_those_of_the_second_generation() -> None:
 
     first = pins("requirements-v1.txt")
     second = {**pins("requirements.txt"), **pins("requirements-dlr.txt")}
-    assert first.keys() == {"dlr", "greengrasssdk", "numpy", "opencv-python-headless"}
+    assert first.keys() == {"av", "dlr", "greengrasssdk", "numpy", "opencv-python-headless"}
     for package in first.keys() & second.keys():
         assert first[package] <= second[package]

@@ -239,17 +239,28 @@ def test_sigterm_while_a_stream_is_silent_ends_with_status_zero() -> None:
 
 
 @needs_ffmpeg
-def test_a_video_whose_codec_is_not_supported_is_named(tmp_path: Path) -> None:
-    source = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1"]
-    for name, options in {"av1.mp4": ["-c:v", "libsvtav1"], "sound.mp4": []}.items():
-        if name == "sound.mp4":
-            source = ["-f", "lavfi", "-i", "sine=duration=1"]
-        command = ["ffmpeg", "-loglevel", "error", *source, *options, str(tmp_path / name)]
+def test_a_video_without_pictures_ends_with_its_reason(tmp_path: Path) -> None:
+    sound, damaged = tmp_path / "sound.mp4", tmp_path / "damaged.ts"
+    for source, video in {
+        "sine=duration=1": sound,
+        "testsrc=size=64x64:duration=1": damaged,
+    }.items():
+        command = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", source, str(video)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
-    for frames in ([], ["--frames", 3]):
-        said = refused(*arguments(tmp_path / "av1.mp4"), *frames)
-        assert "no frame of it can be decoded: convert its codec AV01 to H.264" in said
-    assert "no frame came: it is no video" in refused(*arguments(tmp_path / "sound.mp4"))
+    data = bytearray(damaged.read_bytes())
+    data[188 * 4 :: 188] = bytes(len(data[188 * 4 :: 188]))  # no packet is one any more
+    damaged.write_bytes(data)
+    for video in (sound, damaged):
+        assert "no frame came: it is no video" in refused(*arguments(video))
+
+
+@needs_ffmpeg
+def test_a_video_in_av1_is_predicted(tmp_path: Path) -> None:
+    video = tmp_path / "av1.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=size=64x64:rate=5:duration=1"]
+    command = ["ffmpeg", "-loglevel", "error", *source, "-c:v", "libsvtav1", str(video)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    assert "5 predicted" in infer(*arguments(video)).stderr
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ _LIBRARIES: Mapping[str, str] = {
     "libdlr.so": "compile the model with SageMaker Neo, which puts libdlr.so into the artifact",
 }
 _PACKAGES: Mapping[str, str] = {
+    "av": "av",
     "cv2": "opencv-python-headless",
     "awsiot": "awsiotsdk",
     "awscrt": "awscrt",

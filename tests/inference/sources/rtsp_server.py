@@ -1,6 +1,7 @@
 """GStreamer's RTSP server with a test picture: ``rtsp_server.py PORT [SCHEME USER PASSWORD]``.
 
-SCHEME is ``basic`` or ``digest``. Runs in the system's Python, where Debian puts
+SCHEME is ``basic`` or ``digest``. With ``udp LOSS`` in place of these, it sends over UDP alone, and
+loses that share of the packets. Runs in the system's Python, where Debian puts
 GStreamer's bindings.
 """
 
@@ -48,9 +49,14 @@ def serve(port: str, *credentials: str) -> None:
     server.set_address("127.0.0.1")
     server.set_service(port)
     factory = rtsp.RTSPMediaFactory()
-    factory.set_launch(f"( {PICTURE} ! {encoder(modules.Gst)} )")
+    launch = f"{PICTURE} ! {encoder(modules.Gst)}"
+    if credentials[:1] == ("udp",):
+        lossy = f"mtu=200 ! identity drop-probability={credentials[1]} name=pay0"
+        launch = launch.replace("name=pay0", lossy)
+        factory.set_protocols(modules.GstRtsp.RTSPLowerTrans.UDP)
+    factory.set_launch(f"( {launch} )")
     factory.set_shared(True)
-    if credentials:
+    if len(credentials) == 3:
         token = rtsp.RTSPToken()
         token.set_string("media.factory.role", "viewer")
         scheme, user, password = credentials

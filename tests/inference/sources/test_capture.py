@@ -17,7 +17,7 @@ from inference.errors import FrameError
 from inference.sources.attempt import AccessRefusedError, Capture, EndOfVideo, Still
 from inference.sources.capture import CapturePolicy, CaptureSource, Limits
 from inference.sources.frame import NoFrameError
-from inference.sources.opencv import open_video
+from inference.sources.pyav import open_video
 from inference.sources.status import LOST, STOPPED, STREAMING
 from tests.waiting import eventually
 
@@ -31,6 +31,7 @@ class Script:
     """A capture that does what the test says, one item a grab; after the last one it waits."""
 
     frame_rate = 0.0
+    lead_seconds: float | None = 0.0
     gates: ClassVar[list[threading.Event]] = []
 
     def __init__(self, *items: Any) -> None:
@@ -243,7 +244,7 @@ def test_a_read_that_never_returns_is_left_behind(make: Make) -> None:
 def test_the_number_of_stuck_threads_is_bounded_and_ends_with_their_return(
     make: Make, tmp_path: Path
 ) -> None:
-    """Opening a pipe that nobody writes to hangs in the kernel, below OpenCV: the real thing."""
+    """Opening a pipe that nobody writes to hangs in the kernel, below FFmpeg: the real thing."""
     pipe = tmp_path / "camera.mp4"
     os.mkfifo(pipe)
     calls = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.sources.opencv import open_video
-from inference.vision.orientation import of_video
+from inference.sources.pyav import open_video
 
 from .servers import needs_ffmpeg
+from .videos import ffmpeg
 
 pytestmark = [pytest.mark.streams, needs_ffmpeg]
 
@@ -26,11 +25,6 @@ MATRICES = {
     "mirrored": (-1, 0, 0, 1),
     "flipped": (1, 0, 0, -1),
 }
-
-
-def ffmpeg(*arguments: object) -> None:
-    command = ["ffmpeg", "-y", "-loglevel", "error", *map(str, arguments)]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +69,3 @@ def test_a_turned_video_in_another_container_is_seen_upright(plain: Path) -> Non
     ffmpeg("-i", video, "-c", "copy", matroska)
     ffmpeg("-i", matroska, "-frames:v", 1, picture)
     np.testing.assert_array_equal(first_frame(matroska), cv2.imread(str(picture)))
-
-
-def test_a_damaged_movie_header_is_no_traceback(plain: Path) -> None:
-    data = with_matrix(plain, MATRICES["clockwise"]).read_bytes()
-    at = data.index(b"moov")
-    path = plain.with_name("damaged.mp4")
-    for place in range(at - 4, min(len(data), at + 400)):
-        path.write_bytes(data[:place] + b"\xff" + data[place + 1 :])
-        of_video(str(path))
-        path.write_bytes(data[:place])
-        of_video(str(path))

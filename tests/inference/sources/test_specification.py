@@ -22,6 +22,7 @@ from inference.sources.specification import (
     UsbCamera,
     Video,
 )
+from inference.sources.tls import VERIFIED, Tls
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,13 @@ from inference.sources.specification import (
         ("rtsp://u:p@[fe80::1]:554/s", Stream("rtsp://***@[fe80::1]:554/s", "rtsp://u:p@[fe80::1]:554/s")),
         ("/var/my images/*.jpg", Files("/var/my images/*.jpg", "/var/my images/*.jpg")),
         ("snapshot+https://u@c/i.jpg", Snapshot("snapshot+https://***@c/i.jpg", "https://u@c/i.jpg")),
+        ("rtsps://c/s#tls_verify", Stream("rtsps://c/s#tls_verify", "rtsps://c/s", VERIFIED)),
+        ("https://c/#ca_file=/a%20b",
+         Stream("https://c/#ca_file=/a%20b", "https://c/", Tls(True, "/a b"))),
+        ("snapshot+https://c/#ca_file=/c",
+         Snapshot("snapshot+https://c/#ca_file=/c", "https://c/", Tls(True, "/c"))),
+        ("rtmp://c/live/s", Stream("rtmp://c/live/s", "rtmp://c/live/s")),
+        ("udp://0.0.0.0:5000", Stream("udp://0.0.0.0:5000", "udp://0.0.0.0:5000")),
         ("fakesrc ! tee", GStreamerPipeline("fakesrc ! tee", "fakesrc ! tee")),
         ("gstreamer:videotestsrc ! appsink drop=true",
          GStreamerPipeline("gstreamer:videotestsrc ! appsink drop=true", "videotestsrc")),
@@ -69,6 +77,12 @@ def test_each_kind_is_recognised(text: str, expected: Specification) -> None:
         ("rtsp://u:pa/ss@camera/", "escape"),
         ("rtsp://u:p@ss/w@camera/", "escape"),
         ("rtsp://camera/a b", "escaped"),
+        ("rtsps://c/s#tls_verify=no", "only tls_verify or ca_file=/path after #"),
+        ("rtsps://c/s#verify", "only tls_verify or ca_file=/path after #"),
+        ("https://c/s#ca_file=cam.pem", "by an absolute path"),
+        ("rtsp://c/s#tls_verify", "only rtsps:// and https:// have a certificate"),
+        ("rtsp://u:p@c/s#w@d", "escape"),
+        ("srt://c:9000", "gstreamer:srtsrc"),
         ("*.mp4", "one video"),
         ("gstreamer:", "elements with"),
         ("videotestsrc ! autovideosink", "without a sink"),
@@ -118,6 +132,15 @@ def test_several_sources_are_a_list_or_its_text_and_faults_come_together() -> No
     assert len(error.value.faults) == 2
 
 
-def test_reading_a_source_needs_neither_opencv_nor_numpy() -> None:
-    code = "import sys, inference.sources; sys.exit('cv2' in sys.modules or 'numpy' in sys.modules)"
+def test_reading_a_source_needs_neither_opencv_nor_numpy_nor_pyav() -> None:
+    code = "import sys, inference.sources; sys.exit(bool({'av', 'cv2', 'numpy'} & {*sys.modules}))"
     subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)
+
+
+def test_what_is_no_stream_needs_no_pyav() -> None:
+    code = (
+        "import sys, inference.sources as s; s.open_source(sys.argv[1], repeat=False).read(); "
+        "sys.exit('av' in sys.modules)"
+    )
+    for source in ("static", "test-pattern"):
+        subprocess.run([sys.executable, "-c", code, source], cwd=CODE_FOLDER, check=True)

@@ -15,10 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.sources import open_source, opencv
+from inference.sources import mjpeg, open_source, pyav
+from inference.sources.demand import Demand
 from inference.sources.frame import FrameSource
-from inference.sources.opencv import open_camera, open_stream
-from inference.sources.specification import Mode
+from inference.sources.opencv import open_camera
+from inference.sources.pyav import open_stream
+from inference.sources.specification import Mode, Stream
 from tests.waiting import eventually
 
 from .servers import (
@@ -40,8 +42,10 @@ pytestmark = pytest.mark.streams
 
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opencv, "OPEN_SECONDS", 0.8)
-    monkeypatch.setattr(opencv, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(pyav, "OPEN_SECONDS", 0.8)
+    monkeypatch.setattr(pyav, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(mjpeg, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(mjpeg, "SLOW_SECONDS", 0.8)
 
 
 @contextmanager
@@ -140,7 +144,7 @@ def test_a_stream_that_redirects_takes_no_credentials_to_another_server() -> Non
 
 
 def test_pictures_that_would_fill_the_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opencv, "MAX_PIXELS", 64 * 48 - 1)
+    monkeypatch.setattr(mjpeg, "MAX_PIXELS", 64 * 48 - 1)
     with tcp_server(lambda connection: multipart(connection, [jpeg()] * 50)) as port, opened(
         f"http://127.0.0.1:{port}/"
     ) as source:
@@ -284,5 +288,5 @@ def test_a_device_that_is_no_camera_is_said_so(tmp_path: Path) -> None:
 
 def test_a_refused_stream_raises_without_its_address() -> None:
     with pytest.raises(OSError, match="cannot be reached: Connection refused") as error:
-        open_stream(f"rtsp://a:hunter2@127.0.0.1:{free_port()}/")
+        open_stream(Stream("camera", f"rtsp://a:hunter2@127.0.0.1:{free_port()}/"), Demand())
     assert "hunter2" not in str(error.value)

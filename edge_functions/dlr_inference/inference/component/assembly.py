@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Sequence
 
 from ..errors import ModelError, OutputError
@@ -13,7 +14,7 @@ from ..pipeline.pipeline import Sink, Stages
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
 from ..sources import FrameSource, open_source
-from ..vision.geometry import fit
+from ..vision.geometry import fit, reduction
 from ..vision.postprocess import Postprocessor
 from ..vision.preprocess import Preprocessor
 
@@ -40,8 +41,11 @@ def build_stages(
     _check_classes(settings, loaded.profile)
     preprocess = Preprocessor(loaded.profile.input)
     postprocess = _postprocessor(settings, loaded)
+    if source is None:
+        reduced = partial(reduction, loaded.profile.input)
+        source = open_source(settings.image_source, repeat=repeat, reduction=reduced)
     return Stages(
-        source=open_source(settings.image_source, repeat=repeat) if source is None else source,
+        source=source,
         preprocess=preprocess,
         model=loaded.model,
         postprocess=postprocess,

@@ -19,7 +19,7 @@ from typing import Sequence
 from ..syncing import sync_path
 
 _COMPLETE = "complete"
-_MODULES = ("awscrt", "awsiot", "boto3", "cv2", "numpy")
+_MODULES = ("av", "awscrt", "awsiot", "boto3", "cv2", "numpy")
 
 
 def requirement_lists(code: Path, runtime: str) -> tuple[Path, ...]:

@@ -19,13 +19,17 @@ COLOR_ORDERS = ("RGB", "BGR", "GRAY")
 RESIZE_RULES = ("stretch", "letterbox", "center-crop")
 INTERPOLATIONS = ("linear", "area", "cubic", "nearest")
 LETTERBOX_POSITIONS = ("center", "top-left")
+DECODE_RULES = ("reduced", "full")
 
 _MAX_SIDE = 8192
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """The tensor that a model takes: value = (pixel · scale − mean) / std, per channel."""
+    """The tensor that a model takes: value = (pixel · scale − mean) / std, per channel.
+
+    ``decode``: whether JPEG images of twice the input's size and more are decoded at a fraction.
+    """
 
     name: str
     shape: tuple[int, int, int, int]
@@ -40,6 +44,7 @@ class InputSpec:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     letterbox_position: str = "center"
+    decode: str = "reduced"
 
     @property
     def height(self) -> int:
@@ -112,6 +117,7 @@ _INPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("scale", number(-1e6, 1e6), 1.0, "0.00392156862745098"),
     Field("mean", _numbers(-1e6, 1e6), (0.0,), "[0.485, 0.456, 0.406]"),
     Field("std", _numbers(1e-9, 1e9), (1.0,), "[0.229, 0.224, 0.225]"),
+    Field("decode", choice(*DECODE_RULES), "reduced", '"full"'),
 )
 _SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
     "": (_PROFILE_FIELDS, ("name", "confidenceThreshold", "topK")),
@@ -234,6 +240,7 @@ def _input_spec(given: Mapping[str, Any]) -> InputSpec:
         scale=given["scale"],
         mean=_per_channel(given["mean"], channels),
         std=_per_channel(given["std"], channels),
+        decode=given["decode"],
     )
 
 

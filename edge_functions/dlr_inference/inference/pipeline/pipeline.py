@@ -39,10 +39,13 @@ class Counters:
 
 @dataclass(frozen=True)
 class Stages:
-    """What a frame goes through; ``interval`` is the seconds from one frame's start to the next."""
+    """What a frame goes through; ``interval`` is the seconds from one frame's start to the next.
+
+    ``preprocess`` takes an image and the size of its source.
+    """
 
     source: FrameSource
-    preprocess: Callable[[Any], tuple[Any, Fit]]
+    preprocess: Callable[..., tuple[Any, Fit]]
     model: RunnableModel
     postprocess: Postprocessor
     sinks: Sequence[Sink]
@@ -128,7 +131,7 @@ class Pipeline:
     def _predict(self, frame: Frame, stages: Stages) -> None:
         marks: list[float] = [time.perf_counter()]
         try:
-            tensor, fit = stages.preprocess(frame.image)
+            tensor, fit = stages.preprocess(frame.image, frame.size)
         except FrameError as error:
             self._fail(error)
             return
@@ -151,7 +154,7 @@ class Pipeline:
         latency = {"capture": frame.capture_ms}
         for name, start, end in zip(names, marks, marks[1:]):
             latency[name] = (end - start) * 1e3
-        height, width = frame.image.shape[:2]
+        width, height = frame.size
         self.counters.predicted += 1
         result = FrameResult(
             frame_id=frame.id,

@@ -17,11 +17,12 @@ _USUAL_FRAME_RATE = 25.0
 
 @dataclass(frozen=True)
 class Still:
-    """One picture as a capture returns it: ``image`` and ``data`` as in a frame."""
+    """One picture as a capture returns it: ``image``, ``data`` and ``size`` as in a frame."""
 
     image: Any
     data: bytes | None
     milliseconds: float
+    size: tuple[int, int] | None = None
 
 
 class EndOfVideo(InferenceError):
@@ -30,6 +31,10 @@ class EndOfVideo(InferenceError):
 
 class AccessRefusedError(InferenceError, OSError):
     """The server requires other credentials. Asking again soon may lock the account."""
+
+
+class SmearedFrameError(FrameError):
+    """This picture builds on a damaged one; so will the next, and that is no further damage."""
 
 
 class Capture(Protocol):
@@ -41,6 +46,14 @@ class Capture(Protocol):
 
     frame_rate: float
     """Frames per second of a video file; 0 if unknown."""
+
+    @property
+    def lead_seconds(self) -> float | None:
+        """The seconds until another picture can be retrieved, from when one is grabbed.
+
+        So this one is to be retrieved that long before one is requested. None if it cannot be.
+        """
+        ...
 
     def grab(self) -> None:
         """Wait for the next picture.
@@ -77,14 +90,14 @@ class Attempt:
         fail: Callable[[], None],
         *,
         name: str,
-        is_wanted: Callable[[], bool] = lambda: True,
+        is_wanted: Callable[[float], bool] = lambda lead_seconds: True,
         paced: bool = False,
         wanted: threading.Event | None = None,
     ) -> None:
         """Wait for ``wanted``, if given, before each frame; ``paced`` keeps a file's frame rate.
 
-        While ``is_wanted`` returns False, pictures after the first are not decoded: ``take`` gets
-        None.
+        While ``is_wanted`` returns False for a picture's lead, pictures after the first are not
+        decoded: ``take`` gets None.
         """
         self.reason = ""
         self.refused = False
@@ -98,6 +111,7 @@ class Attempt:
         self._is_wanted = is_wanted
         self._paced = paced
         self._wanted = wanted
+        self._taken = False
         self._busy: tuple[str, float] | None = None
         self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
@@ -170,12 +184,13 @@ class Attempt:
             self._busy = ("reading a frame", time.monotonic())
             try:
                 capture.grab()
-                is_wanted = self.frames == 0 or self._is_wanted()
+                lead = capture.lead_seconds
+                is_wanted = lead is not None and (not self._taken or self._is_wanted(lead))
                 still = capture.retrieve() if is_wanted else None
                 if still is not None:
                     check_image(still.image)
             except (FrameError, MemoryError) as error:
-                failures += 1
+                failures += not isinstance(error, SmearedFrameError)
                 if self._abandoned.is_set():
                     return
                 self._fail()
@@ -189,6 +204,7 @@ class Attempt:
                 failures = 0
             if (still is not None or not is_wanted) and not self._abandoned.is_set():
                 self.frames += 1
+                self._taken = self._taken or still is not None
                 self.streaming_since = self.streaming_since or time.monotonic()
                 self._take(self, still)
 

@@ -62,11 +62,15 @@ class CaptureSource(FrameSource):
         opener: Opener,
         *,
         policy: CapturePolicy = CapturePolicy(),
+        demand: Demand | None = None,
         limits: Limits = Limits(),
         backoff: Backoff | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``name`` must be redacted. ``clock`` gives the time of frames and states."""
+        """``name`` must be redacted. ``clock`` gives the time of frames and states.
+
+        ``demand`` is given if ``opener`` looks at it too.
+        """
         self._opener = opener
         self._policy = policy
         self._limits = limits
@@ -76,7 +80,7 @@ class CaptureSource(FrameSource):
         self._name = name
         self._wake: Callable[[], None] = lambda: None
         self._wanted = None if policy.live else threading.Event()
-        self._demand = Demand()
+        self._demand = demand or Demand()
         self._changed = threading.Condition()
         self._attempt: Attempt | None = None
         self._waiting: Frame | None = None
@@ -134,8 +138,10 @@ class CaptureSource(FrameSource):
     def _has_ended(self) -> bool:
         return self._keeper.status.state == STOPPED
 
-    def _is_wanted(self) -> bool:
-        return not self._policy.live or self._waiting is not None or self._demand.is_near()
+    def _is_wanted(self, lead_seconds: float) -> bool:
+        if not self._policy.live or self._waiting is not None:
+            return True
+        return self._demand.is_near(lead_seconds)
 
     def _run(self) -> None:
         again = False
@@ -229,6 +235,7 @@ class CaptureSource(FrameSource):
                 still.data,
                 self._clock() - still.milliseconds / 1e3,
                 still.milliseconds,
+                source_size=still.size,
             )
             if self._wanted is not None:
                 self._wanted.clear()

@@ -33,8 +33,16 @@ class Demand:
         self._asked = False
         self._given = self._clock()
 
-    def is_near(self) -> bool:
-        """Return whether a frame is requested, or soon will be."""
+    @property
+    def pause(self) -> float:
+        """The seconds between a frame and the next request, 0 if they are not known yet."""
+        return self._pause
+
+    def is_near(self, lead_seconds: float = 0.0) -> bool:
+        """Return whether a frame is requested, or soon will be.
+
+        ``lead_seconds``: how long it may take until another picture can be decoded.
+        """
         if self._asked or self._given is None:
             return True
-        return self._clock() >= self._given + self._pause - LEAD_SECONDS
+        return self._clock() >= self._given + self._pause - LEAD_SECONDS - lead_seconds

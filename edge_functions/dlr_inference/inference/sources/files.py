@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import Callable
 
 from ..errors import FrameError
 from ..schema import ConfigurationError, Fault
@@ -35,7 +36,16 @@ class FileSource(FrameSource):
     because it may still be being written.
     """
 
-    def __init__(self, pattern: str, *, repeat: bool, watch: bool = False) -> None:
+    def __init__(
+        self,
+        pattern: str,
+        *,
+        repeat: bool,
+        watch: bool = False,
+        reduction: Callable[[int, int], int] | None = None,
+    ) -> None:
+        """``reduction`` says at which fraction of its size a JPEG may be decoded."""
+        self._reduction = reduction
         self._pattern = str(SAMPLE_IMAGES) if pattern == STATIC_SOURCE else pattern
         self._cycle = repeat and not watch
         self._watched = repeat or watch
@@ -112,13 +122,16 @@ class FileSource(FrameSource):
 
     def _load(self, path: str) -> Frame | None:
         """Return the image at ``path``, or None if it was removed before its turn."""
-        from ..vision.images import decode  # needs OpenCV, which reading settings must not
+        from ..vision.images import (  # need OpenCV, which reading settings must not
+            decode_reduced,
+            whole,
+        )
 
         captured_at, started = time.time(), time.perf_counter()
         name = printable(path)
         try:
             data = _read(path)
-            image = decode(data, name)
+            decoded = decode_reduced(data, name, self._reduction or whole)
         except FileNotFoundError:
             self._known.pop(path, None)
             return None
@@ -136,7 +149,15 @@ class FileSource(FrameSource):
         self._keeper.count(frames=1)
         self._keeper.enter(STREAMING, "")
         capture_ms = (time.perf_counter() - started) * 1e3
-        return Frame(self._keeper.status.frames, name, image, data, captured_at, capture_ms)
+        return Frame(
+            self._keeper.status.frames,
+            name,
+            decoded.image,
+            data,
+            captured_at,
+            capture_ms,
+            source_size=decoded.size,
+        )
 
     def _nothing(self) -> NoFrameError:
         reason = _why_empty(self._pattern)

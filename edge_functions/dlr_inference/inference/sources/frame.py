@@ -21,7 +21,8 @@ class NoFrameError(FrameError):
 class Frame:
     """One image and where it came from.
 
-    ``image`` is uint8 of shape (height, width, 3), blue-green-red. ``data`` is the encoded image if
+    ``image`` is uint8 of shape (height, width, 3), blue-green-red. It may have been decoded at a
+    fraction of the source's size, which then is ``source_size``. ``data`` is the encoded image if
     the source delivered one. ``captured_at`` is in seconds since the epoch, ``capture_ms`` the
     time that reading and decoding took. ``source`` contains no credentials. ``origin``
     distinguishes the sources of one core; it is empty if there is only one.
@@ -34,6 +35,12 @@ class Frame:
     captured_at: float
     capture_ms: float
     origin: str = ""
+    source_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the source's image in pixels."""
+        return self.source_size or (self.image.shape[1], self.image.shape[0])
 
     def encoded(self) -> bytes:
         """Return the image as a file: the source's own encoding if there is one, otherwise JPEG.

@@ -62,6 +62,7 @@ class LaunchedPipeline:
     """
 
     frame_rate = 0.0
+    lead_seconds = 0.0
 
     def __init__(self, pipeline: str, *, seconds: float = FRAME_SECONDS) -> None:
         """Start ``pipeline``; each frame may take at most ``seconds``.

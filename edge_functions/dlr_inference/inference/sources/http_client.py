@@ -1,22 +1,24 @@
-"""HTTP requests that end at a deadline, and send credentials to one server only."""
+"""HTTP requests with time limits, which send credentials to one server only."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import threading
 import urllib.request
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Iterator, Mapping
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from .attempt import AccessRefusedError
 from .authentication import Authenticator, credentials_of
-from .redaction import redacted_url
+from .redaction import one_line, redacted_url
+from .tls import VERIFIED, Tls
 
-MISSING = "401 Unauthorized: write user:password@ before the host in imageSource"
+MISSING = "401 Unauthorized: imageSource needs user and password before the host"
 WRONG = "401 Unauthorized: check user and password in imageSource"
 UNKNOWN = "401 Unauthorized: it requires authentication that is neither Basic nor Digest"
 
@@ -24,6 +26,8 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REQUESTS = 6
 _MAX_LOCATION_CHARACTERS = 2048
+_NO_ANSWER = "the server does not answer in time"
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}  # seconds, seconds, times
 
 
 class HttpClient:
@@ -32,7 +36,7 @@ class HttpClient:
     User and password in the URL are sent to its own server only. Each request opens a connection.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tls: Tls = VERIFIED) -> None:
         """``url`` may hold user and password."""
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -44,7 +48,7 @@ class HttpClient:
         for handler in (
             urllib.request.ProxyHandler(),
             _HttpHandler(self._sockets),
-            _HttpsHandler(self._sockets),
+            _HttpsHandler(self._sockets, tls),
             urllib.request.HTTPErrorProcessor(),
             urllib.request.HTTPDefaultErrorHandler(),
         ):
@@ -60,24 +64,39 @@ class HttpClient:
             OSError, http.client.HTTPException, ValueError: if there is no answer; TimeoutError if
                 it is not complete in time.
         """
+        late = f"the still did not arrive completely within {seconds:g} s"
+        with self._cut_after(seconds, late), closing(self._open(headers, seconds)) as response:
+            yield response
+
+    def open(self, seconds: float) -> Any:
+        """Return the response, whose head must come within ``seconds``; its body need not end.
+
+        Raises:
+            OSError, http.client.HTTPException, ValueError: as :meth:`get`.
+        """
+        with self._cut_after(seconds, _NO_ANSWER):
+            return self._open({}, seconds)
+
+    def set_patience(self, seconds: float) -> None:
+        """Let reading from the response raise TimeoutError when nothing comes for ``seconds``."""
+        self._sockets.set_timeout(seconds)
+
+    @contextmanager
+    def _cut_after(self, seconds: float, late: str) -> Iterator[None]:
         cut = threading.Timer(seconds, self._sockets.cut)
         cut.daemon = True
         self._sockets.begin()
         cut.start()
         try:
-            with closing(self._open(headers, seconds)) as response:
-                yield response
+            yield
         except Exception:
-            self._check_deadline(seconds)
+            if self._sockets.are_cut:
+                raise TimeoutError(late) from None
             raise
         finally:
             cut.cancel()
-        self._check_deadline(seconds)
-
-    def _check_deadline(self, seconds: float) -> None:
         if self._sockets.are_cut:
-            late = f"the still did not arrive completely within {seconds:g} s"
-            raise TimeoutError(late) from None
+            raise TimeoutError(late)
 
     def _open(self, headers: Mapping[str, str], seconds: float) -> Any:
         url, answered = self._url, False
@@ -134,10 +153,18 @@ class _Sockets:
             self.are_cut = False
 
     def add(self, one: socket.socket) -> None:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            one.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         with self._lock:
             self._open.append(one)
             if self.are_cut:
                 _shut(one)
+
+    def set_timeout(self, seconds: float) -> None:
+        with self._lock:
+            for one in self._open:
+                one.settimeout(seconds)
 
     def cut(self) -> None:
         with self._lock:
@@ -151,7 +178,21 @@ def _shut(one: socket.socket) -> None:
         socket.socket.shutdown(one, socket.SHUT_RDWR)  # not that of TLS, which may wait
 
 
+class _Response(http.client.HTTPResponse):
+    """Takes the first line of old streaming servers for that of HTTP/1.0, as browsers do."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        if not self.fp.peek(4).startswith(b"ICY "):
+            return super()._read_status()  # type: ignore[misc, no-any-return]
+        code, _, reason = self.fp.readline(1024)[4:].decode("latin-1").strip().partition(" ")
+        if not (code.isascii() and code.isdigit()):
+            raise http.client.BadStatusLine("ICY")
+        return "HTTP/1.0", int(code), reason
+
+
 class _Connection(http.client.HTTPConnection):
+    response_class = _Response
+
     def __init__(self, sockets: _Sockets, host: str, **options: Any) -> None:
         super().__init__(host, **options)
         self._sockets = sockets
@@ -162,6 +203,8 @@ class _Connection(http.client.HTTPConnection):
 
 
 class _SecureConnection(http.client.HTTPSConnection):
+    response_class = _Response
+
     def __init__(self, sockets: _Sockets, host: str, **options: Any) -> None:
         super().__init__(host, **options)
         self._sockets = sockets
@@ -181,12 +224,54 @@ class _HttpHandler(urllib.request.HTTPHandler):
 
 
 class _HttpsHandler(urllib.request.HTTPSHandler):
-    def __init__(self, sockets: _Sockets) -> None:
+    def __init__(self, sockets: _Sockets, tls: Tls) -> None:
         super().__init__()
         self._sockets = sockets
+        self._tls = tls
+        self._made: ssl.SSLContext | None = None
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_SecureConnection, self._sockets), req)
+        self._made = self._made or self._tls.context()  # reading the certificates takes a while
+        return self.do_open(partial(_SecureConnection, self._sockets, context=self._made), req)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise what requests raise as an OSError that says the reason in one line.
+
+    Raises:
+        OSError: AccessRefusedError if user and password are missing or wrong.
+    """
+    try:
+        yield
+    except AccessRefusedError:
+        raise
+    except HTTPError as error:
+        raise OSError(one_line(f"the server answers {error.code} {error.reason}")) from None
+    except URLError as error:
+        raise OSError(one_line(_text(error.reason))) from None
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        raise OSError(one_line(_text(error))) from None
+
+
+def untrusted(reason: str) -> str:
+    """Return what to do about a certificate that is not trusted for ``reason``."""
+    return (
+        f"the server's certificate is not trusted ({reason}): name it, or its issuer's, in "
+        "imageSource as #ca_file=/path, or add it to the device's certificates"
+    )
+
+
+def _text(reason: object) -> str:
+    if str(reason) == "timed out":
+        return _NO_ANSWER
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return untrusted(reason.verify_message)
+    if isinstance(reason, socket.gaierror):
+        return f"its host name is not known ({reason.strerror})"
+    if isinstance(reason, OSError):
+        return reason.strerror or str(reason)
+    return f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)
 
 
 def _redirected(url: str, error: HTTPError) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Callable
 
 from ..schema import ConfigurationError, Fault
 from .capture import CapturePolicy, CaptureSource
+from .demand import Demand
 from .files import FileSource
 from .frame import FrameSource
 from .several import SeveralSources
@@ -25,14 +28,16 @@ from .specification import (
     parse_sources,
 )
 
+Reduction = Callable[[int, int], int]
 
-def open_source(pattern: str, *, repeat: bool) -> FrameSource:
+
+def open_source(pattern: str, *, repeat: bool, reduction: Reduction | None = None) -> FrameSource:
     """Open the source, or the sources, that ``imageSource`` names.
 
     Without ``repeat``, files and videos end after their last image, and a video is read as fast as
     frames are requested. With it they start again, and a video plays at its own rate, like a
     camera. Cameras and streams are opened on their own threads: a missing one is not an error, but
-    lost, and opened again.
+    lost, and opened again. ``reduction`` says at which fraction of its size a JPEG may be decoded.
 
     Raises:
         ConfigurationError: if it names nothing that can be opened.
@@ -40,34 +45,66 @@ def open_source(pattern: str, *, repeat: bool) -> FrameSource:
     with ExitStack() as opened:
         sources = []
         for specification in parse_sources(pattern):
-            source = _open(specification, repeat)
+            source = _open(specification, repeat, reduction)
             opened.callback(source.close)
             sources.append(source)
         opened.pop_all()
     return sources[0] if len(sources) == 1 else SeveralSources(sources)
 
 
-def _open(source: Specification, repeat: bool) -> FrameSource:
+def _open(source: Specification, repeat: bool, reduction: Reduction | None) -> FrameSource:
     if isinstance(source, Files):
-        return FileSource(source.pattern, repeat=repeat, watch=source.watch)
+        return FileSource(source.pattern, repeat=repeat, watch=source.watch, reduction=reduction)
+    if isinstance(source, (Stream, Snapshot)):
+        _check_ca_file(source)
+    if isinstance(source, Stream):
+        return _open_stream(source, reduction)
+    if isinstance(source, Video):
+        return _open_video(source, repeat)
     # These need OpenCV, which reading settings must not.
+    from ..vision import images
     from . import opencv, pattern, snapshot
 
     if isinstance(source, MovingPattern):
         return pattern.PatternSource(source.name, source.mode)
-    if isinstance(source, Video):
-        if not Path(source.path).is_file():
-            raise ConfigurationError([Fault(KEY, source.name, "there is no such file")])
-        policy = CapturePolicy(live=repeat, paced=repeat, repeat=repeat, retry=repeat)
-        return CaptureSource(source.name, partial(opencv.open_video, source.path), policy=policy)
-    if isinstance(source, Stream):
-        return CaptureSource(source.name, partial(opencv.open_stream, source.url))
     if isinstance(source, Snapshot):
-        opener = partial(snapshot.SnapshotCapture, source.url)
+        reduced = images.whole if reduction is None else reduction
+        opener = partial(snapshot.SnapshotCapture, source.url, tls=source.tls, reduction=reduced)
         return CaptureSource(source.name, opener, policy=CapturePolicy(live=False))
     if isinstance(source, UsbCamera):
         return CaptureSource(source.name, partial(opencv.open_camera, source.device, source.mode))
     return _open_gstreamer(source)
+
+
+def _check_ca_file(source: Stream | Snapshot) -> None:
+    if source.tls.ca_file and not os.access(source.tls.ca_file, os.R_OK):
+        rule = f"there is no readable file {source.tls.ca_file} on this device"
+        raise ConfigurationError([Fault(KEY, source.name, rule)])
+
+
+def _open_stream(source: Stream, reduction: Reduction | None) -> FrameSource:
+    from . import network, pyav  # need PyAV, which only streams and videos do
+
+    if source.tls.verify and not pyav.can_verify(source.url):
+        rule = (
+            "needs Python 3.10 or newer, since FFmpeg 7 and older verifies no RTSP server; or use "
+            "GStreamer's rtspsrc with tls-validation-flags"
+        )
+        raise ConfigurationError([Fault(KEY, source.name, rule)])
+    demand = Demand()
+    opener = partial(network.open_network, source, demand, reduction)
+    return CaptureSource(source.name, opener, demand=demand, limits=network.LIMITS)
+
+
+def _open_video(source: Video, repeat: bool) -> FrameSource:
+    from . import pyav  # needs PyAV, which only streams and videos do
+
+    if not Path(source.path).is_file():
+        raise ConfigurationError([Fault(KEY, source.name, "there is no such file")])
+    demand = Demand() if repeat else None
+    policy = CapturePolicy(live=repeat, paced=repeat, repeat=repeat, retry=repeat)
+    opener = partial(pyav.open_video, source.path, demand)
+    return CaptureSource(source.name, opener, policy=policy, demand=demand)
 
 
 def _open_gstreamer(source: CsiCamera | GStreamerPipeline) -> FrameSource:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
 import threading
 import time
-import urllib.error
 import zlib
 from typing import Any, Callable
+from urllib.error import HTTPError
 
 from ..errors import FrameError
-from ..vision.images import decode
-from .attempt import AccessRefusedError, Still
-from .http_client import HttpClient
+from ..vision.images import Reduction, decode_reduced, whole
+from .attempt import Still
+from .http_client import HttpClient, explained
 from .jpeg_bytes import JPEG_START, ends_as_jpeg, first_jpeg
-from .redaction import one_line, redacted_url
+from .redaction import redacted_url
+from .tls import VERIFIED, Tls
 
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 16 << 20
@@ -32,19 +31,26 @@ class SnapshotCapture:
     """
 
     frame_rate = 0.0
+    lead_seconds = 0.0
 
     def __init__(
         self,
         url: str,
         *,
+        tls: Tls = VERIFIED,
+        reduction: Reduction = whole,
         timeout: float = TIMEOUT_SECONDS,
         max_bytes: int = MAX_BYTES,
         min_interval: float = MIN_INTERVAL_SECONDS,
         wait: Callable[[float], Any] | None = None,
     ) -> None:
-        """``timeout`` is for a complete still; requests start at least ``min_interval`` apart."""
+        """``timeout`` is for a complete still; requests start at least ``min_interval`` apart.
+
+        ``reduction`` says at which fraction of its size a JPEG may be decoded.
+        """
         self._name = redacted_url(url)
-        self._client = HttpClient(url)
+        self._reduction = reduction
+        self._client = HttpClient(url, tls)
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._min_interval = min_interval
@@ -65,23 +71,19 @@ class SnapshotCapture:
             OSError: with the reason, if there is no answer.
         """
         started = time.monotonic()
-        try:
-            with self._client.get(self._validators, self._timeout) as response:
-                data = self._body(response)
-                headers = response.headers
-        except AccessRefusedError:
-            raise
-        except urllib.error.HTTPError as error:
-            if error.code == 304:
-                return None
-            raise OSError(one_line(f"the server answers {error.code} {error.reason}")) from None
-        except urllib.error.URLError as error:
-            raise OSError(one_line(_text(error.reason))) from None
-        except (http.client.HTTPException, OSError, ValueError) as error:
-            raise OSError(one_line(_text(error))) from None
-        image = decode(data, self._name)
+        with explained():
+            try:
+                with self._client.get(self._validators, self._timeout) as response:
+                    data = self._body(response)
+                    headers = response.headers
+            except HTTPError as error:
+                if error.code == 304:
+                    return None
+                raise
+        decoded = decode_reduced(data, self._name, self._reduction)
         self._remember(headers)
-        return Still(image, data, (time.monotonic() - started) * 1e3)
+        milliseconds = (time.monotonic() - started) * 1e3
+        return Still(decoded.image, data, milliseconds, decoded.size)
 
     def close(self) -> None:
         """Do nothing: each still has its own connection."""
@@ -134,18 +136,3 @@ class SnapshotCapture:
         self._validators = {
             ours: value for ours, value in found.items() if value and len(value) <= _MAX_VALIDATOR
         }
-
-
-def _text(reason: object) -> str:
-    if str(reason) == "timed out":
-        return "the server does not answer in time"
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return (
-            f"the server's certificate is not trusted ({reason.verify_message}): add its issuer to "
-            "the device's certificates, or name it in SSL_CERT_FILE"
-        )
-    if isinstance(reason, TimeoutError):
-        return str(reason)
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror
-    return f"{type(reason).__name__}: {reason}" if isinstance(reason, Exception) else str(reason)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from ..schema import ConfigurationError, Fault
 from .redaction import redacted, redacted_url
+from .tls import UNVERIFIED, VERIFIED, Tls, parse_tls
 
 KEY = "imageSource"
 STATIC_SOURCE = "static"
@@ -29,7 +30,7 @@ IMAGE_SUFFIXES = (
 VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 """Suffixes of video files, in lower case."""
 
-STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https")
+STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp")
 MAX_SOURCES = 16
 MAX_CHARACTERS = 1024
 MAX_PIXELS = 8192 * 8192
@@ -87,10 +88,11 @@ class CsiCamera:
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream over RTSP or HTTP. ``url`` may contain credentials, ``name`` does not."""
+    """A stream over the network. ``url`` may contain credentials, ``name`` does not."""
 
     name: str
     url: str = field(repr=False)
+    tls: Tls = UNVERIFIED
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Snapshot:
 
     name: str
     url: str = field(repr=False)
+    tls: Tls = VERIFIED
 
 
 @dataclass(frozen=True)
@@ -236,27 +239,37 @@ def _mode(name: str, text: str | None) -> Mode:
 def _address(name: str, text: str) -> Specification:
     scheme, _, _ = text.partition("://")
     still = scheme.startswith("snapshot+")
-    url = text[len("snapshot+") :] if still else text
-    allowed = ("http", "https") if still else STREAM_SCHEMES
-    if scheme[len("snapshot+") if still else 0 :] not in allowed:
-        if scheme == "file":
-            raise _fault(name, "must be the path alone, without file://", "/data/drive.mp4")
-        schemes = ", ".join(f"{one}://" for one in STREAM_SCHEMES)
-        raise _fault(name, f"must be one of {schemes}, snapshot+http://, or a path")
+    address, _, fragment = (text[len("snapshot+") :] if still else text).partition("#")
+    protocol = address.partition("://")[0]
+    if protocol not in (("http", "https") if still else STREAM_SCHEMES):
+        raise _unknown_scheme(name, scheme)
     example = scheme + "://192.168.1.20/stream"
-    if re.search(r"[\s\"'<>]", url):
+    if re.search(r"[\s\"'<>]", text):
         raise _fault(name, "must have spaces and quotes escaped, as %20 and %22", example)
+    escape = "escape / ? # @ in a password as %2F %3F %23 %40"
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        rule = "has no valid host and port; escape / ? # @ in a password as %2F %3F %23 %40"
-        raise _fault(name, rule, example) from None
+        raise _fault(name, f"has no valid host and port; {escape}", example) from None
     user = f"{parts.username or ''}{parts.password or ''}"
-    if not host or "@" in user or (user and "@" in url.partition(parts.netloc)[2]):
-        rule = "must name a host; escape / ? # @ in a password as %2F %3F %23 %40"
-        raise _fault(name, rule, example)
-    return Snapshot(name, url) if still else Stream(name, url)
+    behind = f"{parts.path}{parts.query}"
+    if not host or "@" in user + fragment or (user and "@" in behind):
+        raise _fault(name, f"must name a host; {escape}", example)
+    kind = Snapshot if still else Stream
+    try:
+        return kind(name, address, parse_tls(fragment, protocol, kind.tls))
+    except ValueError as error:
+        raise _fault(name, str(error), example + "#ca_file=/etc/camera.pem") from None
+
+
+def _unknown_scheme(name: str, scheme: str) -> ConfigurationError:
+    if scheme == "file":
+        return _fault(name, "must be the path alone, without file://", "/data/drive.mp4")
+    if scheme == "srt":
+        return _fault(name, "needs GStreamer", "gstreamer:srtsrc uri=srt://… ! decodebin")
+    schemes = ", ".join(f"{one}://" for one in STREAM_SCHEMES)
+    return _fault(name, f"must be one of {schemes}, snapshot+http://, or a path")
 
 
 def _pipeline(name: str, text: str) -> GStreamerPipeline:

@@ -88,18 +88,19 @@ class FrameFiles(FrameSource):
         """Release what the source holds."""
         self._source.close()
 
-    def preprocess(self, image: Any) -> tuple[bytes, Fit]:
+    def preprocess(self, image: Any, size: tuple[int, int]) -> tuple[bytes, Fit]:
         """Return the file of the frame with this ``image``: its own if it is a JPEG or a PNG.
+
+        ``size`` is the width and height of the frame's source.
 
         Raises:
             FrameError: if the image cannot be encoded.
         """
-        height, width = image.shape[:2]
         frame = self._frame
         own = frame.data if frame is not None and frame.image is image else None
         if own is None or content_type(own) is None:
             own = encode_jpeg(image, frame.source if frame is not None else "frame")
-        return own, fit(self._spec, width, height)
+        return own, fit(self._spec, *size)
 
 
 def content_type(data: bytes) -> str | None:

@@ -80,6 +80,19 @@ def fit(spec: InputSpec, width: int, height: int) -> Fit:
     return _centred(source, part_at, part, ratio, target)
 
 
+def reduction(spec: InputSpec, width: int, height: int) -> int:
+    """Return by how much an image of ``width`` × ``height`` may be reduced before it is fitted.
+
+    So much that the part of it that is used is still at least as large as in the input: 1, 2, 4 or
+    8. It is 1 for ``decode`` full.
+    """
+    if spec.decode == "full":
+        return 1
+    fitted = fit(spec, width, height)
+    most = min(part // scaled for part, scaled in zip(fitted.part, fitted.scaled))
+    return next(divisor for divisor in (8, 4, 2, 1) if divisor <= max(1, most))
+
+
 def _centred(source: Size, part_at: Size, part: Size, ratio: float, target: Size) -> Fit:
     scaled = (max(1, round(part[0] * ratio)), max(1, round(part[1] * ratio)))
     offset = tuple((t - s) // 2 if t >= s else -((s - t) // 2) for t, s in zip(target, scaled))

@@ -34,7 +34,7 @@ class ImageHeader:
 
     ``maximum`` is the value of white if the format states it. ``orientation`` is for an image that
     OpenCV does not turn itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind``
-    one that it may not decode.
+    one that it may not decode. ``size`` is width and height of a JPEG file before it is turned.
     """
 
     as_stored: bool = False
@@ -42,6 +42,7 @@ class ImageHeader:
     orientation: Orientation = UPRIGHT
     refused: str = ""
     kind: str = ""
+    size: tuple[int, int] | None = None
 
 
 def read_header(data: bytes) -> ImageHeader:
@@ -53,7 +54,7 @@ def read_header(data: bytes) -> ImageHeader:
     if data.startswith((b"II*\0", b"MM\0*")):
         return _tiff(data)
     if data.startswith(b"\xff\xd8"):
-        return ImageHeader(kind=_jpeg_kind(data))
+        return _jpeg(data)
     match = _PNM.match(data[:4096])
     if match:
         maximum = int(match[2])
@@ -119,16 +120,18 @@ def _tiff(data: bytes) -> ImageHeader:
     return ImageHeader(as_stored=bits == 16 or has_alpha, kind=kind)
 
 
-def _jpeg_kind(data: bytes) -> str:
-    """Return what is unusual about a JPEG file: ITU-T T.81, table B.1 and B.2.2."""
+def _jpeg(data: bytes) -> ImageHeader:
+    """ITU-T T.81, table B.1 and B.2.2."""
     at = 2
-    while at + 5 <= len(data) and data[at] == 0xFF:
+    while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker in (0xC3, 0xC7, 0xCB, 0xCF):
-            return "a lossless JPEG"
+            return ImageHeader(kind="a lossless JPEG")
         if 0xC0 <= marker <= 0xCE and marker not in (0xC4, 0xC8, 0xCC):
-            return "" if data[at + 4] == 8 else f"a JPEG of {data[at + 4]} bits"
+            bits, height, width = struct.unpack_from(">BHH", data, at + 4)
+            kind = "" if bits == 8 else f"a JPEG of {bits} bits"
+            return ImageHeader(kind=kind, size=(width, height))
         if marker == 0xDA:
             break
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return ""
+    return ImageHeader()

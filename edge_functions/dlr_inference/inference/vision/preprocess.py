@@ -42,13 +42,15 @@ class Preprocessor:
         self._canvas = np.empty((spec.height, spec.width, spec.channels), np.uint8)
         self._planes = [np.empty((spec.height, spec.width), np.uint8) for _ in range(spec.channels)]
 
-    def __call__(self, image: Image) -> tuple[Tensor, Fit]:
+    def __call__(self, image: Image, size: tuple[int, int] | None = None) -> tuple[Tensor, Fit]:
         """Return the tensor for ``image``, valid until the next call, and how it was fitted.
+
+        ``size`` is the source's width and height if ``image`` was decoded at a fraction of it.
 
         Raises:
             FrameError: if OpenCV cannot fit the image, for example without enough memory.
         """
-        height, width = image.shape[:2]
+        width, height = size or (image.shape[1], image.shape[0])
         fit = geometry.fit(self._spec, width, height)
         try:
             fitted = self._fit(image, fit)
@@ -73,8 +75,7 @@ class Preprocessor:
         if self._spec.channels == 1:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         if fit.part != fit.source:
-            (x, y), (w, h) = fit.part_at, fit.part
-            image = image[y : y + h, x : x + w]
+            image = _part(image, fit)
         scaled = image
         if (image.shape[1], image.shape[0]) != fit.scaled:
             scaled = cv2.resize(image, fit.scaled, interpolation=self._interpolation)
@@ -108,3 +109,11 @@ class Preprocessor:
         order = slice(None, None, -1) if self._spec.color_order == "RGB" else slice(None)
         for channel, table in enumerate(self._tables):
             self._tensor[0, :, :, channel] = table[fitted[:, :, order][:, :, channel]]
+
+
+def _part(image: Image, fit: Fit) -> Image:
+    """Return the part of the source that is used, from an image that may be smaller than it."""
+    scales = image.shape[1] / fit.source[0], image.shape[0] / fit.source[1]
+    x, y = (round(at * scale) for at, scale in zip(fit.part_at, scales))
+    w, h = (max(1, round(side * scale)) for side, scale in zip(fit.part, scales))
+    return image[y : y + h, x : x + w]

@@ -1,0 +1,91 @@
+"""Opens a stream over the network: MJPEG by its own reader, everything else through PyAV."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from typing import Any
+
+from ..vision.images import Reduction, whole
+from . import pyav
+from .attempt import Capture
+from .capture import Limits
+from .demand import Demand
+from .http_client import HttpClient, explained
+from .mjpeg import MjpegCapture, begins_as_mjpeg, is_mjpeg
+from .specification import Stream
+
+LIMITS = Limits(open_seconds=20.0, read_seconds=25.0)
+"""Longer than the limits of HTTP and FFmpeg, which end what hangs themselves."""
+
+_SNIFFED_BYTES = 16
+_READ_BY_FFMPEG = (b"#EXTM3U", b"<")
+
+
+def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = None) -> Capture:
+    """Open ``stream``; ``demand`` is how often its pictures are requested.
+
+    ``reduction`` says at which fraction of its size a JPEG may be decoded.
+
+    Raises:
+        OSError: if it does not answer in time, refuses, or is not a video.
+    """
+    if stream.url.startswith("http"):
+        capture = _open_http(stream, demand, reduction or whole)
+        if capture is not None:
+            return capture
+    return pyav.open_stream(stream, demand)
+
+
+def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture | None:
+    """Return the capture of what a web server sends without end; None for a file or playlist.
+
+    FFmpeg requires boundaries, types and lengths of MJPEG that many a camera does not send. For
+    a file or a playlist it makes requests of its own.
+    """
+    client = HttpClient(stream.url, stream.tls)
+    with explained(), ExitStack() as opened:
+        response = client.open(pyav.OPEN_SECONDS)
+        opened.callback(response.close)
+        client.set_patience(pyav.READ_SECONDS)
+        is_sniffed = not is_mjpeg(response)
+        beginning = bytes(response.read(_SNIFFED_BYTES)) if is_sniffed else b""
+        if not is_sniffed or begins_as_mjpeg(beginning):
+            opened.pop_all()
+            return MjpegCapture(
+                stream.name, client, response, beginning=beginning, reduction=reduction
+            )
+        if response.headers.get_content_type() == "text/html":
+            raise OSError(pyav.NO_VIDEO)
+        if response.length is None and not beginning.startswith(_READ_BY_FFMPEG):
+            opened.pop_all()
+            return pyav.open_body(HttpBody(response, beginning), demand)
+    return None
+
+
+class HttpBody:
+    """The body of a response, as PyAV reads it from a file."""
+
+    def __init__(self, response: Any, beginning: bytes) -> None:
+        """``beginning`` was read from ``response`` already."""
+        self._response = response
+        self._beginning = beginning
+
+    def read(self, size: int) -> bytes:
+        """Return what has arrived, at most ``size`` bytes; nothing at the end.
+
+        Raises:
+            OSError: with the reason.
+        """
+        if self._beginning:
+            data, self._beginning = self._beginning[:size], self._beginning[size:]
+            return data
+        with explained():
+            try:
+                return bytes(self._response.read1(size))
+            except socket.timeout:
+                raise TimeoutError(f"no frame came for {pyav.READ_SECONDS:g} s") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._response.close()
