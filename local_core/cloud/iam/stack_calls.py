@@ -1,7 +1,7 @@
 """The calls that CloudFormation makes for resources, by type.
 
-They are those that the types' published schemas name as permissions and that our templates cause.
-The resources that an action takes are in the service authorization reference.
+They are those that our templates should cause, by the documentation of the types; nobody compared
+them with AWS. The resources that an action takes are in the service authorization reference.
 """
 
 from __future__ import annotations

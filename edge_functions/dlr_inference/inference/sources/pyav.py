@@ -24,8 +24,8 @@ OPEN_SECONDS = 6.0
 READ_SECONDS = 5.0
 
 NO_VIDEO = "it answers, but with no video that can be decoded"
-# These are given as `container_options`: with `options`, PyAV before 17 frees what it did not allocate
-# when streams are found while the format is analysed.
+# These are given as `container_options`: with `options`, PyAV before 17 frees what it did not
+# allocate when streams are found while the format is analysed.
 # Measuring the frame rate would take seconds, and parameters may come with the first key frame.
 _LIVE = {"fpsprobesize": "0", "analyzeduration": "1000000"}
 _ADVICE = {
