@@ -12,7 +12,7 @@ import pytest
 from local_core.cloud import LocalCloud
 from local_core.nucleus.dialect import LITE
 from tests.cloud.support import desired
-from tests.device.test_thing_groups import SUCCEEDED, Core, make_component
+from tests.device.cores import SUCCEEDED, Core, make_component
 from tests.waiting import eventually
 
 
