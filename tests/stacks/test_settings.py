@@ -169,7 +169,7 @@ def test_model_comes_from_one_place(tmp_path: Path) -> None:
 
 def test_faulty_model_is_not_also_called_missing(tmp_path: Path) -> None:
     found = faults(context(tmp_path, modelS3Uri="s3://bucket/model.exe"))
-    assert found["modelS3Uri"].rule == "must end in .tar.gz, .tgz, .zip"
+    assert found["modelS3Uri"].rule == "must end in .tar.gz, .tgz, .zip, .onnx"
 
 
 def test_faulty_profile_fails_here_and_not_on_the_device(tmp_path: Path) -> None:
