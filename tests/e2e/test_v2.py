@@ -100,6 +100,19 @@ def test_core_that_was_stopped_carries_on_with_its_deployment(rig: Rig) -> None:
     assert rig.verdict()[0] == "SUCCEEDED"
 
 
+def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
+    before = _deployments(rig)[0]["deploymentId"]
+    merge = _redeploy(rig, before, without=rig.prediction_topic)
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert rig.is_silent(rig.prediction_topic)
+    assert not rig.is_silent(FEEDBACK_STATUS_TOPIC)
+    assert "UnauthorizedError" in rig.log()
+    assert rig.prediction_topic not in json.dumps(merge)
+    _redeploy(rig, before)
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert rig.next_predictions()
+
+
 def test_changed_threshold_reaches_the_process_that_runs(rig: Rig) -> None:
     assert min(_scores(rig.next_predictions())) < 0.9
     before = rig.processes()
@@ -120,19 +133,6 @@ def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(module_r
     latest = _effective(rig)[0]
     assert latest["coreDeviceExecutionStatus"] == "FAILED"
     assert latest["reason"] == reason
-
-
-def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
-    before = _deployments(rig)[0]["deploymentId"]
-    merge = _redeploy(rig, before, without=rig.prediction_topic)
-    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
-    assert rig.is_silent(rig.prediction_topic)
-    assert not rig.is_silent(FEEDBACK_STATUS_TOPIC)
-    assert "UnauthorizedError" in rig.log()
-    assert rig.prediction_topic not in json.dumps(merge)
-    _redeploy(rig, before)
-    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
-    assert rig.next_predictions()
 
 
 def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
