@@ -51,6 +51,7 @@ def test_new_model_replaces_the_old_one_whole(tmp_path: Path) -> None:
         (archive(a=b"x" * 100_000)[:-40], "cannot be unpacked"),
         (archive(**{"..__x": b"1"}), "outside its folder"),
     ],
+    ids=["no archive", "truncated", "outside"],
 )
 def test_bad_archive_leaves_the_old_model_in_place(
     tmp_path: Path, content: bytes, reason: str
