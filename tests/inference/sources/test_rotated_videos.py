@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import struct
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -69,3 +71,16 @@ def test_a_turned_video_in_another_container_is_seen_upright(plain: Path) -> Non
     ffmpeg("-i", video, "-c", "copy", matroska)
     ffmpeg("-i", matroska, "-frames:v", 1, picture)
     np.testing.assert_array_equal(first_frame(matroska), cv2.imread(str(picture)))
+
+
+def test_no_picture_waits_for_the_garbage_to_be_collected(plain: Path) -> None:
+    """A few large pictures fill the memory before they cause a collection."""
+    video = with_matrix(plain, MATRICES["mirrored"])
+    gc.collect()
+    gc.disable()
+    try:
+        first_frame(video)
+        kept = [one for one in gc.get_objects() if isinstance(one, av.VideoFrame)]
+        assert [one.width for one in kept if one.width > 16] == []
+    finally:
+        gc.enable()

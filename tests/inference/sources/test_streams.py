@@ -213,6 +213,29 @@ def test_a_stream_that_falls_silent_is_lost_and_opened_again() -> None:
 
 
 @pytest.mark.usefixtures("short_timeouts")
+@needs_ffmpeg
+def test_a_transport_stream_that_falls_silent_is_lost_and_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "part.ts"
+    command = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i"]
+    command += ["testsrc=size=160x120:rate=20:duration=2", "-pix_fmt", "yuv420p", str(path)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    release = threading.Event()
+
+    def serve(connection: Any) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        connection.sendall(path.read_bytes())
+        release.wait(10)
+
+    with tcp_server(serve) as port, opened(f"http://127.0.0.1:{port}/") as source:
+        require_frame(source)
+        eventually(lambda: state(source).state == "lost", 4)
+        assert state(source).reason == "no frame came for 0.8 s"
+        eventually(lambda: state(source).reopened > 0, 4)
+        release.set()
+
+
+@pytest.mark.usefixtures("short_timeouts")
 def test_damaged_pictures_in_a_stream_cost_only_themselves() -> None:
     whole, torn = jpeg(200), jpeg(10)[:80] + bytes(200)
 

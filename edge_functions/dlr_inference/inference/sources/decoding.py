@@ -24,6 +24,7 @@ FIRST_PICTURE_SECONDS = 10.0
 """How long a stream may take to its first key frame, or from damage to the next key frame."""
 
 _MATRIX = "DISPLAYMATRIX"
+_TINY = 16
 _LOST = "RTP: missed"
 # Two threads take three times the work of one; older versions of PyAV do not offer the choice.
 _ON_THIS_THREAD = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
@@ -122,10 +123,7 @@ class AvCapture:
             self._body.close()
 
     def _turn(self, picture: Any) -> Orientation:
-        """Return how pictures are turned to be upright: all of them as the first one.
-
-        PyAV keeps a picture whose side data was read until the garbage is collected.
-        """
+        """Return how pictures are turned to be upright: all of them as the first one."""
         if self._orientation is None:
             self._orientation = _orientation(picture)
         return self._orientation
@@ -244,6 +242,12 @@ def _silence(seconds: float) -> str:
 
 
 def _orientation(picture: Any) -> Orientation:
+    """Return what the display matrix of ``picture`` says.
+
+    It is read from a tiny copy: a picture and its side data refer to each other, so PyAV keeps both
+    until the garbage is collected, which a few large pictures do not cause.
+    """
+    tiny: Any = VideoReformatter().reformat(picture, width=_TINY, height=_TINY, format="gray")
     with suppress(KeyError, struct.error):
-        return of_matrix(bytes(picture.side_data[_MATRIX]))
+        return of_matrix(bytes(tiny.side_data[_MATRIX]))
     return UPRIGHT
