@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from inference import settings
+from inference.names import prediction_topic
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
 from local_core import installation
@@ -34,10 +35,12 @@ from models import store
 from stacks import names
 
 from ..cli.output import examples
+from ..watch.payload import Payload
 from .failures import FAILURES, reported
 from .options import nucleus_option, region_option
 
 STATE = REPOSITORY / "build" / "local-core"
+SHEET = REPOSITORY / "build" / "contact-sheet.jpg"
 SAMPLE_PHOTOGRAPHS = 4
 """The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
@@ -180,10 +183,32 @@ class Run:
             times.append(self._run_one(shared, prepared, assembly, frames, began))
             began = time.monotonic()
         click.echo("\n" + summary(times))
+        self._leave_sheet(all_prepared, watcher)
         if self._keep:
             with suppress(Interrupted):  # the way to end it, and no failure
                 self._follow(instructions(shared.cloud, all_prepared, watcher, STATE))
         self._progress.say("stopping the local cloud")
+
+    def _leave_sheet(self, cores: Sequence[PreparedCore], watcher: Watcher) -> None:
+        """Write a contact sheet of the photographs with what the cores predicted."""
+        from inference.sources.files import SAMPLE_IMAGES  # needs OpenCV
+
+        from ..view.annotating import photographs_of, write_sheet
+
+        photographs = sorted(SAMPLE_IMAGES.glob("*.jpg"))
+        frames = []
+        for core in cores:
+            if core.target.image_source != STATIC_SOURCE:
+                continue
+            received = watcher.on(prediction_topic(core.target.core_name))
+            messages = [Payload.of(one.payload).value for one in received]
+            frames += [
+                (f"{core.target.profile} · {photograph.name}", photograph, message)
+                for photograph, message in photographs_of(messages, photographs).items()
+            ]
+        if frames:
+            write_sheet(SHEET, frames)
+            self._progress.say(f"contact sheet of what the cores saw: {SHEET}")
 
     def _announce_downloads(self, all_prepared: Sequence[PreparedCore]) -> None:
         """Say before the first run what it downloads; pip keeps it for the cores that follow."""
