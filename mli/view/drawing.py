@@ -61,7 +61,7 @@ def annotated(image: Image.Image, marks: Sequence[Mark]) -> Image.Image:
         painted = image.copy()
     draw = ImageDraw.Draw(painted)
     shorter = min(painted.size)
-    line = max(2, round(shorter / 200))
+    line = max(2, round(shorter / 130))
     boxed = sorted(
         ((_pixels(mark.box, painted.size), mark) for mark in marks if mark.box is not None),
         key=lambda pair: -_area(pair[0]),
