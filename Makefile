@@ -13,7 +13,7 @@ LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-uns
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak screenshots synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: setup ## Measure against the bare runtime; writes build/bench.json
 
 soak: setup ## Run the component with fault after fault (ARGS="--minutes 20")
 	@python -m tests.soak $(ARGS)
+
+screenshots: setup ## Run the demo and take the pictures in docs/images (needs Chromium)
+	@python -m tests.mli.view.screenshots
 
 synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -c modelS3Uri=…")
 	npx cdk synth $(ARGS)

@@ -27,7 +27,7 @@ _ids = itertools.count(1)
 
 
 class Sample:
-    """A frame that feedback kept; ``uri`` is where, and never leaves this process."""
+    """A frame that feedback kept; ``uri`` is where it is stored."""
 
     def __init__(self, uri: str, identity: str, at: float) -> None:
         self.id = next(_ids)

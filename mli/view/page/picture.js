@@ -74,10 +74,11 @@ export class Picture {
     const shapes = [];
     for (const mark of boxed) shapes.push(...rectangle(mark, width, height));
     for (const mark of marks) for (const point of mark.points) shapes.push(...dot(mark, point, width, height));
-    const lines = boxed.map((mark) => text(mark, mark.box[0] * width + 4, mark.box[1] * height + size, size));
-    marks.filter((mark) => !mark.box).slice(0, 5).forEach((mark, row) => {
-      lines.push(text(mark, 4, size * (1.1 + row * 1.2), size));
-    });
+    const taken = [];
+    const lines = boxed.map((mark) => label(mark, mark.box[0] * width, mark.box[1] * height, size, width, height, taken));
+    for (const mark of marks.filter((one) => !one.box).slice(0, 5)) {
+      lines.push(label(mark, 0, 0, size, width, height, taken));
+    }
     this.over.replaceChildren(...shapes, ...lines);
   }
 }
@@ -103,6 +104,13 @@ function dot(mark, [x, y, score], width, height) {
   return [svg("circle", { cx: x * width, cy: y * height, r: width / 150, fill: mark.colour, class: "point" })];
 }
 
-function text(mark, x, y, size) {
-  return svg("text", { x, y, "font-size": size, fill: mark.colour }, mark.text);
+// A label inside the picture; one that would cover another moves down.
+function label(mark, left, top, size, width, height, taken) {
+  const length = Math.min(width, mark.text.length * size * 0.62 + 8), line = size * 1.2;
+  const x = Math.max(0, Math.min(left, width - length));
+  let y = Math.max(0, Math.min(top, height - line));
+  const covers = (other) => x < other.x + other.length && other.x < x + length && Math.abs(y - other.y) < line;
+  for (let tries = 0; tries < 20 && taken.some(covers) && y + 2 * line <= height; tries += 1) y += line / 2;
+  taken.push({ x, y, length });
+  return svg("text", { x: x + 4, y: y + size, "font-size": size, fill: mark.colour }, mark.text);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 from typing import Any
@@ -64,6 +65,19 @@ def test_boxes_are_where_the_message_says(chromium: Any, viewed: Viewed, ratio: 
     near = {screen.getpixel((round(left) + off, round(middle))) for off in range(-2, 3)}
     assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) in near
     context.close()
+
+
+def test_labels_do_not_cover_each_other(page: Any, viewed: Viewed) -> None:
+    viewed.predict(4, CUP, TABLE, Prediction("bowl", 0.5, CUP.box))
+    viewed.keep(4, "LC50", [0.96, 0.77], "coffee.jpg")
+    open_page(page, viewed)
+    labels = page.locator("#samples text")
+    labels.nth(2).wait_for(state="attached")
+    tops = sorted(
+        labels.nth(i).evaluate("e => e.getBoundingClientRect().top + 0") for i in range(3)
+    )
+    height = labels.nth(0).evaluate("e => e.getBoundingClientRect().height")
+    assert all(b - a > 0.7 * height for a, b in itertools.pairwise(tops))
 
 
 def test_picture_is_the_sample(page: Any, viewed: Viewed) -> None:
