@@ -22,6 +22,8 @@ MOST_FRAMES = 600
 MOST_SOURCES = 16
 _TEXT = 120
 _RATE_SECONDS = 10.0
+_SILENT_SECONDS, _LONGEST_SILENCE = 15.0, 150.0
+"""A core that predicts once an hour still sends telemetry every 60 s."""
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
 _ids = itertools.count(1)
 
@@ -64,6 +66,7 @@ class CoreView:
         self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
         self.latest: OrderedDict[str, Sample] = OrderedDict()
         """The latest sample of each source."""
+        self._gaps: deque[float] = deque(maxlen=10)
         self._rows: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
         self._frames: OrderedDict[str, tuple[Sequence[Mark], str]] = OrderedDict()
         self._arrivals: deque[float] = deque(maxlen=5_000)
@@ -74,7 +77,7 @@ class CoreView:
 
     def add_prediction(self, message: Any, now: float) -> None:
         """Take a message of the prediction topic, which may be anything."""
-        self.last = now
+        self._note(now)
         self.count += 1
         self._arrivals.append(now)
         marks = marks_of(message)
@@ -110,7 +113,8 @@ class CoreView:
         """Take a message of the telemetry topic, which may be anything."""
         if not isinstance(message, dict):
             return
-        self.last = self._telemetry_at = now
+        self._note(now)
+        self._telemetry_at = now
         publish, frames = _object(message, "publish"), _object(message, "frames")
         latency, sources = _object(message, "latencyMs"), message.get("sources")
         numbers = {
@@ -148,7 +152,7 @@ class CoreView:
 
     def add_sample(self, message: dict[str, Any], now: float) -> None:
         """Take a message that follows the upload of a sample."""
-        self.last = now
+        self._note(now)
         uri, metadata = message.get("source-ref"), _object(message, "metadata")
         if not isinstance(uri, str) or not uri.startswith("s3://"):
             return
@@ -176,6 +180,7 @@ class CoreView:
         return {
             "name": _text(self.name),
             "age": round(now - self.last, 1),
+            "silentAfter": min(_LONGEST_SILENCE, max([_SILENT_SECONDS / 2, *self._gaps]) * 2),
             "count": self.count,
             "perSecond": round(len(recent) / _RATE_SECONDS, 2),
             "rows": rows[::-1],
@@ -201,6 +206,11 @@ class CoreView:
             self.latest[source] = sample
         if len(self.latest) > MOST_SOURCES:
             self.latest.popitem(last=False)
+
+    def _note(self, now: float) -> None:
+        if self.last:
+            self._gaps.append(now - self.last)
+        self.last = now
 
     def _point(self, name: str, now: float, value: float) -> None:
         self._series.setdefault(name, Series()).add(now, value)

@@ -70,4 +70,11 @@ class Server:
         serving: Any = hypercorn.asyncio.serve(
             self._application, config, shutdown_trigger=self._stop.wait
         )
+        self._loop.set_exception_handler(_ignore_cut_tabs)
         self._loop.run_until_complete(serving)
+
+
+def _ignore_cut_tabs(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave out what asyncio reports of a connection that was cut because the server stops."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)

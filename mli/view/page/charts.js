@@ -4,10 +4,10 @@ import { svg } from "/picture.js";
 
 const SECONDS = 300, WIDTH = 120, HEIGHT = 28;
 const UNITS = {
-  fps: ["frames per second", (v) => v.toFixed(2)],
+  fps: ["frames/s", (v) => v.toFixed(2)],
   memory: ["memory", (v) => `${Math.round(v / 2 ** 20)} MiB`],
-  queued: ["messages queued", (v) => v.toFixed(0)],
-  dropped: ["messages dropped", (v) => v.toFixed(0)],
+  queued: ["queued", (v) => v.toFixed(0)],
+  dropped: ["dropped", (v) => v.toFixed(0)],
 };
 
 export class Charts {
@@ -40,7 +40,7 @@ export class Charts {
 
 class Chart {
   constructor(name) {
-    [this.title, this.shown] = UNITS[name] || [`${name} latency`, (v) => `${v.toFixed(1)} ms`];
+    [this.title, this.shown] = UNITS[name] || [name, (v) => `${v.toFixed(1)} ms`];
     this.figure = document.createElement("figure");
     this.figure.className = "chart";
     this.caption = document.createElement("figcaption");

@@ -4,7 +4,7 @@
 import { Charts } from "/charts.js";
 import { Picture } from "/picture.js";
 
-const STALE_SECONDS = 15, FROZEN_MS = 5000, LONGEST_PAUSE = 5;
+const FROZEN_MS = 5000, LONGEST_PAUSE = 5;
 const element = (id) => document.getElementById(id);
 const charts = new Charts(element("charts"));
 const frames = new Map(), samples = new Map();
@@ -49,7 +49,7 @@ function described() {
   if (!state.connected) return ["connecting", "Connecting to the broker …", state.detail];
   const core = state.core;
   if (core === null) return ["empty", "Connected, nothing yet", "No message has come. Is the core running? Try: mli status NAME"];
-  if (core.age > STALE_SECONDS) return ["stale", `Silent for ${ago(core.age)}`, `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`];
+  if (core.age > core.silentAfter) return ["stale", `Silent for ${ago(core.age)}`, `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`];
   return ["live", isPaused ? "Paused" : "Live", ""];
 }
 
@@ -119,16 +119,24 @@ function paintPictures(list, known, wanted, isSmall) {
     if (!known.has(key)) known.set(key, tileOf(isSmall));
     const tile = known.get(key);
     if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);
+    sample.seen = arrived;
+    tile.picture.onPainted = (painted) => paintCaption(tile, painted, isSmall);
     tile.picture.show(sample, state.pictures);
-    const lines = [`${ago(sample.age)} old · frame ${sample.frame}`];
-    if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
-    if (isSmall) lines.unshift(...sample.reasons);
-    if (sample.marks === null) lines.push("no boxes: they need messageFormat=envelope");
-    while (tile.caption.children.length > lines.length) tile.caption.lastChild.remove();
-    lines.forEach((text, number) => {
-      const line = tile.caption.children[number] || tile.caption.appendChild(document.createElement("span"));
-      if (line.textContent !== text) line.textContent = text;
-    });
+    paintCaption(tile, tile.picture.drawn || sample, isSmall);
+  });
+}
+
+// A caption belongs to the picture that is painted, which may be older than the last that came.
+function paintCaption(tile, sample, isSmall) {
+  const age = sample.age + (performance.now() - sample.seen) / 1000;
+  const lines = [`${ago(age)} old · frame ${sample.frame}`];
+  if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
+  if (isSmall) lines.unshift(...sample.reasons);
+  if (sample.marks === null) lines.push("no boxes: they need messageFormat=envelope");
+  while (tile.caption.children.length > lines.length) tile.caption.lastChild.remove();
+  lines.forEach((text, number) => {
+    const line = tile.caption.children[number] || tile.caption.appendChild(document.createElement("span"));
+    if (line.textContent !== text) line.textContent = text;
   });
 }
 

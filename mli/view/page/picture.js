@@ -25,6 +25,7 @@ export class Picture {
     this.id = null;
     this.wanted = null;
     this.retryAt = 0;
+    this.onPainted = () => {};
   }
 
   // Boxes belong to a picture: they change when it does, never before.
@@ -46,6 +47,7 @@ export class Picture {
       this.id = sample.id;
       this.drawn = sample;
       this.paint();
+      this.onPainted(sample);
     } catch (error) {
       this.fail(String(error));
     } finally {

@@ -21,7 +21,9 @@ from mli.view.board import Board
 from mli.view.pictures import Pictures
 from mli.view.server import Server
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
+"""Debian's, or what GitHub's runners have."""
+
 CORE = "Demo"
 CUP = Prediction("cup", 0.960304, (0.28791, 0.05112, 0.68895, 0.60998))
 TABLE = Prediction("dining table", 0.772, (0.00325, 0.00718, 0.99861, 0.9903))

@@ -63,6 +63,16 @@ def test_everything_is_bounded(viewed: Viewed) -> None:
     assert core["rows"][0]["n"] == 2_000
 
 
+@pytest.mark.parametrize(("pause", "silent"), [(0.2, 15), (30, 60), (3600, 150)])
+def test_silence_is_measured_by_the_pauses_of_a_core(
+    viewed: Viewed, pause: float, silent: float
+) -> None:
+    for frame in range(3):
+        viewed.predict(frame, CUP)
+        viewed.offset += pause
+    assert viewed.board.snapshot(None)["core"]["silentAfter"] == pytest.approx(silent, abs=1)
+
+
 def test_cores_beyond_the_limit_are_counted() -> None:
     board = Board()
     for number in range(MOST_CORES + 5):

@@ -93,6 +93,22 @@ def test_picture_is_the_sample(page: Any, viewed: Viewed) -> None:
         assert seen[2:5] == pytest.approx(photograph.getpixel((300, 200)), abs=12)
 
 
+def test_caption_is_of_the_picture_that_is_painted(page: Any, viewed: Viewed) -> None:
+    """Pictures come later than the state that names them, or not at all."""
+    viewed.predict(1, CUP, source="coffee.jpg")
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    open_page(page, viewed)
+    page.locator("#frames rect.box").wait_for(state="attached")
+    caption = page.locator("#frames p", has_text="frame 1 · coffee.jpg")
+    caption.wait_for()
+    page.route(re.compile("/pictures/"), lambda route: None)  # never answered
+    viewed.predict(2, CUP, source="chelsea.jpg")
+    viewed.keep(2, "LC50", [0.4], "chelsea.jpg")
+    page.locator("#samples li").nth(1).wait_for()
+    page.wait_for_timeout(500)
+    assert caption.count() == 1
+
+
 def test_page_says_why_each_sample_was_kept(page: Any, viewed: Viewed) -> None:
     viewed.keep(1, "LC50", [0.41, 0.2], "chelsea.jpg")
     viewed.keep(1, "Entropy", [0.25, 0.25, 0.25, 0.25], "chelsea.jpg")
@@ -170,12 +186,15 @@ def test_page_comes_back_after_an_interruption(page: Any, viewed: Viewed) -> Non
     assert len(opened) == 2
 
 
-def test_page_without_its_server_says_so(page: Any, viewed: Viewed) -> None:
+def test_page_without_its_server_says_so(
+    page: Any, viewed: Viewed, capfd: pytest.CaptureFixture[str]
+) -> None:
     viewed.predict(1, CUP)
     open_page(page, viewed)
     state(page, "live")
     viewed.server.__exit__(None, None, None)
     state(page, "disconnected")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_nothing_is_asked_of_other_hosts(page: Any, viewed: Viewed) -> None:
