@@ -71,7 +71,7 @@ def _address(run: subprocess.Popen[str]) -> str:
 
 
 def _take(browser: Browser, address: str, name: str, **settings: Any) -> Page:
-    context = browser.new_context(**{"viewport": {"width": 1100, "height": 1250}, **settings})
+    context = browser.new_context(**{"viewport": {"width": 1000, "height": 1100}, **settings})
     page = context.new_page()
     page.goto(address)
     option = page.locator("#cores option").filter(has_text=DETECTOR)
@@ -85,7 +85,7 @@ def _take(browser: Browser, address: str, name: str, **settings: Any) -> Page:
 
 
 def _save(page: Page, name: str) -> None:
-    for quality in (85, 75, 65, 55):
+    for quality in (85, 75, 65, 55, 45):
         content = page.screenshot(type="jpeg", quality=quality)
         if len(content) <= MOST_BYTES:
             break
