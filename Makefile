@@ -13,7 +13,7 @@ LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-uns
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak screenshots synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ types: setup ## Check types
 templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDATE=1)
 	@mli templates $(CORES) $(if $(UPDATE),--update)
 
-unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams; one process: -n 0)
+unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams, browser; one process: -n 0)
 	pytest --ignore=tests/arm --numprocesses=2 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
@@ -56,6 +56,9 @@ bench: setup ## Measure against the bare runtime; writes build/bench.json
 
 soak: setup ## Run the component with fault after fault (ARGS="--minutes 20")
 	@python -m tests.soak $(ARGS)
+
+screenshots: setup ## Run the demo and take the pictures in docs/images (needs Chromium)
+	@python -m tests.mli.view.screenshots
 
 synth: setup ## Synthesise the app (ARGS="-c coreName=… -c certificateId=… -c modelS3Uri=…")
 	npx cdk synth $(ARGS)

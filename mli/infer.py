@@ -34,7 +34,9 @@ _PATIENCE_SECONDS = 20.0
 """A stream may take 8 s to open; after a loss it is opened again at once."""
 
 if TYPE_CHECKING:  # it needs OpenCV, and a missing one is to be explained
-    from inference.pipeline.pipeline import Pipeline
+    from inference.pipeline.pipeline import Pipeline, Sink
+
+    from .view.annotating import Annotator
 
 _log = logging.getLogger("infer")
 
@@ -44,6 +46,7 @@ _log = logging.getLogger("infer")
         "mli infer --model model.tar.gz --images photos",
         "mli infer --model yolo11n.onnx --profile yolo.json --images photos",
         "mli infer --model build/fruit --profile fruit.json --images 'photos/*.jpg'",
+        "mli infer --model model.tar.gz --images photos --annotate build/annotated",
     )
 )
 @click.option("--model", required=True, help="Artifact: a folder, a .tar.gz, a .zip or an .onnx.")
@@ -53,8 +56,19 @@ _log = logging.getLogger("infer")
     "--frames", type=click.IntRange(min=1), help="Frames to try; default: each image once."
 )
 @click.option("--message-format", type=click.Choice(MESSAGE_FORMATS), default="list")
+@click.option(
+    "--annotate",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write each frame with its predictions painted on it to a folder, as JPEG.",
+)
 def infer(
-    model: str, profile: str | None, images: str, frames: int | None, message_format: str
+    model: str,
+    profile: str | None,
+    images: str,
+    frames: int | None,
+    message_format: str,
+    annotate: Path | None,
 ) -> None:
     """Predict IMAGES with MODEL: one JSON payload per frame on stdout, the log on stderr.
 
@@ -68,8 +82,9 @@ def infer(
     )
     try:
         with explained_errors(), ExitStack() as cleanup:
+            annotator = None if annotate is None else _annotator(annotate)
             loaded = _load(Path(model), profile, cleanup)
-            failed = _predict(settings, loaded, frames)
+            failed = _predict(settings, loaded, frames, annotator)
     except InferenceError as error:
         click.echo(f"infer: {error}", err=True)
         end_process(error.exit_status)
@@ -100,14 +115,31 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
         raise ModelError(re.sub(unpacked, lambda _: str(model), str(error))) from None
 
 
-def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | None) -> str | None:
+def _annotator(folder: Path) -> Annotator:
+    """Return a sink that writes annotated frames to ``folder``, which is created."""
+    from .view.annotating import Annotator  # needs Pillow
+
+    try:
+        return Annotator(folder)
+    except OSError as error:
+        why = f"cannot be created: {error.strerror}"
+        raise ConfigurationError([Fault("--annotate", str(folder), why)]) from None
+
+
+def _predict(
+    settings: InferenceSettings,
+    loaded: LoadedModel,
+    frames: int | None,
+    annotator: Annotator | None,
+) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
     from inference.component.assembly import build_stages, encoder_for
     from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
 
     sink = PredictionSink(encoder_for(settings, loaded), _write_line)
-    stages = build_stages(settings, loaded, [_name_frame, sink], repeat=frames is not None)
+    sinks: list[Sink] = [_name_frame, sink, *([annotator] if annotator else [])]
+    stages = build_stages(settings, loaded, sinks, repeat=frames is not None)
     pipeline = Pipeline(stages)
     try:
         with _stopped_by_signals(pipeline.stop) as was_stopped, _patience(stages.source, pipeline):
@@ -120,6 +152,10 @@ def _predict(settings: InferenceSettings, loaded: LoadedModel, frames: int | Non
     _log.info(
         "%d frames: %d predicted, %d failed", counters.read, counters.predicted, counters.failed
     )
+    if annotator is not None:
+        _log.info("%d annotated frames are in %s", annotator.written, annotator.folder)
+        if annotator.error is not None:
+            return f"infer: --annotate {annotator.folder}: {annotator.error}"
     if counters.predicted or was_stopped():
         return None
     why = "; ".join(status.reason for status in statuses if status.reason not in ("", "ended"))

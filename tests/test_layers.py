@@ -79,6 +79,7 @@ LAYERS: Mapping[str, Layers] = {
         ("cli",),
         ("device", "profile", "sagemaker", "templates"),
         ("compile", "fleet", "watch"),
+        ("view",),
         ("demo", "infer", "local"),
         ("__main__",),
     ),

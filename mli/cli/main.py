@@ -46,6 +46,9 @@ COMMANDS = {
     "status": LazyCommand(
         "mli.device.status", "status", "Show a core's components, deployments and last failure."
     ),
+    "view": LazyCommand(
+        "mli.view.command", "view", "Show what cores see on a local page, live, with boxes."
+    ),
     "watch": LazyCommand("mli.watch.command", "watch", "Print predictions and telemetry, live."),
     "fleet": LazyCommand(
         "mli.fleet.command", "fleet", "Provision many cores from a list; can be resumed."

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from inference.names import FEEDBACK_PREDICTION_TOPIC
+
 from ..aws import aws_options, clients
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
@@ -152,15 +154,16 @@ def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
 
 
 def allow_watching(iot: Any, name: str, identity: str) -> None:
-    """Let a certificate connect as NAME and receive predictions and telemetry, nothing else."""
+    """Let a certificate connect as NAME and receive what cores publish, nothing else."""
     arn = iot.describe_certificate(certificateId=identity)["certificateDescription"][
         "certificateArn"
     ]
     base = arn.rpartition(":")[0]
+    topics = ("mli/*", FEEDBACK_PREDICTION_TOPIC)
     wanted = {
         "iot:Connect": [f"{base}:client/{name}*"],
-        "iot:Subscribe": [f"{base}:topicfilter/mli/*"],
-        "iot:Receive": [f"{base}:topic/mli/*"],
+        "iot:Subscribe": [f"{base}:topicfilter/{one}" for one in topics],
+        "iot:Receive": [f"{base}:topic/{one}" for one in topics],
     }
     document = {
         "Version": "2012-10-17",

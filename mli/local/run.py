@@ -34,10 +34,13 @@ from models import store
 from stacks import names
 
 from ..cli.output import examples
+from ..view.local import LocalPage
 from .failures import FAILURES, reported
 from .options import nucleus_option, region_option
+from .sheet import write_sheet_of
 
 STATE = REPOSITORY / "build" / "local-core"
+SHEET = REPOSITORY / "build" / "contact-sheet.jpg"
 SAMPLE_PHOTOGRAPHS = 4
 """The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
@@ -79,22 +82,23 @@ _POLL_SECONDS = 0.1
 @click.option(
     "--message-format",
     type=click.Choice(settings.MESSAGE_FORMATS),
-    default="list",
-    help="Form of the messages.",
+    help="Form of the messages; default: list, with --view envelope.",
 )
 @region_option
 @nucleus_option
 @click.option("--keep", is_flag=True, help="Leave the cloud and the cores up until Ctrl-C.")
+@click.option("--view", is_flag=True, help="Show what the cores see on a local page, until Ctrl-C.")
 def run(
     greengrass_version: str,
     frames: int,
     images: str | None,
     model: str | None,
     profile: str | None,
-    message_format: str,
+    message_format: str | None,
     region: str,
     nucleus: str,
     keep: bool,
+    view: bool,
 ) -> None:
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
@@ -102,6 +106,7 @@ def run(
     Ctrl-C is the way to end it: the exit status is then 0.
     """
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
+    message_format = message_format or ("envelope" if view else "list")
     progress = Progress()
     try:
         with for_local_cloud(), Interrupts() as interrupts:
@@ -113,7 +118,12 @@ def run(
             ]
             try:
                 with Run(
-                    progress, interrupts, region=region, keep=keep, nucleus=NUCLEI[nucleus]
+                    progress,
+                    interrupts,
+                    region=region,
+                    keep=keep or view,
+                    nucleus=NUCLEI[nucleus],
+                    view=view,
                 ) as whole:
                     whole.carry_out(targets, frames)
             except FAILURES:
@@ -137,12 +147,16 @@ class Run:
         region: str,
         keep: bool,
         nucleus: Nucleus = CLASSIC,
+        view: bool = False,
     ) -> None:
+        """``keep`` leaves the cores up; ``view`` serves a page of them meanwhile."""
         self._progress = progress
         self._interrupts = interrupts
         self._region = region
         self._keep = keep
         self._nucleus = nucleus
+        self._is_viewed = view
+        self._page: LocalPage | None = None
         self._sessions: list[Session] = []
         self._open = ExitStack()
 
@@ -171,6 +185,9 @@ class Run:
         self._announce_downloads(all_prepared)
         shared.bootstrap()
         watcher = self._watch(shared)
+        if self._is_viewed:
+            self._page = self._open.enter_context(LocalPage(shared.cloud))
+            self._progress.say(f"open {self._page.address}")
         times = []
         for number, prepared in enumerate(all_prepared, start=1):
             assert coming is not None, "each synthesis begins while the one before is used"
@@ -180,9 +197,14 @@ class Run:
             times.append(self._run_one(shared, prepared, assembly, frames, began))
             began = time.monotonic()
         click.echo("\n" + summary(times))
+        if write_sheet_of(all_prepared, watcher, SHEET):
+            self._progress.say(f"contact sheet of what the cores saw: {SHEET}")
         if self._keep:
             with suppress(Interrupted):  # the way to end it, and no failure
-                self._follow(instructions(shared.cloud, all_prepared, watcher, STATE))
+                self._follow(
+                    instructions(shared.cloud, all_prepared, watcher, STATE)
+                    + (f"  open {self._page.address}\n" if self._page else "")
+                )
         self._progress.say("stopping the local cloud")
 
     def _announce_downloads(self, all_prepared: Sequence[PreparedCore]) -> None:
@@ -236,6 +258,8 @@ class Run:
     def _spread(self, message: Received) -> None:
         for session in self._sessions:
             session.receive(message)
+        if self._page is not None:
+            self._page.receive(message.topic, message.payload)
 
     def _run_one(
         self, shared: SharedCloud, prepared: PreparedCore, assembly: Path, frames: int, began: float

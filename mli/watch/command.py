@@ -84,18 +84,18 @@ def watch(
     if everyone == (core_name is not None):
         raise click.UsageError("give a CORE_NAME, or --all")
     if certificate is not None:
-        connection: Connection = _with_certificate(
+        connection: Connection = with_certificate(
             certificate, endpoint, client_id, region, aws_profile
         )
     else:
-        connection = _with_credentials(endpoint, client_id, region, aws_profile)
+        connection = with_credentials(endpoint, client_id, region, aws_profile)
     who = core_name or "+"
     topics = (names.prediction_topic(who), names.telemetry_topic(who))
     tally, began = Tally(), time.monotonic()
 
     with contextlib.ExitStack() as opened:
         record = opened.enter_context(Record(save)) if save is not None else None
-        is_interrupted = opened.enter_context(_interrupted())
+        is_interrupted = opened.enter_context(interrupted())
 
         def is_done() -> bool:
             late = seconds is not None and time.monotonic() - began >= seconds
@@ -124,13 +124,14 @@ def watch(
         raise MliError(f"{tally.of('prediction')} of {count} predictions arrived in {seconds:g} s")
 
 
-def _with_certificate(
+def with_certificate(
     folder: Path,
     endpoint: str | None,
     client_id: str | None,
     region: str | None,
     profile: str | None,
 ) -> Connection:
+    """Return a connection with the certificate in ``folder``."""
     if endpoint is None:
         iot = session(region, profile).client("iot")
         endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
@@ -138,9 +139,14 @@ def _with_certificate(
     return CertificateConnection(KeyFolder(folder), endpoint, name)
 
 
-def _with_credentials(
+def with_credentials(
     endpoint: str | None, client_id: str | None, region: str | None, profile: str | None
 ) -> Connection:
+    """Return a connection with AWS credentials.
+
+    Raises:
+        MliError: if there are none.
+    """
     used = session(region, profile)
     iot = used.client("iot")
     if endpoint is None:
@@ -163,7 +169,7 @@ def _with_credentials(
 
 
 @contextlib.contextmanager
-def _interrupted() -> Iterator[Callable[[], bool]]:
+def interrupted() -> Iterator[Callable[[], bool]]:
     """Yield whether Ctrl-C or SIGTERM came, so that a line is finished. A second one raises."""
     came: list[int] = []
 

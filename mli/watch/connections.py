@@ -71,7 +71,8 @@ class CertificateConnection(Connection):
         """What a certificate needs to be allowed."""
         return (
             f"is the certificate active, and does one of its policies allow iot:Connect as "
-            f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/*? "
+            f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/* (for `mli view` also on "
+            "feedback/message/prediction)? "
             "`mli certificate NAME --watch` creates one that does"
         )
 

@@ -47,6 +47,7 @@ class Listener:
         notice: Callable[[str], None],
     ) -> None:
         self.interruptions = 0
+        self.is_connected = False
         self._connection = connection
         self._topics = topics
         self._handle = handle
@@ -66,6 +67,7 @@ class Listener:
             try:
                 session.run(self._on_subscribed)
             except (OSError, BrokerRefusedError) as error:
+                self.is_connected = False
                 if not self._was_connected:
                     self._give_up_if(error, began)
                 if session.is_subscribed:
@@ -81,7 +83,7 @@ class Listener:
         again = "again " if self._was_connected else ""
         proxy = proxy_for(address.host)
         through = "" if proxy is None else f" through {proxy}"
-        self._was_connected = True
+        self._was_connected = self.is_connected = True
         self._notice(
             f"connected {again}to {address.host}:{address.port}{through}; listening to "
             + ", ".join(self._topics)

@@ -306,3 +306,25 @@ def test_a_refused_onnx_file_is_named_as_it_was_given(colours: Path, photographs
     line = refused("--model", colours, "--images", photographs)
     assert line.startswith(f"infer: model file {colours}: ONNX Runtime ")
     assert line.endswith("it is truncated or not an ONNX model (60 bytes): copy it again")
+
+
+def test_annotated_frames_are_files(tmp_path: Path, photographs: Path) -> None:
+    folder = tmp_path / "new" / "annotated"
+    done = infer(*arguments(photographs), "--annotate", folder)
+    assert done.returncode == 0, done.stderr
+    names = [f"{n:06d}-{p.stem}.jpg" for n, p in enumerate(sorted(photographs.glob("*.jpg")), 1)]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    original = cv2.imread(str(photographs / "coffee.jpg"))
+    painted = cv2.imread(str(folder / "000004-coffee.jpg"))
+    assert painted.shape == original.shape
+    assert np.abs(painted.astype(int) - original).max() > 100
+
+
+def test_a_folder_for_annotated_frames_that_cannot_be_created(
+    tmp_path: Path, photographs: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    line = refused(*arguments(photographs), "--annotate", tmp_path / "file" / "folder")
+    assert line.startswith("infer: ")
+    assert "--annotate" in line
+    assert "cannot be created" in line

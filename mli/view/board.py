@@ -1,0 +1,121 @@
+"""What the page shows, of all cores; messages come from one thread, readers from another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from inference import names
+from inference.feedback.configuration import FeedbackConfigurations
+from local_core.terminal import shown_line
+
+from ..watch.payload import Payload
+from .core_view import CoreView
+
+MOST_CORES = 100
+_NAME_CHARACTERS = 128
+
+Configurations = Callable[[str], FeedbackConfigurations | None]
+"""Returns the feedback configurations of a core, if they are known."""
+
+
+class Board:
+    """The state behind the page. Its size does not depend on how long it runs."""
+
+    def __init__(
+        self,
+        configurations: Configurations = lambda core: None,
+        *,
+        only: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``only`` is the core to show; feedback's topic carries messages of all cores."""
+        self._configurations = configurations
+        self._only = only
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cores: OrderedDict[str, CoreView] = OrderedDict()
+        self._is_connected = False
+        self._detail = "connecting"
+        self.left_out = 0
+        """Messages of cores beyond the limit."""
+
+    def set_connection(self, is_connected: bool, detail: str | None = None) -> None:
+        """Note whether there is a connection to the broker, and what it said last."""
+        with self._lock:
+            self._is_connected = is_connected
+            if detail is not None:
+                self._detail = shown_line(detail, 300)
+
+    def receive(self, topic: str, payload: bytes) -> None:
+        """Take a message of any topic."""
+        message = Payload.of(payload).value
+        name = _core_of(topic, message)
+        if name is None or (self._only is not None and name != self._only):
+            return
+        core = self._core(name)
+        if core is None:
+            self.left_out += 1
+            return
+        with self._lock:
+            now = self._clock()
+            if topic.startswith(names.prediction_topic("")):
+                core.add_prediction(message, now)
+            elif topic.startswith(names.telemetry_topic("")):
+                core.add_telemetry(message, now)
+            else:
+                core.add_sample(message, now)
+
+    def snapshot(self, selected: str | None) -> dict[str, Any]:
+        """Return everything about one core, and a line about each; the first is the default."""
+        with self._lock:
+            now = self._clock()
+            core = self._cores.get(selected or "") or next(iter(self._cores.values()), None)
+            return {
+                "connected": self._is_connected,
+                "detail": self._detail,
+                "leftOut": self.left_out,
+                "cores": [
+                    {"name": name, "age": round(now - one.last, 1)}
+                    for name, one in self._cores.items()
+                ],
+                "core": None if core is None else core.to_json(now),
+            }
+
+    def uri_of(self, sample_id: int) -> str | None:
+        """Return where a sample that is shown lies."""
+        with self._lock:
+            for core in self._cores.values():
+                for sample in (*core.samples, *core.latest.values()):
+                    if sample.id == sample_id:
+                        return sample.uri
+        return None
+
+    def _core(self, name: str) -> CoreView | None:
+        with self._lock:
+            known = self._cores.get(name)
+            if known is not None or len(self._cores) >= MOST_CORES:
+                return known
+        created = CoreView(name)
+        created.configurations = self._configurations(name)  # asks AWS: not under the lock
+        with self._lock:
+            return self._cores.setdefault(name, created)
+
+
+def _core_of(topic: str, message: Any) -> str | None:
+    for prefix in (names.prediction_topic(""), names.telemetry_topic("")):
+        if topic.startswith(prefix):
+            return _name(topic.removeprefix(prefix))
+    if topic == names.FEEDBACK_PREDICTION_TOPIC and isinstance(message, dict):
+        metadata = message.get("metadata")
+        return _name(metadata.get("core")) if isinstance(metadata, dict) else None
+    return None
+
+
+def _name(value: Any) -> str | None:
+    """Return a name as cores have them; anything else has no page."""
+    is_name = isinstance(value, str) and 0 < len(value) <= _NAME_CHARACTERS and value.isprintable()
+    return value if is_name else None

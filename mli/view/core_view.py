@@ -1,0 +1,249 @@
+"""What the page knows of one core, all of it bounded."""
+
+from __future__ import annotations
+
+import itertools
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any
+
+from inference.feedback.configuration import FeedbackConfigurations
+from local_core.terminal import shown_line
+
+from .drawing import Mark
+from .predictions import marks_of, number_of
+from .reasons import reason
+from .series import Series
+
+MOST_ROWS = 30
+MOST_SAMPLES = 12
+MOST_FRAMES = 600
+"""Predictions that wait for a sample of their frame: two minutes at five per second."""
+MOST_SOURCES = 16
+_TEXT = 120
+_RATE_SECONDS = 10.0
+_SILENT_SECONDS, _LONGEST_SILENCE = 15.0, 150.0
+"""A core that predicts once an hour still sends telemetry every 60 s."""
+_STAGES = ("capture", "preprocess", "inference", "postprocess")
+_ids = itertools.count(1)
+
+
+class Sample:
+    """A frame that feedback kept; ``uri`` is where it is stored."""
+
+    def __init__(self, uri: str, identity: str, at: float) -> None:
+        self.id = next(_ids)
+        self.uri = uri
+        self.identity = identity
+        self.frame = ""
+        self.at = at
+        self.captured = ""
+        self.source = ""
+        self.reasons: dict[str, str] = {}
+        self.marks: Sequence[Mark] | None = None
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return what the page shows; ``marks`` are null while no envelope has this frame."""
+        return {
+            "id": self.id,
+            "frame": self.frame,
+            "age": round(now - self.at, 1),
+            "captured": self.captured,
+            "source": self.source,
+            "reasons": list(self.reasons.values()),
+            "marks": None if self.marks is None else [mark_json(mark) for mark in self.marks],
+        }
+
+
+class CoreView:
+    """Takes a core's messages, and returns what the page shows of it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last = 0.0
+        self.count = 0
+        self.configurations: FeedbackConfigurations | None = None
+        self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
+        self.latest: OrderedDict[str, Sample] = OrderedDict()
+        """The latest sample of each source."""
+        self._gaps: deque[float] = deque(maxlen=10)
+        self._rows: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
+        self._frames: OrderedDict[str, tuple[Sequence[Mark], str]] = OrderedDict()
+        self._arrivals: deque[float] = deque(maxlen=5_000)
+        self._series: dict[str, Series] = {}
+        self._telemetry: dict[str, Any] = {}
+        self._telemetry_at = 0.0
+        self._source_names: Sequence[str] = ()
+
+    def add_prediction(self, message: Any, now: float) -> None:
+        """Take a message of the prediction topic, which may be anything."""
+        self._note(now)
+        self.count += 1
+        self._arrivals.append(now)
+        marks = marks_of(message)
+        frame = _object(message, "frame")
+        source = _end(frame.get("source"))
+        latency = _object(message, "latencyMs")
+        total = 0.0
+        for stage in _STAGES:
+            value = number_of(latency.get(stage))
+            if value is not None:
+                total += value
+                self._point(stage, now, value)
+        self._rows.append(
+            {
+                "n": self.count,
+                "age": now,
+                "source": source,
+                "ms": round(total, 1) if latency else None,
+                "found": [mark_json(mark) for mark in marks[:5]],
+                "more": max(0, len(marks) - 5),
+            }
+        )
+        if frame.get("id") is not None:
+            identity = _identity(frame["id"], message.get("timestamp"))
+            self._frames[identity] = (marks, source)
+            if len(self._frames) > MOST_FRAMES:
+                self._frames.popitem(last=False)
+            for sample in self.samples:
+                if sample.identity == identity and sample.marks is None:
+                    self._join(sample)
+
+    def add_telemetry(self, message: Any, now: float) -> None:
+        """Take a message of the telemetry topic, which may be anything."""
+        if not isinstance(message, dict):
+            return
+        self._note(now)
+        self._telemetry_at = now
+        publish, frames = _object(message, "publish"), _object(message, "frames")
+        latency, sources = _object(message, "latencyMs"), message.get("sources")
+        numbers = {
+            "fps": frames.get("perSecond"),
+            "memory": message.get("memoryBytes"),
+            "queued": publish.get("queued"),
+            "dropped": publish.get("dropped"),
+        }
+        for name, value in numbers.items():
+            number = number_of(value)
+            if number is not None:
+                self._point(name, now, number)
+        if not any(stage in self._series for stage in _STAGES):  # the list format has no latencies
+            for stage in _STAGES:
+                median = number_of(_object(latency, stage).get("p50"))
+                if median is not None:
+                    self._point(f"{stage} p50", now, median)
+        health = _object(message, "health")
+        faults = health.get("faults")
+        known = (
+            [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
+        )
+        self._source_names = [_end(one.get("name")) for one in known]
+        self._telemetry = {
+            "status": _text(health.get("status")),
+            "faults": [_text(one) for one in faults[:8]] if isinstance(faults, list) else [],
+            "model": _text(_object(message, "model").get("name")),
+            "p50": number_of(_object(latency, "inference").get("p50")),
+            "p95": number_of(_object(latency, "inference").get("p95")),
+            "sources": [
+                {"name": _end(one.get("name")), "state": _text(one.get("state"))}
+                for one in known[:MOST_SOURCES]
+            ],
+        }
+
+    def add_sample(self, message: dict[str, Any], now: float) -> None:
+        """Take a message that follows the upload of a sample."""
+        self._note(now)
+        uri, metadata = message.get("source-ref"), _object(message, "metadata")
+        if not isinstance(uri, str) or not uri.startswith("s3://"):
+            return
+        sample = next((one for one in self.samples if one.uri == uri), None)
+        captured = metadata.get("captured-at")
+        identity = _identity(metadata.get("frame"), captured)
+        if sample is None:  # each strategy may keep a frame at a place of its own
+            sample = next((one for one in self.samples if one.identity == identity), None)
+        if sample is None:
+            sample = Sample(uri, identity, now)
+            sample.frame, sample.captured = _text(metadata.get("frame")), _text(captured)
+            self.samples.append(sample)
+            self._join(sample)
+        config_id = _text(message.get("config-id"))
+        sample.reasons[config_id] = _text(
+            reason(self.configurations, config_id, message.get("model-prediction"))
+        )
+        self._show(sample)
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return the page's state of this core."""
+        recent = [moment for moment in self._arrivals if now - moment <= _RATE_SECONDS]
+        rows = [{**row, "age": round(now - row["age"], 1)} for row in self._rows]
+        telemetry = {**self._telemetry, "age": round(now - self._telemetry_at, 1)}
+        return {
+            "name": _text(self.name),
+            "age": round(now - self.last, 1),
+            "silentAfter": min(_LONGEST_SILENCE, max([_SILENT_SECONDS / 2, *self._gaps]) * 2),
+            "count": self.count,
+            "perSecond": round(len(recent) / _RATE_SECONDS, 2),
+            "rows": rows[::-1],
+            "telemetry": telemetry if self._telemetry else None,
+            "series": {name: one.points(now) for name, one in self._series.items()},
+            "latest": [sample.to_json(now) for sample in self.latest.values()],
+            "samples": [sample.to_json(now) for sample in reversed(self.samples)],
+        }
+
+    def _join(self, sample: Sample) -> None:
+        """Take boxes and source from the envelope about the same frame."""
+        found = self._frames.get(sample.identity)
+        if found is not None:
+            sample.marks, sample.source = found
+            self._show(sample)
+
+    def _show(self, sample: Sample) -> None:
+        """Make it the latest of its source: a camera, or all files of a folder."""
+        is_camera = len(self._source_names) > 1 and sample.source in self._source_names
+        source = sample.source if is_camera else ""
+        present = self.latest.get(source)
+        if present is None or present.id <= sample.id:
+            self.latest[source] = sample
+        if len(self.latest) > MOST_SOURCES:
+            self.latest.popitem(last=False)
+
+    def _note(self, now: float) -> None:
+        if self.last:
+            self._gaps.append(now - self.last)
+        self.last = now
+
+    def _point(self, name: str, now: float, value: float) -> None:
+        self._series.setdefault(name, Series()).add(now, value)
+
+
+def mark_json(mark: Mark) -> dict[str, Any]:
+    """Return a mark for the page; its text is safe to show, and the page shows it as text."""
+    return {
+        "text": mark.text,
+        "colour": mark.colour,
+        "score": mark.score,
+        "box": mark.box,
+        "points": list(mark.keypoints),
+    }
+
+
+def _identity(frame: Any, captured: Any) -> str:
+    """Return what an envelope and a sample's message have in common.
+
+    A core numbers its frames from 1 again when it restarts, so that the time belongs to it.
+    """
+    return f"{frame}@{captured}"[:_TEXT].replace("Z", "+00:00")
+
+
+def _object(document: Any, key: str) -> dict[str, Any]:
+    part = document.get(key) if isinstance(document, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return shown_line(value, _TEXT) if isinstance(value, str) else ""
+
+
+def _end(value: Any) -> str:
+    """Return the end of a long path, which says more than its beginning."""
+    return _text(value[-_TEXT:]) if isinstance(value, str) else ""

@@ -1,0 +1,167 @@
+"""Predictions painted on images: boxes, labels, scores and keypoints."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from local_core.terminal import shown_line
+
+Rectangle = tuple[float, float, float, float]
+"""xmin, ymin, xmax, ymax."""
+
+LABEL_CHARACTERS = 40
+KEYPOINT_SCORE = 0.3
+"""Keypoints below this score are guesses of where something hidden would be, and are not drawn."""
+JPEG_QUALITY = 90
+
+_FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+_COLOURS = ("#ffd400", "#00e5ff", "#ff8cf5", "#7dff6b", "#ff9d5c", "#b9a7ff", "#ffffff", "#ff7b7b")
+"""Bright enough for black text: contrast with it is 7:1 or better."""
+_TILE = (480, 320)
+_GAP = 12
+_CAPTION_SIZE = 15
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A prediction to paint; box and keypoints are in fractions of the image."""
+
+    label: str
+    score: float
+    box: Rectangle | None = None
+    keypoints: Sequence[tuple[float, float, float]] = ()
+
+    @property
+    def text(self) -> str:
+        """Label and score; characters that are not printable are escaped, long labels shortened."""
+        return f"{shown_line(self.label, LABEL_CHARACTERS)} {self.score:.2f}"
+
+    @property
+    def colour(self) -> str:
+        """The colour of the label, the same in every picture."""
+        return _COLOURS[zlib.crc32(self.label.encode(errors="backslashreplace")) % len(_COLOURS)]
+
+
+def annotated(image: Image.Image, marks: Sequence[Mark]) -> Image.Image:
+    """Return a copy of ``image`` with ``marks`` painted on it.
+
+    Large boxes are painted before the small ones that they contain, and all labels last, so that no
+    line crosses a text. A mark without a box is a line in the upper left corner.
+    """
+    painted = image.convert("RGB")  # always a copy
+    if painted is image:
+        painted = image.copy()
+    draw = ImageDraw.Draw(painted)
+    shorter = min(painted.size)
+    line = max(2, round(shorter / 130))
+    boxed = sorted(
+        ((_pixels(mark.box, painted.size), mark) for mark in marks if mark.box is not None),
+        key=lambda pair: -_area(pair[0]),
+    )
+    for rectangle, mark in boxed:
+        draw.rectangle(rectangle, outline="black", width=line + 1)  # seen on any background
+        draw.rectangle(rectangle, outline=mark.colour, width=line)
+    for mark in marks:
+        for x, y in _points(mark, painted.size):
+            around = (x - line, y - line, x + line, y + line)
+            draw.ellipse(around, fill=mark.colour, outline="black")
+    labels = _Labels(draw, painted.size, _font(max(11, round(shorter / 25))))
+    for rectangle, mark in boxed:
+        labels.add(rectangle[0] + line, rectangle[1] + line, mark)
+    for mark in marks:
+        if mark.box is None:
+            labels.add(line, line, mark)
+    return painted
+
+
+class _Labels:
+    """Writes labels into an image; one that would cover another moves down."""
+
+    def __init__(
+        self, draw: ImageDraw.ImageDraw, size: tuple[int, int], font: ImageFont.FreeTypeFont
+    ) -> None:
+        self._draw = draw
+        self._size = size
+        self._font = font
+        self._taken: list[Rectangle] = []
+
+    def add(self, left: float, top: float, mark: Mark) -> None:
+        width = math.ceil(self._font.getlength(mark.text)) + 6
+        height = sum(self._font.getmetrics()) + 2
+        left = max(0.0, min(left, self._size[0] - width))
+        top = max(0.0, min(top, self._size[1] - height))
+        place = self._free(left, top, width, height)
+        self._taken.append(place)
+        self._draw.rectangle(place, fill=mark.colour)
+        self._draw.text((place[0] + 3, place[1] + 1), mark.text, fill="black", font=self._font)
+
+    def _free(self, left: float, top: float, width: float, height: float) -> Rectangle:
+        tried = top
+        while tried + height <= self._size[1]:
+            place = (left, tried, left + width, tried + height)
+            if not any(_overlap(place, other) for other in self._taken):
+                return place
+            tried += height / 2
+        return (left, top, left + width, top + height)
+
+
+def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 2) -> Image.Image:
+    """Return all ``pictures``, each with its caption below, on one image."""
+    font = _font(_CAPTION_SIZE)
+    width, height = _TILE[0] + _GAP, _TILE[1] + 2 * _CAPTION_SIZE + _GAP
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), "#1b1f24")
+    draw = ImageDraw.Draw(sheet)
+    for number, (caption, picture) in enumerate(pictures):
+        row, column = divmod(number, columns)
+        left, top = _GAP + column * width, _GAP + row * height
+        tile = ImageOps.contain(picture, _TILE)
+        middle = ((_TILE[0] - tile.width) // 2, (_TILE[1] - tile.height) // 2)
+        sheet.paste(tile, (left + middle[0], top + middle[1]))
+        draw.text((left, top + _TILE[1] + 5), shown_line(caption, 60), fill="white", font=font)
+    return sheet
+
+
+def jpeg(image: Image.Image) -> bytes:
+    """Return ``image`` as a JPEG file."""
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY)
+    return encoded.getvalue()
+
+
+@functools.cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(_FONT), size)
+
+
+def _pixels(box: Rectangle, size: tuple[int, int]) -> Rectangle:
+    """Return ``box`` in pixels, inside the image, with its corners in order."""
+    xs = sorted(_within(x, size[0]) for x in (box[0], box[2]))
+    ys = sorted(_within(y, size[1]) for y in (box[1], box[3]))
+    return (xs[0], ys[0], xs[1], ys[1])
+
+
+def _within(fraction: float, length: int) -> float:
+    return max(0.0, min(length - 1.0, fraction * length))
+
+
+def _points(mark: Mark, size: tuple[int, int]) -> Iterator[tuple[float, float]]:
+    for x, y, score in mark.keypoints:
+        if score >= KEYPOINT_SCORE:
+            yield _within(x, size[0]), _within(y, size[1])
+
+
+def _area(box: Rectangle) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -1,0 +1,75 @@
+"""Who may read the page: a browser on this machine that was given the address with its token."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Gate:
+    """The token of one run, and the rules by which requests are refused.
+
+    The token in the address is traded for a cookie, so that it stays neither in the history's later
+    addresses nor in a screenshot. Cookies do not distinguish ports: each run names its own.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._token = secrets.token_urlsafe(32)
+        self._port = port
+        self._cookie = f"mli-view-{secrets.token_hex(8)}"
+
+    @property
+    def address(self) -> str:
+        """The address to open, with the token."""
+        return f"http://127.0.0.1:{self._port}/?token={self._token}"
+
+    def refusal(self, headers: Headers) -> str | None:
+        """Return why a request is refused whatever it asks for; None if it is not.
+
+        A page of another site reaches loopback by its own Origin, or by DNS rebinding under a host
+        name of its own.
+        """
+        found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
+        hosts = [value for name, value in found if name == b"host"]
+        if len(hosts) != 1 or not self._is_own(hosts[0]):
+            return "the host must be 127.0.0.1, localhost or [::1], with the port of this page"
+        for name, value in found:
+            if name == b"origin" and value != f"http://{hosts[0]}":
+                return "requests of other pages are refused"
+            if name == b"sec-fetch-site" and value not in ("same-origin", "none"):
+                return "requests of other pages are refused"
+        return None
+
+    def has_cookie(self, headers: Headers) -> bool:
+        """Return whether the browser has traded the token."""
+        for name, value in headers:
+            if name.lower() != b"cookie":
+                continue
+            try:
+                morsel = SimpleCookie(value.decode("latin-1")).get(self._cookie)
+            except CookieError:
+                continue
+            if morsel is not None and _equal(morsel.value, self._token):
+                return True
+        return False
+
+    def traded(self, query: bytes) -> str | None:
+        """Return the cookie for the right token in a query; None for any other."""
+        given = parse_qs(query.decode("latin-1")).get("token", [])
+        if len(given) != 1 or not _equal(given[0], self._token):
+            return None
+        return f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+
+    def _is_own(self, host: str) -> bool:
+        own = rf"(127\.0\.0\.1|localhost|\[::1\]):{self._port}"
+        return re.fullmatch(own, host, re.ASCII | re.IGNORECASE) is not None
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(errors="replace"), other.encode())

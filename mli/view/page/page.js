@@ -1,0 +1,167 @@
+// The page: a state comes, is painted, and its acknowledgment asks for the next one.
+// Text of others reaches the document as textContent only.
+
+import { Charts } from "/charts.js";
+import { Picture } from "/picture.js";
+
+const FROZEN_MS = 5000, LONGEST_PAUSE = 5;
+const element = (id) => document.getElementById(id);
+const charts = new Charts(element("charts"));
+const frames = new Map(), samples = new Map();
+let socket = null, state = null, arrived = 0, selected = null, isPaused = false;
+let pause = 0.5, nextTry = 0;
+
+function connect() {
+  socket = new WebSocket(`ws://${location.host}/live`);
+  socket.onmessage = (event) => {
+    state = JSON.parse(event.data);
+    arrived = performance.now();
+    pause = 0.5;
+    requestAnimationFrame(() => {
+      if (!isPaused) paint();
+      showState();
+      socket.send(JSON.stringify({ core: selected }));
+    });
+  };
+  socket.onclose = () => {
+    socket = null;
+    nextTry = performance.now() + pause * 1000;
+    pause = Math.min(LONGEST_PAUSE, pause * 2);
+    showState();
+  };
+}
+
+function showState() {
+  const [name, text, hint] = described();
+  document.body.dataset.state = name;
+  if (element("state").textContent !== text) element("state").textContent = text;
+  element("hint").textContent = hint;
+  element("hint").hidden = !hint;
+}
+
+function described() {
+  if (socket === null) {
+    const left = Math.max(0, Math.ceil((nextTry - performance.now()) / 1000));
+    return ["disconnected", "Disconnected", `mli view does not answer; next try in ${left} s. If it was started again, open the address that it printed.`];
+  }
+  if (state === null) return ["connecting", "Connecting …", "Waiting for the page's server."];
+  if (performance.now() - arrived > FROZEN_MS) return ["stale", "Stale", "mli view has not answered for some seconds."];
+  if (!state.connected) return ["connecting", "Connecting to the broker …", state.detail];
+  const core = state.core;
+  if (core === null) return ["empty", "Connected, nothing yet", "No message has come. Is the core running? Try: mli status NAME"];
+  if (core.age > core.silentAfter) return ["stale", `Silent for ${ago(core.age)}`, `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`];
+  return ["live", isPaused ? "Paused" : "Live", ""];
+}
+
+function paint() {
+  paintCores();
+  const core = state.core;
+  if (core === null) return;
+  element("rate").textContent = `${core.perSecond.toFixed(1)}/s`;
+  paintRows(core.rows.slice(0, 12));
+  paintHealth(core.telemetry);
+  charts.update(core.series);
+  paintPictures(element("frames"), frames, core.latest, false);
+  paintPictures(element("samples"), samples, core.samples, true);
+}
+
+function paintCores() {
+  const list = element("cores"), names = state.cores.map((core) => core.name);
+  const shown = [...list.options].map((option) => option.value);
+  if (names.join("\n") !== shown.join("\n")) {
+    list.replaceChildren(...names.map((name) => new Option(name, name)));
+  }
+  if (state.core && document.activeElement !== list) list.value = state.core.name;
+  document.title = state.core ? `${state.core.name} · mli view` : "mli view";
+}
+
+function paintRows(rows) {
+  const body = element("rows");
+  while (body.rows.length < rows.length) {
+    const row = body.insertRow();
+    for (let column = 0; column < 4; column += 1) row.insertCell();
+  }
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach((row, number) => {
+    const found = row.found.map((mark) => mark.text).join(", ") || "nothing found";
+    const texts = [ago(row.age), row.source.split("/").pop() || `${row.n}`,
+      row.more ? `${found} (+${row.more})` : found, row.ms === null ? "" : row.ms.toFixed(1)];
+    texts.forEach((text, column) => {
+      const cell = body.rows[number].cells[column];
+      if (cell.textContent !== text) cell.textContent = text;
+    });
+  });
+}
+
+function paintHealth(telemetry) {
+  const parts = [];
+  if (telemetry === null) parts.push("No telemetry yet: cores send it once a minute.");
+  else {
+    parts.push(`${telemetry.status || "?"} · ${telemetry.model}`);
+    if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50} ms, p95 ${telemetry.p95} ms`);
+    parts.push(...telemetry.faults);
+    for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
+    parts.push(`telemetry ${ago(telemetry.age)} old`);
+  }
+  element("health").textContent = parts.join(" · ");
+}
+
+function paintPictures(list, known, wanted, isSmall) {
+  const ids = new Set(wanted.map((sample, place) => (isSmall ? sample.id : place)));
+  for (const [key, tile] of known) {
+    if (!ids.has(key)) {
+      tile.figure.remove();
+      known.delete(key);
+    }
+  }
+  wanted.forEach((sample, place) => {
+    const key = isSmall ? sample.id : place;
+    if (!known.has(key)) known.set(key, tileOf(isSmall));
+    const tile = known.get(key);
+    if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);
+    sample.seen = arrived;
+    tile.picture.onPainted = (painted) => paintCaption(tile, painted, isSmall);
+    tile.picture.show(sample, state.pictures);
+    paintCaption(tile, tile.picture.drawn || sample, isSmall);
+  });
+}
+
+// A caption belongs to the picture that is painted, which may be older than the last that came.
+function paintCaption(tile, sample, isSmall) {
+  const age = sample.age + (performance.now() - sample.seen) / 1000;
+  const lines = [`${ago(age)} old · frame ${sample.frame}`];
+  if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
+  if (isSmall) lines.unshift(...sample.reasons);
+  if (sample.marks === null) lines.push("no boxes: they need messageFormat=envelope");
+  while (tile.caption.children.length > lines.length) tile.caption.lastChild.remove();
+  lines.forEach((text, number) => {
+    const line = tile.caption.children[number] || tile.caption.appendChild(document.createElement("span"));
+    if (line.textContent !== text) line.textContent = text;
+  });
+}
+
+function tileOf(isSmall) {
+  const picture = new Picture(isSmall), caption = document.createElement("p");
+  const figure = document.createElement(isSmall ? "li" : "div");
+  figure.className = "tile";
+  figure.append(picture.element, caption);
+  return { figure, picture, caption };
+}
+
+function ago(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return `${Math.round(seconds / 60)} min`;
+}
+
+element("pause").onclick = () => {
+  isPaused = !isPaused;
+  element("pause").setAttribute("aria-pressed", String(isPaused));
+};
+element("boxes").onchange = (event) => document.body.classList.toggle("plain", !event.target.checked);
+element("cores").onchange = (event) => { selected = event.target.value; };
+setInterval(() => {
+  if (socket === null && performance.now() >= nextTry) connect();
+  showState();
+}, 250);
+connect();

@@ -1,0 +1,118 @@
+// A sample's picture on a canvas, with boxes in SVG over it. A bitmap is closed once it is painted:
+// pictures that are loaded by address stay decoded in the browser's memory.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export function svg(name, attributes, text) {
+  const made = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+export class Picture {
+  constructor(isSmall) {
+    this.isSmall = isSmall;
+    this.element = document.createElement("div");
+    this.element.className = "picture";
+    this.canvas = document.createElement("canvas");
+    this.canvas.width = 3;
+    this.canvas.height = 2;
+    this.over = svg("svg", { role: "img" });
+    this.problem = document.createElement("p");
+    this.problem.className = "problem";
+    this.element.append(this.canvas, this.over, this.problem);
+    this.id = null;
+    this.wanted = null;
+    this.retryAt = 0;
+    this.onPainted = () => {};
+  }
+
+  // Boxes belong to a picture: they change when it does, never before.
+  async show(sample, hasPictures) {
+    this.sample = sample;
+    if (this.id === sample.id) return this.paint();
+    if (this.wanted !== null || performance.now() < this.retryAt) return;
+    if (!hasPictures) return this.fail("Pictures need AWS credentials.");
+    this.wanted = sample.id;
+    try {
+      const answer = await fetch(`/pictures/${sample.id}${this.isSmall ? "/small" : ""}`);
+      if (!answer.ok) return this.fail(await answer.text());
+      const bitmap = await createImageBitmap(await answer.blob());
+      this.canvas.width = bitmap.width;
+      this.canvas.height = bitmap.height;
+      this.canvas.getContext("2d").drawImage(bitmap, 0, 0);
+      bitmap.close();
+      this.problem.textContent = "";
+      this.id = sample.id;
+      this.drawn = sample;
+      this.paint();
+      this.onPainted(sample);
+    } catch (error) {
+      this.fail(String(error));
+    } finally {
+      this.wanted = null;
+    }
+  }
+
+  fail(text) {
+    this.problem.textContent = `No picture: ${text.slice(0, 300)}`;
+    this.retryAt = performance.now() + 5000;
+    this.id = null;
+    this.over.replaceChildren();
+  }
+
+  paint() {
+    if (this.sample.id === this.id) this.drawn = this.sample;
+    const marks = this.drawn.marks || [];
+    const key = `${this.id} ${marks.length}`;
+    if (this.painted === key) return;
+    this.painted = key;
+    const { width, height } = this.canvas;
+    this.over.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    this.over.setAttribute("aria-label", marks.map((mark) => mark.text).join(", ") || "no boxes");
+    const size = Math.max(width, height) / (this.isSmall ? 14 : 28);
+    const boxed = marks.filter((mark) => mark.box).sort((a, b) => area(b.box) - area(a.box));
+    const shapes = [];
+    for (const mark of boxed) shapes.push(...rectangle(mark, width, height));
+    for (const mark of marks) for (const point of mark.points) shapes.push(...dot(mark, point, width, height));
+    const taken = [];
+    const lines = boxed.map((mark) => label(mark, mark.box[0] * width, mark.box[1] * height, size, width, height, taken));
+    for (const mark of marks.filter((one) => !one.box).slice(0, 5)) {
+      lines.push(label(mark, 0, 0, size, width, height, taken));
+    }
+    this.over.replaceChildren(...shapes, ...lines);
+  }
+}
+
+function area(box) {
+  return (box[2] - box[0]) * (box[3] - box[1]);
+}
+
+function rectangle(mark, width, height) {
+  const [left, top, right, bottom] = mark.box;
+  const place = {
+    x: left * width, y: top * height,
+    width: Math.max(0, (right - left) * width), height: Math.max(0, (bottom - top) * height),
+  };
+  return [
+    svg("rect", { ...place, class: "casing" }),
+    svg("rect", { ...place, class: "box", stroke: mark.colour }),
+  ];
+}
+
+function dot(mark, [x, y, score], width, height) {
+  if (score < 0.3) return [];
+  return [svg("circle", { cx: x * width, cy: y * height, r: width / 150, fill: mark.colour, class: "point" })];
+}
+
+// A label inside the picture; one that would cover another moves down.
+function label(mark, left, top, size, width, height, taken) {
+  const length = Math.min(width, mark.text.length * size * 0.62 + 8), line = size * 1.2;
+  const x = Math.max(0, Math.min(left, width - length));
+  let y = Math.max(0, Math.min(top, height - line));
+  const covers = (other) => x < other.x + other.length && other.x < x + length && Math.abs(y - other.y) < line;
+  for (let tries = 0; tries < 20 && taken.some(covers) && y + 2 * line <= height; tries += 1) y += line / 2;
+  taken.push({ x, y, length });
+  return svg("text", { x: x + 4, y: y + size, "font-size": size, fill: mark.colour }, mark.text);
+}

@@ -1,0 +1,127 @@
+"""What the page is told: joined, bounded, and without trust in any message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mli.view.board import MOST_CORES, Board
+from mli.view.core_view import MOST_ROWS, MOST_SAMPLES
+from mli.view.reasons import reason
+from mli.view.series import POINTS, Series
+
+from .conftest import CUP, TABLE, Viewed
+
+
+@pytest.fixture
+def viewed(photographs: Path) -> Viewed:
+    """A board whose page nobody opens."""
+    return Viewed(photographs)
+
+
+@pytest.mark.parametrize("sample_first", [True, False])
+def test_boxes_join_a_sample_whichever_comes_first(viewed: Viewed, sample_first: bool) -> None:
+    if sample_first:
+        viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    viewed.predict(4, CUP, TABLE)
+    if not sample_first:
+        viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert [mark["text"] for mark in sample["marks"]] == ["cup 0.96", "dining table 0.77"]
+    assert sample["source"] == "coffee.jpg"
+
+
+def test_a_restarted_core_s_frames_are_other_frames(viewed: Viewed) -> None:
+    viewed.predict(1, CUP)
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    later = {
+        "source-ref": "s3://bucket/x.jpg",
+        "model-prediction": [0.1],
+        "config-id": "LC50",
+        "metadata": {"core": "Demo", "frame": "1", "captured-at": "2030-01-01T00:00:00.000+00:00"},
+    }
+    viewed.board.receive("feedback/message/prediction", json.dumps(later).encode())
+    new, old = viewed.board.snapshot(None)["core"]["samples"]
+    assert (new["marks"], len(old["marks"])) == (None, 1)
+
+
+def test_everything_is_bounded(viewed: Viewed) -> None:
+    for frame in range(2_000):
+        viewed.offset += 1
+        viewed.predict(frame, CUP)
+        viewed.keep(frame, "LC50", [0.4], "coffee.jpg")
+        viewed.objects.clear()
+    viewed.telemetry()
+    core = viewed.board.snapshot(None)["core"]
+    assert core["count"] == 2_000
+    assert len(core["rows"]) == MOST_ROWS
+    assert len(core["samples"]) == MOST_SAMPLES
+    assert all(len(points) <= POINTS for points in core["series"].values())
+    assert len(json.dumps(viewed.board.snapshot(None))) < 100_000
+    assert core["rows"][0]["n"] == 2_000
+
+
+@pytest.mark.parametrize(("pause", "silent"), [(0.2, 15), (30, 60), (3600, 150)])
+def test_silence_is_measured_by_the_pauses_of_a_core(
+    viewed: Viewed, pause: float, silent: float
+) -> None:
+    for frame in range(3):
+        viewed.predict(frame, CUP)
+        viewed.offset += pause
+    assert viewed.board.snapshot(None)["core"]["silentAfter"] == pytest.approx(silent, abs=1)
+
+
+def test_cores_beyond_the_limit_are_counted() -> None:
+    board = Board()
+    for number in range(MOST_CORES + 5):
+        board.receive(f"mli/predictions/C{number}", b"[]")
+    assert len(board.snapshot(None)["cores"]) == MOST_CORES
+    assert board.snapshot(None)["leftOut"] == 5
+    assert board.snapshot("C7")["core"]["name"] == "C7"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xff", b"null", b"5", b"{}", b"[[]]", b'{"frame": 5, "latencyMs": []}', b"[" * 9000,
+     b'{"frame": {"id": {}, "source": 7}, "timestamp": [], "predictions": [{}]}',
+     b'{"publish": 3, "health": {"faults": 4}, "sources": [1], "latencyMs": {"inference": 1}}',
+     b'{"source-ref": 5, "metadata": {"core": "Demo"}}',
+     b'{"source-ref": "s3://a/b", "metadata": {"core": "Demo", "frame": []}, "config-id": 4}',
+     b'{"source-ref": "file:///etc/passwd", "metadata": {"core": "Demo"}}'],
+)  # fmt: skip
+def test_any_payload_is_survived(viewed: Viewed, payload: bytes) -> None:
+    for topic in ("mli/predictions/Demo", "mli/telemetry/Demo", "feedback/message/prediction", "x"):
+        viewed.board.receive(topic, payload)
+    viewed.predict(1, CUP)
+    assert viewed.board.snapshot(None)["core"]["rows"][0]["found"][0]["text"] == "cup 0.96"
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, "\u202eevil"])
+def test_a_topic_without_a_core_s_name_has_no_page(name: str) -> None:
+    board = Board()
+    board.receive(f"mli/predictions/{name}", b"[]")
+    assert board.snapshot(None)["cores"] == []
+
+
+def test_only_objects_of_messages_can_be_asked_for(viewed: Viewed) -> None:
+    viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert viewed.board.uri_of(sample["id"]) == "s3://bucket/LC50/4.jpg"
+    assert viewed.board.uri_of(sample["id"] + 1) is None
+    assert "s3://" not in json.dumps(viewed.board.snapshot(None))
+
+
+def test_series_keeps_means_of_five_minutes() -> None:
+    series = Series()
+    for second in range(1_000):
+        series.add(float(second), float(second % 2))
+    points = series.points(1_000.0)
+    assert len(points) <= POINTS
+    assert points[0][0] <= 303
+    assert 0.2 < points[5][1] < 0.8
+
+
+def test_reason_without_a_configuration_is_its_id() -> None:
+    assert reason(None, "LC50", [0.4]) == "LC50"

@@ -1,0 +1,242 @@
+"""The page in a real browser."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image
+
+from inference.vision.postprocess import Prediction
+
+from .conftest import CUP, TABLE, Viewed
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "<img src=x onerror='window.hacked = 1'>",
+    "\u202eright to left\u2066",
+    "x" * 10_000,
+    "javascript:window.hacked=1",
+    "größe – кошка 猫",
+)
+
+
+def open_page(page: Any, viewed: Viewed) -> None:
+    page.goto(viewed.server.address)
+
+
+def state(page: Any, name: str) -> None:
+    page.locator(f'body[data-state="{name}"]').wait_for()
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_boxes_are_where_the_message_says(chromium: Any, viewed: Viewed, ratio: int) -> None:
+    context = chromium.new_context(device_scale_factor=ratio)
+    page = context.new_page()
+    viewed.predict(4, CUP, TABLE)
+    viewed.keep(4, "LC50", [0.96, 0.77], "coffee.jpg")
+    open_page(page, viewed)
+    boxes = page.locator("#frames rect.box")
+    boxes.nth(1).wait_for(state="attached")
+    canvas = page.locator("#frames canvas").bounding_box()
+    for place, prediction in enumerate((TABLE, CUP)):  # the larger one is painted first
+        assert prediction.box is not None
+        found = boxes.nth(place).evaluate(
+            "e => (({left, top, right, bottom}) => [left, top, right, bottom])"
+            "(e.getBoundingClientRect())"
+        )
+        wanted = [
+            canvas["x"] + prediction.box[0] * canvas["width"],
+            canvas["y"] + prediction.box[1] * canvas["height"],
+            canvas["x"] + prediction.box[2] * canvas["width"],
+            canvas["y"] + prediction.box[3] * canvas["height"],
+        ]
+        assert found == pytest.approx(wanted, abs=1.5)
+    screen = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    left, middle = wanted[0] * ratio, (wanted[1] + wanted[3]) / 2 * ratio
+    colour = boxes.nth(1).get_attribute("stroke")
+    near = {screen.getpixel((round(left) + off, round(middle))) for off in range(-2, 3)}
+    assert tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5)) in near
+    context.close()
+
+
+def test_labels_do_not_cover_each_other(page: Any, viewed: Viewed) -> None:
+    viewed.predict(4, CUP, TABLE, Prediction("bowl", 0.5, CUP.box))
+    viewed.keep(4, "LC50", [0.96, 0.77], "coffee.jpg")
+    open_page(page, viewed)
+    labels = page.locator("#samples text")
+    labels.nth(2).wait_for(state="attached")
+    tops = sorted(
+        labels.nth(i).evaluate("e => e.getBoundingClientRect().top + 0") for i in range(3)
+    )
+    height = labels.nth(0).evaluate("e => e.getBoundingClientRect().height")
+    assert all(b - a > 0.7 * height for a, b in itertools.pairwise(tops))
+
+
+def test_picture_is_the_sample(page: Any, viewed: Viewed) -> None:
+    viewed.predict(4, CUP)
+    viewed.keep(4, "LC50", [0.96], "coffee.jpg")
+    open_page(page, viewed)
+    page.locator("#frames rect.box").wait_for(state="attached")
+    seen = page.locator("#frames canvas").evaluate(
+        "c => [c.width, c.height, ...c.getContext('2d').getImageData(300, 200, 1, 1).data]"
+    )
+    with Image.open(viewed.photographs / "coffee.jpg") as photograph:
+        assert seen[:2] == list(photograph.size)
+        assert seen[2:5] == pytest.approx(photograph.getpixel((300, 200)), abs=12)
+
+
+def test_caption_is_of_the_picture_that_is_painted(page: Any, viewed: Viewed) -> None:
+    """Pictures come later than the state that names them, or not at all."""
+    viewed.predict(1, CUP, source="coffee.jpg")
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    open_page(page, viewed)
+    page.locator("#frames rect.box").wait_for(state="attached")
+    caption = page.locator("#frames p", has_text="frame 1 · coffee.jpg")
+    caption.wait_for()
+    page.route(re.compile("/pictures/"), lambda route: None)  # never answered
+    viewed.predict(2, CUP, source="chelsea.jpg")
+    viewed.keep(2, "LC50", [0.4], "chelsea.jpg")
+    page.locator("#samples li").nth(1).wait_for()
+    page.wait_for_timeout(500)
+    assert caption.count() == 1
+
+
+def test_page_says_why_each_sample_was_kept(page: Any, viewed: Viewed) -> None:
+    viewed.keep(1, "LC50", [0.41, 0.2], "chelsea.jpg")
+    viewed.keep(1, "Entropy", [0.25, 0.25, 0.25, 0.25], "chelsea.jpg")
+    viewed.keep(2, "RandomSamplingConfiguration", [0.9], "coffee.jpg")
+    viewed.keep(3, "Other", [0.9], "coffee.jpg")
+    open_page(page, viewed)
+    page.locator("#samples li").nth(2).wait_for()
+    texts = page.locator("#samples li").all_inner_texts()
+    assert len(texts) == 3, "a frame that two strategies keep is shown once"
+    assert "Other" in texts[0]
+    assert "random, 50% of all frames" in texts[1]
+    assert "LC50: best score 0.41 ≤ 0.5" in texts[2]
+    assert "Entropy: entropy 1.39 > 1" in texts[2]
+
+
+def test_hostile_labels_are_text(page: Any, viewed: Viewed) -> None:
+    page.set_viewport_size({"width": 320, "height": 700})
+    for frame, label in enumerate(HOSTILE, start=1):
+        # Longer than a message: what another client may publish on the topic.
+        item = {"prediction": label, "confidence": "0.9", "box": [0, 0, 1, 1]}
+        viewed.board.receive("mli/predictions/Demo", json.dumps([item]).encode())
+        viewed.predict(
+            frame, Prediction(label[:4000], 0.5, (0.1, 0.1, 0.9, 0.9)), source=label[:200]
+        )
+        viewed.keep(frame, label[:200], [0.5], "coffee.jpg")
+    viewed.telemetry(health={"status": HOSTILE[0], "faults": list(HOSTILE)})
+    open_page(page, viewed)
+    page.locator("#samples rect.box").nth(len(HOSTILE) - 1).wait_for(state="attached")
+    page.locator("#health", has_text="<script>").wait_for()
+    assert page.evaluate("() => window.hacked") is None
+    assert page.locator("main img, main script, main a").count() == 0
+    everything = page.locator("body").inner_text()
+    assert "<script>window.hacked" in everything
+    assert "\u202e" not in everything
+    assert "\\u202e" in everything
+    assert "größe" in everything
+    assert "x" * 200 not in everything
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width <= 320, "nothing scrolls sideways"
+
+
+def test_states(page: Any, viewed: Viewed) -> None:
+    open_page(page, viewed)
+    state(page, "empty")
+    viewed.predict(1, CUP)
+    state(page, "live")
+    viewed.board.set_connection(False, "the connection broke (reset); connecting again …")
+    state(page, "connecting")
+    page.locator("#hint", has_text="the connection broke").wait_for()
+    viewed.board.set_connection(True, "connected again")
+    state(page, "live")
+    viewed.offset += 60
+    state(page, "stale")
+    page.locator("#state", has_text="Silent for 6").wait_for()
+    viewed.predict(2, CUP)
+    state(page, "live")
+
+
+def test_page_comes_back_after_an_interruption(page: Any, viewed: Viewed) -> None:
+    opened: list[Any] = []
+
+    def pass_on(route: Any) -> None:
+        route.connect_to_server()
+        opened.append(route)
+
+    page.route_web_socket(re.compile(r".*/live"), pass_on)
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    state(page, "live")
+    opened[0].close()
+    state(page, "disconnected")
+    viewed.predict(2, Prediction("after it", 0.9))
+    state(page, "live")
+    page.locator("#rows", has_text="after it").wait_for()
+    assert len(opened) == 2
+
+
+def test_page_without_its_server_says_so(
+    page: Any, viewed: Viewed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    state(page, "live")
+    viewed.server.__exit__(None, None, None)
+    state(page, "disconnected")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_nothing_is_asked_of_other_hosts(page: Any, viewed: Viewed) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    viewed.predict(4, CUP)
+    viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    viewed.telemetry()
+    open_page(page, viewed)
+    page.locator("#samples rect.box").wait_for(state="attached")
+    assert len(asked) > 6
+    assert {urlsplit(url).netloc for url in asked} == {f"127.0.0.1:{viewed.server.port}"}
+    assert urlsplit(page.url).query == "", "the token does not stay in the address"
+
+
+def test_hundreds_of_messages_per_second_arrive_in_bounded_states(
+    page: Any, viewed: Viewed
+) -> None:
+    open_page(page, viewed)
+    for frame in range(3000):
+        viewed.predict(frame, CUP)
+    viewed.predict(3000, Prediction("the last one", 0.9))
+    page.locator("#rows tr", has_text="the last one").wait_for()
+    assert page.locator("#rows tr").count() == 12
+    assert page.locator("#charts polyline").count() == 4
+
+
+def test_page_works_by_keyboard(page: Any, viewed: Viewed) -> None:
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    state(page, "live")
+    names = []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        names.append(page.evaluate("() => document.activeElement.id"))
+    assert names == ["cores", "pause", "boxes"]
+    page.locator("#pause").focus()
+    page.keyboard.press("Enter")
+    page.locator("#state", has_text="Paused").wait_for()
+    viewed.predict(2, Prediction("while paused", 0.9))
+    page.wait_for_timeout(1000)
+    assert page.locator("#rows", has_text="while paused").count() == 0
+    page.keyboard.press("Enter")
+    page.locator("#rows", has_text="while paused").wait_for()
