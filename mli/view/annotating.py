@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from .drawing import Mark, annotated, contact_sheet, jpeg
 from .predictions import marks_of
@@ -38,7 +39,7 @@ class Annotator:
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Write one file."""
         marks = [Mark(p.label, p.score, p.box, p.keypoints or ()) for p in result.predictions]
-        image = Image.fromarray(frame.image[:, :, ::-1])
+        image = _whole(frame)
         name = re.sub(r"[^\w.-]", "-", Path(frame.source).stem)[-60:]
         file = self.folder / f"{frame.id:06d}-{name}.jpg"
         try:
@@ -47,6 +48,17 @@ class Annotator:
             self.error = error
         else:
             self.written += 1
+
+
+def _whole(frame: Frame) -> Image.Image:
+    """Return a frame's image in its own size, also if the core decoded it at a fraction of that."""
+    if frame.source_size is not None and frame.data is not None:
+        try:
+            with Image.open(io.BytesIO(frame.data)) as image:
+                return ImageOps.exif_transpose(image).convert("RGB")
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            pass  # OpenCV reads more forms than Pillow
+    return Image.fromarray(frame.image[:, :, ::-1])
 
 
 def write_sheet(file: Path, frames: Sequence[tuple[str, Path, Any]]) -> None:

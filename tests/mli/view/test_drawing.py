@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mli.view.annotating import photographs_of, write_sheet
-from mli.view.drawing import Mark, annotated, contact_sheet
+from inference.pipeline.results import FrameResult
+from inference.sources.frame import Frame
+from inference.vision.scores import Scores
+from mli.view.annotating import Annotator, photographs_of, write_sheet
+from mli.view.drawing import Mark, annotated, contact_sheet, jpeg
 from mli.view.predictions import marks_of, number_of
 
 WHOLE = (0.1, 0.1, 0.9, 0.9)
@@ -119,3 +122,23 @@ def test_envelope_names_its_photograph_and_list_counts(photographs: Path, tmp_pa
     write_sheet(tmp_path / "new" / "sheet.jpg", [(p.name, p, m) for p, m in found.items()])
     with Image.open(tmp_path / "new" / "sheet.jpg") as sheet:
         assert sheet.format == "JPEG"
+
+
+@pytest.mark.parametrize("data", [None, b"what Pillow cannot read"])
+def test_frame_without_a_readable_file_is_painted_as_decoded(
+    tmp_path: Path, data: bytes | None
+) -> None:
+    assert annotated_size(tmp_path, data) == (30, 20)
+
+
+def test_frame_that_was_decoded_at_a_fraction_is_painted_whole(tmp_path: Path) -> None:
+    assert annotated_size(tmp_path, jpeg(Image.new("RGB", (120, 80)))) == (120, 80)
+
+
+def annotated_size(folder: Path, data: bytes | None) -> tuple[int, int]:
+    image = np.zeros((20, 30, 3), np.uint8)
+    frame = Frame(1, "a/b c.jpg", image, data, 0.0, 1.0, source_size=(120, 80))
+    result = FrameResult(1, "", 120, 80, 0.0, [], {}, lambda: Scores((), (), False))
+    Annotator(folder)(frame, result)
+    with Image.open(folder / "000001-b-c.jpg") as written:
+        return written.size
