@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 import numpy as np
 
 from ..names import MAX_MESSAGE_BYTES
-from ..vision.postprocess import Prediction
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # telemetry imports this module, also to report that OpenCV is missing
+    from ..vision.postprocess import Prediction
     from ..vision.scores import Scores
 
 SCHEMA_VERSION = "1.0"
