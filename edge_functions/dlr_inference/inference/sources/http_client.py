@@ -164,7 +164,8 @@ class _Sockets:
     def set_timeout(self, seconds: float) -> None:
         with self._lock:
             for one in self._open:
-                one.settimeout(seconds)
+                if one.fileno() >= 0:  # that of a challenge or a redirect is closed by now
+                    one.settimeout(seconds)
 
     def cut(self) -> None:
         with self._lock:
