@@ -53,7 +53,7 @@ LAYERS: Mapping[str, Layers] = {
         ("v1",),
     ),
     "stacks": (
-        ("arns", "nag_acknowledgments", "nag_checks", "names"),
+        ("arns", "nag_acknowledgments", "nag_checks", "names", "retained_bucket"),
         ("context", "custom_resources"),
         ("component",),
         ("core",),

@@ -8,6 +8,8 @@ from constructs import Construct
 
 from stacks import names
 from stacks.component.access_control import access_control
+from stacks.component.artifact_copies import ArtifactCopies
+from stacks.component.artifact_store import ArtifactStore
 from stacks.component.artifacts import Artifacts
 from stacks.component.recipe import ComponentContent
 from stacks.component.revision import ComponentRevision
@@ -29,6 +31,7 @@ class InferenceComponent(Construct):
         core_name: str,
         topics: Sequence[str],
         artifacts: Artifacts,
+        store: ArtifactStore,
     ) -> None:
         super().__init__(scope, construct_id)
         name = names.component_name(core_name)
@@ -42,13 +45,13 @@ class InferenceComponent(Construct):
             # The deployment resets to these, and repeats no permission: see job_document.
             configuration={"coreName": core_name, "accessControl": access_control(name, topics)},
         )
+        copies = ArtifactCopies(self, "Copies", store=store, content=self.content)
         revision = ComponentRevision(
-            self, "Revision", component_name=name, content_version=self.content.version
+            self, "Revision", component_name=name, content_version=copies.content_version
         )
+        recipe = self.content.recipe(f"{copies.content_version}.{revision.number}", copies.uris)
         version = greengrassv2.CfnComponentVersion(
-            self,
-            "Version",
-            inline_recipe=cdk.Stack.of(self).to_json_string(self.content.recipe(revision.number)),
+            self, "Version", inline_recipe=cdk.Stack.of(self).to_json_string(recipe)
         )
         version.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.name = version.attr_component_name

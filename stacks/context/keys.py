@@ -25,6 +25,10 @@ ESTIMATORS = ("function", "connector")
 SIMULATOR_ARCHITECTURES = ("x86_64", "arm64")
 
 _CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
+_KMS_KEY = (
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/"
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
+)
 _CDK_KEY = re.compile(
     r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
 )
@@ -102,6 +106,13 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "function",
         "What predicts: the `function` with DLR; in V1 also AWS's Image Classification "
         "[`connector`](v1.md#predictions-by-awss-connector)",
+    ),
+    schema.Field(
+        "kmsKeyArn",
+        schema.text(_KMS_KEY, "must be the ARN of a key of AWS KMS, not its id or an alias"),
+        None,
+        "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+        "Key that encrypts the buckets that the stack creates; left out, Amazon S3's own key",
     ),
     schema.Field(
         "thingGroupName",

@@ -38,8 +38,9 @@ class Settings:
     text from which the certificate is created. ``model`` is an object in S3, or a folder or file
     on this machine, or a training job if ``estimator`` is the connector; ``model_runtime`` is the
     engine that runs it; ``model_profile`` is a built-in name or a path. ``thing_group_name`` is
-    that of the fleet that follows this core, None for none. ``simulator_key_name`` and
-    ``simulator_ssh_cidr`` are given together or not at all. ``feedback`` None keeps no samples.
+    that of the fleet that follows this core, None for none. ``kms_key_arn`` None is Amazon S3's own
+    key. ``simulator_key_name`` and ``simulator_ssh_cidr`` are given together or not at all.
+    ``feedback`` None keeps no samples.
 
     Each attribute but the last two has its key and reader in ``APP_FIELDS``.
     """
@@ -51,6 +52,7 @@ class Settings:
     model_profile: str
     greengrass_version: Literal[1, 2]
     estimator: Literal["function", "connector"]
+    kms_key_arn: str | None
     thing_group_name: str | None
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64", "armv7l"]

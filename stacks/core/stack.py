@@ -7,6 +7,7 @@ from constructs import Construct
 
 from stacks import names
 from stacks.component import job_document
+from stacks.component.artifact_store import ArtifactStore
 from stacks.component.artifacts import Artifacts
 from stacks.component.deployment import ComponentDeployment
 from stacks.component.fleet_configuration import for_all_cores
@@ -32,14 +33,22 @@ class GreengrassCoreStack(cdk.Stack):
             scope, stack_name, description=f"Image inference on the Greengrass core {core_name}"
         )
         artifacts = Artifacts(self, "Artifacts", settings=settings)
+        store = ArtifactStore(
+            self,
+            "Store",
+            component_name=names.component_name(core_name),
+            kms_key_arn=settings.kms_key_arn,
+        )
         feedback = None
         if settings.feedback is not None:
-            feedback = FeedbackBucket(self, "Feedback", feedback=settings.feedback)
+            feedback = FeedbackBucket(
+                self, "Feedback", feedback=settings.feedback, kms_key_arn=settings.kms_key_arn
+            )
         credentials = TokenExchange(
             self,
             "TokenExchange",
             core_name=core_name,
-            artifacts=artifacts.all,
+            store=store,
             feedback=feedback,
         )
         topics = names.published_topics(core_name, feedback=feedback is not None)
@@ -57,7 +66,7 @@ class GreengrassCoreStack(cdk.Stack):
             },
         )
         component = InferenceComponent(
-            self, "Inference", core_name=core_name, topics=topics, artifacts=artifacts
+            self, "Inference", core_name=core_name, topics=topics, artifacts=artifacts, store=store
         )
         # Only now are the names of the buckets known.
         inference = dataclasses.replace(

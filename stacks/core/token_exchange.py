@@ -1,13 +1,11 @@
 """The AWS credentials that a core gets with its certificate."""
 
-from collections.abc import Sequence
-
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from stacks import arns, names
-from stacks.component.artifacts import Artifact
+from stacks.component.artifact_store import ArtifactStore
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
@@ -15,7 +13,7 @@ _LOG_GROUPS = "log-group:/aws/greengrass/*"
 
 
 class TokenExchange(Construct):
-    """The token exchange role and its alias: logs, this core's artifacts, this core's samples.
+    """The token exchange role and its alias: logs, the component's artifacts, samples.
 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/device-service-role.html
     """
@@ -26,7 +24,7 @@ class TokenExchange(Construct):
         construct_id: str,
         *,
         core_name: str,
-        artifacts: Sequence[Artifact],
+        store: ArtifactStore,
         feedback: FeedbackBucket | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -42,19 +40,10 @@ class TokenExchange(Construct):
                 ],
                 resources=[log_groups],
             ),
-            iam.PolicyStatement(
-                sid="FindArtifacts",
-                actions=["s3:GetBucketLocation"],
-                resources=[artifact.bucket_arn for artifact in artifacts],
-            ),
-            iam.PolicyStatement(
-                sid="ReadArtifacts",
-                actions=["s3:GetObject"],
-                resources=[artifact.object_arn for artifact in artifacts],
-            ),
+            *store.read_statements(),
         ]
         if feedback is not None:
-            statements.append(feedback.write_statement())
+            statements += feedback.write_statements()
         role = iam.Role(
             self,
             "Role",
@@ -70,6 +59,12 @@ class TokenExchange(Construct):
             [log_groups],
             "A core names a log group after each component that it runs, the nucleus's own "
             "included, and a log stream after the day; all lie under /aws/greengrass.",
+        )
+        acknowledge_wildcards(
+            role,
+            [store.objects_arn],
+            "Every version of the component that a core may run; all lie under its prefix, where "
+            "nothing else is.",
         )
         if feedback is not None:
             acknowledge_wildcards(

@@ -38,6 +38,9 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
     if group is not None:
         rule = "requires greengrassVersion=2: leave it out for V1"
         yield schema.Fault("thingGroupName", group, rule, option("greengrassVersion", "2"))
+    if parsed["kmsKeyArn"] is not None:
+        rule = "requires greengrassVersion=2: AWS's connectors cannot use a key of yours"
+        yield schema.Fault("kmsKeyArn", given["kmsKeyArn"], rule, option("greengrassVersion", "2"))
     if parsed["estimator"] == "connector":
         yield from _refused_by_connector(given, parsed)
     else:

@@ -74,8 +74,12 @@ class Rig:
         return self.prepared.target.greengrass_version
 
     @property
+    def core_name(self) -> str:
+        return self.prepared.target.core_name
+
+    @property
     def thing(self) -> str:
-        return f"{self.prepared.target.core_name}_Core"
+        return f"{self.core_name}_Core"
 
     @property
     def prediction_topic(self) -> str:

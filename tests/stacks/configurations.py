@@ -29,6 +29,10 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     "v2-onnxruntime": {**_CORE, "modelS3Uri": "s3://bucket/models/fruit.onnx"},
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
     "v2-thing-group": {**_CORE, "thingGroupName": "shop-floor"},
+    "v2-kms": {
+        **_CORE,
+        "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+    },
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},

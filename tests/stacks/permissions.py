@@ -55,8 +55,13 @@ REASONS: dict[tuple[str, ...], str] = {
     ): "A wildcard at the end: a core names log groups after its components or functions, and "
     "streams after the day.",
     ("logs:CreateLogStream", "logs:PutLogEvents"): "The function's own log group.",
-    ("s3:GetBucketLocation",): "The buckets of the artifacts: the nucleus asks for their Region.",
-    ("s3:GetObject",): "Exactly the artifacts: code, model, and a profile that is not built in.",
+    ("s3:GetBucketLocation",): "The bucket of the artifacts: the nucleus asks for its Region.",
+    ("ReadArtifacts",): "A wildcard at the end: the artifacts of every version of this component, "
+    "since a core may still need an old one. Nothing else is there.",
+    ("ReadSources",): "Exactly what is copied: code, model, and a profile that is not built in.",
+    ("s3:ListBucket",): "Which copies exist: they are not made again.",
+    ("WriteCopies",): "A wildcard at the end: a copy's key ends in a digest. Copies are never "
+    "deleted.",
     ("s3:PutObject",): "A wildcard at the end: a sample's key ends in a UUID. Only below the "
     "prefixes of the feedback configurations, and no permission to read or list.",
     ("s3:*",): "Denies all requests that do not use TLS 1.2 or newer.",
@@ -74,7 +79,7 @@ REASONS: dict[tuple[str, ...], str] = {
     ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, instead of an "
     "open port; AWS keeps this managed policy at what its agent needs.",
 }
-"""Why each set of actions is allowed, in every policy."""
+"""Why each set of actions is allowed in every policy, or the statement with a Sid in one."""
 
 
 DEPLOYER_REASONS: dict[str, str] = {
@@ -143,7 +148,7 @@ def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:
             actions = sorted(_listed(statement["Action"]))
             resources = _listed(statement.get("Resource", statement.get("Principal")))
             shown = sorted(_short(str(item)) for item in resources)
-            reason = _reason(actions, who)
+            reason = _reason(actions, who, statement.get("Sid", ""))
             yield (who, _joined(actions, statement["Effect"]), "<br>".join(shown), reason)
 
 
@@ -166,8 +171,8 @@ def _statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from document["Statement"]
 
 
-def _reason(actions: list[str], who: str) -> str:
-    reason = REASONS.get(tuple(actions))
+def _reason(actions: list[str], who: str, sid: str = "") -> str:
+    reason = REASONS.get((sid,)) or REASONS.get(tuple(actions))
     assert reason, f"{who}: no reason is written for {actions}"
     return reason
 

@@ -100,6 +100,11 @@ def only(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return found[0]
 
 
+def named(template: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The resource with this logical id, but for its hash; None if there is none."""
+    return next((one for key, one in template["Resources"].items() if key[:-8] == name), None)
+
+
 def all_of(template: dict[str, Any], resource_type: str) -> list[dict[str, Any]]:
     """The properties of every resource of this type."""
     resources = template["Resources"].values()
