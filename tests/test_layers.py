@@ -57,6 +57,7 @@ LAYERS: Mapping[str, Layers] = {
         ("context", "custom_resources"),
         ("component",),
         ("core",),
+        ("fleet",),
         ("simulator",),
         ("v1",),
         ("generations",),

@@ -15,7 +15,7 @@ from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
 from inference.model.runnable import RUNTIMES
-from stacks import names
+from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
 
@@ -115,16 +115,15 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "Key that encrypts the buckets that the stack creates; left out, Amazon S3's own key",
     ),
     schema.Field(
-        "thingGroupName",
+        "fleetName",
         schema.text(
-            names.THING_GROUP_PATTERN,
-            "must be the name of a thing group: letters, digits, _ and -, at most 128 (AWS IoT "
-            "also takes a colon, but AWS IoT Greengrass does not deploy to such a group)",
+            CORE_NAME_PATTERN,
+            "must be 1 to 64 letters, digits, hyphens or underscores, beginning with a letter or "
+            "digit",
         ),
         None,
         "shop-floor",
-        "Thing group of a [fleet](fleet.md): the stack creates it, and deploys to it what it "
-        "deploys to the core",
+        "Name of a [fleet](fleet.md), in place of `coreName`: its thing group has this name",
     ),
 )
 
@@ -244,10 +243,14 @@ CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     *SIMULATOR_FIELDS,
 )
 
+RETIRED: Mapping[str, str] = {"thingGroupName": "fleetName"}
+"""Keys of earlier versions, and the key that took their place: docs/migration.md has the rest."""
+
 EXAMPLES = {field.key: field.example for field in CONTEXT_FIELDS}
 
 _DEFAULTS_IN_WORDS = {
-    "coreName": "required",
+    "coreName": "this or fleetName",
+    "fleetName": "–",
     "certificateId": "this or certificateSigningRequest",
     "certificateSigningRequest": "–",
     "modelS3Uri": "this or modelPath",

@@ -9,13 +9,16 @@ from stacks.context.settings import FeedbackSettings
 from stacks.retained_bucket import RetainedBucket
 
 _DAYS_OF_OVERWRITTEN_SAMPLES = 30
+_FOLDER_OF_THE_THING = "${credentials-iot:ThingName}"
 
 
 class FeedbackBucket(Construct):
     """The samples' bucket: the one that the settings name, or a new one, which outlives the stack.
 
     None is created if every configuration names a bucket of its own. ``kms_key_arn`` is the key
-    of a new one, None for Amazon S3's own.
+    of a new one, None for Amazon S3's own. With ``many_cores`` each core may only write below its
+    thing's name, which its credentials carry.
+    https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
     """
 
     def __init__(
@@ -25,8 +28,10 @@ class FeedbackBucket(Construct):
         *,
         feedback: FeedbackSettings,
         kms_key_arn: str | None = None,
+        many_cores: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
+        self._many_cores = many_cores
         self._kms_key_arn = kms_key_arn
         self._created: s3.Bucket | None = None
         self.bucket_name: str | None = feedback.bucket_name
@@ -60,13 +65,18 @@ class FeedbackBucket(Construct):
 
     def object_arns(self) -> list[str]:
         """Return the ARN pattern of each configuration's objects, each once."""
-        patterns = (self._object_arn(one.bucket, one.key_pattern) for one in self.configuration.all)
+        folder = _FOLDER_OF_THE_THING if self._many_cores else ""
+        patterns = (
+            self._object_arn(one.bucket, "/".join(filter(None, (one.prefix, folder, "*"))))
+            for one in self.configuration.all
+        )
         return list(dict.fromkeys(patterns))
 
     def _object_arn(self, bucket: str | None, pattern: str) -> str:
         if self._created is not None and bucket == self.bucket_name:
             return self._created.arn_for_objects(pattern)
-        return arns.object_arn(str(bucket), pattern)
+        # `${!…}` is text for CloudFormation, and a variable of IAM in the policy.
+        return arns.object_arn(str(bucket), pattern.replace("${", "${!"))
 
     def _create(self, kms_key_arn: str | None) -> s3.Bucket:
         # Samples are expensive to collect: deleting a core must not delete them.

@@ -4,16 +4,19 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
-from stacks import arns, names
+from stacks import arns
 from stacks.component.artifact_store import ArtifactStore
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.nag_acknowledgments import acknowledge_wildcards
+from stacks.names import StackNames
 
 _LOG_GROUPS = "log-group:/aws/greengrass/*"
 
 
 class TokenExchange(Construct):
     """The token exchange role and its alias: logs, the component's artifacts, samples.
+
+    The cores of a fleet share them; the role then lets each write its own samples only.
 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/device-service-role.html
     """
@@ -23,7 +26,7 @@ class TokenExchange(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        core_name: str,
+        own: StackNames,
         store: ArtifactStore,
         feedback: FeedbackBucket | None,
     ) -> None:
@@ -47,13 +50,11 @@ class TokenExchange(Construct):
         role = iam.Role(
             self,
             "Role",
-            description=f"What the Greengrass core {names.thing_name(core_name)} may do in AWS",
+            description=f"What the {own.owner} may do in AWS",
             assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"),
             inline_policies={"Core": iam.PolicyDocument(statements=statements)},
         )
-        alias = iot.CfnRoleAlias(
-            self, "Alias", role_alias=names.role_alias_name(core_name), role_arn=role.role_arn
-        )
+        alias = iot.CfnRoleAlias(self, "Alias", role_alias=own.role_alias, role_arn=role.role_arn)
         acknowledge_wildcards(
             role,
             [log_groups],

@@ -28,7 +28,7 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     },
     "v2-onnxruntime": {**_CORE, "modelS3Uri": "s3://bucket/models/fruit.onnx"},
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
-    "v2-thing-group": {**_CORE, "thingGroupName": "shop-floor"},
+    "v2-fleet": {"fleetName": "shop-floor", **_MODEL},
     "v2-kms": {
         **_CORE,
         "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
@@ -72,8 +72,11 @@ def stand_in_wheels(architecture: str, runtime: str) -> tuple[Path, ...]:
     return (wheel,)
 
 
+_STACKS = {"v2-fleet": "DlrInferenceFleet-shop-floor"}
+
 ALL_TEMPLATES = [
-    (name, "Demo-Simulator" if "simulator" in name else "Demo") for name in CONFIGURATIONS
+    (name, _STACKS.get(name, "Demo-Simulator" if "simulator" in name else "Demo"))
+    for name in CONFIGURATIONS
 ]
 """Each template that no other configuration has."""
 

@@ -11,12 +11,18 @@ DEPLOYER_POLICY = ROOT / "stacks" / "deployer-policy.json"
 
 SECTIONS = {
     "A V2 core (the default)": ("v2", "Demo"),
+    "What differs in a fleet (`fleetName`)": ("v2-fleet", "DlrInferenceFleet-shop-floor"),
+    "With a key of AWS KMS (`kmsKeyArn`)": ("v2-kms", "Demo"),
     "A V1 core (`greengrassVersion=1`)": ("v1", "Demo"),
     "What differs with AWS's connector (`estimator=connector`)": ("v1-connector", "Demo"),
     "The simulator (`simulator=true`)": ("v2-simulator", "Demo-Simulator"),
 }
 
-BASES = {"v1-connector": ("v1", "Demo")}
+BASES = {
+    "v1-connector": ("v1", "Demo"),
+    "v2-fleet": ("v2", "Demo"),
+    "v2-kms": ("v2", "Demo"),
+}
 """Configurations of which only the differences from another are listed."""
 
 REASONS: dict[tuple[str, ...], str] = {
@@ -69,6 +75,10 @@ REASONS: dict[tuple[str, ...], str] = {
     "`GreengrassConfig`.",
     ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "Puts this core into its own "
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
+    ("iot:ListThingsInThingGroup",): "Whether the fleet has cores: then its stack is not deleted.",
+    ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
+    ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
+    ("EncryptSamples",): "The core writes samples, which this key encrypts.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
     ("ssm:GetParameter",): "The newest image, once: a later one must not replace the instance.",

@@ -135,7 +135,8 @@ def resolved(value: Any) -> Any:
 def _substituted(argument: str | list[Any]) -> str:
     text, own = (argument, {}) if isinstance(argument, str) else argument
     values = {**PSEUDO_PARAMETERS, **{key: resolved(value) for key, value in own.items()}}
-    return re.sub(r"\$\{(.+?)\}", lambda m: str(values[m[1]]), text)
+    found = re.sub(r"\$\{([^!].*?)\}", lambda m: str(values[m[1]]), text)
+    return found.replace("${!", "${")
 
 
 def recipe_text(template: dict[str, Any]) -> str:

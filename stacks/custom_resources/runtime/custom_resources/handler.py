@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from . import artifact_copies, lookups, membership
+from . import artifact_copies, fleet_members, lookups, membership
 from .answer import answer
 
 _log = logging.getLogger()
@@ -14,6 +14,7 @@ _log.setLevel(logging.INFO)
 
 PUTS = {
     "Custom::ArtifactCopies": artifact_copies.copy,
+    "Custom::FleetMembers": fleet_members.note,
     "Custom::IotEndpoints": lookups.iot_endpoints,
     "Custom::ComponentRevision": lookups.component_revision,
     "Custom::SimulatorImage": lookups.simulator_image,
@@ -21,7 +22,10 @@ PUTS = {
 }
 """By resource type, what creates or updates it: properties to physical id and attributes."""
 
-DELETES = {"Custom::ThingGroupMembership": membership.leave}
+DELETES = {
+    "Custom::FleetMembers": fleet_members.refuse_while_there_are_any,
+    "Custom::ThingGroupMembership": membership.leave,
+}
 """By resource type, what deletes it.
 
 A look-up leaves nothing behind, and copies of artifacts outlive what made them.
