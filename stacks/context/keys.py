@@ -18,6 +18,7 @@ from inference.model.runnable import RUNTIMES
 from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
+from stacks.context.rollout import Rollout
 
 ARCHITECTURES = ("x86_64", "aarch64")
 CONNECTOR_ARCHITECTURES = (*ARCHITECTURES, "armv7l")
@@ -124,6 +125,14 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         None,
         "shop-floor",
         "Name of a [fleet](fleet.md), in place of `coreName`: its thing group has this name",
+    ),
+    schema.Field(
+        "rollout",
+        values.rollout,
+        Rollout(),
+        "rollout.json",
+        "How fast a deployment reaches the cores of a [fleet](fleet.md#rollouts), and when it "
+        "stops: JSON, or the path of a file; left out, all at once",
     ),
 )
 
@@ -257,6 +266,7 @@ _DEFAULTS_IN_WORDS = {
     "modelRuntime": "the artifact's, or `dlr`",
     "feedbackConfiguration": "three strategies",
     "feedbackBucketName": "the stack creates one",
+    "rollout": "–",
     "simulatorInstanceType": "by architecture",
     "simulatorImageId": "the newest",
     "confidenceThreshold": "the profile's",

@@ -26,6 +26,9 @@ _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
     """Yield the faults of keys that are missing, or that exclude or require each other."""
     yield from _one_of(given, "coreName", "fleetName")
+    if given.get("rollout") is not None and given.get("fleetName") is None:
+        rule = "requires fleetName: the deployment of one core goes to that core at once"
+        yield schema.Fault("rollout", given["rollout"], rule)
     if given.get("fleetName") is None:
         yield from _one_of(given, "certificateId", "certificateSigningRequest")
     else:

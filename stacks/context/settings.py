@@ -21,6 +21,7 @@ from stacks.context.keys import (
 from stacks.context.model_runtime import chosen_runtime
 from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
+from stacks.context.rollout import Rollout
 from stacks.names import StackNames
 
 _INSTANCE_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
@@ -62,6 +63,7 @@ class Settings:
     estimator: Literal["function", "connector"]
     kms_key_arn: str | None
     fleet_name: str | None
+    rollout: Rollout
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64", "armv7l"]
     simulator: bool

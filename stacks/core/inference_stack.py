@@ -55,6 +55,7 @@ class InferenceStack(cdk.Stack):
             artifacts=artifacts,
             store=store,
         )
+        self._rollout = settings.rollout
         # Only now are the names of the buckets known.
         self._inference = dataclasses.replace(
             settings.inference, feedback=self.feedback.configuration if self.feedback else None
@@ -78,6 +79,7 @@ class InferenceStack(cdk.Stack):
             target_arn=group_arn,
             component=self.component,
             configuration=self._inference.to_configuration(with_defaults=False),
+            rollout=self._rollout,
         )
         # A core may act on the deployment at once, so it needs its permissions before.
         deployment.node.add_dependency(self.credentials.role, *needed)
