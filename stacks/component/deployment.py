@@ -1,6 +1,7 @@
 """The deployment of the component: to one core, or to all cores of a thing group."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_greengrassv2 as greengrassv2
@@ -8,6 +9,7 @@ from constructs import Construct
 
 from stacks.component.inference_component import InferenceComponent
 from stacks.component.job_document import POLICY_TIMEOUT_SECONDS
+from stacks.context.components import OtherComponent
 from stacks.context.rollout import ExponentialRate, Rollout
 
 
@@ -29,6 +31,7 @@ class ComponentDeployment(Construct):
         target_arn: str,
         component: InferenceComponent,
         configuration: Mapping[str, object],
+        others: Sequence[OtherComponent],
         rollout: Rollout,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -47,7 +50,8 @@ class ComponentDeployment(Construct):
                         reset=[""],
                         merge=cdk.Stack.of(self).to_json_string(configuration),
                     ),
-                )
+                ),
+                **{one.name: _other(one) for one in others},
             },
             deployment_policies=kind.DeploymentPoliciesProperty(
                 failure_handling_policy="ROLLBACK",
@@ -63,6 +67,19 @@ class ComponentDeployment(Construct):
             iot_job_configuration=_job_configuration(rollout),
         )
         self.deployment_id = deployment.attr_deployment_id
+
+
+def _other(
+    component: OtherComponent,
+) -> greengrassv2.CfnDeployment.ComponentDeploymentSpecificationProperty:
+    kind = greengrassv2.CfnDeployment
+    update = None
+    if component.configuration:
+        merge = json.dumps(component.configuration, sort_keys=True)
+        update = kind.ComponentConfigurationUpdateProperty(merge=merge)
+    return kind.ComponentDeploymentSpecificationProperty(
+        component_version=component.version, configuration_update=update
+    )
 
 
 def _job_configuration(

@@ -6,13 +6,14 @@ CloudFormation and Greengrass accept far more than a core can read.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from inference import schema
 from inference.settings import InferenceSettings
 from inference.sources.redaction import redacted
+from stacks.context.components import OtherComponent
 from stacks.context.keys import EXAMPLES
 from stacks.context.report import option
 from stacks.context.settings import Settings
@@ -43,7 +44,12 @@ _MILLISECONDS = 1_800_000_000_000
 
 
 def document(
-    *, group: str, deployment: str, component: str, configuration: Mapping[str, Any]
+    *,
+    group: str,
+    deployment: str,
+    component: str,
+    configuration: Mapping[str, Any],
+    others: Sequence[OtherComponent] = (),
 ) -> dict[str, Any]:
     """Return the job document of a deployment to ``group``, with its values at their longest."""
     return {
@@ -56,7 +62,14 @@ def document(
             component: {
                 "version": _LONGEST_VERSION,
                 "configurationUpdate": {"reset": [""], "merge": configuration},
-            }
+            },
+            **{
+                one.name: {
+                    "version": one.version,
+                    "configurationUpdate": {"merge": one.configuration},
+                }
+                for one in others
+            },
         },
         "creationTimestamp": _MILLISECONDS,
         "failureHandlingPolicy": "ROLLBACK",
@@ -121,6 +134,7 @@ def _document_size(settings: Settings, configuration: Mapping[str, Any]) -> int:
             deployment=own.stack,
             component=own.component,
             configuration=configuration,
+            others=settings.other_components,
         )
     )
 

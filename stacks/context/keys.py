@@ -17,6 +17,7 @@ from inference.feedback.configuration import default_configuration
 from inference.model.runnable import RUNTIMES
 from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
+from stacks.context.components import EXAMPLE
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
 from stacks.context.rollout import Rollout
 
@@ -125,6 +126,22 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         None,
         "shop-floor",
         "Name of a [fleet](fleet.md), in place of `coreName`: its thing group has this name",
+    ),
+    schema.Field(
+        "components",
+        values.components,
+        (),
+        EXAMPLE,
+        "Components of others that the deployment [keeps](context.md#what-goes-with-what) on its "
+        "cores: `name=version,…`, or JSON with their configurations, or the path of a file",
+        attribute="other_components",
+    ),
+    schema.Field(
+        "dropComponents",
+        schema.boolean,
+        False,
+        "true",
+        "`true` lets a deployment remove components that others deployed to the same cores",
     ),
     schema.Field(
         "rollout",

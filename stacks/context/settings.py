@@ -1,6 +1,7 @@
 """The context of ``cdk synth`` and ``cdk deploy``, parsed once, before any construct exists."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from inference import settings as device
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.names import ANY_CORE
 from stacks.context import rules
+from stacks.context.components import OtherComponent
 from stacks.context.keys import (
     APP_FIELDS,
     CONTEXT_FIELDS,
@@ -63,6 +65,8 @@ class Settings:
     estimator: Literal["function", "connector"]
     kms_key_arn: str | None
     fleet_name: str | None
+    other_components: tuple[OtherComponent, ...]
+    drop_components: bool
     rollout: Rollout
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64", "armv7l"]
@@ -89,6 +93,12 @@ class Settings:
         if self.fleet_name is None:
             return StackNames.of_core(self.core_name)
         return StackNames.of_fleet(self.fleet_name)
+
+    def deployed_digest(self) -> str:
+        """Return a digest of all settings that a deployment carries, without a secret in it."""
+        feedback = self.feedback and [self.feedback.bucket_name, self.feedback.configuration]
+        carried = (self.inference.digest(), feedback, self.other_components, self.rollout)
+        return hashlib.sha256(repr(carried).encode()).hexdigest()
 
     @classmethod
     def from_context(

@@ -8,6 +8,7 @@ from inference.feedback import configuration as feedback
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import ConfigurationError, Fault, choice
 from stacks.context import buckets, signing_request
+from stacks.context.components import OtherComponent, parse_components
 from stacks.context.rollout import Rollout
 
 _VERSION = choice("1", "2")
@@ -60,6 +61,19 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
     if faults:
         raise ConfigurationError(faults)
     return found
+
+
+def components(value: object) -> tuple[OtherComponent, ...]:
+    """Read components: ``name=version`` pairs, JSON, or the path of a file with JSON.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+        ConfigurationError: with every fault within the value.
+    """
+    if isinstance(value, str) and "=" not in value and not value.lstrip().startswith("{"):
+        rule = "must be name=version, separated by commas, or JSON, or the path of a file with it"
+        value = _text_of_file(value, rule)
+    return parse_components(value)
 
 
 def rollout(value: object) -> Rollout:

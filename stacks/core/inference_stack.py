@@ -10,6 +10,7 @@ from stacks.component.artifact_store import ArtifactStore
 from stacks.component.artifacts import Artifacts
 from stacks.component.deployment import ComponentDeployment
 from stacks.component.inference_component import InferenceComponent
+from stacks.component.kept_components import KeptComponents
 from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.token_exchange import TokenExchange
@@ -55,7 +56,7 @@ class InferenceStack(cdk.Stack):
             artifacts=artifacts,
             store=store,
         )
-        self._rollout = settings.rollout
+        self._settings = settings
         # Only now are the names of the buckets known.
         self._inference = dataclasses.replace(
             settings.inference, feedback=self.feedback.configuration if self.feedback else None
@@ -72,15 +73,26 @@ class InferenceStack(cdk.Stack):
 
     def deployment_to(self, group_arn: str, *needed: IDependable) -> ComponentDeployment:
         """Return the deployment to a thing group, created after all that its cores need for it."""
+        configuration = self._inference.to_configuration(with_defaults=False)
+        others = self._settings.other_components
+        kept = KeptComponents(
+            self,
+            "Kept",
+            target_arn=group_arn,
+            names=[self.component.content.name, *(one.name for one in others)],
+            content=f"{self.component.version} {self._settings.deployed_digest()}",
+            may_drop=self._settings.drop_components,
+        )
         deployment = ComponentDeployment(
             self,
             "Deployment",
             name=self.own.stack,
             target_arn=group_arn,
             component=self.component,
-            configuration=self._inference.to_configuration(with_defaults=False),
-            rollout=self._rollout,
+            configuration=configuration,
+            others=others,
+            rollout=self._settings.rollout,
         )
         # A core may act on the deployment at once, so it needs its permissions before.
-        deployment.node.add_dependency(self.credentials.role, *needed)
+        deployment.node.add_dependency(self.credentials.role, kept.checked, *needed)
         return deployment

@@ -37,6 +37,10 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
     if parsed["fleetName"] is not None:
         rule = "requires greengrassVersion=2: a group of V1 has one core"
         yield schema.Fault("fleetName", given["fleetName"], rule, option("greengrassVersion", "2"))
+    for key in ("components", "dropComponents"):
+        if parsed[key]:
+            rule = "requires greengrassVersion=2: a group of V1 has no components"
+            yield schema.Fault(key, given[key], rule, option("greengrassVersion", "2"))
     if parsed["kmsKeyArn"] is not None:
         rule = "requires greengrassVersion=2: AWS's connectors cannot use a key of yours"
         yield schema.Fault("kmsKeyArn", given["kmsKeyArn"], rule, option("greengrassVersion", "2"))

@@ -28,6 +28,7 @@ from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import fleet_component_name, fleet_stack_name, thing_name
+from tests.cloud.support import recipe
 from tests.e2e.rig import MODEL, SECONDS, Verdicts, target
 from tests.waiting import eventually
 
@@ -120,6 +121,13 @@ class Fleet:
         )
         return list(reply["deployments"])
 
+    def deployed(self) -> dict[str, Any]:
+        """The components of the latest deployment to the group."""
+        found = self.client("greengrassv2").get_deployment(
+            deploymentId=self.deployments()[0]["deploymentId"]
+        )
+        return dict(found["components"])
+
     def configuration(self) -> CoreConfiguration:
         """What the core's device finds in its archive, unpacked."""
         archive = SetupArchive.read(self.folder / "out" / CORE / ARCHIVE)
@@ -171,6 +179,9 @@ def module_fleet(
     arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{fleet_component_name(FLEET)}"
     for version in greengrass.list_component_versions(arn=arn)["componentVersions"]:
         greengrass.delete_component(arn=version["arn"])
+    for other in greengrass.list_components()["components"]:
+        if other["componentName"].startswith("com.example."):
+            greengrass.delete_component(arn=other["latestVersion"]["arn"])
 
 
 def remove_core(fleet: Fleet) -> None:
@@ -254,6 +265,37 @@ def test_redeployment_of_the_fleet_waits_for_its_cores(fleet: Fleet) -> None:
     assert said["made"]
     assert said["cores"]["numberOfSucceededThings"] == 1
     assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+
+
+def test_component_of_somebody_else_is_not_removed_without_being_named(fleet: Fleet) -> None:
+    other = add_component_of_somebody_else(fleet)
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    before = fleet.deployments()
+    with pytest.raises(CdkError, match=f"would lose {other}, which somebody else deployed"):
+        fleet.deploy(confidenceThreshold="0.9")
+    assert fleet.deployments() == before
+    fleet.deploy(confidenceThreshold="0.9", components=f"{other}=1.0.0")
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    assert other in fleet.deployed()
+    fleet.deploy()  # without the key: it was the stack that deployed it last
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    assert list(fleet.deployed()) == [fleet_component_name(FLEET)]
+
+
+def add_component_of_somebody_else(fleet: Fleet) -> str:
+    """Deploy a component beside ours, as another team would; return its name."""
+    name, greengrass = "com.example.other", fleet.client("greengrassv2")
+    lifecycle = {"run": {"Script": "exec sleep 1000"}}
+    content = recipe(
+        name,
+        "1.0.0",
+        ComponentDependencies={},
+        Manifests=[{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": lifecycle}],
+    )
+    greengrass.create_component_version(inlineRecipe=json.dumps(content).encode())
+    components = {**fleet.deployed(), name: {"componentVersion": "1.0.0"}}
+    greengrass.create_deployment(targetArn=GROUP_ARN, components=components)
+    return name
 
 
 def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:

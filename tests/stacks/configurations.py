@@ -46,7 +46,15 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
         **_CORE,
         "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
     },
-    "v2-fleet-rollout": {"fleetName": "shop-floor", **_MODEL, "rollout": ROLLOUT},
+    "v2-fleet-rollout": {
+        "fleetName": "shop-floor",
+        **_MODEL,
+        "rollout": ROLLOUT,
+        "components": {
+            "aws.greengrass.LogManager": "2.3.9",
+            "com.org.LogShipper": {"version": "1.4.0", "configuration": {"level": "info"}},
+        },
+    },
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},

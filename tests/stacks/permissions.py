@@ -79,6 +79,14 @@ REASONS: dict[tuple[str, ...], str] = {
     ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
     ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
     ("EncryptSamples",): "The core writes samples, which this key encrypts.",
+    ("greengrass:ListDeployments",): "`*`: the action takes no resource. The latest deployment to "
+    "this target, whose other components a new one must not remove.",
+    (
+        "greengrass:GetDeployment",
+    ): "A wildcard at the end: the service chooses the id of the latest deployment.",
+    ("cloudformation:DescribeStacks",): "Whether this stack is rolling back: that is not refused.",
+    ("iot:DescribeJob", "iot:DescribeThingGroup"): "Greengrass calls them for those two: a "
+    "deployment is a job, whose id it chooses.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
     ("ssm:GetParameter",): "The newest image, once: a later one must not replace the instance.",

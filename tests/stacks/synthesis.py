@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
+    "AWS::StackId": "arn:aws:cloudformation:ap-southeast-2:123456789012:stack/DlrInference-Demo/id",
     "AWS::Region": "ap-southeast-2",
     "AWS::StackName": "DlrInference-Demo",
     "AWS::URLSuffix": "amazonaws.com",

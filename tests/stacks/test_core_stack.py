@@ -41,6 +41,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::IAM::Role",
         "AWS::IoT::Policy",
@@ -60,6 +61,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "Custom::ArtifactCopies",
         "Custom::ComponentRevision",
         "Custom::IotEndpoints",
+        "Custom::KeptComponents",
         "Custom::ThingGroupMembership",
     ]
 
@@ -235,6 +237,7 @@ def test_core_has_its_permissions_before_its_deployment(template: dict[str, Any]
         "AWS::IAM::Role",
         "AWS::IoT::PolicyPrincipalAttachment",
         "AWS::IoT::ThingPrincipalAttachment",
+        "Custom::KeptComponents",
         "Custom::ThingGroupMembership",
     }
 
