@@ -13,8 +13,8 @@ from typing import Any
 from .synthesis import Synthesised
 
 _CURRENT_VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
-_MASKED = {"ContentDigest": "<content>", "AskedAt": "<time>"}
-"""Values that change with each edit of the code, or with each synthesis, and what is shown."""
+_MASKED = {"ContentDigest": "<content>", "SettingsDigest": "<settings>", "AskedAt": "<time>"}
+"""What is shown of digests, and of the time of synthesis, which nobody can review."""
 
 
 @dataclass(frozen=True)

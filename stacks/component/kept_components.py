@@ -15,7 +15,8 @@ class KeptComponents(Construct):
     """Refuses a deployment that would remove components of others from its target's cores.
 
     A deployment replaces the latest one to the same target, and a core removes what the new one
-    does not name. The look-up runs before each new deployment, since ``content`` changes with it.
+    does not name. The look-up runs before each new deployment, since ``version``, that of our
+    component, or ``settings_digest`` changes with it.
     ``names`` are the components of the new one; with ``may_drop`` all others may go.
     """
 
@@ -26,7 +27,8 @@ class KeptComponents(Construct):
         *,
         target_arn: str,
         names: Sequence[str],
-        content: str,
+        version: str,
+        settings_digest: str,
         may_drop: bool,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -70,7 +72,8 @@ class KeptComponents(Construct):
                 "TargetArn": target_arn,
                 "Components": list(names),
                 "MayDrop": "true" if may_drop else "false",
-                "Content": content,
+                "ComponentVersion": version,
+                "SettingsDigest": settings_digest,
             },
             policy=policy,
         )

@@ -80,7 +80,8 @@ class InferenceStack(cdk.Stack):
             "Kept",
             target_arn=group_arn,
             names=[self.component.content.name, *(one.name for one in others)],
-            content=f"{self.component.version} {self._settings.deployed_digest()}",
+            version=self.component.version,
+            settings_digest=self._settings.deployed_digest(),
             may_drop=self._settings.drop_components,
         )
         deployment = ComponentDeployment(

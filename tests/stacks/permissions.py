@@ -102,15 +102,15 @@ REASONS: dict[tuple[str, ...], str] = {
 
 DEPLOYER_REASONS: dict[str, str] = {
     "Things": "The core's thing.",
-    "ThingGroups": "The core's own group, and that of `thingGroupName`.",
+    "ThingGroups": "The core's own group, or the fleet's.",
     "DevicePolicies": "The certificate's policies.",
     "Certificates": "Attaches the policies and the thing; the others for a certificate that the "
     "stack made from a signing request.",
     "CertificateOfASigningRequest": "`*`: the action takes no resource. For "
     "`certificateSigningRequest`.",
-    "RoleAlias": "The alias of the token exchange role.",
-    "Components": "Versions of the core's component; `DeleteComponent` is for one whose creation "
-    "failed.",
+    "RoleAlias": "The alias of the token exchange role, of a core or a fleet.",
+    "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
+    "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",
     "Deployments": "A deployment is replaced at each change, and deleted with the stack.",
     "WhatDeploymentsAreMadeOf": "Greengrass calls them as the deployer: a deployment is a job, and "
@@ -123,8 +123,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "Logs": "The log groups of these functions.",
     "LogsList": "`*`: the action takes no resource.",
     "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "
-    "as the deployer. Replace the endings by the bucket of your models.",
-    "Buckets": "The feedback bucket.",
+    "as the deployer.",
+    "Buckets": "The buckets of artifacts and of samples.",
     "VersionOfTheBootstrapStack": "Each template of the CDK names this parameter.",
     "InstanceProfile": "For the simulator.",
     "Simulator": "For the simulator: network, security group, launch template, instance. `*`: "

@@ -89,14 +89,15 @@ def test_every_new_deployment_is_looked_up_before(tmp_path: Path) -> None:
         {"components": "aws.greengrass.LogManager=2.3.9"},
     ]
     contents = {
-        only(template_of(tmp_path / str(number), **change), "Custom::KeptComponents")["Content"][
-            "Fn::Join"
-        ][1][1]
+        only(template_of(tmp_path / str(number), **change), "Custom::KeptComponents")[
+            "SettingsDigest"
+        ]
         for number, change in enumerate(changes)
     }
     assert len(contents) == len(changes)
     again = only(template_of(tmp_path / "again"), "Custom::KeptComponents")
-    assert again["Content"]["Fn::Join"][1][1] in contents
+    assert again["SettingsDigest"] in contents
+    assert resolved(again["ComponentVersion"]) == "<InferenceVersion.ComponentVersion>"
 
 
 def test_password_of_a_camera_is_not_in_the_look_up(tmp_path: Path) -> None:
