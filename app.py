@@ -1,4 +1,4 @@
-"""The CDK app: it turns a context into the stacks of one Greengrass core."""
+"""The CDK app: it turns a context into the stacks of a Greengrass core, or of a fleet."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def new_app() -> cdk.App:
 
 
 def main() -> None:
-    """Synthesise the core that the context describes, or report every fault of the context."""
+    """Synthesise the core or fleet of the context, or report every fault of the context."""
     try:
         app = new_app()
         context = app.node.get_all_context()

@@ -16,17 +16,18 @@ from constructs import Construct
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack
+from stacks.fleet.stack import GreengrassFleetStack
 from stacks.simulator.set_up import V2_SET_UP, SetUpScript
 from stacks.v1.group_stack import GreengrassGroupStack
 from stacks.v1.rules import refused_by_v1, refused_by_v2
 from stacks.v1.simulator import V1_SET_UP
 
 
-class StackOfCore(Protocol):
-    """Adds the stack of one core to an app."""
+class StackMaker(Protocol):
+    """Adds the stack of one core, or of a fleet, to an app."""
 
     def __call__(self, scope: Construct, *, settings: Settings) -> cdk.Stack:
-        """Return the stack of the core that ``settings`` describe."""
+        """Return the stack of what ``settings`` describe."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,19 @@ class Generation:
     core.
     """
 
-    stack: StackOfCore
+    stack: StackMaker
     rules: Rules
     simulator: SetUpScript
 
 
+def _v2_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
+    maker = GreengrassCoreStack if settings.fleet_name is None else GreengrassFleetStack
+    return maker(scope, settings=settings)
+
+
 GENERATIONS: Mapping[int, Generation] = {
     1: Generation(stack=GreengrassGroupStack, rules=refused_by_v1, simulator=V1_SET_UP),
-    2: Generation(stack=GreengrassCoreStack, rules=refused_by_v2, simulator=V2_SET_UP),
+    2: Generation(stack=_v2_stack, rules=refused_by_v2, simulator=V2_SET_UP),
 }
 """Each generation by the number that the context key greengrassVersion gives."""
 

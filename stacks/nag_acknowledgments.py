@@ -20,12 +20,16 @@ def acknowledge_wildcards(construct: Construct, resources: Sequence[str], reason
 def _nag_text(value: Any) -> str:
     """Return a resolved value as cdk-nag writes it: references in angle brackets."""
     if isinstance(value, str):
-        return value
+        return _in_brackets(value)  # a variable of IAM
     ((function, argument),) = value.items()
     if function == "Fn::Join":
         return "".join(_nag_text(part) for part in argument[1])
     if function == "Fn::Sub":
-        return str(argument).replace("${", "<").replace("}", ">")
+        return _in_brackets(str(argument))
     if function == "Fn::GetAtt":
         return f"<{argument[0]}.{argument[1]}>"
     return f"<{argument}>"
+
+
+def _in_brackets(text: str) -> str:
+    return text.replace("${", "<").replace("}", ">")

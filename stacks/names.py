@@ -1,11 +1,12 @@
-"""Names of what a core owns in the cloud, all derived from the core's name."""
+"""Names of what a core or a fleet owns in the cloud, all derived from its own name."""
 
 import hashlib
+from dataclasses import dataclass
 
 from inference import names as device_names
 
-THING_GROUP_PATTERN = r"[a-zA-Z0-9_-]{1,128}"
-"""The names of thing groups that AWS IoT Greengrass deploys to; AWS IoT also accepts a colon."""
+CORE_PLACEHOLDER = "<coreName>"
+"""Stands for a core's name in the outputs of a fleet's stack."""
 
 LITE_CONFIGURATION = "config.d/zz-mli.yaml"
 """The configuration of nucleus lite, below ``/etc/greengrass``.
@@ -38,9 +39,19 @@ def simulator_stack_name(core_name: str) -> str:
     return f"{stack_name(core_name)}-Simulator"
 
 
+def fleet_stack_name(fleet_name: str) -> str:
+    """Return the name of a fleet's stack, which no core's stack can have."""
+    return stack_name(fleet_name).replace("DlrInference-", "DlrInferenceFleet-", 1)
+
+
 def component_name(core_name: str) -> str:
     """Return the name of the core's own component, so that versions of two cores never collide."""
     return f"DlrInference.{core_name}"
+
+
+def fleet_component_name(fleet_name: str) -> str:
+    """Return the name of a fleet's component, which no core's component can have."""
+    return f"DlrInferenceFleet.{fleet_name}"
 
 
 def thing_group_name(core_name: str) -> str:
@@ -51,6 +62,51 @@ def thing_group_name(core_name: str) -> str:
 def role_alias_name(core_name: str) -> str:
     """Return the name of the role alias with which the core requests AWS credentials."""
     return f"{core_name}_CoreRoleAlias"
+
+
+def fleet_role_alias_name(fleet_name: str) -> str:
+    """Return the name of the role alias that the cores of a fleet share."""
+    return f"{fleet_name}_FleetRoleAlias"
+
+
+@dataclass(frozen=True)
+class StackNames:
+    """The names of what one stack owns.
+
+    ``core`` is the name of its core in configuration and topics, ``*`` for all cores of a fleet,
+    and ``owner`` is what a person calls the core or fleet.
+    """
+
+    core: str
+    owner: str
+    stack: str
+    component: str
+    thing_group: str
+    role_alias: str
+
+    @classmethod
+    def of_core(cls, core_name: str) -> "StackNames":
+        """Return the names of a core's stack."""
+        return cls(
+            core=core_name,
+            owner=f"Greengrass core {core_name}",
+            stack=stack_name(core_name),
+            component=component_name(core_name),
+            thing_group=thing_group_name(core_name),
+            role_alias=role_alias_name(core_name),
+        )
+
+    @classmethod
+    def of_fleet(cls, fleet_name: str) -> "StackNames":
+        """Return the names of a fleet's stack, whose thing group has the fleet's own name."""
+        return cls(
+            core=device_names.ANY_CORE,
+            owner=f"Greengrass fleet {fleet_name}",
+            stack=fleet_stack_name(fleet_name),
+            component=fleet_component_name(fleet_name),
+            thing_group=fleet_name,
+            role_alias=fleet_role_alias_name(fleet_name),
+        )
 
 
 def published_topics(core_name: str, *, feedback: bool = True) -> tuple[str, ...]:

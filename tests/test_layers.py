@@ -53,10 +53,11 @@ LAYERS: Mapping[str, Layers] = {
         ("v1",),
     ),
     "stacks": (
-        ("arns", "nag_acknowledgments", "nag_checks", "names"),
+        ("arns", "nag_acknowledgments", "nag_checks", "names", "retained_bucket"),
         ("context", "custom_resources"),
         ("component",),
         ("core",),
+        ("fleet",),
         ("simulator",),
         ("v1",),
         ("generations",),

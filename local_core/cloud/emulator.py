@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from . import location
+from .deployment.stack_deletion import keep_what_failed_resources_need
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -74,6 +75,7 @@ class Emulator:
         self._lifespan: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        keep_what_failed_resources_need(stacks)
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:

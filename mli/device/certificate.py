@@ -14,9 +14,9 @@ from ..aws import aws_options, clients
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
 from . import keyfiles
-from .core_stack import CoreName
 from .keyfiles import KeyFolder
 from .options import key_folder_option, root_ca_option
+from .owner_names import CoreName
 
 _EXAMPLES = examples(
     "mli certificate Demo",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .core_stack import Clients, CoreStack
+from .core_stack import CoreStack
 from .core_state import CoreState, Deployment
 from .package_layout import Layout, Nucleus
+from .stack_outputs import Clients
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,3 @@ class Generation(Protocol):
 
     def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return the commands that show the core's own log, to type on the device."""
-
-    def check_pattern(self, core_name: str) -> None:
-        """Return if the core can be the pattern of a fleet.
-
-        Raises:
-            MliError: if this generation has no fleets.
-        """

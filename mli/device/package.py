@@ -12,10 +12,11 @@ from ..cli.options import RenamedOption
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
 from . import keyfiles
-from .core_stack import CoreName, CoreStack
+from .core_stack import CoreStack
 from .generations import generation_of
 from .keyfiles import KeyFolder
 from .options import key_folder_option, nucleus_option, root_ca_option
+from .owner_names import CoreName
 from .package_archive import archive, save
 from .package_checks import check_registered, fetch_certificate, foreign_attachments
 from .package_layout import Layout, Nucleus, check_names

@@ -91,14 +91,6 @@ def v2_layout(configuration: Mapping[str, Any], nucleus: Nucleus) -> Layout:
     )
 
 
-def for_thing(configuration: Mapping[str, Any], thing_name: str) -> dict[str, Any]:
-    """Return a V2 core's configuration for another thing; the rest is common to a fleet."""
-    return {
-        nucleus: {**part, "system": {**section(part, "system"), "thingName": thing_name}}
-        for nucleus, part in configuration.items()
-    }
-
-
 def check_names(layout: Layout) -> None:
     """Return if the three files have the names that this project gives them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from typing import Any
 
@@ -10,11 +11,16 @@ import click
 
 from ..aws import aws_options, clients
 from ..cli.options import wait_option
+from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
-from .core_stack import Clients, CoreName, CoreStack
+from .core_stack import CoreStack
 from .core_state import FAILED, SUCCEEDED, Deployment
+from .fleet_stack import FleetStack
 from .generations import generation_of
+from .owner_names import CoreName
+from .redeploy_fleet import redeploy_fleet
+from .stack_outputs import Clients, StackNotFoundError
 
 POLL_SECONDS = 3.0
 
@@ -22,6 +28,7 @@ _EXAMPLES = examples(
     "mli redeploy Demo",
     "mli redeploy Demo --timeout 1800      # a small board takes long to install",
     "mli redeploy Demo --no-wait --json",
+    "mli redeploy shop-floor               # all cores of a fleet",
 )
 
 
@@ -55,10 +62,23 @@ def redeploy(
     The new deployment has the content of the core's latest one (V2), or is of the group's latest
     version (V1). If the core has not carried out the latest deployment yet, no new one is created:
     the command waits for that one. So it can follow `cdk deploy`, and can be repeated after an
-    interruption.
+    interruption. CORE_NAME may also be the name of a fleet: its cores share one deployment, which
+    is repeated for all of them.
     """
     of = clients(region, aws_profile)
-    stack = CoreStack.find(of, core_name)
+    try:
+        stack = CoreStack.find(of, core_name)
+    except StackNotFoundError as missing:
+        fleet = _fleet(of, core_name, missing)
+        seconds = timeout if wait else None
+        if not redeploy_fleet(of, fleet, output, again=again, wait_seconds=seconds):
+            sys.exit(EXIT_FAILED)
+        return
+    if stack.fleet:
+        raise MliError(
+            f"{core_name} is a core of the fleet {stack.fleet}, whose cores share one deployment: "
+            f"`mli redeploy {stack.fleet}` repeats it for all of them"
+        )
     order = generation_of(stack).redeploy(of, stack, again=again)
     state = "created" if order.is_new else "is under way"
     output.say(f"deployment {order.id} {state} for {core_name}")
@@ -71,6 +91,13 @@ def redeploy(
         {**values, "status": done.status, "reason": done.reason},
         f"{core_name} has carried out the deployment. Next:\n  mli watch {core_name}",
     )
+
+
+def _fleet(clients: Clients, name: str, missing: StackNotFoundError) -> FleetStack:
+    try:
+        return FleetStack.find(clients, name)
+    except StackNotFoundError:
+        raise missing from None
 
 
 def wait_for(

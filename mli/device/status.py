@@ -12,10 +12,12 @@ from local_core.terminal import shown_line
 from ..aws import aws_options, clients
 from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
-from .core_stack import Clients, CoreName, CoreStack
+from .core_stack import CoreStack
 from .core_state import AWS_PREFIX, FAILED, CoreState
 from .generations import generation_of
+from .owner_names import CoreName
 from .package_checks import foreign_attachments
+from .stack_outputs import Clients
 from .status_log import from_cloudwatch, from_folder
 
 _EXAMPLES = examples(

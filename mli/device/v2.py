@@ -8,10 +8,11 @@ from typing import Any
 from stacks import names
 
 from ..errors import MliError, one_line
-from .core_stack import Clients, CoreStack
-from .core_state import Component, CoreState, Deployment
+from .core_stack import CoreStack
+from .core_state import AWS_PREFIX, Component, CoreState, Deployment
 from .generation import Order
 from .package_layout import Layout, Nucleus, v2_layout
+from .stack_outputs import Clients
 
 _REPEATED = (
     "targetArn",
@@ -87,8 +88,7 @@ class V2Generation:
             known = _of_id(self.state(clients, stack), latest)
             if known is None or known.is_under_way:
                 return Order(latest, False)
-        request = {key: content[key] for key in _REPEATED if content.get(key)}
-        return Order(greengrass.create_deployment(**request)["deploymentId"], True)
+        return Order(repeat(greengrass, content), True)
 
     def progress(
         self, clients: Clients, stack: CoreStack, identity: str
@@ -107,13 +107,11 @@ class V2Generation:
 
     def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return the command that shows the component's log."""
-        component = names.component_name(state.core_name)
+        own = [one.name for one in state.components if not one.name.startswith(AWS_PREFIX)]
+        component = own[0] if len(own) == 1 else names.component_name(state.core_name)
         if state.is_lite:
             return (f"sudo journalctl -n 50 -u 'ggl.{component}*'    # on the core",)
         return (f"sudo tail -50 /greengrass/v2/logs/{component}.log    # on the core",)
-
-    def check_pattern(self, core_name: str) -> None:
-        """Return: every V2 core can be a pattern."""
 
 
 def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, Any]] | None:
@@ -123,6 +121,12 @@ def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, A
         return None
     identity = str(listed["deployments"][0]["deploymentId"])
     return identity, greengrass.get_deployment(deploymentId=identity)
+
+
+def repeat(greengrass: Any, content: Mapping[str, Any]) -> str:
+    """Create a deployment with the content of another one; return its id."""
+    request = {key: content[key] for key in _REPEATED if content.get(key)}
+    return str(greengrass.create_deployment(**request)["deploymentId"])
 
 
 def _of_id(state: CoreState, identity: str) -> Deployment | None:

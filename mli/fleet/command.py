@@ -1,9 +1,7 @@
-"""``mli fleet``: provisions many cores at once, with one core as the pattern."""
+"""``mli fleet``: provisions the cores of a fleet, many at once."""
 
 from __future__ import annotations
 
-import json
-import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -14,25 +12,24 @@ from typing import Any, cast
 
 import click
 
-from stacks import names
-
 from ..aws import aws_options, clients, explain
 from ..cli.options import RenamedOption, dry_run_option
 from ..cli.output import FAILED, INTERRUPTED, Output, examples, reporting
-from ..device.core_stack import Clients, CoreName
+from ..device.fleet_stack import FleetStack
 from ..device.options import nucleus_option, root_ca_option
+from ..device.owner_names import FleetName
 from ..device.package_layout import Nucleus
+from ..device.stack_outputs import Clients
 from ..device.v2 import latest_deployment
 from ..errors import MliError
 from .core import ARCHIVE, EXPECTED, CoreCreator, ends_everything
 from .core_list import FleetCore, read_list
 from .journal import Journal
-from .pattern import Pattern, read_pattern
 
 _EXAMPLES = examples(
-    "mli fleet cores.csv --pattern Demo --group shop-floor",
-    "mli fleet cores.csv --pattern Demo --group shop-floor --dry-run",
-    "mli fleet cores.yaml --pattern Demo --group pumps --nucleus lite --output pumps",
+    "mli fleet cores.csv --fleet shop-floor",
+    "mli fleet cores.csv --fleet shop-floor --dry-run",
+    "mli fleet cores.yaml --fleet pumps --nucleus lite --output pumps",
 )
 INTERRUPTION = "interrupted"
 _MOST_SHOWN = 20
@@ -41,13 +38,11 @@ _MOST_SHOWN = 20
 @click.command(epilog=_EXAMPLES)
 @click.argument("cores", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
-    "--pattern",
-    type=CoreName(),
+    "--fleet",
+    "fleet_name",
+    type=FleetName(),
     required=True,
-    help="The core whose stack is the pattern for the others.",
-)
-@click.option(
-    "--group", required=True, metavar="NAME", help="Thing group of the fleet, created if missing."
+    help="The fleet that the cores join: the fleetName of its stack.",
 )
 @click.option(
     "--output",
@@ -56,7 +51,7 @@ _MOST_SHOWN = 20
     cls=RenamedOption,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Folder for the archives and the journal; default: fleet/GROUP.",
+    help="Folder for the archives and the journal; default: fleet/FLEET.",
 )
 @nucleus_option
 @click.option(
@@ -66,9 +61,6 @@ _MOST_SHOWN = 20
     show_default=True,
     help="Cores to provision at once. AWS IoT accepts about ten requests of a kind per second.",
 )
-@click.option(
-    "--no-deploy", is_flag=True, help="Create the cores, but deploy nothing to the group."
-)
 @dry_run_option
 @root_ca_option
 @aws_options
@@ -76,53 +68,48 @@ _MOST_SHOWN = 20
 def fleet(
     output: Output,
     cores: Path,
-    pattern: str,
-    group: str,
+    fleet_name: str,
     folder: Path | None,
     nucleus: str,
     workers: int,
-    no_deploy: bool,
     dry_run: bool,
     root_ca: Path | None,
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Provision every core of the list CORES, and deploy one component version to all of them.
+    """Provision every core of the list CORES, and put it into the fleet.
 
     CORES is CSV or YAML: coreName, and certificateSigningRequest if the key is on the device. Each
-    core gets a thing, a certificate, its own policies, membership in the thing group, and an
-    archive for its device in the folder --output. With the journal there the command can be
-    resumed: when repeated, it continues where it ended. No template grows with the fleet.
+    core gets a thing, a certificate, its own policies, membership in the fleet's thing group, and
+    an archive for its device in the folder --output. The fleet's stack deploys to the group, also
+    to cores that join later. With the journal in that folder the command can be resumed: when
+    repeated, it continues where it ended. No template grows with the fleet.
     """
-    if not re.fullmatch(names.THING_GROUP_PATTERN, group):
-        raise click.UsageError("--group must be letters, digits, _ and -, at most 128")
-    wanted = read_list(cores, pattern=pattern)
+    wanted = read_list(cores)
     of = clients(region, aws_profile)
-    found = read_pattern(of, pattern)
+    found = FleetStack.find(of, fleet_name)
+    deployed = deployed_components(of, found)
     if dry_run:
         output.result(
-            {"cores": [core.name for core in wanted], "component": found.component},
-            f"{len(wanted)} cores would be created, each with {found.component}; nothing was done",
+            {"cores": [core.name for core in wanted], "components": deployed},
+            f"{len(wanted)} cores would be created, each with {_listed(deployed)}; nothing was "
+            "done",
         )
         return
-    folder = folder or Path("fleet") / group
+    folder = folder or Path("fleet") / fleet_name
     result = Result()
-    about = {"group": group, "pattern": pattern, "place": found.place}
+    about = {"fleet": fleet_name, "place": found.place}
     with Journal(_prepared(folder) / "journal.jsonl", about) as journal:
-        group_arn = _group(of("iot"), group)
         creator = CoreCreator(
             of("iot"),
             found,
             journal,
-            group=group,
             folder=folder,
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
         )
         create_all(creator.create, wanted, workers, result, output)
-    if result.ended is None and not no_deploy:
-        result.deployment, result.is_new = deploy_to_group(of, found, group_arn, group)
-    values, text = summary(result, found, folder, wanted)
+    values, text = summary(result, deployed, folder, wanted)
     output.result(values, text)
     if result.ended == INTERRUPTION:
         sys.exit(INTERRUPTED)
@@ -138,8 +125,6 @@ class Result:
     failed: dict[str, str] = field(default_factory=dict)
     not_begun: list[str] = field(default_factory=list)
     ended: str | None = None
-    deployment: str | None = None
-    is_new: bool = False
 
 
 def create_all(
@@ -184,36 +169,35 @@ def create_all(
             result.not_begun.append(core.name)
 
 
-def deploy_to_group(
-    clients: Clients, pattern: Pattern, group_arn: str, name: str
-) -> tuple[str, bool]:
-    """Deploy the pattern's component to the group, unless exactly that is deployed.
+def deployed_components(clients: Clients, fleet: FleetStack) -> dict[str, str]:
+    """Return the versions, by component, that the fleet's stack deploys to its cores.
 
-    So a group that the pattern's stack deploys to (``thingGroupName``) is left to the stack. Return
-    the deployment's id and whether it is new. The thing group's job is continuous: cores that join
-    the group later get the deployment too.
+    Raises:
+        MliError: if nothing is deployed to the fleet.
     """
-    greengrass = clients("greengrassv2")
-    request = pattern.group_deployment(group_arn, name)
-    latest = latest_deployment(greengrass, group_arn)
-    if latest is not None:
-        identity, present = latest
-        if present["deploymentStatus"] == "ACTIVE" and _same(present, request):
-            return identity, False
-    return str(greengrass.create_deployment(**request)["deploymentId"]), True
+    found = latest_deployment(clients("greengrassv2"), fleet.group_arn)
+    components = found[1].get("components") if found else None
+    if not components:
+        raise MliError(
+            f"nothing is deployed to the fleet {fleet.name}: deploy its stack "
+            f"(npx cdk deploy -c fleetName={fleet.name} …)"
+        )
+    return {name: str(one["componentVersion"]) for name, one in components.items()}
+
+
+def _listed(components: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(components.items()))
 
 
 def summary(
-    result: Result, pattern: Pattern, folder: Path, cores: list[FleetCore]
+    result: Result, components: Mapping[str, str], folder: Path, cores: list[FleetCore]
 ) -> tuple[dict[str, Any], str]:
     """Return what was done and what was not, for scripts and for people."""
     values = {
         "done": result.done,
         "failed": result.failed,
         "notBegun": sorted(result.not_begun),
-        "component": pattern.component,
-        "deploymentId": result.deployment,
-        "deploymentMade": result.is_new,
+        "components": dict(components),
         "folder": str(folder),
     }
     counts = f"{len(result.failed)} failed, {len(result.not_begun)} not begun"
@@ -221,9 +205,8 @@ def summary(
     lines += [f"  {name}: {reason}" for name, reason in sorted(result.failed.items())][:_MOST_SHOWN]
     if result.ended is not None:
         lines.append(f"ended early: {result.ended}")
-    if result.deployment is not None:
-        state = "created" if result.is_new else "already exists"
-        lines.append(f"deployment {result.deployment} of {pattern.component} {state}")
+    if result.done:
+        lines.append(f"they run {_listed(components)} as soon as they connect")
     if result.failed or result.not_begun:
         lines.append("Next, when the cause is fixed: the same command, which continues from here")
     else:
@@ -234,14 +217,6 @@ def summary(
     return values, "\n".join(lines)
 
 
-def _group(iot: Any, name: str) -> str:
-    """Return the ARN of the thing group, which is created if it is missing."""
-    try:
-        return str(iot.describe_thing_group(thingGroupName=name)["thingGroupArn"])
-    except iot.exceptions.ResourceNotFoundException:
-        return str(iot.create_thing_group(thingGroupName=name)["thingGroupArn"])
-
-
 def _prepared(folder: Path) -> Path:
     """Return the folder, created with a rule that makes git ignore its content."""
     if not folder.exists():
@@ -250,21 +225,3 @@ def _prepared(folder: Path) -> Path:
     elif not folder.is_dir():
         raise MliError(f"{folder} is not a folder")
     return folder
-
-
-def _same(present: Mapping[str, Any], request: dict[str, Any]) -> bool:
-    """Return whether a deployment has the content of a request; JSON is compared as values."""
-
-    def plain(components: dict[str, Any]) -> Any:
-        return {
-            name: {
-                "version": component["componentVersion"],
-                "reset": (component.get("configurationUpdate") or {}).get("reset"),
-                "merge": json.loads(
-                    (component.get("configurationUpdate") or {}).get("merge") or "{}"
-                ),
-            }
-            for name, component in components.items()
-        }
-
-    return bool(plain(present.get("components") or {}) == plain(request["components"]))

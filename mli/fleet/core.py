@@ -11,13 +11,13 @@ import botocore.exceptions
 from stacks import names
 
 from ..device import keyfiles
+from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
 from ..device.package_archive import archive, save
-from ..device.package_layout import Nucleus, for_thing, v2_layout
+from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
 from .core_list import FleetCore
 from .journal import DONE, Journal
-from .pattern import Pattern
 
 ARCHIVE = "greengrass-setup.zip"
 
@@ -34,7 +34,7 @@ EXPECTED = (
 
 
 class CoreCreator:
-    """Creates things, certificates, policies, memberships and archives, all by a pattern.
+    """Creates things, certificates, policies, memberships and archives of a fleet's cores.
 
     Threads may share it, as they may share clients of boto3.
     """
@@ -42,22 +42,19 @@ class CoreCreator:
     def __init__(
         self,
         iot: Any,
-        pattern: Pattern,
+        fleet: FleetStack,
         journal: Journal,
         *,
-        group: str,
         folder: Path,
         nucleus: Nucleus,
         root_ca: Path | None,
     ) -> None:
         self._iot = iot
-        self._pattern = pattern
+        self._fleet = fleet
         self._journal = journal
-        self._group = group
         self._folder = folder
         self._nucleus: Nucleus = nucleus
         self._root_ca = root_ca
-        self._configuration = pattern.stack.configuration()
 
     def create(self, core: FleetCore) -> str:
         """Create a core, or what it still lacks; return the id of its certificate.
@@ -72,7 +69,7 @@ class CoreCreator:
         thing = names.thing_name(core.name)
         certificate = self._certificate(core)
         identity = str(certificate["id"])
-        policies = self._pattern.policies_of(core.name)
+        policies = self._fleet.policies_of(core.name)
         done = json.dumps(policies, sort_keys=True)
         if self._journal.get(core.name, DONE) == done:
             return identity
@@ -83,9 +80,9 @@ class CoreCreator:
             self._put_policy(name, document, is_ours=self._journal.get(core.name, name) is not None)
             self._journal.note(core.name, name)
             self._iot.attach_policy(policyName=name, target=certificate["arn"])
-        self._write_archive(core, thing)
+        self._write_archive(core)
         # Last: a core in the group gets its deployment, and must then have its permissions.
-        self._iot.add_thing_to_thing_group(thingGroupName=self._group, thingName=thing)
+        self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
         self._journal.note(core.name, DONE, done)
         return identity
 
@@ -144,7 +141,7 @@ class CoreCreator:
         return {"id": about["certificateId"], "arn": about["certificateArn"]}
 
     def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
-        """Create a policy, or update one of ours to that of the pattern."""
+        """Create a policy, or update one of ours to that of the fleet."""
         try:
             self._iot.create_policy(policyName=name, policyDocument=document)
             return
@@ -163,7 +160,7 @@ class CoreCreator:
             self._iot.delete_policy_version(policyName=name, policyVersionId=oldest["versionId"])
         self._iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
 
-    def _write_archive(self, core: FleetCore, thing: str) -> None:
+    def _write_archive(self, core: FleetCore) -> None:
         keys = KeyFolder(self._folder / core.name)
         keys.write_root_ca(self._root_ca)
         pem = keys.certificate.read_bytes()
@@ -171,7 +168,7 @@ class CoreCreator:
         if core.request is None:
             key = keys.private_key.read_bytes()
             keyfiles.check_pair(pem, key, str(keys.path))
-        layout = v2_layout(for_thing(self._configuration, thing), self._nucleus)
+        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
         files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
         save(keys.path / ARCHIVE, archive(files))
 

@@ -43,11 +43,11 @@ class _Row(NamedTuple):
     faults: Sequence[str] = ()
 
 
-def read_list(file: Path, *, pattern: str = "") -> list[FleetCore]:
+def read_list(file: Path) -> list[FleetCore]:
     """Read a list of cores; ``.yaml`` and ``.yml`` are YAML, everything else is CSV.
 
     Columns, or keys: ``coreName``; ``certificateSigningRequest``, a path from the list's folder;
-    ``attribute.NAME``, an attribute of the thing. The core ``pattern`` may not be in it.
+    ``attribute.NAME``, an attribute of the thing.
 
     Raises:
         MliError: naming every fault of every line.
@@ -63,8 +63,6 @@ def read_list(file: Path, *, pattern: str = "") -> list[FleetCore]:
             # Names of stacks and files may be case-insensitive.
             if first := seen.get(core.name.lower()):
                 found.append(f"coreName={core.name!r} is already in {first}")
-            if core.name == pattern:
-                found.append(f"coreName={pattern!r} is the pattern, which has its own stack")
             seen.setdefault(core.name.lower(), where)
             cores.append(core)
         if key is not None and (first := keys.setdefault(key, where)) != where:

@@ -110,7 +110,8 @@ def _same_stack(cores: Sequence[Synthesised]) -> list[str]:
             if other != core.file:
                 stack = template.name.partition(".")[0]
                 faults.append(
-                    f"{core.file}: has the stack {stack}, as {other} has: give it its own coreName"
+                    f"{core.file}: has the stack {stack}, as {other} has: "
+                    "give it its own coreName or fleetName"
                 )
     return faults
 

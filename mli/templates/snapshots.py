@@ -13,8 +13,8 @@ from typing import Any
 from .synthesis import Synthesised
 
 _CURRENT_VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
-_CONTENT_VERSION = re.compile(r"^[0-9]{1,6}\.[0-9]{1,6}(?=\.|$)")
-_VERSION_KEYS = ("ComponentVersion", "ContentVersion")
+_MASKED = {"ContentDigest": "<content>", "SettingsDigest": "<settings>", "AskedAt": "<time>"}
+"""What is shown of digests, and of the time of synthesis, which nobody can review."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def left_over(folder: Path, wanted: Iterable[Path]) -> list[Path]:
 def readable_text(template: Path) -> str:
     """Return a template as JSON with sorted keys, without what only stands for files' content.
 
-    The digests of its assets and the component's version change with each edit of the code.
+    The digests of its assets and of the component's content change with each edit of the code.
     """
     values = json.loads(template.read_text(encoding="utf-8"))
     text = json.dumps(readable(values), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -99,9 +99,7 @@ def readable(value: Any) -> Any:
 
 
 def _masked(key: str, value: Any) -> Any:
-    if key in _VERSION_KEYS and isinstance(value, str):
-        return _CONTENT_VERSION.sub("<content>", value)
-    return value
+    return _MASKED.get(key, value) if isinstance(value, str) else value
 
 
 def _is_joined(value: Any) -> bool:

@@ -19,8 +19,8 @@ from local_core.device.setup import Address
 
 from ..aws import aws_options, session
 from ..cli.output import Output, examples, reporting
-from ..device.core_stack import CoreName
 from ..device.keyfiles import KeyFolder
+from ..device.owner_names import CoreName
 from ..errors import MliError
 from .connections import CertificateConnection, Connection, CredentialsConnection
 from .display import Message, Tally, line

@@ -23,17 +23,18 @@ NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_c
 
 @dataclass(frozen=True)
 class Artifact:
-    """An object in S3 as a recipe names it. A zip that is unpacked becomes a folder.
+    """A file of a version, and where it is published. A zip that is unpacked becomes a folder.
 
-    ``identity`` identifies the content without the account and the Region.
+    ``source`` is its bucket and key. ``identity`` identifies the content without the account and
+    the Region, unless ``is_replaceable``: then somebody may put other content under the key.
     """
 
-    uri: str
+    source: str
     file_name: str
     identity: str
-    bucket_arn: str
     object_arn: str
     unpacked: bool
+    is_replaceable: bool = False
 
     @property
     def path(self) -> str:
@@ -46,10 +47,9 @@ class Artifact:
     def of_asset(cls, asset: s3_assets.Asset, *, unpacked: bool) -> "Artifact":
         """Return the artifact of an asset, as it is published."""
         return cls(
-            uri=asset.s3_object_url,
+            source=f"{asset.s3_bucket_name}/{asset.s3_object_key}",
             file_name=asset.s3_object_key.rsplit("/", 1)[-1],
             identity=f"asset:{asset.asset_hash}",
-            bucket_arn=asset.bucket.bucket_arn,
             object_arn=asset.bucket.arn_for_objects(asset.s3_object_key),
             unpacked=unpacked,
         )
@@ -57,14 +57,13 @@ class Artifact:
     @classmethod
     def of_object(cls, source: S3Object) -> "Artifact":
         """Return the artifact of an object that is already in S3."""
-        uri = f"s3://{source.bucket}/{source.key}"
         return cls(
-            uri=uri,
+            source=f"{source.bucket}/{source.key}",
             file_name=source.name,
-            identity=uri,
-            bucket_arn=arns.bucket_arn(source.bucket),
+            identity=f"s3://{source.bucket}/{source.key}",
             object_arn=arns.object_arn(source.bucket, source.key),
             unpacked=False,
+            is_replaceable=True,
         )
 
 

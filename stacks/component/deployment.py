@@ -1,6 +1,7 @@
 """The deployment of the component: to one core, or to all cores of a thing group."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 import aws_cdk as cdk
 from aws_cdk import aws_greengrassv2 as greengrassv2
@@ -8,9 +9,8 @@ from constructs import Construct
 
 from stacks.component.inference_component import InferenceComponent
 from stacks.component.job_document import POLICY_TIMEOUT_SECONDS
-
-JOB_TIMEOUT_MINUTES = 60
-"""Time for a core that is online to finish: the install script alone may take 30 minutes."""
+from stacks.context.components import OtherComponent
+from stacks.context.rollout import ExponentialRate, Rollout
 
 
 class ComponentDeployment(Construct):
@@ -31,6 +31,8 @@ class ComponentDeployment(Construct):
         target_arn: str,
         component: InferenceComponent,
         configuration: Mapping[str, object],
+        others: Sequence[OtherComponent],
+        rollout: Rollout,
     ) -> None:
         super().__init__(scope, construct_id)
         kind = greengrassv2.CfnDeployment
@@ -48,7 +50,8 @@ class ComponentDeployment(Construct):
                         reset=[""],
                         merge=cdk.Stack.of(self).to_json_string(configuration),
                     ),
-                )
+                ),
+                **{one.name: _other(one) for one in others},
             },
             deployment_policies=kind.DeploymentPoliciesProperty(
                 failure_handling_policy="ROLLBACK",
@@ -61,10 +64,62 @@ class ComponentDeployment(Construct):
                     )
                 ),
             ),
-            iot_job_configuration=kind.DeploymentIoTJobConfigurationProperty(
-                timeout_config=kind.IoTJobTimeoutConfigProperty(
-                    in_progress_timeout_in_minutes=JOB_TIMEOUT_MINUTES
-                )
-            ),
+            iot_job_configuration=_job_configuration(rollout),
         )
         self.deployment_id = deployment.attr_deployment_id
+
+
+def _other(
+    component: OtherComponent,
+) -> greengrassv2.CfnDeployment.ComponentDeploymentSpecificationProperty:
+    kind = greengrassv2.CfnDeployment
+    update = None
+    if component.configuration:
+        merge = json.dumps(component.configuration, sort_keys=True)
+        update = kind.ComponentConfigurationUpdateProperty(merge=merge)
+    return kind.ComponentDeploymentSpecificationProperty(
+        component_version=component.version, configuration_update=update
+    )
+
+
+def _job_configuration(
+    rollout: Rollout,
+) -> greengrassv2.CfnDeployment.DeploymentIoTJobConfigurationProperty:
+    kind = greengrassv2.CfnDeployment
+    pace = abort = None
+    if rollout.maximum_per_minute is not None or rollout.exponential is not None:
+        pace = kind.IoTJobExecutionsRolloutConfigProperty(
+            maximum_per_minute=rollout.maximum_per_minute,
+            exponential_rate=_exponential_rate(rollout.exponential),
+        )
+    if rollout.abort:
+        criteria = [
+            kind.IoTJobAbortCriteriaProperty(
+                action="CANCEL",
+                failure_type=one.failure,
+                threshold_percentage=one.percentage,
+                min_number_of_executed_things=one.executed,
+            )
+            for one in rollout.abort
+        ]
+        abort = kind.IoTJobAbortConfigProperty(criteria_list=criteria)
+    return kind.DeploymentIoTJobConfigurationProperty(
+        abort_config=abort,
+        job_executions_rollout_config=pace,
+        timeout_config=kind.IoTJobTimeoutConfigProperty(
+            in_progress_timeout_in_minutes=rollout.timeout_minutes
+        ),
+    )
+
+
+def _exponential_rate(
+    rate: ExponentialRate | None,
+) -> greengrassv2.CfnDeployment.IoTJobExponentialRolloutRateProperty | None:
+    if rate is None:
+        return None
+    return greengrassv2.CfnDeployment.IoTJobExponentialRolloutRateProperty(
+        base_rate_per_minute=rate.base_per_minute,
+        increment_factor=rate.increment_factor,
+        # The CDK has no type for it, and passes it on as it is.
+        rate_increase_criteria={rate.criterion[0].upper() + rate.criterion[1:]: rate.count},
+    )

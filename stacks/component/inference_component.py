@@ -6,11 +6,13 @@ import aws_cdk as cdk
 from aws_cdk import aws_greengrassv2 as greengrassv2
 from constructs import Construct
 
-from stacks import names
 from stacks.component.access_control import access_control
+from stacks.component.artifact_copies import ArtifactCopies
+from stacks.component.artifact_store import ArtifactStore
 from stacks.component.artifacts import Artifacts
 from stacks.component.recipe import ComponentContent
 from stacks.component.revision import ComponentRevision
+from stacks.names import StackNames
 
 
 class InferenceComponent(Construct):
@@ -26,29 +28,32 @@ class InferenceComponent(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        core_name: str,
+        own: StackNames,
         topics: Sequence[str],
         artifacts: Artifacts,
+        store: ArtifactStore,
     ) -> None:
         super().__init__(scope, construct_id)
-        name = names.component_name(core_name)
         self.content = ComponentContent(
-            name=name,
+            name=own.component,
             code=artifacts.code,
             model=artifacts.model,
             artifacts=artifacts.all,
             profile=artifacts.profile,
             runtime=artifacts.runtime,
             # The deployment resets to these, and repeats no permission: see job_document.
-            configuration={"coreName": core_name, "accessControl": access_control(name, topics)},
+            configuration={
+                "coreName": own.core,
+                "accessControl": access_control(own.component, topics),
+            },
         )
+        copies = ArtifactCopies(self, "Copies", store=store, content=self.content)
         revision = ComponentRevision(
-            self, "Revision", component_name=name, content_version=self.content.version
+            self, "Revision", component_name=own.component, content_version=copies.content_version
         )
+        recipe = self.content.recipe(f"{copies.content_version}.{revision.number}", copies.uris)
         version = greengrassv2.CfnComponentVersion(
-            self,
-            "Version",
-            inline_recipe=cdk.Stack.of(self).to_json_string(self.content.recipe(revision.number)),
+            self, "Version", inline_recipe=cdk.Stack.of(self).to_json_string(recipe)
         )
         version.apply_removal_policy(cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         self.name = version.attr_component_name

@@ -6,15 +6,14 @@ CloudFormation and Greengrass accept far more than a core can read.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from inference import schema
 from inference.settings import InferenceSettings
 from inference.sources.redaction import redacted
-from stacks import names
-from stacks.component.fleet_configuration import for_all_cores
+from stacks.context.components import OtherComponent
 from stacks.context.keys import EXAMPLES
 from stacks.context.report import option
 from stacks.context.settings import Settings
@@ -45,7 +44,12 @@ _MILLISECONDS = 1_800_000_000_000
 
 
 def document(
-    *, group: str, deployment: str, component: str, configuration: Mapping[str, Any]
+    *,
+    group: str,
+    deployment: str,
+    component: str,
+    configuration: Mapping[str, Any],
+    others: Sequence[OtherComponent] = (),
 ) -> dict[str, Any]:
     """Return the job document of a deployment to ``group``, with its values at their longest."""
     return {
@@ -58,7 +62,14 @@ def document(
             component: {
                 "version": _LONGEST_VERSION,
                 "configurationUpdate": {"reset": [""], "merge": configuration},
-            }
+            },
+            **{
+                one.name: {
+                    "version": one.version,
+                    "configurationUpdate": {"merge": one.configuration},
+                }
+                for one in others
+            },
         },
         "creationTimestamp": _MILLISECONDS,
         "failureHandlingPolicy": "ROLLBACK",
@@ -76,13 +87,13 @@ def size(value: object) -> int:
 
 
 def check(settings: Settings) -> None:
-    """Check that a core can read what the stack deploys to it, and to the fleet if there is one.
+    """Check that a core, or each core of a fleet, can read what the stack deploys to it.
 
     Raises:
         ConfigurationError: with the key that takes the most room.
     """
     configuration = _configuration(settings)
-    found = _largest(settings, configuration)
+    found = _document_size(settings, configuration)
     if found <= MAX_BYTES:
         return
     values = {key: value for key, value in configuration.items() if key != "coreName"}
@@ -114,26 +125,18 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     return dict(inference.to_configuration(with_defaults=False))
 
 
-def _largest(settings: Settings, configuration: Mapping[str, Any]) -> int:
-    """Return the bytes of the largest document that the stack deploys with ``configuration``."""
-    core_name = settings.core_name
-    component = names.component_name(core_name)
-    own = document(
-        group=names.thing_group_name(core_name),
-        deployment=names.stack_name(core_name),
-        component=component,
-        configuration=configuration,
+def _document_size(settings: Settings, configuration: Mapping[str, Any]) -> int:
+    """Return the bytes of the document that the stack deploys with ``configuration``."""
+    own = settings.names
+    return size(
+        document(
+            group=own.thing_group,
+            deployment=own.stack,
+            component=own.component,
+            configuration=configuration,
+            others=settings.other_components,
+        )
     )
-    fleet = settings.thing_group_name
-    if fleet is None:
-        return size(own)
-    of_fleet = document(
-        group=fleet,
-        deployment=fleet,
-        component=component,
-        configuration=for_all_cores(configuration, core_name),
-    )
-    return max(size(own), size(of_fleet))
 
 
 def _part_that_fits(settings: Settings, configuration: Mapping[str, Any], key: str) -> str:
@@ -145,6 +148,6 @@ def _part_that_fits(settings: Settings, configuration: Mapping[str, Any], key: s
         part: object = (
             dict(islice(value.items(), count)) if isinstance(value, dict) else value[:count]
         )
-        if _largest(settings, {**configuration, key: part}) <= MAX_BYTES:
+        if _document_size(settings, {**configuration, key: part}) <= MAX_BYTES:
             return f": its first {count} of {len(value)} entries fit"
     return ""

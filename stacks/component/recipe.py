@@ -21,8 +21,6 @@ MAX_RECIPE_BYTES = 8_196
 INSTALL_TIMEOUT_SECONDS = 1_800
 """Time to install Python packages on a small board; the default, 120 seconds, is too short."""
 
-_VERSION_PART = 1_000_000
-
 _DEPENDENCIES = {
     "aws.greengrass.TokenExchangeService": {
         "VersionRequirement": ">=2.0.0 <3.0.0",
@@ -55,26 +53,17 @@ class ComponentContent:
     configuration: Mapping[str, object]
 
     @property
-    def version(self) -> str:
-        """Two numbers of at most six digits, derived from the content and from nothing else.
+    def digest(self) -> str:
+        """What distinguishes this content from any other, but for the bytes of replaceable files.
 
-        A version is immutable, so different content needs another one, and suffixes are refused.
+        A version is immutable, so different content needs another one. Its numbers are derived
+        from this digest during deployment (:mod:`custom_resources.artifact_copies`).
         """
-        text = json.dumps(self._recipe("", [part.identity for part in self.artifacts]))
-        digest = hashlib.sha256(text.encode()).digest()
-        words = (int.from_bytes(digest[start : start + 8]) for start in (0, 8))
-        return ".".join(str(word % _VERSION_PART) for word in words)
+        text = json.dumps(self.recipe("", [part.identity for part in self.artifacts]))
+        return hashlib.sha256(text.encode()).hexdigest()
 
-    def recipe(self, revision: str) -> Mapping[str, Any]:
-        """Return the recipe of version ``<version>.<revision>``; ``revision`` may be a token.
-
-        A version outlives its stack, so the same content, deployed again later, needs a number of
-        its own: :mod:`stacks.component.revision` looks up the first free one.
-        """
-        uris = [part.uri for part in self.artifacts]
-        return self._recipe(f"{self.version}.{revision}", uris)
-
-    def _recipe(self, version: str, uris: Sequence[str]) -> Mapping[str, Any]:
+    def recipe(self, version: str, uris: Sequence[str]) -> Mapping[str, Any]:
+        """Return the recipe of a version whose artifacts are at ``uris``; both may be tokens."""
         return {
             "RecipeFormatVersion": "2020-01-25",
             "ComponentName": self.name,

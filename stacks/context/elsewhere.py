@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.schema import ConfigurationError, Fault
-from stacks.context.keys import EXAMPLES, is_cdk_key
+from stacks.context.keys import EXAMPLES, RETIRED, is_cdk_key
 from stacks.context.report import option
 
 _NEAR = 0.75
@@ -43,6 +43,7 @@ def without_foreign_keys(context: Mapping[str, object], files: Iterable[Path]) -
         for key, value in context.items()
         if not any(key in one and one[key] == value for one in stored)
         or key in EXAMPLES
+        or key in RETIRED
         or difflib.get_close_matches(key, list(EXAMPLES), n=1, cutoff=_NEAR)
     }
 

@@ -15,9 +15,11 @@ from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
 from inference.model.runnable import RUNTIMES
-from stacks import names
+from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
+from stacks.context.components import EXAMPLE
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
+from stacks.context.rollout import Rollout
 
 ARCHITECTURES = ("x86_64", "aarch64")
 CONNECTOR_ARCHITECTURES = (*ARCHITECTURES, "armv7l")
@@ -25,6 +27,10 @@ ESTIMATORS = ("function", "connector")
 SIMULATOR_ARCHITECTURES = ("x86_64", "arm64")
 
 _CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
+_KMS_KEY = (
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/"
+    r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
+)
 _CDK_KEY = re.compile(
     r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
 )
@@ -104,16 +110,46 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "[`connector`](v1.md#predictions-by-awss-connector)",
     ),
     schema.Field(
-        "thingGroupName",
+        "kmsKeyArn",
+        schema.text(_KMS_KEY, "must be the ARN of a key of AWS KMS, not its id or an alias"),
+        None,
+        "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+        "Key that encrypts the buckets that the stack creates; left out, Amazon S3's own key",
+    ),
+    schema.Field(
+        "fleetName",
         schema.text(
-            names.THING_GROUP_PATTERN,
-            "must be the name of a thing group: letters, digits, _ and -, at most 128 (AWS IoT "
-            "also takes a colon, but AWS IoT Greengrass does not deploy to such a group)",
+            CORE_NAME_PATTERN,
+            "must be 1 to 64 letters, digits, hyphens or underscores, beginning with a letter or "
+            "digit",
         ),
         None,
         "shop-floor",
-        "Thing group of a [fleet](fleet.md): the stack creates it, and deploys to it what it "
-        "deploys to the core",
+        "Name of a [fleet](fleet.md), in place of `coreName`: its thing group has this name",
+    ),
+    schema.Field(
+        "components",
+        values.components,
+        (),
+        EXAMPLE,
+        "Components of others that the deployment [keeps](context.md#what-goes-with-what) on its "
+        "cores: `name=version,…`, or JSON with their configurations, or the path of a file",
+        attribute="other_components",
+    ),
+    schema.Field(
+        "dropComponents",
+        schema.boolean,
+        False,
+        "true",
+        "`true` lets a deployment remove components that others deployed to the same cores",
+    ),
+    schema.Field(
+        "rollout",
+        values.rollout,
+        Rollout(),
+        "rollout.json",
+        "How fast a deployment reaches the cores of a [fleet](fleet.md#rollouts), and when it "
+        "stops: JSON, or the path of a file; left out, all at once",
     ),
 )
 
@@ -233,16 +269,21 @@ CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     *SIMULATOR_FIELDS,
 )
 
+RETIRED: Mapping[str, str] = {"thingGroupName": "fleetName"}
+"""Keys of earlier versions, and the key that took their place: docs/migration.md has the rest."""
+
 EXAMPLES = {field.key: field.example for field in CONTEXT_FIELDS}
 
 _DEFAULTS_IN_WORDS = {
-    "coreName": "required",
+    "coreName": "this or fleetName",
+    "fleetName": "–",
     "certificateId": "this or certificateSigningRequest",
     "certificateSigningRequest": "–",
     "modelS3Uri": "this or modelPath",
     "modelRuntime": "the artifact's, or `dlr`",
     "feedbackConfiguration": "three strategies",
     "feedbackBucketName": "the stack creates one",
+    "rollout": "–",
     "simulatorInstanceType": "by architecture",
     "simulatorImageId": "the newest",
     "confidenceThreshold": "the profile's",

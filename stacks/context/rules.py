@@ -12,7 +12,7 @@ from typing import Any
 
 from inference import schema
 from inference.model import profile
-from stacks.context.keys import EXAMPLES
+from stacks.context.keys import EXAMPLES, RETIRED
 from stacks.context.model_runtime import faults_of_runtime
 from stacks.context.model_source import is_onnx_model
 from stacks.context.report import MissingKey, missing_key, option, with_option
@@ -25,14 +25,30 @@ _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 
 def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
     """Yield the faults of keys that are missing, or that exclude or require each other."""
-    if given.get("coreName") is None:
-        yield missing_key("coreName")
-    yield from _one_of(given, "certificateId", "certificateSigningRequest")
+    yield from _one_of(given, "coreName", "fleetName")
+    if given.get("rollout") is not None and given.get("fleetName") is None:
+        rule = "requires fleetName: the deployment of one core goes to that core at once"
+        yield schema.Fault("rollout", given["rollout"], rule)
+    if given.get("fleetName") is None:
+        yield from _one_of(given, "certificateId", "certificateSigningRequest")
+    else:
+        yield from _only_for_cores(given, parsed)
     if parsed["estimator"] != "connector":  # whose model is that of a training job
         yield from _one_of(given, "modelS3Uri", "modelPath")
     yield from faults_of_runtime(parsed)
     yield from _profile_of_onnx(given, parsed)
     yield from _of_simulator(given, parsed)
+
+
+def of_retired_keys(given: Mapping[str, object]) -> Iterable[schema.Fault]:
+    """Yield the faults of keys that earlier versions had."""
+    for key, successor in RETIRED.items():
+        if given.get(key) is not None:
+            rule = (
+                f"was replaced by {successor}: a fleet has a stack of its own, without coreName "
+                "(docs/migration.md)"
+            )
+            yield schema.Fault(key, given[key], rule, option(successor, given[key]))
 
 
 def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.Fault]:
@@ -73,6 +89,18 @@ def _one_of(given: Mapping[str, object], first: str, second: str) -> Iterable[sc
     elif given.get(first) is not None and given.get(second) is not None:
         rule = f"cannot be combined with {first}: leave one of the two out"
         yield schema.Fault(second, given[second], rule)
+
+
+def _only_for_cores(
+    given: Mapping[str, object], parsed: Mapping[str, Any]
+) -> Iterable[schema.Fault]:
+    for key in ("certificateId", "certificateSigningRequest"):
+        if given.get(key) is not None:
+            rule = "cannot be combined with fleetName: `mli fleet` gives each core a certificate"
+            yield schema.Fault(key, given[key], rule)
+    if parsed["simulator"]:
+        rule = "cannot be combined with fleetName: the instance is the core of one stack"
+        yield schema.Fault("simulator", given["simulator"], rule, option("simulator", "false"))
 
 
 def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:

@@ -1,6 +1,7 @@
 """The context of ``cdk synth`` and ``cdk deploy``, parsed once, before any construct exists."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,21 @@ from typing import Any, Literal
 from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import FeedbackConfigurations
+from inference.names import ANY_CORE
 from stacks.context import rules
-from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS, without_cdk_keys
+from stacks.context.components import OtherComponent
+from stacks.context.keys import (
+    APP_FIELDS,
+    CONTEXT_FIELDS,
+    FEEDBACK_FIELDS,
+    RETIRED,
+    without_cdk_keys,
+)
 from stacks.context.model_runtime import chosen_runtime
 from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
+from stacks.context.rollout import Rollout
+from stacks.names import StackNames
 
 _INSTANCE_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
 """Default of simulatorInstanceType, by simulatorArchitecture."""
@@ -32,14 +43,15 @@ class FeedbackSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that a user states about one core, checked.
+    """Everything that a user states about one core, or about a fleet, checked.
 
     ``certificate`` is an id or an ARN; when it is None, ``certificate_signing_request`` is the PEM
     text from which the certificate is created. ``model`` is an object in S3, or a folder or file
     on this machine, or a training job if ``estimator`` is the connector; ``model_runtime`` is the
-    engine that runs it; ``model_profile`` is a built-in name or a path. ``thing_group_name`` is
-    that of the fleet that follows this core, None for none. ``simulator_key_name`` and
-    ``simulator_ssh_cidr`` are given together or not at all. ``feedback`` None keeps no samples.
+    engine that runs it; ``model_profile`` is a built-in name or a path. ``fleet_name`` None
+    describes a core; a fleet has neither certificate nor request. ``kms_key_arn`` None is Amazon
+    S3's own key. ``simulator_key_name`` and ``simulator_ssh_cidr`` are given together or not at
+    all. ``feedback`` None keeps no samples.
 
     Each attribute but the last two has its key and reader in ``APP_FIELDS``.
     """
@@ -51,7 +63,11 @@ class Settings:
     model_profile: str
     greengrass_version: Literal[1, 2]
     estimator: Literal["function", "connector"]
-    thing_group_name: str | None
+    kms_key_arn: str | None
+    fleet_name: str | None
+    other_components: tuple[OtherComponent, ...]
+    drop_components: bool
+    rollout: Rollout
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64", "armv7l"]
     simulator: bool
@@ -65,8 +81,24 @@ class Settings:
 
     @property
     def core_name(self) -> str:
-        """The core's name, which ends its topics and begins the names of its resources."""
+        """The core's name, which ends its topics and begins the names of its resources.
+
+        It is ``*`` for a fleet, whose cores each have their own.
+        """
         return self.inference.core_name
+
+    @property
+    def names(self) -> StackNames:
+        """The names of what the stack of this core or fleet owns."""
+        if self.fleet_name is None:
+            return StackNames.of_core(self.core_name)
+        return StackNames.of_fleet(self.fleet_name)
+
+    def deployed_digest(self) -> str:
+        """Return a digest of all settings that a deployment carries, without a secret in it."""
+        feedback = self.feedback and [self.feedback.bucket_name, self.feedback.configuration]
+        carried = (self.inference.digest(), feedback, self.other_components, self.rollout)
+        return hashlib.sha256(repr(carried).encode()).hexdigest()
 
     @classmethod
     def from_context(
@@ -82,8 +114,10 @@ class Settings:
                 the example of each is the ``-c`` that corrects it.
         """
         given = without_cdk_keys(context)
+        faults = list(rules.of_retired_keys(given))
+        given = {key: value for key, value in given.items() if key not in RETIRED}
         parsed, found = schema.parse_fields(CONTEXT_FIELDS, given)
-        faults = [with_option(fault) for fault in found]
+        faults += [with_option(fault) for fault in found]
         faults += rules.between_keys(given, parsed)
         faults += generation_rules[parsed["greengrassVersion"]](given, parsed)
         faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
@@ -93,6 +127,8 @@ class Settings:
     @classmethod
     def _from_parsed(cls, parsed: Mapping[str, Any]) -> "Settings":
         inference = device.InferenceSettings.from_fields(parsed)
+        if parsed["fleetName"] is not None:
+            inference = dataclasses.replace(inference, core_name=ANY_CORE)
         feedback = None
         if parsed["feedback"]:
             feedback = FeedbackSettings(**schema.attributes(FEEDBACK_FIELDS, parsed))

@@ -8,6 +8,8 @@ from inference.feedback import configuration as feedback
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import ConfigurationError, Fault, choice
 from stacks.context import buckets, signing_request
+from stacks.context.components import OtherComponent, parse_components
+from stacks.context.rollout import Rollout
 
 _VERSION = choice("1", "2")
 _BUCKET_ARN = re.compile(r"\Aarn:aws[a-z-]*:s3:::")
@@ -59,6 +61,31 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
     if faults:
         raise ConfigurationError(faults)
     return found
+
+
+def components(value: object) -> tuple[OtherComponent, ...]:
+    """Read components: ``name=version`` pairs, JSON, or the path of a file with JSON.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+        ConfigurationError: with every fault within the value.
+    """
+    if isinstance(value, str) and "=" not in value and not value.lstrip().startswith("{"):
+        rule = "must be name=version, separated by commas, or JSON, or the path of a file with it"
+        value = _text_of_file(value, rule)
+    return parse_components(value)
+
+
+def rollout(value: object) -> Rollout:
+    """Read a rollout: its JSON text, the object itself, or the path of a file.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+        ConfigurationError: with every fault within the JSON.
+    """
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
+        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
+    return Rollout.parse(value)
 
 
 def network(value: object) -> str:

@@ -14,6 +14,19 @@ MAX_POLICY_CHARACTERS = 2_048
 _CORE_TOPICS = ("greengrass/health/json", "greengrassv2/health/json", "jobs/*", "shadow/*")
 
 
+def policies_of_core(
+    *, thing_name: str, role_alias_arn: str, topics: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the policies of a V2 core's certificate by the last part of their names.
+
+    There are two, because one alone could exceed :data:`MAX_POLICY_CHARACTERS`.
+    """
+    return {
+        "CorePolicy": core_policy(thing_name=thing_name, role_alias_arn=role_alias_arn),
+        "PublishPolicy": publish_policy(topics),
+    }
+
+
 def core_policy(*, thing_name: str, role_alias_arn: str) -> dict[str, Any]:
     """Return AWS's minimal policy of a V2 core.
 

@@ -1,4 +1,4 @@
-"""The outputs of a deployed V2 core, for the user and for the commands that set it up."""
+"""The outputs of a deployed V2 stack, for the user and for the commands that set up its cores."""
 
 import aws_cdk as cdk
 
@@ -16,15 +16,19 @@ _DEPLOYMENT_PARTS = (
 """The parts of a deployment that a new one can copy; the service sets the others."""
 
 
-class CoreOutputs:
-    """The outputs of a core's stack."""
+class DeploymentOutputs:
+    """The outputs of the stack of a core, or of a fleet, which has no ``identity``.
+
+    ``thing_name`` stands in the configuration of the nucleus.
+    """
 
     def __init__(
         self,
         stack: cdk.Stack,
         *,
+        thing_name: str,
         prediction_topic: str,
-        identity: CoreIdentity,
+        identity: CoreIdentity | None,
         deployment_target: str,
         role_alias: str,
         deployment_id: str,
@@ -32,7 +36,7 @@ class CoreOutputs:
         feedback_bucket: str | None,
     ) -> None:
         configuration = NucleusConfiguration(
-            thing_name=identity.thing_name,
+            thing_name=thing_name,
             role_alias=role_alias,
             region=stack.region,
             data_endpoint=endpoints.data,
@@ -54,7 +58,7 @@ class CoreOutputs:
         self._add(
             "DeploymentTarget",
             deployment_target,
-            "Target of the deployment: the core's own thing group",
+            "Target of the deployment: a thing group",
         )
         add_common_outputs(
             stack,
@@ -76,14 +80,14 @@ def add_common_outputs(
     stack: cdk.Stack,
     *,
     prediction_topic: str,
-    identity: CoreIdentity,
+    identity: CoreIdentity | None,
     feedback_bucket: str | None,
 ) -> None:
     """Add the outputs that both generations have."""
     add_output(stack, "PredictionTopic", prediction_topic, "Where predictions arrive")
     if feedback_bucket is not None:
         add_output(stack, "FeedbackBucket", feedback_bucket, "Where samples for retraining arrive")
-    if identity.created_certificate is not None:
+    if identity is not None and identity.created_certificate is not None:
         add_output(
             stack,
             "CertificateId",

@@ -1,21 +1,22 @@
 """The AWS credentials that a core gets with its certificate."""
 
-from collections.abc import Sequence
-
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct
 
-from stacks import arns, names
-from stacks.component.artifacts import Artifact
+from stacks import arns
+from stacks.component.artifact_store import ArtifactStore
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.nag_acknowledgments import acknowledge_wildcards
+from stacks.names import StackNames
 
 _LOG_GROUPS = "log-group:/aws/greengrass/*"
 
 
 class TokenExchange(Construct):
-    """The token exchange role and its alias: logs, this core's artifacts, this core's samples.
+    """The token exchange role and its alias: logs, the component's artifacts, samples.
+
+    The cores of a fleet share them; the role then lets each write its own samples only.
 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/device-service-role.html
     """
@@ -25,8 +26,8 @@ class TokenExchange(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        core_name: str,
-        artifacts: Sequence[Artifact],
+        own: StackNames,
+        store: ArtifactStore,
         feedback: FeedbackBucket | None,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -42,34 +43,29 @@ class TokenExchange(Construct):
                 ],
                 resources=[log_groups],
             ),
-            iam.PolicyStatement(
-                sid="FindArtifacts",
-                actions=["s3:GetBucketLocation"],
-                resources=[artifact.bucket_arn for artifact in artifacts],
-            ),
-            iam.PolicyStatement(
-                sid="ReadArtifacts",
-                actions=["s3:GetObject"],
-                resources=[artifact.object_arn for artifact in artifacts],
-            ),
+            *store.read_statements(),
         ]
         if feedback is not None:
-            statements.append(feedback.write_statement())
+            statements += feedback.write_statements()
         role = iam.Role(
             self,
             "Role",
-            description=f"What the Greengrass core {names.thing_name(core_name)} may do in AWS",
+            description=f"What the {own.owner} may do in AWS",
             assumed_by=iam.ServicePrincipal("credentials.iot.amazonaws.com"),
             inline_policies={"Core": iam.PolicyDocument(statements=statements)},
         )
-        alias = iot.CfnRoleAlias(
-            self, "Alias", role_alias=names.role_alias_name(core_name), role_arn=role.role_arn
-        )
+        alias = iot.CfnRoleAlias(self, "Alias", role_alias=own.role_alias, role_arn=role.role_arn)
         acknowledge_wildcards(
             role,
             [log_groups],
             "A core names a log group after each component that it runs, the nucleus's own "
             "included, and a log stream after the day; all lie under /aws/greengrass.",
+        )
+        acknowledge_wildcards(
+            role,
+            [store.objects_arn],
+            "Every version of the component that a core may run; all lie under its prefix, where "
+            "nothing else is.",
         )
         if feedback is not None:
             acknowledge_wildcards(

@@ -73,7 +73,7 @@ class CustomResourceFunction(Construct):
         construct_id: str,
         *,
         resource_type: str,
-        properties: Mapping[str, str],
+        properties: Mapping[str, object],
     ) -> cdk.CustomResource:
         """Return a custom resource in ``scope`` that the function creates, updates and deletes."""
         return cdk.CustomResource(

@@ -10,8 +10,8 @@ from stacks.custom_resources.function import CustomResourceFunction
 
 _ID = "CustomResources"
 
-TIMEOUT = cdk.Duration.minutes(1)
-"""Time for two or three calls, each of which may be retried."""
+TIMEOUT = cdk.Duration.minutes(10)
+"""Time for Amazon S3 to copy the artifacts of a component, of which Greengrass takes 2 GB."""
 
 
 class CustomResourceProvider(CustomResourceFunction):
@@ -43,7 +43,7 @@ class CustomResourceProvider(CustomResourceFunction):
         construct_id: str,
         *,
         resource_type: str,
-        properties: Mapping[str, str],
+        properties: Mapping[str, object],
         policy: iam.Policy,
     ) -> cdk.CustomResource:
         """Return a lookup in ``scope``; ``policy`` has the permissions that it needs."""

@@ -60,7 +60,7 @@ class GroupRole(Construct):
             )
         ]
         if samples is not None:
-            statements.append(samples.write_statement())
+            statements += samples.write_statements()
         if training_job is not None:
             statements.append(
                 iam.PolicyStatement(

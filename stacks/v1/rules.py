@@ -34,10 +34,16 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
     if parsed["dependencies"] == "bundled":
         rule = "requires greengrassVersion=2: packages are installed on a V1 core in advance"
         yield schema.Fault("dependencies", "bundled", rule, option("dependencies", "online"))
-    group = parsed["thingGroupName"]
-    if group is not None:
-        rule = "requires greengrassVersion=2: leave it out for V1"
-        yield schema.Fault("thingGroupName", group, rule, option("greengrassVersion", "2"))
+    if parsed["fleetName"] is not None:
+        rule = "requires greengrassVersion=2: a group of V1 has one core"
+        yield schema.Fault("fleetName", given["fleetName"], rule, option("greengrassVersion", "2"))
+    for key in ("components", "dropComponents"):
+        if parsed[key]:
+            rule = "requires greengrassVersion=2: a group of V1 has no components"
+            yield schema.Fault(key, given[key], rule, option("greengrassVersion", "2"))
+    if parsed["kmsKeyArn"] is not None:
+        rule = "requires greengrassVersion=2: AWS's connectors cannot use a key of yours"
+        yield schema.Fault("kmsKeyArn", given["kmsKeyArn"], rule, option("greengrassVersion", "2"))
     if parsed["estimator"] == "connector":
         yield from _refused_by_connector(given, parsed)
     else:

@@ -160,6 +160,16 @@ def test_a_core_of_a_fleet_takes_its_name_from_its_thing(rig: Rig) -> None:
     rig.await_predictions(2)
 
 
+def test_samples_of_a_core_of_a_fleet_go_below_its_thing_s_name(rig: Rig) -> None:
+    (configuration,) = FEEDBACK.values()
+    prefix = configuration["s3-prefix"]
+    before = set(rig.samples())
+    rig.configure(coreName="*", imageSource="static", feedbackConfiguration=FEEDBACK)
+    rig.start()
+    added = eventually(lambda: set(rig.samples()) - before, seconds=20)
+    assert {key.rpartition("/")[0] for key in added} == {f"{prefix}/{CORE}_Core"}
+
+
 def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
     rig.start()
     rig.await_predictions(5)

@@ -105,7 +105,6 @@ SCENES: Mapping[str, Scene] = {
     ),
     "docs/fleet.md": Scene(
         before={
-            "npx cdk deploy": CERTIFICATE,
             "mli fleet": "mkdir -p requests; (cd requests; "
             + _CSR.format("press-2")
             + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
@@ -113,10 +112,11 @@ SCENES: Mapping[str, Scene] = {
             "aws iot update-certificate": _ID_OF.format("fleet/shop-floor/press-1/device.pem.crt"),
         },
         filled_in=(
-            (r" …$", " -c certificateId=$CERTIFICATE -c modelS3Uri=s3://my-models/model.tar.gz"),
+            (r" …$", " -c modelS3Uri=s3://my-models/model.tar.gz"),
             (r"--certificate-id …", "--certificate-id $CERTIFICATE"),
         ),
-        after="npx cdk destroy --force -c coreName=Demo -c certificateId=$CERTIFICATE "
+        after="aws iot remove-thing-from-thing-group --thing-group-name shop-floor "
+        "--thing-name press-2_Core && npx cdk destroy --force -c fleetName=shop-floor "
         "-c modelS3Uri=s3://my-models/model.tar.gz",
     ),
     "docs/migration.md": Scene(

@@ -39,6 +39,24 @@ def target(generation: int, name: str = "") -> Target:
     return Target(name, store.unpacked(MODEL), MODEL, "static", "list", 0.2, generation)
 
 
+class Verdicts:
+    """What a core reports about its deployments, in their order."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+
+    def put(self, status: str, reason: str) -> None:
+        self._waiting.put((status, reason))
+
+    def next(self) -> tuple[str, str]:
+        """Wait for the next one.
+
+        Raises:
+            queue.Empty: if there is none in time.
+        """
+        return self._waiting.get(timeout=SECONDS)
+
+
 @dataclass(frozen=True)
 class Record:
     """What one run of a core has sent, and the keys of the samples that it has put into S3."""
@@ -63,7 +81,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
         self.device: Device | None = None
-        self.verdicts: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self.verdicts = Verdicts()
         self.first_verdict: tuple[str, str] | None = None
         """The one on the first deployment."""
         self._deployed: dict[str, str | None] | None = None
@@ -74,8 +92,12 @@ class Rig:
         return self.prepared.target.greengrass_version
 
     @property
+    def core_name(self) -> str:
+        return self.prepared.target.core_name
+
+    @property
     def thing(self) -> str:
-        return f"{self.prepared.target.core_name}_Core"
+        return f"{self.core_name}_Core"
 
     @property
     def prediction_topic(self) -> str:
@@ -125,7 +147,7 @@ class Rig:
             generation.read_configuration(file),
             endpoint=self.shared.cloud.endpoint,
             on_change=lambda change: None,
-            on_verdict=lambda status, reason: self.verdicts.put((status, reason)),
+            on_verdict=self.verdicts.put,
             nucleus=self.nucleus,
             **options,
         )
@@ -144,7 +166,7 @@ class Rig:
     def verdict(self) -> tuple[str, str]:
         """Return the next one, or fail with the core's log."""
         try:
-            return self.verdicts.get(timeout=SECONDS)
+            return self.verdicts.next()
         except queue.Empty:
             raise AssertionError(f"no verdict; the core's log: {self.log()}") from None
 

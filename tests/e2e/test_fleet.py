@@ -1,8 +1,8 @@
-"""A fleet whose thing group is deployed to by the pattern's stack, and one core of it.
+"""A fleet with a stack of its own, one core with another, and one core of the fleet.
 
-The real CDK CLI deploys the pattern with ``thingGroupName``, ``mli fleet`` makes the
-core, and a device is set up from the archive that this has written. The pattern's own core never
-runs. Each test finds the group deployed to and its core running, and can run alone.
+The real CDK CLI deploys the fleet, ``mli fleet`` makes its core, and a device is set up from the
+archive that this has written. Each test finds the fleet deployed and its core running, and can run
+alone.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from inference import names
-from local_core.cdk import REPOSITORY
+from local_core.cdk import REPOSITORY, CdkError
 from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import CoreConfiguration
@@ -27,61 +27,77 @@ from local_core.device.watcher import Received, Watcher
 from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
-from stacks.names import component_name, thing_name
-from tests.e2e.rig import Rig, target
+from stacks.names import fleet_component_name, fleet_stack_name, thing_name
+from tests.cloud.support import recipe
+from tests.e2e.rig import MODEL, SECONDS, Verdicts, target
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-PATTERN, CORE, GROUP = "E2E-Pattern", "E2E-Press", "e2e-fleet"
-GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{GROUP}"
+FLEET, CORE, OTHER = "e2e-fleet", "E2E-Press", "E2E-Hall"
+STACK = fleet_stack_name(FLEET)
+GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{FLEET}"
 
 
 class Fleet:
-    """The pattern's rig, and the folder of a fleet with one core."""
+    """The stack of a fleet, and a folder with its only core."""
 
-    def __init__(self, pattern: Rig, folder: Path) -> None:
-        self.pattern = pattern
+    def __init__(self, shared: SharedCloud, watcher: Watcher, folder: Path, model: str) -> None:
+        self.shared = shared
+        self.watcher = watcher
         self.folder = folder
+        self.context = {
+            "fleetName": FLEET,
+            "modelS3Uri": model,
+            "modelProfile": MODEL,
+            "imageSource": "static",
+            "inferenceInterval": "0.2",
+        }
         self.list = folder / "cores.csv"
         self.list.write_text(f"coreName\n{CORE}\n")
+        self.verdicts = Verdicts()
         self.first_verdict = ("", "")
         """The one on the core's first deployment."""
+        self.device: V2Device | None = None
+        self.outputs: Mapping[str, str] = {}
         self._deployed: dict[str, str] | None = None
         """What the last deployment changed in the context; None before the first."""
-        self._before = len(pattern.watcher.messages)
+        self._before = len(watcher.messages)
 
     @property
     def cloud(self) -> LocalCloud:
-        return self.pattern.shared.cloud
+        return self.shared.cloud
+
+    def client(self, service: str) -> Any:
+        return self.cloud.client(service)
 
     def deploy(self, **changes: str) -> None:
-        """Run ``cdk deploy`` for the pattern, with the key of the group."""
+        """Run ``cdk deploy`` for the fleet."""
         self._deployed = changes
-        self.pattern.deploy(thingGroupName=GROUP, **changes)
+        deployer = self.shared.deployer()
+        deployer.deploy({**self.context, **changes})
+        self.outputs = deployer.outputs(STACK)
 
     def ensure_deployed(self) -> None:
-        """Deploy the pattern to the group as the user's context has it, if it is not so already."""
+        """Deploy the fleet as the user's context has it, if it is not so already."""
         if self._deployed == {}:
             return
         self.deploy()
-        if self.pattern.device is not None:
-            self.pattern.verdict()
+        if self.device is not None:
+            self.verdicts.next()
 
     def ensure_running(self) -> None:
-        """Bring group and core to a known state, whatever an earlier test has left."""
+        """Bring fleet and core to a known state, whatever an earlier test has left."""
         self.ensure_deployed()
-        if self.pattern.device is None:
+        if self.device is None:
             self.command()
             self.start()
-            self.first_verdict = self.pattern.verdict()
+            self.first_verdict = self.verdicts.next()
 
     def command(self) -> dict[str, Any]:
         """Run ``mli fleet``; return what it says to scripts."""
         out = str(self.folder / "out")
-        return self.tools(
-            "fleet", str(self.list), "--pattern", PATTERN, "--group", GROUP, "--output", out
-        )
+        return self.tools("fleet", str(self.list), "--fleet", FLEET, "--output", out)
 
     def tools(self, *words: str) -> dict[str, Any]:
         """Run ``mli`` with these words."""
@@ -91,7 +107,7 @@ class Fleet:
             env=self.cloud.environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -100,33 +116,45 @@ class Fleet:
 
     def deployments(self) -> list[dict[str, Any]]:
         """All deployments to the group that have ever been made."""
-        reply = self.pattern.client("greengrassv2").list_deployments(
+        reply = self.client("greengrassv2").list_deployments(
             targetArn=GROUP_ARN, historyFilter="ALL"
         )
         return list(reply["deployments"])
 
+    def deployed(self) -> dict[str, Any]:
+        """The components of the latest deployment to the group."""
+        found = self.client("greengrassv2").get_deployment(
+            deploymentId=self.deployments()[0]["deploymentId"]
+        )
+        return dict(found["components"])
+
     def configuration(self) -> CoreConfiguration:
         """What the core's device finds in its archive, unpacked."""
         archive = SetupArchive.read(self.folder / "out" / CORE / ARCHIVE)
-        return archive.install(self.pattern.prepared.root)
+        return archive.install(self.folder / "device")
 
     def start(self) -> None:
         """Start the core on its device."""
-        self.pattern.device = V2Device(
+        self.device = V2Device(
             self.configuration(),
             endpoint=self.cloud.endpoint,
-            on_verdict=lambda status, reason: self.pattern.verdicts.put((status, reason)),
+            on_verdict=self.verdicts.put,
             settle=2.0,
         )
-        self.pattern.device.__enter__()
+        self.device.__enter__()
+
+    def stop(self) -> None:
+        device, self.device = self.device, None
+        if device is not None:
+            device.__exit__(None, None, None)
 
     def heard(self) -> list[Received]:
         """Every message that a core has sent since these tests began."""
-        return list(self.pattern.watcher.messages[self._before :])
+        return list(self.watcher.messages[self._before :])
 
     def next_scores(self) -> list[float]:
         """The confidence of all that the core's next frames show."""
-        topic, watcher = names.prediction_topic(CORE), self.pattern.watcher
+        topic, watcher = names.prediction_topic(CORE), self.watcher
         before = len(watcher.on(topic))
         eventually(lambda: len(watcher.on(topic)) >= before + 4)
         found = [json.loads(message.payload) for message in watcher.on(topic)[before:]]
@@ -137,25 +165,34 @@ class Fleet:
 def module_fleet(
     shared: SharedCloud, watcher: Watcher, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
-    prepared = shared.prepare(replace(target(2), core_name=PATTERN))
-    pattern = Rig(shared, watcher, prepared)
-    made = Fleet(pattern, tmp_path_factory.mktemp("fleet"))
+    prepared = shared.prepare(target(2, OTHER))
+    folder = tmp_path_factory.mktemp("fleet")
+    made = Fleet(shared, watcher, folder, prepared.context["modelS3Uri"])
     yield made
-    pattern.stop()
+    made.stop()
+    if not made.outputs:
+        return  # the first deployment failed
     # Other tests share the cloud, and look at what there is.
-    cloudformation, greengrass = (pattern.client(s) for s in ("cloudformation", "greengrassv2"))
-    cloudformation.delete_stack(StackName=prepared.stack)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=prepared.stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
-    arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{component_name(PATTERN)}"
+    remove_core(made)
+    shared.deployer().destroy(made.context)
+    greengrass = made.client("greengrassv2")
+    arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{fleet_component_name(FLEET)}"
     for version in greengrass.list_component_versions(arn=arn)["componentVersions"]:
         greengrass.delete_component(arn=version["arn"])
+    for other in greengrass.list_components()["components"]:
+        if other["componentName"].startswith("com.example."):
+            greengrass.delete_component(arn=other["latestVersion"]["arn"])
+
+
+def remove_core(fleet: Fleet) -> None:
+    fleet.client("iot").remove_thing_from_thing_group(
+        thingGroupName=FLEET, thingName=thing_name(CORE)
+    )
 
 
 @pytest.fixture
 def fleet(module_fleet: Fleet) -> Fleet:
-    """The group that the pattern's stack deploys to, and its core, running."""
+    """The fleet, deployed, and its core, running."""
     module_fleet.ensure_running()
     return module_fleet
 
@@ -166,56 +203,120 @@ def test_command_leaves_the_deployment_to_the_stack(module_fleet: Fleet) -> None
     before = [one["deploymentId"] for one in fleet.deployments()]
     said = fleet.command()
     assert list(said["done"]) == [CORE]
-    assert (said["deploymentId"], said["deploymentMade"]) == (before[0], False)
+    assert list(said["components"]) == [fleet_component_name(FLEET)]
     assert [one["deploymentId"] for one in fleet.deployments()] == before
-    members = fleet.pattern.client("iot").list_things_in_thing_group(thingGroupName=GROUP)
+    members = fleet.client("iot").list_things_in_thing_group(thingGroupName=FLEET)
     assert members["things"] == [thing_name(CORE)]
 
 
-def test_core_of_the_group_predicts_under_its_own_name_only(fleet: Fleet) -> None:
+def test_core_of_the_fleet_predicts_under_its_own_name_only(fleet: Fleet) -> None:
     assert min(fleet.next_scores()) < 0.9
     assert fleet.first_verdict == ("SUCCEEDED", "SUCCESSFUL")
     own = {names.prediction_topic(CORE), names.telemetry_topic(CORE)}
     assert {message.topic for message in fleet.heard() if message.topic.startswith("mli/")} == own
-    bucket = fleet.pattern.outputs["FeedbackBucket"]
-    assert eventually(lambda: fleet.pattern.shared.samples(bucket))
 
 
-def test_cloud_knows_that_the_group_s_deployment_runs_there(fleet: Fleet) -> None:
-    greengrass, thing = fleet.pattern.client("greengrassv2"), thing_name(CORE)
+def test_samples_of_the_core_lie_below_its_thing_s_name(fleet: Fleet) -> None:
+    keys = eventually(lambda: fleet.shared.samples(fleet.outputs["FeedbackBucket"]))
+    assert {key.split("/")[1] for key in keys} == {thing_name(CORE)}
+
+
+def test_cloud_knows_that_the_fleet_s_deployment_runs_there(fleet: Fleet) -> None:
+    greengrass, thing = fleet.client("greengrassv2"), thing_name(CORE)
     active = fleet.deployments()[0]
     effective = greengrass.list_effective_deployments(coreDeviceThingName=thing)
     deployment = effective["effectiveDeployments"][0]
     assert {one["targetArn"] for one in effective["effectiveDeployments"]} == {GROUP_ARN}
     assert deployment["coreDeviceExecutionStatus"] == "SUCCEEDED"
     assert deployment["deploymentId"] == active["deploymentId"]
-    (component,) = greengrass.list_installed_components(coreDeviceThingName=thing)[
-        "installedComponents"
-    ]
-    assert component["componentName"] == component_name(PATTERN)
+    installed = greengrass.list_installed_components(coreDeviceThingName=thing)
+    assert fleet_component_name(FLEET) in {
+        component["componentName"] for component in installed["installedComponents"]
+    }
     assert greengrass.get_core_device(coreDeviceThingName=thing)["status"] == "HEALTHY"
     assert fleet.tools("status", CORE)["good"]
     assert active["deploymentStatus"] == "ACTIVE"
 
 
-def test_core_s_certificate_may_not_speak_in_the_pattern_s_name(fleet: Fleet) -> None:
+def test_core_s_certificate_may_not_speak_in_another_s_name(fleet: Fleet) -> None:
     """The nucleus lets the component publish on all cores' topics; the broker does not."""
     found = fleet.configuration()
     tls = tls_context(found)
-    for core in (PATTERN, CORE):
+    for core in (OTHER, CORE):
         with MqttConnection(found.broker, f"{thing_name(CORE)}-{core}", tls) as connection:
             assert connection.wait_until_connected(5)
             try:
                 connection.publish_to_cloud("", names.prediction_topic(core), 1, b'"forged"')
             except ConnectionError:
-                assert core == PATTERN
+                assert core == OTHER
     eventually(lambda: any(message.payload == b'"forged"' for message in fleet.heard()))
-    assert names.prediction_topic(PATTERN) not in {message.topic for message in fleet.heard()}
+    assert names.prediction_topic(OTHER) not in {message.topic for message in fleet.heard()}
 
 
-def test_next_deployment_of_the_pattern_reaches_the_group_by_itself(fleet: Fleet) -> None:
+def test_changed_setting_reaches_the_core_by_one_deployment(fleet: Fleet) -> None:
     assert min(fleet.next_scores()) < 0.9
     fleet.deploy(confidenceThreshold="0.9")
-    assert fleet.pattern.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
     assert min(fleet.next_scores()) >= 0.9
-    assert fleet.command()["deploymentMade"] is False
+
+
+def test_redeployment_of_the_fleet_waits_for_its_cores(fleet: Fleet) -> None:
+    said = fleet.tools("redeploy", FLEET)
+    assert said["made"]
+    assert said["cores"]["numberOfSucceededThings"] == 1
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+
+
+def test_component_of_somebody_else_is_not_removed_without_being_named(fleet: Fleet) -> None:
+    other = add_component_of_somebody_else(fleet)
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    before = fleet.deployments()
+    with pytest.raises(CdkError, match=f"would lose {other}, which somebody else deployed"):
+        fleet.deploy(confidenceThreshold="0.9")
+    assert fleet.deployments() == before
+    fleet.deploy(confidenceThreshold="0.9", components=f"{other}=1.0.0")
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    assert other in fleet.deployed()
+    fleet.deploy()  # without the key: it was the stack that deployed it last
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    assert list(fleet.deployed()) == [fleet_component_name(FLEET)]
+
+
+def add_component_of_somebody_else(fleet: Fleet) -> str:
+    """Deploy a component beside ours, as another team would; return its name."""
+    name, greengrass = "com.example.other", fleet.client("greengrassv2")
+    lifecycle = {"run": {"Script": "exec sleep 1000"}}
+    content = recipe(
+        name,
+        "1.0.0",
+        ComponentDependencies={},
+        Manifests=[{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": lifecycle}],
+    )
+    greengrass.create_component_version(inlineRecipe=json.dumps(content).encode())
+    components = {**fleet.deployed(), name: {"componentVersion": "1.0.0"}}
+    greengrass.create_deployment(targetArn=GROUP_ARN, components=components)
+    return name
+
+
+def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:
+    with pytest.raises(CdkError, match=f"the fleet {FLEET} still has 1 cores .{CORE}_Core."):
+        fleet.shared.deployer().destroy(fleet.context)
+    aliases = fleet.client("iot").list_role_aliases()["roleAliases"]
+    assert f"{FLEET}_FleetRoleAlias" in aliases
+    assert fleet.deployments()[0]["deploymentStatus"] == "ACTIVE"
+    assert min(fleet.next_scores()) > 0
+
+
+def test_stack_of_a_fleet_without_cores_can_be_destroyed(fleet: Fleet) -> None:
+    fleet.stop()
+    remove_core(fleet)
+    fleet.shared.deployer().destroy(fleet.context)
+    with pytest.raises(ClientError, match="does not exist"):
+        fleet.client("cloudformation").describe_stacks(StackName=STACK)
+    assert f"{FLEET}_FleetRoleAlias" not in fleet.client("iot").list_role_aliases()["roleAliases"]
+    assert fleet.shared.samples(fleet.outputs["FeedbackBucket"])
+    fleet.deploy()  # again, under the same name
+    fleet.client("iot").add_thing_to_thing_group(thingGroupName=FLEET, thingName=thing_name(CORE))
+    fleet.start()
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+    assert fleet.next_scores()

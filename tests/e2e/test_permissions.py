@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ from local_core.device.credentials import CoreCredentials
 from local_core.device.mqtt import tls_context
 from local_core.device.v2.configuration import read_configuration
 from local_core.device.v2.thing_groups import targets_of
-from local_core.shared_cloud import DEPLOYER_POLICY, MODEL_BUCKET
+from local_core.shared_cloud import DEPLOYER_POLICY
 from tests.cloud.support import Device, MqttClient
 from tests.e2e.rig import Rig
 from tests.stacks.permissions import rows
@@ -35,6 +35,9 @@ Statement = dict[str, Any]
 
 NOT_IN_A_LIFE: Mapping[tuple[str, str], str] = {
     ("FeedbackBucketPolicy", "s3:*"): "denies; tests/cloud/test_iam.py has requests without TLS",
+    ("StoreBucketPolicy", "s3:*"): "the same",
+    ("KeptPolicy", "greengrass:GetDeployment"): "for the second deployment",
+    ("KeptPolicy", "cloudformation:DescribeStacks"): "for one that would remove components",
     ("TokenExchangeRole", "logs:CreateLogGroup"): "for components that send logs, such as AWS's",
     ("TokenExchangeRole", "logs:CreateLogStream"): "log manager, which is not deployed",
     ("TokenExchangeRole", "logs:DescribeLogStreams"): "",
@@ -58,6 +61,8 @@ class Stack:
         self.life = decisions(rig)
         """What was decided until now, when only the core and its deployer have acted."""
         listed = rig.client("cloudformation").get_paginator("list_stack_resources")
+        described = rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
+        self.id = str(described["Stacks"][0]["StackId"])
         self._logical: dict[str, str] = {}
         self._physical: dict[str, str] = {}
         for page in listed.paginate(StackName=rig.prepared.stack):
@@ -135,14 +140,25 @@ class RolePolicy:
 CoreCall = Callable[[Rig, Callable[[str], Any]], object]
 
 
+def _store(rig: Rig) -> str:
+    """Return the bucket of the artifacts."""
+    found = rig.client("cloudformation").describe_stack_resources(StackName=rig.prepared.stack)
+    [bucket] = [
+        one["PhysicalResourceId"]
+        for one in found["StackResources"]
+        if one["LogicalResourceId"][:-8] == "StoreBucket"
+    ]
+    return str(bucket)
+
+
 def _key(rig: Rig) -> str:
-    return rig.context["modelS3Uri"].removeprefix(f"s3://{MODEL_BUCKET}/")
+    return rig.shared.samples(_store(rig))[0]
 
 
 CALLS_OF_A_CORE: Mapping[str, CoreCall] = {
-    "FindArtifacts": lambda rig, client: client("s3").get_bucket_location(Bucket=MODEL_BUCKET),
+    "FindArtifacts": lambda rig, client: client("s3").get_bucket_location(Bucket=_store(rig)),
     "ReadArtifacts": lambda rig, client: client("s3").head_object(
-        Bucket=MODEL_BUCKET, Key=_key(rig)
+        Bucket=_store(rig), Key=_key(rig)
     ),
     "WriteLogs": lambda rig, client: client("logs").describe_log_streams(
         logGroupName="/aws/greengrass/any"
@@ -203,7 +219,30 @@ def test_core_cannot_do_without_a_statement_of_its_role(stack: Stack, sid: str) 
 
 # The role of the custom resources.
 
-EVENTS: Mapping[str, tuple[str, Callable[[Rig], Mapping[str, str]]]] = {
+
+def _model_not_copied(rig: Rig) -> Mapping[str, Any]:
+    """Return properties by which the core's model is copied, which has no copy now."""
+    store, model = _store(rig), rig.context["modelS3Uri"].removeprefix("s3://")
+    for key in rig.shared.samples(store):
+        if key.endswith(model.rpartition("/")[2]):
+            rig.client("s3").delete_object(Bucket=store, Key=key)
+    return {
+        "Bucket": store,
+        "Prefix": f"DlrInference.{CORE}",
+        "ContentDigest": "0",
+        "Assets": [],
+        "Model": model,
+    }
+
+
+def _lost_component(rig: Rig) -> Mapping[str, Any]:
+    """Return properties by which the core would lose its component."""
+    return {"TargetArn": rig.outputs["DeploymentTarget"], "Components": [], "MayDrop": "false"}
+
+
+EVENTS: Mapping[str, tuple[str, Callable[[Rig], Mapping[str, Any]]]] = {
+    "InferenceCopiesPolicy": ("Custom::ArtifactCopies", _model_not_copied),
+    "KeptPolicy": ("Custom::KeptComponents", _lost_component),
     "EndpointsPolicy": ("Custom::IotEndpoints", lambda rig: {}),
     "GroupPolicy": (
         "Custom::ThingGroupMembership",
@@ -235,14 +274,24 @@ class Answers(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def put_custom_resource(stack: Stack, kind: str, properties: Mapping[str, str]) -> str:
+_SIDS: Mapping[str, Sequence[str]] = {
+    "InferenceCopiesPolicy": ("ReadSources", "ListCopies", "WriteCopies"),
+    "KeptPolicy": ("ListDeployments", "ReadDeployment", "ReadJobOfDeployment", "SeeRollback"),
+}
+"""The statements of policies that have several."""
+
+_WITHOUT_READING = "does not exist, or this stack may not read it"
+"""S3 answers HEAD without saying what is not allowed."""
+
+
+def put_custom_resource(stack: Stack, kind: str, properties: Mapping[str, Any]) -> str:
     """Return the reason why a custom resource fails; empty if it does not."""
     with http.server.HTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         event = {
             "RequestType": "Create",
             "ResponseURL": f"http://127.0.0.1:{server.server_port}/",
-            "StackId": "stack",
+            "StackId": stack.id,
             "RequestId": "request",
             "LogicalResourceId": "Resource",
             "ResourceType": kind,
@@ -257,19 +306,31 @@ def put_custom_resource(stack: Stack, kind: str, properties: Mapping[str, str]) 
     return "" if answer["Status"] == "SUCCESS" else str(answer["Reason"])
 
 
-@pytest.mark.parametrize("who", EVENTS)
-def test_custom_resource_fails_without_its_policy(stack: Stack, who: str) -> None:
+@pytest.mark.parametrize(
+    ("who", "position"), [(who, n) for who in EVENTS for n in range(len(_SIDS.get(who, ("only",))))]
+)
+def test_custom_resource_fails_without_a_statement_of_its_policy(
+    stack: Stack, who: str, position: int
+) -> None:
     kind, properties = EVENTS[who]
     policy = RolePolicy(stack.rig, stack.physical("CustomResourcesRole"))
-    _, [statement] = policy.named(who)
-    assert put_custom_resource(stack, kind, properties(stack.rig)) == ""
-    with policy.lacking(who, 0):
-        reason = put_custom_resource(stack, kind, properties(stack.rig))
-    actions = statement["Action"]
-    assert any(
-        f"is not authorized to perform: {action} on resource: " in reason
+    _, statements = policy.named(who)
+    sids = [one["Sid"] for one in statements]
+    assert sids == list(_SIDS.get(who, sids[:1]))
+    actions = statements[position]["Action"]
+    refusals = [
+        f"is not authorized to perform: {action} on resource: "
         for action in ([actions] if isinstance(actions, str) else actions)
-    )
+    ]
+    refusals += [_WITHOUT_READING] if sids[position] == "ReadSources" else []
+
+    def is_refused_now() -> bool:
+        reason = put_custom_resource(stack, kind, properties(stack.rig))
+        return any(refusal in reason for refusal in refusals)
+
+    assert not is_refused_now()
+    with policy.lacking(who, position):
+        assert is_refused_now()
 
 
 def test_function_writes_no_log_without_its_policy(stack: Stack) -> None:

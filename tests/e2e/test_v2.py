@@ -7,7 +7,9 @@ served by our own handlers, every other type by ministack.
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import stat
 import zipfile
 from collections import Counter
@@ -24,7 +26,7 @@ from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from local_core.device.v2.configuration import read_configuration
 from stacks.component.access_control import access_control
-from stacks.names import published_topics
+from stacks.names import component_name, published_topics
 from tests.e2e.expected import chosen
 from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
@@ -74,9 +76,9 @@ def test_component_that_runs_is_the_artifact_of_the_template_byte_for_byte(rig: 
     assert files_below(unpacked) == files_below(code)
     (archive,) = rig.prepared.root.glob(f"packages/artifacts/*/*/{digest}.zip")
     assert zipfile.ZipFile(archive).testzip() is None
-    (model,) = rig.prepared.root.glob("packages/artifacts/*/*/*.tar.gz")
     bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
-    assert model.read_bytes() == rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    original = rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert _model_on_core(rig) == original
 
 
 def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None:
@@ -133,6 +135,46 @@ def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(module_r
     latest = _effective(rig)[0]
     assert latest["coreDeviceExecutionStatus"] == "FAILED"
     assert latest["reason"] == reason
+
+
+def test_deployment_of_the_same_model_makes_no_version_and_reaches_no_core(rig: Rig) -> None:
+    before = (_versions(rig), [one["deploymentId"] for one in _deployments(rig)])
+    rig.deploy()
+    assert (_versions(rig), [one["deploymentId"] for one in _deployments(rig)]) == before
+
+
+def test_core_that_is_set_up_again_finds_its_version_after_cdk_gc_and_a_replaced_model(
+    rig: Rig,
+) -> None:
+    """The stack's copies serve it, also for the version that no template names any more."""
+    rig.ensure_running()
+    bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
+    original = rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    rig.stop()
+    shutil.rmtree(rig.prepared.root / "packages")
+    rig.client("s3").put_object(Bucket=bucket, Key=key, Body=b"another model")
+    _remove_assets(rig)
+    try:
+        rig.start()
+        assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+        assert rig.next_predictions()
+        assert _model_on_core(rig) == original
+    finally:
+        rig.client("s3").put_object(Bucket=bucket, Key=key, Body=original)
+
+
+def test_model_that_was_replaced_under_its_key_becomes_a_version(rig: Rig) -> None:
+    before = _versions(rig)
+    bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
+    original = rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    other = gzip.compress(gzip.decompress(original), compresslevel=1)
+    assert other != original
+    rig.client("s3").put_object(Bucket=bucket, Key=key, Body=other)
+    rig.deploy()
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert len(set(_versions(rig)) - set(before)) == 1
+    assert rig.next_predictions()
+    assert _model_on_core(rig) == other
 
 
 def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
@@ -194,6 +236,27 @@ def _deployments(rig: Rig) -> list[dict[str, Any]]:
     target = rig.outputs["DeploymentTarget"]
     reply = rig.client("greengrassv2").list_deployments(targetArn=target, historyFilter="ALL")
     return list(reply["deployments"])
+
+
+def _versions(rig: Rig) -> list[str]:
+    """Return the versions of the core's component, the newest first."""
+    arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{component_name(rig.core_name)}"
+    reply = rig.client("greengrassv2").list_component_versions(arn=arn)
+    return [one["componentVersion"] for one in reply["componentVersions"]]
+
+
+def _remove_assets(rig: Rig) -> None:
+    """Remove all that the CDK has published, more thoroughly than `cdk gc`."""
+    s3 = rig.client("s3")
+    (assets,) = (one["Name"] for one in s3.list_buckets()["Buckets"] if "-assets-" in one["Name"])
+    for key in rig.shared.samples(assets):
+        s3.delete_object(Bucket=assets, Key=key)
+
+
+def _model_on_core(rig: Rig) -> bytes:
+    """Return the archive that the core has downloaded last."""
+    found = rig.prepared.root.glob("packages/artifacts/*/*/*.tar.gz")
+    return max(found, key=lambda path: path.stat().st_mtime).read_bytes()
 
 
 def _redeploy(rig: Rig, identity: str, *, without: str = "") -> dict[str, Any]:

@@ -177,8 +177,10 @@ def test_only_what_stands_for_content_is_left_out(tmp_path: Path) -> None:
             {
                 "key": f"{digest}.zip",
                 "certificate": CERTIFICATE_ID,
-                "ContentVersion": "254711.28104",
-                "recipe": '{"ComponentVersion": "254711.28104.3", "tls": "1.2"}',
+                "ContentDigest": digest[::-1],
+                "SettingsDigest": digest[::-1],
+                "AskedAt": "2026-11-27T10:49:05Z",
+                "recipe": f'{{"Script": "{digest}/component.py", "tls": "1.2"}}',
                 "FunctionCurrentVersion0A1B2C3D" + "e" * 32: "1.2",
             }
         )
@@ -187,8 +189,10 @@ def test_only_what_stands_for_content_is_left_out(tmp_path: Path) -> None:
     assert json.loads(readable_text(template)) == {
         "key": "<digest>.zip",
         "certificate": CERTIFICATE_ID,
-        "ContentVersion": "<content>",
-        "recipe": {"Fn::ToJsonString": {"ComponentVersion": "<content>.3", "tls": "1.2"}},
+        "ContentDigest": "<content>",
+        "SettingsDigest": "<settings>",
+        "AskedAt": "<time>",
+        "recipe": {"Fn::ToJsonString": {"Script": "<digest>/component.py", "tls": "1.2"}},
         "FunctionCurrentVersion0A1B2C3D<digest>": "1.2",
     }
 

@@ -17,6 +17,19 @@ _CORE = {"coreName": "Demo", "certificateId": CERTIFICATE_ID, **_MODEL}
 # A bucket that the account's Greengrass service role may read: V1 warns of any other.
 _V1 = {**_CORE, "greengrassVersion": "1", "modelS3Uri": "s3://greengrass-models/model.tar.gz"}
 
+ROLLOUT = {
+    "maximumPerMinute": 100,
+    "exponentialRate": {
+        "baseRatePerMinute": 5,
+        "incrementFactor": 2,
+        "rateIncreaseCriteria": {"numberOfSucceededThings": 5},
+    },
+    "abortCriteria": [
+        {"failureType": "FAILED", "thresholdPercentage": 20, "minNumberOfExecutedThings": 5}
+    ],
+    "inProgressTimeoutInMinutes": 90,
+}
+
 CONFIGURATIONS: dict[str, dict[str, object]] = {
     "v2": {**_CORE},
     "v2-request-and-bundled": {
@@ -28,7 +41,20 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
     },
     "v2-onnxruntime": {**_CORE, "modelS3Uri": "s3://bucket/models/fruit.onnx"},
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
-    "v2-thing-group": {**_CORE, "thingGroupName": "shop-floor"},
+    "v2-fleet": {"fleetName": "shop-floor", **_MODEL},
+    "v2-kms": {
+        **_CORE,
+        "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+    },
+    "v2-fleet-rollout": {
+        "fleetName": "shop-floor",
+        **_MODEL,
+        "rollout": ROLLOUT,
+        "components": {
+            "aws.greengrass.LogManager": "2.3.9",
+            "com.org.LogShipper": {"version": "1.4.0", "configuration": {"level": "info"}},
+        },
+    },
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},
@@ -68,8 +94,14 @@ def stand_in_wheels(architecture: str, runtime: str) -> tuple[Path, ...]:
     return (wheel,)
 
 
+_STACKS = {
+    "v2-fleet": "DlrInferenceFleet-shop-floor",
+    "v2-fleet-rollout": "DlrInferenceFleet-shop-floor",
+}
+
 ALL_TEMPLATES = [
-    (name, "Demo-Simulator" if "simulator" in name else "Demo") for name in CONFIGURATIONS
+    (name, _STACKS.get(name, "Demo-Simulator" if "simulator" in name else "Demo"))
+    for name in CONFIGURATIONS
 ]
 """Each template that no other configuration has."""
 

@@ -11,12 +11,18 @@ DEPLOYER_POLICY = ROOT / "stacks" / "deployer-policy.json"
 
 SECTIONS = {
     "A V2 core (the default)": ("v2", "Demo"),
+    "What differs in a fleet (`fleetName`)": ("v2-fleet", "DlrInferenceFleet-shop-floor"),
+    "With a key of AWS KMS (`kmsKeyArn`)": ("v2-kms", "Demo"),
     "A V1 core (`greengrassVersion=1`)": ("v1", "Demo"),
     "What differs with AWS's connector (`estimator=connector`)": ("v1-connector", "Demo"),
     "The simulator (`simulator=true`)": ("v2-simulator", "Demo-Simulator"),
 }
 
-BASES = {"v1-connector": ("v1", "Demo")}
+BASES = {
+    "v1-connector": ("v1", "Demo"),
+    "v2-fleet": ("v2", "Demo"),
+    "v2-kms": ("v2", "Demo"),
+}
 """Configurations of which only the differences from another are listed."""
 
 REASONS: dict[tuple[str, ...], str] = {
@@ -55,8 +61,13 @@ REASONS: dict[tuple[str, ...], str] = {
     ): "A wildcard at the end: a core names log groups after its components or functions, and "
     "streams after the day.",
     ("logs:CreateLogStream", "logs:PutLogEvents"): "The function's own log group.",
-    ("s3:GetBucketLocation",): "The buckets of the artifacts: the nucleus asks for their Region.",
-    ("s3:GetObject",): "Exactly the artifacts: code, model, and a profile that is not built in.",
+    ("s3:GetBucketLocation",): "The bucket of the artifacts: the nucleus asks for its Region.",
+    ("ReadArtifacts",): "A wildcard at the end: the artifacts of every version of this component, "
+    "since a core may still need an old one. Nothing else is there.",
+    ("ReadSources",): "Exactly what is copied: code, model, and a profile that is not built in.",
+    ("s3:ListBucket",): "Which copies exist: they are not made again.",
+    ("WriteCopies",): "A wildcard at the end: a copy's key ends in a digest. Copies are never "
+    "deleted.",
     ("s3:PutObject",): "A wildcard at the end: a sample's key ends in a UUID. Only below the "
     "prefixes of the feedback configurations, and no permission to read or list.",
     ("s3:*",): "Denies all requests that do not use TLS 1.2 or newer.",
@@ -64,6 +75,18 @@ REASONS: dict[tuple[str, ...], str] = {
     "`GreengrassConfig`.",
     ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "Puts this core into its own "
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
+    ("iot:ListThingsInThingGroup",): "Whether the fleet has cores: then its stack is not deleted.",
+    ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
+    ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
+    ("EncryptSamples",): "The core writes samples, which this key encrypts.",
+    ("greengrass:ListDeployments",): "`*`: the action takes no resource. The latest deployment to "
+    "this target, whose other components a new one must not remove.",
+    (
+        "greengrass:GetDeployment",
+    ): "A wildcard at the end: the service chooses the id of the latest deployment.",
+    ("cloudformation:DescribeStacks",): "Whether this stack is rolling back: that is not refused.",
+    ("iot:DescribeJob", "iot:DescribeThingGroup"): "Greengrass calls them for those two: a "
+    "deployment is a job, whose id it chooses.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "
     "first free one.",
     ("ssm:GetParameter",): "The newest image, once: a later one must not replace the instance.",
@@ -74,20 +97,20 @@ REASONS: dict[tuple[str, ...], str] = {
     ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, instead of an "
     "open port; AWS keeps this managed policy at what its agent needs.",
 }
-"""Why each set of actions is allowed, in every policy."""
+"""Why each set of actions is allowed in every policy, or the statement with a Sid in one."""
 
 
 DEPLOYER_REASONS: dict[str, str] = {
     "Things": "The core's thing.",
-    "ThingGroups": "The core's own group, and that of `thingGroupName`.",
+    "ThingGroups": "The core's own group, or the fleet's.",
     "DevicePolicies": "The certificate's policies.",
     "Certificates": "Attaches the policies and the thing; the others for a certificate that the "
     "stack made from a signing request.",
     "CertificateOfASigningRequest": "`*`: the action takes no resource. For "
     "`certificateSigningRequest`.",
-    "RoleAlias": "The alias of the token exchange role.",
-    "Components": "Versions of the core's component; `DeleteComponent` is for one whose creation "
-    "failed.",
+    "RoleAlias": "The alias of the token exchange role, of a core or a fleet.",
+    "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
+    "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",
     "Deployments": "A deployment is replaced at each change, and deleted with the stack.",
     "WhatDeploymentsAreMadeOf": "Greengrass calls them as the deployer: a deployment is a job, and "
@@ -100,8 +123,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "Logs": "The log groups of these functions.",
     "LogsList": "`*`: the action takes no resource.",
     "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "
-    "as the deployer. Replace the endings by the bucket of your models.",
-    "Buckets": "The feedback bucket.",
+    "as the deployer.",
+    "Buckets": "The buckets of artifacts and of samples.",
     "VersionOfTheBootstrapStack": "Each template of the CDK names this parameter.",
     "InstanceProfile": "For the simulator.",
     "Simulator": "For the simulator: network, security group, launch template, instance. `*`: "
@@ -143,7 +166,7 @@ def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:
             actions = sorted(_listed(statement["Action"]))
             resources = _listed(statement.get("Resource", statement.get("Principal")))
             shown = sorted(_short(str(item)) for item in resources)
-            reason = _reason(actions, who)
+            reason = _reason(actions, who, statement.get("Sid", ""))
             yield (who, _joined(actions, statement["Effect"]), "<br>".join(shown), reason)
 
 
@@ -166,8 +189,8 @@ def _statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from document["Statement"]
 
 
-def _reason(actions: list[str], who: str) -> str:
-    reason = REASONS.get(tuple(actions))
+def _reason(actions: list[str], who: str, sid: str = "") -> str:
+    reason = REASONS.get((sid,)) or REASONS.get(tuple(actions))
     assert reason, f"{who}: no reason is written for {actions}"
     return reason
 

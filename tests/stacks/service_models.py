@@ -74,9 +74,10 @@ def _faults_of_structure(shape: StructureShape, value: Any, path: str) -> Iterat
 
 
 def _faults_of_scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    kinds = {"integer": int, "long": int, "boolean": bool}
-    expected = kinds.get(shape.type_name, str)
-    if isinstance(value, dict) and expected is str:
+    numbers = (int, float)
+    kinds = {"integer": (int,), "long": (int,), "boolean": (bool,), "double": numbers}
+    expected = kinds.get(shape.type_name, (str,))
+    if isinstance(value, dict) and expected == (str,):
         return  # a document, such as a policy, that the service takes as text
     if not isinstance(value, expected):
         yield f"{path}: {value!r} is no {shape.type_name}"

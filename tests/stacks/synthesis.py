@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
+    "AWS::StackId": "arn:aws:cloudformation:ap-southeast-2:123456789012:stack/DlrInference-Demo/id",
     "AWS::Region": "ap-southeast-2",
     "AWS::StackName": "DlrInference-Demo",
     "AWS::URLSuffix": "amazonaws.com",
@@ -100,6 +101,11 @@ def only(template: dict[str, Any], resource_type: str) -> dict[str, Any]:
     return found[0]
 
 
+def named(template: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The resource with this logical id, but for its hash; None if there is none."""
+    return next((one for key, one in template["Resources"].items() if key[:-8] == name), None)
+
+
 def all_of(template: dict[str, Any], resource_type: str) -> list[dict[str, Any]]:
     """The properties of every resource of this type."""
     resources = template["Resources"].values()
@@ -130,7 +136,8 @@ def resolved(value: Any) -> Any:
 def _substituted(argument: str | list[Any]) -> str:
     text, own = (argument, {}) if isinstance(argument, str) else argument
     values = {**PSEUDO_PARAMETERS, **{key: resolved(value) for key, value in own.items()}}
-    return re.sub(r"\$\{(.+?)\}", lambda m: str(values[m[1]]), text)
+    found = re.sub(r"\$\{([^!].*?)\}", lambda m: str(values[m[1]]), text)
+    return found.replace("${!", "${")
 
 
 def recipe_text(template: dict[str, Any]) -> str:

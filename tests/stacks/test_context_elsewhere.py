@@ -47,6 +47,13 @@ def test_unknown_key_is_still_named(
     assert [fault.key for fault in caught.value.faults] == list(given)
 
 
+def test_key_of_an_earlier_version_in_a_file_is_still_named(tmp_path: Path) -> None:
+    path = user_file(tmp_path, thingGroupName="shop-floor")
+    given = {**context(tmp_path), "thingGroupName": "shop-floor"}
+    with pytest.raises(schema.ConfigurationError, match="was replaced by fleetName"):
+        read_settings(without_foreign_keys(given, [path]))
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"context": []}', "{", "[" * 100_000])
 def test_file_without_context_changes_nothing(tmp_path: Path, content: str) -> None:
     path = tmp_path / "cdk.json"

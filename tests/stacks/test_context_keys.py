@@ -72,7 +72,8 @@ def test_a_bare_core_is_a_v2_core_with_feedback_and_no_simulator(tmp_path: Path)
     assert bare.inference.feedback_request_limit == 0
     assert (bare.dependencies, bare.architecture) == ("online", "x86_64")
     assert not bare.simulator
-    assert bare.thing_group_name is None
+    assert bare.fleet_name is None
+    assert bare.kms_key_arn is None
 
 
 @pytest.mark.parametrize("version", ["1", 1])
@@ -262,15 +263,59 @@ def test_other_networks_are_refused(tmp_path: Path, cidr: object) -> None:
     assert "must be an IPv4 network" in rule_of(tmp_path, "simulatorSshCidr", **values)
 
 
-@pytest.mark.parametrize("name", ["shop-floor", "a-b_c", "7", "n" * 128])
-def test_thing_group_has_a_name_that_aws_iot_accepts(tmp_path: Path, name: str) -> None:
-    assert settings(tmp_path, thingGroupName=name).thing_group_name == name
+FLEET: dict[str, object] = {"coreName": None, "certificateId": None}
 
 
-@pytest.mark.parametrize("name", ["", "shop floor", "a/b", "a:b", "größe", "n" * 129, 7, ["a"]])
-def test_other_names_of_thing_groups_are_refused(tmp_path: Path, name: object) -> None:
-    rule = rule_of(tmp_path, "thingGroupName", thingGroupName=name)
-    assert rule.startswith("must be the name of a thing group: letters, digits, _ and -, at most")
+@pytest.mark.parametrize("name", ["shop-floor", "a-b_c", "7", "n" * 64])
+def test_fleet_is_described_by_its_name_alone(tmp_path: Path, name: str) -> None:
+    found = settings(tmp_path, **FLEET, fleetName=name)
+    assert found.fleet_name == found.names.thing_group == name
+    assert found.core_name == "*"
+    assert found.certificate is found.certificate_signing_request is None
+
+
+@pytest.mark.parametrize("name", ["", "shop floor", "a/b", "a:b", "größe", "-a", "n" * 65, 7])
+def test_other_names_of_fleets_are_refused(tmp_path: Path, name: object) -> None:
+    rule = rule_of(tmp_path, "fleetName", **FLEET, fleetName=name)
+    assert rule.startswith("must be 1 to 64 letters, digits, hyphens or underscores")
+
+
+def test_core_and_fleet_exclude_each_other(tmp_path: Path) -> None:
+    fleet = {"fleetName": "shop-floor", "certificateId": None}
+    assert rule_of(tmp_path, "fleetName", **fleet) == (
+        "cannot be combined with coreName: leave one of the two out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("certificateId", CERTIFICATE_ID),
+        ("certificateSigningRequest", REQUEST),
+        ("simulator", True),
+    ],
+)
+def test_fleet_has_no_core_of_its_own(tmp_path: Path, key: str, value: object) -> None:
+    given = {**FLEET, "fleetName": "shop-floor", key: str(value).lower()}
+    assert rule_of(tmp_path, key, **given).startswith("cannot be combined with fleetName")
+
+
+def test_thing_group_of_earlier_versions_names_its_successor(tmp_path: Path) -> None:
+    with pytest.raises(schema.ConfigurationError) as caught:
+        settings(tmp_path, thingGroupName="shop-floor")
+    (fault,) = caught.value.faults
+    assert str(fault) == (
+        "thingGroupName='shop-floor': was replaced by fleetName: a fleet has a stack of its own, "
+        "without coreName (docs/migration.md), for example -c fleetName=shop-floor"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["0123-4567", "alias/mine", "arn:aws:kms:eu-west-1:123456789012:alias/mine", 7]
+)
+def test_key_of_kms_is_given_by_its_arn(tmp_path: Path, key: object) -> None:
+    rule = rule_of(tmp_path, "kmsKeyArn", kmsKeyArn=key)
+    assert rule == "must be the ARN of a key of AWS KMS, not its id or an alias"
 
 
 def test_certificate_of_the_examples_is_one(tmp_path: Path) -> None:

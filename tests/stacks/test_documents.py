@@ -52,7 +52,7 @@ def test_no_reason_is_left_of_a_permission_that_is_gone() -> None:
     assert gone == []
 
 
-@pytest.mark.parametrize("configuration", ["v1", "v2", "v2-simulator", "v2-thing-group"])
+@pytest.mark.parametrize("configuration", ["v1", "v2", "v2-simulator", "v2-fleet"])
 def test_every_kind_of_resource_is_in_the_list_of_resources(configuration: str) -> None:
     text = (DOCS / "resources.md").read_text(encoding="utf-8")
     found = {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import all_of, only, resolved, template_of
+from tests.stacks.synthesis import all_of, named, only, resolved, template_of
 
 ACCOUNT_BUCKETS = "arn:aws:s3:::"
 
@@ -15,6 +15,13 @@ ACCOUNT_BUCKETS = "arn:aws:s3:::"
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
     return configuration("v2")
+
+
+def bucket_of(template: dict[str, Any]) -> dict[str, Any]:
+    """The bucket that the stack creates for samples."""
+    bucket = named(template, "FeedbackBucket")
+    assert bucket is not None
+    return bucket
 
 
 def writable(template: dict[str, Any]) -> list[str]:
@@ -39,7 +46,7 @@ def entry(**more: object) -> dict[str, object]:
 
 
 def test_bucket_is_private_encrypted_and_versioned(template: dict[str, Any]) -> None:
-    bucket = only(template, "AWS::S3::Bucket")
+    bucket = bucket_of(template)["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
@@ -49,7 +56,7 @@ def test_bucket_is_private_encrypted_and_versioned(template: dict[str, Any]) -> 
 
 
 def test_bucket_forgets_what_was_overwritten_or_never_finished(template: dict[str, Any]) -> None:
-    (rule,) = only(template, "AWS::S3::Bucket")["LifecycleConfiguration"]["Rules"]
+    (rule,) = bucket_of(template)["Properties"]["LifecycleConfiguration"]["Rules"]
     assert rule["Status"] == "Enabled"
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
@@ -57,7 +64,9 @@ def test_bucket_forgets_what_was_overwritten_or_never_finished(template: dict[st
 
 
 def test_bucket_refuses_what_is_not_encrypted_on_the_way(template: dict[str, Any]) -> None:
-    statements = only(template, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    policy = named(template, "FeedbackBucketPolicy")
+    assert policy is not None
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
     assert [(one["Effect"], one["Action"]) for one in statements] == [("Deny", "s3:*")] * 2
     assert [one["Condition"] for one in statements] == [
         {"Bool": {"aws:SecureTransport": "false"}},
@@ -66,14 +75,14 @@ def test_bucket_refuses_what_is_not_encrypted_on_the_way(template: dict[str, Any
 
 
 def test_samples_outlive_the_stack(template: dict[str, Any]) -> None:
-    (bucket,) = (one for one in template["Resources"].values() if one["Type"] == "AWS::S3::Bucket")
+    bucket = bucket_of(template)
     assert bucket["UpdateReplacePolicy"] == "Retain"
     assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_existing_bucket_is_used_and_none_is_created() -> None:
     template = configuration("v2-own-bucket")
-    assert all_of(template, "AWS::S3::Bucket") == []
+    assert named(template, "FeedbackBucket") is None
     assert set(sent(template).values()) == {"samples"}
     assert writable(template) == [
         f"{ACCOUNT_BUCKETS}samples/{prefix}/*"
@@ -96,6 +105,6 @@ def test_configuration_keeps_the_bucket_that_it_names(tmp_path: Path) -> None:
 def test_no_bucket_is_created_that_nobody_uses(tmp_path: Path) -> None:
     own = entry(**{"s3-bucket-name": "other"})
     template = template_of(tmp_path, feedbackConfiguration={"Own": own, "Too": own})
-    assert all_of(template, "AWS::S3::Bucket") == []
+    assert named(template, "FeedbackBucket") is None
     assert writable(template) == [f"{ACCOUNT_BUCKETS}other/*"]
     assert "FeedbackBucket" not in template["Outputs"]

@@ -56,17 +56,11 @@ def test_twenty_strategies_are_refused_with_size_limit_and_what_fits(tmp_path: P
     assert fault_of(tmp_path, feedbackConfiguration=strategies(count + 1))
 
 
-def test_document_of_a_fleet_counts_too(tmp_path: Path) -> None:
-    fitting = next(count for count in range(20, 0, -1) if passes(tmp_path, strategies(count), None))
-    assert not passes(tmp_path, strategies(fitting), "g" * 128)
-
-
-def passes(folder: Path, configuration: object, group: str | None) -> bool:
-    try:
-        check(folder, feedbackConfiguration=configuration, thingGroupName=group)
-    except schema.ConfigurationError:
-        return False
-    return True
+def test_document_of_a_fleet_is_counted_too(tmp_path: Path) -> None:
+    fleet = {"coreName": None, "certificateId": None, "fleetName": "g" * 64}
+    check(tmp_path, **fleet, feedbackConfiguration=strategies(9))
+    fault = fault_of(tmp_path, **fleet, feedbackConfiguration=strategies(20))
+    assert "bytes; nucleus lite accepts 3,286" in fault.rule
 
 
 @pytest.mark.parametrize("key", ["classes", "imageSource"])

@@ -23,7 +23,7 @@ from tests.stacks.synthesis import (
 )
 
 HASH = "[0-9a-f]{64}"
-ASSETS = "s3://cdk-hnb659fds-assets-123456789012-ap-southeast-2"
+COPIES = "s3://<StoreBucket>/DlrInference.Demo"
 RECIPE_VARIABLES = {"{artifacts:path}", "{artifacts:decompressedPath}", "{work:path}"}
 
 
@@ -52,9 +52,14 @@ def model_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def content_of(template: dict[str, Any]) -> str:
+    """What the version's numbers are derived from, besides the bytes of a model in S3."""
+    digest: str = only(template, "Custom::ArtifactCopies")["ContentDigest"]
+    return digest
+
+
 def version_of(folder: Path, **values: object) -> str:
-    version: str = recipe_of(template_of(folder, **values))["ComponentVersion"]
-    return version
+    return content_of(template_of(folder, **values))
 
 
 def test_both_nuclei_accept_the_manifest(manifest: dict[str, Any]) -> None:
@@ -117,9 +122,9 @@ def test_scripts_name_the_folders_that_the_archives_become(manifest: dict[str, A
 
 def test_artifacts_are_ours_alone_to_read(manifest: dict[str, Any]) -> None:
     code, model, bundle = manifest["Artifacts"]
-    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", code["Uri"])
-    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", bundle["Uri"])
-    assert model["Uri"] == "s3://bucket/models/model.tar.gz"
+    assert re.fullmatch(rf"{COPIES}/{HASH}\.zip", code["Uri"])
+    assert re.fullmatch(rf"{COPIES}/{HASH}\.zip", bundle["Uri"])
+    assert model["Uri"] == f"{COPIES}/<InferenceCopies.ModelFolder>/model.tar.gz"
     assert [part["Unarchive"] for part in (code, model, bundle)] == ["ZIP", "NONE", "ZIP"]
     for part in (code, model, bundle):
         assert part.keys() == {"Uri", "Unarchive", "Permission"}
@@ -188,7 +193,7 @@ def test_model_folder_is_published_as_a_zip_that_stays_packed(
     template = template_of(tmp_path, modelS3Uri=None, modelPath=str(model_folder))
     (manifest,) = recipe_of(template)["Manifests"]
     model = manifest["Artifacts"][1]
-    assert re.fullmatch(rf"{ASSETS}/{HASH}\.zip", model["Uri"])
+    assert re.fullmatch(rf"{COPIES}/{HASH}\.zip", model["Uri"])
     assert model["Unarchive"] == "NONE"
     name = model["Uri"].rsplit("/", 1)[1]
     assert f" --model {{artifacts:path}}/{name} " in manifest["Lifecycle"]["run"]["Script"]
@@ -201,19 +206,17 @@ def test_model_archive_is_published_as_it_is(tmp_path: Path, model_folder: Path)
     template = template_of(tmp_path, modelS3Uri=None, modelPath=str(archive))
     model = recipe_of(template)["Manifests"][0]["Artifacts"][1]
     # The CDK keeps the last suffix only; the device goes by the content.
-    assert re.fullmatch(rf"{ASSETS}/{HASH}\.gz", model["Uri"])
+    assert re.fullmatch(rf"{COPIES}/{HASH}\.gz", model["Uri"])
     assert model["Unarchive"] == "NONE"
 
 
-def test_version_is_two_numbers_of_six_digits_and_one_that_is_looked_up(
+def test_version_is_the_content_s_numbers_and_one_that_is_looked_up(
     recipe: dict[str, Any], template: dict[str, Any]
 ) -> None:
-    number = r"(?:0|[1-9]\d{0,5})"
-    version = recipe["ComponentVersion"]
-    found = re.fullmatch(rf"({number}\.{number})\.<InferenceRevision\.Revision>", version)
-    assert found
+    content = "<InferenceCopies.ContentVersion>"
+    assert recipe["ComponentVersion"] == f"{content}.<InferenceRevision.Revision>"
     looked_up = resolved(only(template, "Custom::ComponentRevision"))
-    assert looked_up["ContentVersion"] == found[1]
+    assert looked_up["ContentVersion"] == content
     assert looked_up["ComponentArn"] == (
         "arn:aws:greengrass:ap-southeast-2:123456789012:components:DlrInference.Demo"
     )
@@ -231,16 +234,18 @@ def test_settings_come_with_the_deployment_and_create_no_version(
 def test_same_content_has_the_same_version_wherever_it_lies(
     template: dict[str, Any], tmp_path: Path
 ) -> None:
-    assert recipe_text(template_of(tmp_path)) == recipe_text(template)
+    again = template_of(tmp_path)
+    assert recipe_text(again) == recipe_text(template)
+    assert content_of(again) == content_of(template)
 
 
 def test_every_part_of_the_content_changes_the_version(
-    recipe: dict[str, Any], tmp_path: Path, model_folder: Path
+    template: dict[str, Any], tmp_path: Path, model_folder: Path
 ) -> None:
     other_labels = write_profile(tmp_path / "labels", "cat\ncow\n")
     local = {"modelS3Uri": None, "modelPath": str(model_folder)}
     versions = {
-        recipe["ComponentVersion"],
+        content_of(template),
         version_of(tmp_path / "1", feedback="false"),
         version_of(tmp_path / "2", modelS3Uri="s3://bucket/models/other.tar.gz"),
         version_of(tmp_path / "3", modelProfile=other_labels),
@@ -252,18 +257,18 @@ def test_every_part_of_the_content_changes_the_version(
 
 
 def test_changed_code_changes_the_version(
-    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "code"
     shutil.copytree(CODE_FOLDER, copy)
     monkeypatch.setattr("stacks.component.artifacts.CODE_FOLDER", copy)
-    assert version_of(tmp_path / "1") == recipe["ComponentVersion"]
+    assert version_of(tmp_path / "1") == content_of(template)
     (copy / "inference" / "names.py").open("a").write("\n")
-    assert version_of(tmp_path / "2") != recipe["ComponentVersion"]
+    assert version_of(tmp_path / "2") != content_of(template)
 
 
 def test_traces_of_running_and_modes_change_nothing(
-    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    template: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "code"
     shutil.copytree(CODE_FOLDER, copy)
@@ -271,7 +276,7 @@ def test_traces_of_running_and_modes_change_nothing(
     (copy / "inference" / "__pycache__").mkdir(exist_ok=True)
     (copy / "inference" / "__pycache__" / "names.cpython-38.pyc").write_bytes(b"\0")
     (copy / "inference" / "names.py").chmod(0o755)
-    assert version_of(tmp_path / "1") == recipe["ComponentVersion"]
+    assert version_of(tmp_path / "1") == content_of(template)
 
 
 def test_staged_profile_is_one_that_the_device_loads(tmp_path: Path) -> None:

@@ -107,13 +107,15 @@ def test_report_of_missing_keys_alone_says_so() -> None:
         read_settings({})
     lines = format_faults(caught.value).splitlines()
     assert lines[0] == "3 keys missing in the context; nothing was synthesised:"
-    assert lines[1] == "  coreName is required, for example -c coreName=Toradex2"
+    assert lines[1] == (
+        "  coreName is required, unless fleetName is given, for example -c coreName=Toradex2"
+    )
 
 
 @pytest.mark.parametrize(
     ("key", "rule"),
     [
-        ("coreName", "is required"),
+        ("coreName", "is required, unless fleetName is given"),
         ("certificateId", "is required, unless certificateSigningRequest is given"),
     ],
 )

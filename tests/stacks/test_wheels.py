@@ -12,7 +12,7 @@ from stacks.component import wheels
 from stacks.component.wheels import PYTHONS, bundled_wheels, requirements_of
 from stacks.context.keys import ARCHITECTURES
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import recipe_of, template_of
+from tests.stacks.synthesis import only, template_of
 
 
 def digests() -> dict[str, str]:
@@ -118,10 +118,12 @@ def test_index_out_of_reach_is_one_clear_fault(
 
 
 def test_bundled_code_is_other_content_than_code_alone(tmp_path: Path) -> None:
-    bundled = recipe_of(configuration("v2-request-and-bundled"))
-    online = recipe_of(configuration("v2"))
-    assert bundled["ComponentVersion"] != online["ComponentVersion"]
-    assert len(bundled["Manifests"][0]["Artifacts"]) == len(online["Manifests"][0]["Artifacts"])
+    bundled, online = (
+        only(configuration(name), "Custom::ArtifactCopies")
+        for name in ("v2-request-and-bundled", "v2")
+    )
+    assert bundled["ContentDigest"] != online["ContentDigest"]
+    assert len(bundled["Assets"]) == len(online["Assets"])
 
 
 def test_wheels_lie_where_the_device_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

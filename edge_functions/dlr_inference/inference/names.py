@@ -7,6 +7,9 @@ TELEMETRY_TOPIC = "mli/telemetry/{core_name}"
 FEEDBACK_PREDICTION_TOPIC = "feedback/message/prediction"
 FEEDBACK_STATUS_TOPIC = "feedback/message/status"
 
+ANY_CORE = "*"
+"""The ``coreName`` in the configuration of a fleet, which is one for all of its cores."""
+
 MAX_MESSAGE_BYTES = 7_000
 """Largest payload published: nucleus lite closes the connection near 7,300 bytes."""
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import MliError, one_line
-from ..core_stack import Clients, CoreStack
+from ..core_stack import CoreStack
 from ..core_state import CoreState, Deployment
 from ..generation import Order
 from ..package_layout import Layout, Nucleus
+from ..stack_outputs import Clients
 from .layout import v1_layout
 
 _GROUP_ID = "GreengrassGroupID"
@@ -67,10 +68,6 @@ class V1Generation:
     def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return none: a function's log has its Region and account in its path."""
         return ()
-
-    def check_pattern(self, core_name: str) -> None:
-        """Refuse: a group has one core."""
-        raise MliError(f"{core_name} is a V1 group, which has one core; a fleet needs V2")
 
 
 def _deployment(greengrass: Any, group_id: str, item: Mapping[str, Any]) -> Deployment:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_core.cloud import LocalCloud
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 
@@ -32,6 +33,12 @@ def commands(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def core(cloud: LocalCloud) -> DeployedCore:
     """A V2 core's stack, deployed, with no certificate yet."""
     return DeployedCore.deployed(cloud, generation=2)
+
+
+@pytest.fixture
+def fleet(cloud: LocalCloud) -> DeployedFleet:
+    """A fleet's stack, deployed, with no core yet."""
+    return DeployedFleet.deployed(cloud)
 
 
 @pytest.fixture

@@ -127,15 +127,10 @@ class DeployedCore:
         _post(f"{self.cloud.endpoint}/_core/1/things/{self.thing}", {**report, "error": error})
 
     def _v2_outputs(self) -> dict[str, str]:
-        configuration = NucleusConfiguration(
-            thing_name=self.thing,
-            role_alias=names.role_alias_name(self.name),
-            region="us-east-1",
-            data_endpoint=f"127.0.0.1:{self.cloud.mqtt_port}",
-            credentials_endpoint=self.cloud.credential_endpoint,
+        configuration = nucleus_configurations(
+            self.cloud, self.thing, names.role_alias_name(self.name)
         )
-        both = {"classic": configuration.classic(), "lite": configuration.lite()}
-        return {"GreengrassConfig": json.dumps(both), "DeploymentTarget": self.thing_arn}
+        return {"GreengrassConfig": configuration, "DeploymentTarget": self.thing_arn}
 
     def _v1_outputs(self) -> dict[str, str]:
         from stacks.v1.group_outputs import core_configuration
@@ -147,28 +142,8 @@ class DeployedCore:
 
     def _add_policies(self) -> None:
         iot = self.cloud.client("iot")
-        alias = f"{ACCOUNT}:rolealias/{names.role_alias_name(self.name)}"
-        things = f"$aws/things/{self.thing}*"
-        documents = {
-            "CorePolicy": [
-                ("iot:Connect", [f"{ACCOUNT}:client/{self.thing}*"]),
-                ("iot:Publish", [f"{ACCOUNT}:topic/{things}/jobs/*"]),
-                ("iot:Subscribe", [f"{ACCOUNT}:topicfilter/{things}/jobs/*"]),
-                ("iot:AssumeRoleWithCertificate", [alias]),
-                ("greengrass:ResolveComponentCandidates", ["*"]),
-            ],
-            "PublishPolicy": [
-                ("iot:Publish", [f"{ACCOUNT}:topic/{t}" for t in names.published_topics(self.name)])
-            ],
-        }
-        for kind, statements in documents.items():
-            content = {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {"Effect": "Allow", "Action": [action], "Resource": resources}
-                    for action, resources in statements
-                ],
-            }
+        documents = policy_documents(self.name, names.role_alias_name(self.name))
+        for kind, content in documents.items():
             iot.create_policy(policyName=f"{self.name}_{kind}", policyDocument=json.dumps(content))
 
     def _add_deployment(self) -> None:
@@ -195,6 +170,44 @@ class DeployedCore:
             },
             deploymentPolicies={"failureHandlingPolicy": "ROLLBACK"},
         )
+
+
+def policy_documents(core_name: str, role_alias: str) -> dict[str, dict[str, Any]]:
+    """Return the policies that a stack gives a core, by the last part of their names."""
+    things = f"$aws/things/{names.thing_name(core_name)}*"
+    topics = [f"{ACCOUNT}:topic/{topic}" for topic in names.published_topics(core_name)]
+    statements = {
+        "CorePolicy": [
+            ("iot:Connect", [f"{ACCOUNT}:client/{names.thing_name(core_name)}*"]),
+            ("iot:Publish", [f"{ACCOUNT}:topic/{things}/jobs/*"]),
+            ("iot:Subscribe", [f"{ACCOUNT}:topicfilter/{things}/jobs/*"]),
+            ("iot:AssumeRoleWithCertificate", [f"{ACCOUNT}:rolealias/{role_alias}"]),
+            ("greengrass:ResolveComponentCandidates", ["*"]),
+        ],
+        "PublishPolicy": [("iot:Publish", topics)],
+    }
+    return {
+        kind: {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Effect": "Allow", "Action": [action], "Resource": resources}
+                for action, resources in found
+            ],
+        }
+        for kind, found in statements.items()
+    }
+
+
+def nucleus_configurations(cloud: LocalCloud, thing: str, role_alias: str) -> str:
+    """Return the output GreengrassConfig of a V2 stack."""
+    configuration = NucleusConfiguration(
+        thing_name=thing,
+        role_alias=role_alias,
+        region="us-east-1",
+        data_endpoint=f"127.0.0.1:{cloud.mqtt_port}",
+        credentials_endpoint=cloud.credential_endpoint,
+    )
+    return json.dumps({"classic": configuration.classic(), "lite": configuration.lite()})
 
 
 def refusal(code: str, message: str, status: int = 400) -> Callable[..., AWSResponse]:

@@ -30,7 +30,7 @@ COMMANDS = {
     "redeploy": ("redeploy", "Demo"),
     "status": ("status", "Demo"),
     "watch": ("watch", "Demo"),
-    "fleet": ("fleet", "cores.csv", "--pattern", "Demo", "--group", "g"),
+    "fleet": ("fleet", "cores.csv", "--fleet", "shop-floor"),
 }
 FIRST_CALL = {"certificate": "iot.CreateKeysAndCertificate", "watch": "iot.DescribeEndpoint"}
 STACK = CoreStack(
@@ -171,12 +171,14 @@ def _stubbed(service: str) -> Iterator[tuple[Any, Stubber]]:
 
 
 def test_wrong_region_is_named_with_the_option_that_fixes_it() -> None:
-    with _stubbed("cloudformation") as (made, stubber):
+    with _stubbed("cloudformation") as (made, stubber), _stubbed("iot") as (iot, things):
         stubber.add_client_error(
             "describe_stacks", "ValidationError", "Stack with id DlrInference-Demo does not exist"
         )
+        things.add_client_error("list_thing_groups_for_thing", "ResourceNotFoundException")
+        of = {"cloudformation": made, "iot": iot}
         with pytest.raises(MliError, match=r"no stack DlrInference-Demo in eu-west-1.*--region"):
-            CoreStack.find(lambda service: made, "Demo")
+            CoreStack.find(of.__getitem__, "Demo")
 
 
 def test_certificate_of_another_region_is_reported(tmp_path: Path) -> None:

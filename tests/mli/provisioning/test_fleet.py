@@ -1,4 +1,4 @@
-"""``fleet``: many cores from a list, by one pattern, resumable."""
+"""``fleet``: many cores from a list, into the group of a fleet's stack, resumable."""
 
 from __future__ import annotations
 
@@ -20,17 +20,13 @@ from mli.cli.output import Output
 from mli.device import keyfiles
 from mli.fleet.core_list import FleetCore
 from stacks import names
-from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore, refusal
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
+from tests.mli.provisioning.support import ACCOUNT, Commands, refusal
 
 
 @pytest.fixture
-def group(core: DeployedCore) -> str:
-    return f"group-{core.name}"
-
-
-@pytest.fixture
-def cores(core: DeployedCore) -> list[str]:
-    return [f"{core.name}-{number}" for number in range(3)]
+def cores(fleet: DeployedFleet) -> list[str]:
+    return [f"{fleet.name}-{number}" for number in range(3)]
 
 
 def _list(cores: list[str], file: str = "cores.csv") -> str:
@@ -64,13 +60,13 @@ def _faulty(
 
 
 def test_every_core_gets_all_that_it_needs(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    said = commands.json("fleet", _list(cores), "--pattern", core.name, "--group", group)
+    said = commands.json("fleet", _list(cores), "--fleet", fleet.name)
     assert sorted(said["done"]) == cores
     assert (said["failed"], said["notBegun"]) == ({}, [])
-    iot = core.cloud.client("iot")
-    members = iot.list_things_in_thing_group(thingGroupName=group)["things"]
+    iot = fleet.cloud.client("iot")
+    members = iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"]
     assert sorted(members) == [names.thing_name(name) for name in cores]
     for name, identity in said["done"].items():
         thing = iot.describe_thing(thingName=names.thing_name(name))
@@ -82,52 +78,58 @@ def test_every_core_gets_all_that_it_needs(
         attached = iot.list_attached_policies(target=arn)["policies"]
         policies = {f"{name}_CorePolicy", f"{name}_PublishPolicy"}
         assert {policy["policyName"] for policy in attached} == policies
-        folder = Path("fleet") / group / name
+        folder = Path("fleet") / fleet.name / name
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         with zipfile.ZipFile(folder / "greengrass-setup.zip") as opened:
             configuration = json.loads(opened.read("config.yaml"))
             keyfiles.check_pair(opened.read("device.pem.crt"), opened.read("private.pem.key"), name)
         assert configuration["system"]["thingName"] == thing["thingName"]
         nucleus = configuration["services"]["aws.greengrass.Nucleus"]["configuration"]
-        assert nucleus["iotRoleAlias"] == names.role_alias_name(core.name)
+        assert nucleus["iotRoleAlias"] == names.fleet_role_alias_name(fleet.name)
 
 
-def test_group_is_deployed_one_version_of_the_patterns_component(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+def test_deployment_is_the_stack_s(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    said = commands.json("fleet", _list(cores), "--pattern", core.name, "--group", group)
-    greengrass = core.cloud.client("greengrassv2")
-    found = greengrass.get_deployment(deploymentId=said["deploymentId"])
-    assert found["targetArn"] == f"{ACCOUNT}:thinggroup/{group}"
-    [(name, component)] = found["components"].items()
-    assert (name, component["componentVersion"]) == (core.component, "1.0.0")
-    merge = json.loads(component["configurationUpdate"]["merge"])
-    assert merge["coreName"] == "*"
-    assert merge["topK"] == 5
-    [policy] = merge["accessControl"]["aws.greengrass.ipc.mqttproxy"].values()
-    assert policy["resources"][:2] == ["mli/predictions/*", "mli/telemetry/*"]
-    assert found["deploymentPolicies"]["failureHandlingPolicy"] == "ROLLBACK"
+    before = fleet.deployments()
+    said = commands.json("fleet", _list(cores), "--fleet", fleet.name)
+    assert said["components"] == {fleet.component: "1.0.0"}
+    assert fleet.deployments() == before
+
+
+def test_fleet_to_which_nothing_is_deployed_is_refused(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    greengrass = fleet.cloud.client("greengrassv2")
+    for identity in fleet.deployments():
+        greengrass.cancel_deployment(deploymentId=identity)
+        greengrass.delete_deployment(deploymentId=identity)
+    said = commands.run("fleet", _list(cores), "--fleet", fleet.name, code=1)
+    assert f"nothing is deployed to the fleet {fleet.name}: deploy its stack" in said
+    assert not Path("fleet").exists()
+
+
+def test_fleet_without_a_stack_is_named_with_what_deploys_it(commands: Commands) -> None:
+    said = commands.run("fleet", _list(["a"]), "--fleet", "nowhere", code=1)
+    assert "there is no stack DlrInferenceFleet-nowhere in us-east-1" in said
+    assert "npx cdk deploy -c fleetName=nowhere …" in said
 
 
 def test_repeated_command_makes_nothing_new(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--pattern", core.name, "--group", group)
-    first = commands.json(*arguments)
-    again = commands.json(*arguments)
-    assert (first["deploymentMade"], again["deploymentMade"]) == (True, False)
-    for key in ("done", "deploymentId"):
-        assert again[key] == first[key]
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    first, again = commands.json(*arguments), commands.json(*arguments)
+    assert again["done"] == first["done"]
 
 
 def test_core_that_is_added_joins_the_others(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    options = ("--pattern", core.name, "--group", group)
+    options = ("--fleet", fleet.name)
     first = commands.json("fleet", _list(cores[:2]), *options)
     again = commands.json("fleet", _list(cores), *options)
     assert set(again["done"]) - set(first["done"]) == {cores[2]}
-    assert again["deploymentId"] == first["deploymentId"]
 
 
 @pytest.mark.parametrize(
@@ -136,37 +138,35 @@ def test_core_that_is_added_joins_the_others(
 )  # fmt: skip
 def test_session_that_expires_midway_is_gone_on_from(
     commands: Commands,
-    core: DeployedCore,
+    fleet: DeployedFleet,
     cores: list[str],
-    group: str,
     event: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arguments = ("fleet", _list(cores), "--pattern", core.name, "--group", group)
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
     expired = refusal("ExpiredTokenException", "The security token is expired", 403)
     with monkeypatch.context() as broken:
         _faulty(broken, event, expired, after=1)
         said = commands.json(*arguments, "--workers", "1", code=1)
     assert len(said["done"]) + len(said["failed"]) + len(said["notBegun"]) == len(cores)
     assert len(said["failed"]) == 1
-    assert said["deploymentId"] is None
     [reason] = said["failed"].values()
     assert "session has expired" in reason
-    before = _certificates(core.cloud)
+    before = _certificates(fleet.cloud)
     again = commands.json(*arguments)
     assert sorted(again["done"]) == cores
     noted = {n for n, i in again["done"].items() if i in before}
     assert set(said["done"]) <= noted
     # What had a certificate before has the same one now: none is made twice.
-    assert len(_certificates(core.cloud)) - len(before) == len(cores) - len(noted)
+    assert len(_certificates(fleet.cloud)) - len(before) == len(cores) - len(noted)
 
 
 def test_faults_of_one_core_do_not_stop_the_others(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    iot = core.cloud.client("iot")
+    iot = fleet.cloud.client("iot")
     iot.create_thing(thingName=names.thing_name(cores[1]))  # with other attributes
-    arguments = ("fleet", _list(cores), "--pattern", core.name, "--group", group)
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
     said = commands.result(*arguments, code=1).stdout
     assert "2 of 3 cores done, 1 failed, 0 not begun" in said
     assert (
@@ -179,15 +179,15 @@ def test_faults_of_one_core_do_not_stop_the_others(
 
 
 def test_signing_requests_leave_the_keys_on_the_devices(
-    commands: Commands, core: DeployedCore, group: str
+    commands: Commands, fleet: DeployedFleet
 ) -> None:
     commands.run("certificate", "A", "--csr", "--folder", "device")
-    name = f"{core.name}-csr"
+    name = f"{fleet.name}-csr"
     Path("cores.yaml").write_text(
         f"cores:\n- {{coreName: {name}, certificateSigningRequest: device/device.csr}}\n"
     )
-    commands.run("fleet", "cores.yaml", "--pattern", core.name, "--group", group)
-    folder = Path("fleet") / group / name
+    commands.run("fleet", "cores.yaml", "--fleet", fleet.name)
+    folder = Path("fleet") / fleet.name / name
     assert not (folder / "private.pem.key").exists()
     with zipfile.ZipFile(folder / "greengrass-setup.zip") as opened:
         certificate = opened.read("device.pem.crt")
@@ -196,65 +196,59 @@ def test_signing_requests_leave_the_keys_on_the_devices(
 
 
 def test_certificate_whose_note_was_lost_is_taken_over(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--pattern", core.name, "--group", group)
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
     first = commands.json(*arguments)
-    journal = Path("fleet") / group / "journal.jsonl"
+    journal = Path("fleet") / fleet.name / "journal.jsonl"
     head = journal.read_text().splitlines()[0]
     journal.write_text(head + '\n{"core": "half a li')
     assert commands.json(*arguments)["done"] == first["done"]
 
 
-def test_policies_follow_those_of_the_pattern(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+def test_policies_follow_those_of_the_stack(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores[:1]), "--pattern", core.name, "--group", group)
+    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
     commands.run(*arguments)
-    iot = core.cloud.client("iot")
-    own, followed = f"{core.name}_PublishPolicy", f"{cores[0]}_PublishPolicy"
+    iot, followed = fleet.cloud.client("iot"), f"{cores[0]}_PublishPolicy"
     for number in range(5):  # AWS IoT keeps five versions of a policy
         arn = f"{ACCOUNT}:topic/feedback/{number}"
         statement = {"Effect": "Allow", "Action": ["iot:Publish"], "Resource": [arn]}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iot.delete_policy(policyName=own)
-        iot.create_policy(policyName=own, policyDocument=document)
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        fleet.deploy({"PublishPolicy": document})
         commands.run(*arguments)
         found = json.loads(iot.get_policy(policyName=followed)["policyDocument"])
         assert found["Statement"][0]["Resource"] == [arn]
 
 
 def test_policy_of_somebody_else_is_not_changed(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    iot = core.cloud.client("iot")
+    iot = fleet.cloud.client("iot")
     name = f"{cores[0]}_CorePolicy"
     iot.create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
-    arguments = ("fleet", _list(cores[:1]), "--pattern", core.name, "--group", group)
+    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
     assert f"there is another policy {name}" in commands.run(*arguments, code=1)
     assert json.loads(iot.get_policy(policyName=name)["policyDocument"])["Statement"] == []
 
 
 def test_status_of_a_core_without_a_stack_of_its_own(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    commands.run("fleet", _list(cores), "--pattern", core.name, "--group", group)
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
     assert "has never connected" in commands.run("status", cores[0], code=1)
 
 
-def test_dry_run_makes_nothing(
-    commands: Commands, core: DeployedCore, cores: list[str], group: str
-) -> None:
-    said = commands.json(
-        "fleet", _list(cores), "--pattern", core.name, "--group", group, "--dry-run"
-    )
-    assert said["component"] == f"{core.component} 1.0.0"
-    groups = core.cloud.client("iot").list_thing_groups()["thingGroups"]
-    assert group not in [item["groupName"] for item in groups]
+def test_dry_run_makes_nothing(commands: Commands, fleet: DeployedFleet, cores: list[str]) -> None:
+    said = commands.json("fleet", _list(cores), "--fleet", fleet.name, "--dry-run")
+    assert said["components"] == {fleet.component: "1.0.0"}
+    members = fleet.cloud.client("iot").list_things_in_thing_group(thingGroupName=fleet.name)
+    assert members["things"] == []
     assert not Path("fleet").exists()
 
 
-def test_interruption_is_summed_up(core: DeployedCore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interruption_is_summed_up() -> None:
     result = mli.fleet.command.Result()
 
     class Interrupted(Output):
@@ -277,11 +271,65 @@ def test_interruption_is_summed_up(core: DeployedCore, capsys: pytest.CaptureFix
     assert len(result.done) + len(result.not_begun) == 5
 
 
-def test_pattern_of_the_first_generation_is_refused(
-    commands: Commands, group_core: DeployedCore
+def test_package_of_a_core_of_a_fleet_has_the_fleet_s_configuration(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    said = commands.run("fleet", _list(["a"]), "--pattern", group_core.name, "--group", "g", code=1)
-    assert "a fleet needs V2" in said
+    commands.run("fleet", _list(cores[:1]), "--fleet", fleet.name)
+    folder = Path("fleet") / fleet.name / cores[0]
+    commands.run("package", cores[0], "--folder", str(folder), "--output", "again.zip")
+    assert Path("again.zip").read_bytes() == (folder / "greengrass-setup.zip").read_bytes()
+
+
+def test_redeployment_of_one_core_of_a_fleet_names_the_command_for_all(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    before = fleet.deployments()
+    said = commands.run("redeploy", cores[0], code=1)
+    assert f"`mli redeploy {fleet.name}` repeats it for all of them" in said
+    assert fleet.deployments() == before
+
+
+def test_redeployment_of_a_fleet_is_followed_until_its_cores_are_done(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    (latest,) = fleet.deployments()
+    under_way = commands.json("redeploy", fleet.name, "--no-wait")
+    assert under_way == {"deploymentId": latest, "made": False}
+    assert "not done after 1 s: 0 of 3 cores done, 0 failed" in commands.run(
+        "redeploy", fleet.name, "--timeout", "1", code=1
+    )
+
+
+def test_result_of_a_fleet_s_deployment_counts_its_cores(
+    commands: Commands,
+    fleet: DeployedFleet,
+    cores: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    before = fleet.deployments()
+    results = dict(zip(cores, ("SUCCEEDED", "SUCCEEDED", "FAILED"), strict=True))
+
+    def report(seconds: float) -> None:
+        while results:
+            fleet.report(*results.popitem())
+
+    monkeypatch.setattr("mli.device.redeploy_fleet.time.sleep", report)
+    said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
+    assert "2 of 3 cores done, 1 failed" in said
+    assert "mli status CORE_NAME" in said
+    assert len(fleet.deployments()) == len(before) + 1
+    again = commands.json("redeploy", fleet.name, "--no-wait")  # all have finished
+    assert again["made"]
+
+
+def test_fleet_without_cores_is_redeployed_without_waiting(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    said = commands.json("redeploy", fleet.name, "--again")
+    assert said["made"]
 
 
 def _certificates(cloud: LocalCloud) -> set[str]:

@@ -1,4 +1,4 @@
-"""The parts of ``fleet``: the list, the journal, the pattern's policies."""
+"""The parts of ``fleet``: the list, the journal, the outputs of the stack."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from local_core.cloud.api import service_model
-from mli.device.core_stack import CoreStack
+from mli.device.fleet_stack import FleetStack
 from mli.device.keyfiles import load_request
 from mli.errors import MliError
 from mli.fleet.core_list import read_list
 from mli.fleet.journal import Journal
-from mli.fleet.pattern import Pattern, rename
-from tests.mli.provisioning.support import ACCOUNT
+from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
+from stacks.names import published_topics
 from tests.stacks.configurations import template
 from tests.stacks.synthesis import all_of, resolved
 
@@ -67,14 +66,13 @@ def test_faults_of_all_kinds_are_reported_in_one_run(tmp_path: Path) -> None:
         "coreName,certificateSigningRequest,color\na,,,extra\n../x,,\na,weak.csr,\nDemo,,red\n"
     )
     with pytest.raises(MliError) as refused:
-        read_list(tmp_path / "c.csv", pattern="Demo")
+        read_list(tmp_path / "c.csv")
     for fault in (
         "line 2: has more values than line 1",
         "line 3: coreName='../x' must be",
         "line 4: certificateSigningRequest='weak.csr': the key of",
         "line 4: coreName='a' is already in line 2",
         "line 5: color='red'",
-        "line 5: coreName='Demo' is the pattern",
     ):
         assert fault in str(refused.value)
     (tmp_path / "c.yaml").write_text("- [a]\n- coreName: b\n  attributes: {x: ä ö}\n- ../x\n")
@@ -124,64 +122,43 @@ def test_yaml_may_be_names_alone(tmp_path: Path) -> None:
     assert (first.name, second.name, second.attributes) == ("a", "b", {"hall": "7"})
 
 
-def test_policy_of_another_core_names_nothing_of_the_patterns() -> None:
-    """With the documents of the real stack, as its snapshot has them."""
-    resources = [
-        f"{ACCOUNT}:client/Demo_Core*",
-        f"{ACCOUNT}:topic/$aws/things/Demo_Core*/jobs/*",
-        f"{ACCOUNT}:topicfilter/$aws/things/Demo_Core*/shadow/*",
-        f"{ACCOUNT}:topic/mli/predictions/Demo",
-        f"{ACCOUNT}:topic/mli/telemetry/Demo",
-        f"{ACCOUNT}:topic/feedback/message/status",
-        f"{ACCOUNT}:rolealias/Demo_CoreRoleAlias",
-        "*",
-    ]
-    document = {"Version": "2012-10-17", "Statement": [{"Action": ["x"], "Resource": resources}]}
-    [statement] = rename(document, "Demo", "X-1")["Statement"]
-    assert statement["Resource"] == [
-        f"{ACCOUNT}:client/X-1_Core*",
-        f"{ACCOUNT}:topic/$aws/things/X-1_Core*/jobs/*",
-        f"{ACCOUNT}:topicfilter/$aws/things/X-1_Core*/shadow/*",
-        f"{ACCOUNT}:topic/mli/predictions/X-1",
-        f"{ACCOUNT}:topic/mli/telemetry/X-1",
-        f"{ACCOUNT}:topic/feedback/message/status",
-        f"{ACCOUNT}:rolealias/Demo_CoreRoleAlias",
-        "*",
-    ]
-
-
-def test_command_would_deploy_to_a_group_just_what_the_stack_does() -> None:
-    """With both deployments of the real template, as CloudFormation would ask for them."""
-    core, of_stack = _deployments()
-    pattern = Pattern(CoreStack("Demo", "us-east-1", {}), {}, core)
-    of_command = pattern.group_deployment(of_stack["targetArn"], "shop-floor")
-    assert of_command["components"].keys() == {"DlrInference.Demo"}
-    assert _read(of_command) == _read(of_stack)
-
-
-def test_deployment_that_no_core_with_nucleus_lite_can_read_is_refused() -> None:
-    core, of_stack = _deployments()
-    update = core["components"]["DlrInference.Demo"]["configurationUpdate"]
-    update["merge"] = json.dumps({"coreName": "Demo", "classes": ["person"] * 400})
-    pattern = Pattern(CoreStack("Demo", "us-east-1", {}), {}, core)
-    with pytest.raises(MliError, match=r"shop-floor has [45],\d{3} bytes, .* accepts 3,286"):
-        pattern.group_deployment(of_stack["targetArn"], "shop-floor")
-
-
-def _deployments() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The core's and the group's, as requests of the API."""
-    shape = service_model.load("greengrassv2").operation_model("CreateDeployment").input_shape
-    found = {
-        str(properties["TargetArn"]): service_model.from_template(shape, properties)
-        for properties in resolved(
-            all_of(template("v2-thing-group"), "AWS::GreengrassV2::Deployment")
-        )
+def test_fleet_s_outputs_name_one_core_and_nothing_of_another() -> None:
+    """With the outputs of the real stack."""
+    outputs = {
+        name: resolved(output["Value"])
+        for name, output in template("v2-fleet", "DlrInferenceFleet-shop-floor")["Outputs"].items()
     }
-    return found["<Group.Arn>"], found["<FleetGroup.Arn>"]
+    fleet = FleetStack("shop-floor", "ap-southeast-2", outputs)
+    policies = fleet.policies_of("press-1")
+    assert policies.keys() == {"press-1_CorePolicy", "press-1_PublishPolicy"}
+    assert json.loads(policies["press-1_PublishPolicy"])["Statement"][0]["Resource"] == [
+        f"arn:aws:iot:ap-southeast-2:123456789012:topic/{topic}"
+        for topic in published_topics("press-1")
+    ]
+    configuration = fleet.configuration_of("press-1")
+    for nucleus in ("classic", "lite"):
+        assert configuration[nucleus]["system"]["thingName"] == "press-1_Core"
+    assert fleet.outputs_of("press-1")["PredictionTopic"] == "mli/predictions/press-1"
+    everything = json.dumps([policies, configuration, dict(fleet.outputs_of("press-1"))])
+    assert "<coreName>" not in everything
 
 
-def _read(request: dict[str, Any]) -> dict[str, Any]:
-    """A request whose configurations are read, so that only their content counts."""
-    (component,) = request["components"].values()
-    merge = json.loads(component["configurationUpdate"]["merge"])
-    return {**request, "components": {**component, "configurationUpdate": {"merge": merge}}}
+def test_policies_are_those_of_a_core_with_a_stack_of_its_own() -> None:
+    outputs = template("v2-fleet", "DlrInferenceFleet-shop-floor")["Outputs"]
+    fleet = FleetStack("f", "r", {"CorePolicies": resolved(outputs["CorePolicies"]["Value"])})
+    own = {
+        policy["PolicyName"]: resolved(policy["PolicyDocument"])
+        for policy in all_of(template("v2"), "AWS::IoT::Policy")
+    }
+    of_fleet = {name: json.loads(text) for name, text in fleet.policies_of("Demo").items()}
+    assert of_fleet == own
+
+
+def test_policies_of_the_longest_names_fit_in_aws_iot_and_in_an_output() -> None:
+    outputs = template("v2-fleet", "DlrInferenceFleet-shop-floor")["Outputs"]
+    policies = resolved(outputs["CorePolicies"]["Value"])
+    assert len(policies) < 4_096
+    fleet = FleetStack("f" * 64, "r", {"CorePolicies": policies})
+    for document in fleet.policies_of("n" * 64).values():
+        compact = json.dumps(json.loads(document), separators=(",", ":"))
+        assert len(compact) <= MAX_POLICY_CHARACTERS

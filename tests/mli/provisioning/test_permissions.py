@@ -15,6 +15,7 @@ import pytest
 from local_core.cloud import LocalCloud
 from local_core.shared_cloud import DEPLOYER_POLICY
 from tests.conftest import REPOSITORY
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 _DESCRIBED = {
@@ -174,17 +175,17 @@ def test_command_calls_what_its_row_lists(
 
 def test_fleet_calls_what_its_page_lists(
     commands: Commands,
-    core: DeployedCore,
+    fleet: DeployedFleet,
     request: pytest.FixtureRequest,
     limited_to: Callable[[Calls], None],
 ) -> None:
-    Path("cores.csv").write_text(f"coreName\n{core.name}-1\n")
+    Path("cores.csv").write_text(f"coreName\n{fleet.name}-1\n")
     text = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
     listed = _actions(text.partition("API calls:")[2].partition("\n\n")[0])
     limited_to(listed)
     called: Calls = request.getfixturevalue("called")
-    commands.run("fleet", "cores.csv", "--pattern", core.name, "--group", f"of-{core.name}")
-    assert "greengrass:CreateDeployment" in called
+    commands.run("fleet", "cores.csv", "--fleet", fleet.name)
+    assert "iot:AddThingToThingGroup" in called
     assert _with_dependent(called) - listed == set()
 
 

@@ -16,12 +16,19 @@ from tests.stacks.test_context_keys import rule_of, settings
         ("modelS3Uri", "s3://bucket/model.tgz"),
         ("modelRuntime", "onnxruntime"),
         ("dependencies", "bundled"),
-        ("thingGroupName", "shop-floor"),
+        ("kmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-" + "0" * 32),
     ],
 )
 def test_first_generation_accepts_less(tmp_path: Path, key: str, value: str) -> None:
     settings(tmp_path, **{key: value})
     assert "greengrassVersion" in rule_of(tmp_path, key, greengrassVersion=1, **{key: value})
+
+
+def test_first_generation_has_no_fleets(tmp_path: Path) -> None:
+    fleet = {"coreName": None, "certificateId": None, "fleetName": "shop-floor"}
+    settings(tmp_path, **fleet)
+    rule = rule_of(tmp_path, "fleetName", greengrassVersion=1, **fleet)
+    assert rule == "requires greengrassVersion=2: a group of V1 has one core"
 
 
 def test_first_generation_unpacks_zip_files_only(tmp_path: Path) -> None:

@@ -174,6 +174,7 @@ class Component:
                     limiter=self._limiter,
                     random=self._random,
                     counters=self._sampling_counters,
+                    folder=self._nucleus.sample_folder,
                 )
             )
         return sinks

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import RefusedError
+from ..names import ANY_CORE
 from ..schema import ConfigurationError, Fault
-
-ANY_CORE = "*"
-"""The ``coreName`` in a deployment to a thing group."""
 
 _SECONDS = 20
 _CLOSE_SECONDS = 0.5
@@ -48,6 +46,8 @@ class Nucleus:
         """
         # The client logs each error that it also raises, and those of a lost nucleus repeat.
         logging.getLogger("awsiot.eventstreamrpc").setLevel(logging.CRITICAL)
+        self.sample_folder = ""
+        """The folder of this core's samples below each prefix: its thing's name in a fleet."""
         self._lock = threading.Lock()
         self._client: Any = None
         self._on_change: Callable[[], None] | None = None
@@ -59,7 +59,8 @@ class Nucleus:
         """Return the component's whole configuration.
 
         A deployment to a fleet is for its whole group and has ``*`` as the core's name. The core
-        then takes its name from its thing: the thing's name without ``_Core`` at the end.
+        then takes its name from its thing: the thing's name without ``_Core`` at the end. Its
+        samples go below its thing's name, where alone the role of the fleet lets it write.
 
         Raises:
             OSError: if the nucleus does not answer.
@@ -68,8 +69,10 @@ class Nucleus:
         values = self._call(lambda client: client.get_configuration_async(key_path=[])).value
         if not isinstance(values, dict):
             raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
+        self.sample_folder = ""
         if values.get("coreName") == ANY_CORE:
             thing = os.environ.get("AWS_IOT_THING_NAME", "")
+            self.sample_folder = thing
             values["coreName"] = thing[: -len("_Core")] if thing.endswith("_Core") else thing
         return values
 

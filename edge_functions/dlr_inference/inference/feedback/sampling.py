@@ -65,10 +65,15 @@ class FeedbackSink:
         limiter: RequestLimiter,
         random: Callable[[], float],
         counters: SamplingCounters | None = None,
+        folder: str = "",
     ) -> None:
-        """``counters``, if given, are those of a sink that this one replaces."""
+        """``counters``, if given, are those of a sink that this one replaces.
+
+        Samples go into ``folder`` below each prefix, if it has a name.
+        """
         self.counters = counters if counters is not None else SamplingCounters()
         self._core_name = core_name
+        self._folder = folder
         self._strategies: list[tuple[FeedbackConfiguration, Strategy]] = [
             (one, strategy(one.strategy, random)) for one in configurations.all
         ]
@@ -99,9 +104,8 @@ class FeedbackSink:
                     configuration.file_ext,
                     configuration.content_type,
                 )
-                key = keys.setdefault(
-                    place, object_key(configuration.prefix, request_id, configuration.file_ext)
-                )
+                prefix = "/".join(filter(None, (configuration.prefix, self._folder)))
+                key = keys.setdefault(place, object_key(prefix, request_id, configuration.file_ext))
                 metadata = frame_metadata(self._core_name, frame)
                 if result.mask is not None:
                     metadata["mask-ref"] = source_ref(configuration.bucket or "", mask_key(key))

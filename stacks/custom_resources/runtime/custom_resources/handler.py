@@ -6,22 +6,34 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from . import lookups, membership
+from . import artifact_copies, fleet_members, kept_components, lookups, membership
 from .answer import answer
 
 _log = logging.getLogger()
 _log.setLevel(logging.INFO)
 
 PUTS = {
+    "Custom::ArtifactCopies": artifact_copies.copy,
+    "Custom::FleetMembers": fleet_members.note,
     "Custom::IotEndpoints": lookups.iot_endpoints,
     "Custom::ComponentRevision": lookups.component_revision,
+    "Custom::KeptComponents": kept_components.check,
     "Custom::SimulatorImage": lookups.simulator_image,
     "Custom::ThingGroupMembership": membership.join,
 }
-"""By resource type, what creates or updates it: properties to physical id and attributes."""
+"""By resource type, what creates or updates it: properties to physical id and attributes.
 
-DELETES = {"Custom::ThingGroupMembership": membership.leave}
-"""By resource type, what deletes it; a look-up leaves nothing behind."""
+``StackId`` is one of the properties, and ``OldResourceProperties`` those from before an update.
+"""
+
+DELETES = {
+    "Custom::FleetMembers": fleet_members.refuse_while_there_are_any,
+    "Custom::ThingGroupMembership": membership.leave,
+}
+"""By resource type, what deletes it.
+
+A look-up leaves nothing behind, and copies of artifacts outlive what made them.
+"""
 
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
@@ -32,7 +44,9 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     reason = ""
     try:
         if event["RequestType"] != "Delete":
-            physical_id, data = PUTS[kind](properties)
+            old = event.get("OldResourceProperties", {})
+            given = {**properties, "OldResourceProperties": old, "StackId": event["StackId"]}
+            physical_id, data = PUTS[kind](given)
             _log.info("%s: %s", physical_id, data)
         elif kind in DELETES:
             DELETES[kind](properties)

@@ -1,0 +1,92 @@
+"""The stack of a fleet, by its outputs: what all of its cores share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stacks import names
+
+from .stack_outputs import Clients, StackNotFoundError, output_of, parsed, read_outputs
+
+
+@dataclass(frozen=True)
+class FleetStack:
+    """A deployed stack of a fleet: its Region, and its outputs by name.
+
+    In the outputs, ``<coreName>`` stands for the name of a core.
+    """
+
+    name: str
+    region: str
+    outputs: Mapping[str, str]
+
+    @classmethod
+    def find(cls, clients: Clients, fleet_name: str) -> FleetStack:
+        """Find the stack of a fleet.
+
+        Raises:
+            StackNotFoundError: if there is none in this Region, or it was never complete.
+        """
+        stack = names.fleet_stack_name(fleet_name)
+        region, outputs = read_outputs(clients, stack, key=f"fleetName={fleet_name}")
+        return cls(fleet_name, region, outputs)
+
+    @classmethod
+    def of_thing(cls, clients: Clients, thing_name: str) -> FleetStack | None:
+        """Find the stack of the fleet that a thing is in; None if there is none."""
+        iot = clients("iot")
+        try:
+            pages = iot.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing_name)
+            groups = [group["groupName"] for page in pages for group in page["thingGroups"]]
+        except iot.exceptions.ResourceNotFoundException:
+            return None
+        for group in groups:
+            try:
+                return cls.find(clients, group)
+            except StackNotFoundError:
+                continue
+        return None
+
+    @property
+    def group_arn(self) -> str:
+        """The thing group of the fleet, which has the fleet's name."""
+        return self._output("DeploymentTarget")
+
+    @property
+    def place(self) -> str:
+        """The Region and the account."""
+        return ":".join(self.group_arn.split(":")[3:5])
+
+    def outputs_of(self, core_name: str) -> Mapping[str, str]:
+        """Return the outputs as those of one core of the fleet."""
+        return {
+            name: text.replace(names.CORE_PLACEHOLDER, core_name)
+            for name, text in self.outputs.items()
+        }
+
+    def configuration_of(self, core_name: str) -> dict[str, Any]:
+        """Return the output ``GreengrassConfig`` for one core.
+
+        Raises:
+            MliError: if it is not what the stacks of this project write.
+        """
+        text = self._output("GreengrassConfig").replace(names.CORE_PLACEHOLDER, core_name)
+        return parsed(text, "GreengrassConfig")
+
+    def policies_of(self, core_name: str) -> dict[str, str]:
+        """Return the documents of the policies of one core's certificate, by their full names.
+
+        Raises:
+            MliError: if the output ``CorePolicies`` is not what the stacks of this project write.
+        """
+        text = self._output("CorePolicies").replace(names.CORE_PLACEHOLDER, core_name)
+        return {
+            f"{core_name}_{kind}": json.dumps(document, sort_keys=True)
+            for kind, document in parsed(text, "CorePolicies").items()
+        }
+
+    def _output(self, name: str) -> str:
+        return output_of(self.outputs, name, names.fleet_stack_name(self.name))

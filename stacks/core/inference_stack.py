@@ -1,0 +1,99 @@
+"""What the stack of a core and the stack of a fleet have in common."""
+
+import dataclasses
+
+import aws_cdk as cdk
+from constructs import Construct, IDependable
+
+from stacks.component import job_document
+from stacks.component.artifact_store import ArtifactStore
+from stacks.component.artifacts import Artifacts
+from stacks.component.deployment import ComponentDeployment
+from stacks.component.inference_component import InferenceComponent
+from stacks.component.kept_components import KeptComponents
+from stacks.context.settings import Settings
+from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.core.token_exchange import TokenExchange
+from stacks.names import published_topics
+
+
+class InferenceStack(cdk.Stack):
+    """The component with its artifacts, the credentials of its cores, and where samples go.
+
+    ``settings`` are checked first: cores must be able to read what will be deployed to them.
+    """
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        job_document.check(settings)
+        self.own = settings.names
+        super().__init__(
+            scope, self.own.stack, description=f"Image inference on the {self.own.owner}"
+        )
+        artifacts = Artifacts(self, "Artifacts", settings=settings)
+        store = ArtifactStore(
+            self,
+            "Store",
+            component_name=self.own.component,
+            kms_key_arn=settings.kms_key_arn,
+        )
+        self.feedback: FeedbackBucket | None = None
+        if settings.feedback is not None:
+            self.feedback = FeedbackBucket(
+                self,
+                "Feedback",
+                feedback=settings.feedback,
+                kms_key_arn=settings.kms_key_arn,
+                many_cores=settings.fleet_name is not None,
+            )
+        self.credentials = TokenExchange(
+            self, "TokenExchange", own=self.own, store=store, feedback=self.feedback
+        )
+        self.component = InferenceComponent(
+            self,
+            "Inference",
+            own=self.own,
+            topics=self.topics_of(self.own.core),
+            artifacts=artifacts,
+            store=store,
+        )
+        self._settings = settings
+        # Only now are the names of the buckets known.
+        self._inference = dataclasses.replace(
+            settings.inference, feedback=self.feedback.configuration if self.feedback else None
+        )
+
+    def topics_of(self, core_name: str) -> tuple[str, ...]:
+        """Return the topics of a core of this stack, predictions first."""
+        return published_topics(core_name, feedback=self.feedback is not None)
+
+    @property
+    def feedback_bucket(self) -> str | None:
+        """The bucket of the samples, None if there is no single one."""
+        return self.feedback.bucket_name if self.feedback else None
+
+    def deployment_to(self, group_arn: str, *needed: IDependable) -> ComponentDeployment:
+        """Return the deployment to a thing group, created after all that its cores need for it."""
+        configuration = self._inference.to_configuration(with_defaults=False)
+        others = self._settings.other_components
+        kept = KeptComponents(
+            self,
+            "Kept",
+            target_arn=group_arn,
+            names=[self.component.content.name, *(one.name for one in others)],
+            version=self.component.version,
+            settings_digest=self._settings.deployed_digest(),
+            may_drop=self._settings.drop_components,
+        )
+        deployment = ComponentDeployment(
+            self,
+            "Deployment",
+            name=self.own.stack,
+            target_arn=group_arn,
+            component=self.component,
+            configuration=configuration,
+            others=others,
+            rollout=self._settings.rollout,
+        )
+        # A core may act on the deployment at once, so it needs its permissions before.
+        deployment.node.add_dependency(self.credentials.role, kept.checked, *needed)
+        return deployment

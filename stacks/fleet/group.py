@@ -1,0 +1,45 @@
+"""The thing group of a fleet, and what keeps it from being deleted while it has members."""
+
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from constructs import Construct, IDependable
+
+from stacks.custom_resources.provider import CustomResourceProvider
+
+
+class FleetGroup(Construct):
+    """A thing group whose members do not belong to the stack.
+
+    The stack cannot be deleted while there are members. They get their AWS credentials by its role
+    alias, and download artifacts and write samples by its role: without them, a core only continues
+    with what it has.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:
+        super().__init__(scope, construct_id)
+        group = iot.CfnThingGroup(self, "Resource", thing_group_name=name)
+        policy = iam.Policy(
+            self,
+            "Policy",
+            statements=[
+                iam.PolicyStatement(
+                    sid="ListMembers",
+                    actions=["iot:ListThingsInThingGroup"],
+                    resources=[group.attr_arn],
+                )
+            ],
+        )
+        self._members = CustomResourceProvider.of(self).resource(
+            self,
+            "Members",
+            resource_type="Custom::FleetMembers",
+            properties={"ThingGroupName": name},
+            policy=policy,
+        )
+        self._members.node.add_dependency(group)
+        self.arn = group.attr_arn
+
+    def keep(self, *needed: IDependable) -> None:
+        """Let nothing of this be deleted before the group is known to be empty."""
+        # CloudFormation deletes in the reverse order of dependencies.
+        self._members.node.add_dependency(*needed)

@@ -1,0 +1,52 @@
+"""A fleet of Greengrass V2 cores: everything but its cores, which come and go."""
+
+from constructs import Construct
+
+from stacks import names
+from stacks.context.settings import Settings
+from stacks.core import iot_policies
+from stacks.core.endpoints import IotEndpoints
+from stacks.core.inference_stack import InferenceStack
+from stacks.core.outputs import DeploymentOutputs, add_output
+from stacks.fleet.group import FleetGroup
+from stacks.names import CORE_PLACEHOLDER
+
+_NEEDED = ("Deployment", "Endpoints", "Feedback", "Inference", "Store", "TokenExchange")
+"""The constructs of the stack that stay while the fleet has cores."""
+
+
+class GreengrassFleetStack(InferenceStack):
+    """A thing group, the credentials of its cores, and the inference component deployed to it.
+
+    No thing belongs to the stack: `mli fleet` creates the cores and puts them into the group. So
+    the size of the template does not depend on their number. The outputs have what a core needs,
+    with :data:`stacks.names.CORE_PLACEHOLDER` for its name.
+    """
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(scope, settings=settings)
+        group = FleetGroup(self, "Group", name=self.own.thing_group)
+        deployment = self.deployment_to(group.arn)
+        topics = self.topics_of(CORE_PLACEHOLDER)
+        thing_name = names.thing_name(CORE_PLACEHOLDER)
+        DeploymentOutputs(
+            self,
+            thing_name=thing_name,
+            prediction_topic=topics[0],
+            identity=None,
+            deployment_target=group.arn,
+            role_alias=self.credentials.alias_name,
+            deployment_id=deployment.deployment_id,
+            endpoints=IotEndpoints(self, "Endpoints"),
+            feedback_bucket=self.feedback_bucket,
+        )
+        policies = iot_policies.policies_of_core(
+            thing_name=thing_name, role_alias_arn=self.credentials.alias_arn, topics=topics
+        )
+        add_output(
+            self,
+            "CorePolicies",
+            self.to_json_string(policies),
+            f"Policies of the certificate of each core; {CORE_PLACEHOLDER} stands for its name",
+        )
+        group.keep(*(child for child in self.node.children if child.node.id in _NEEDED))

@@ -1,0 +1,179 @@
+"""The stack of a fleet: what its cores share, without a core."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import add_stacks
+from stacks import names
+from stacks.generations import read_settings
+from stacks.nag_checks import add_checks
+from tests.stacks.configurations import template as configuration
+from tests.stacks.synthesis import (
+    all_of,
+    named,
+    new_app,
+    only,
+    recipe_of,
+    resolved,
+    templates_of,
+)
+
+STACK = "DlrInferenceFleet-shop-floor"
+THING = "${credentials-iot:ThingName}"
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    return configuration("v2-fleet", STACK)
+
+
+def fleet_of(folder: Path, **values: object) -> dict[str, Any]:
+    """The template of a fleet with this context."""
+    context = {"fleetName": "shop-floor", "modelS3Uri": "s3://bucket/model.tar.gz", **values}
+    return templates_of(folder / "cdk.out", context)[STACK]
+
+
+def writable(template: dict[str, Any]) -> list[str]:
+    """What the cores' role may write."""
+    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
+    (found,) = (
+        one["Resource"]
+        for one in role["Policies"][0]["PolicyDocument"]["Statement"]
+        if one["Sid"] == "WriteSamples"
+    )
+    return sorted(resolved(found if isinstance(found, list) else [found]))
+
+
+def test_fleet_has_what_a_core_has_but_for_the_core(template: dict[str, Any]) -> None:
+    core, fleet = (
+        Counter(one["Type"] for one in found["Resources"].values())
+        for found in (configuration("v2"), template)
+    )
+    assert core - fleet == {
+        "AWS::IoT::Policy": 2,
+        "AWS::IoT::PolicyPrincipalAttachment": 2,
+        "AWS::IoT::Thing": 1,
+        "AWS::IoT::ThingPrincipalAttachment": 1,
+        "Custom::ThingGroupMembership": 1,
+    }
+    assert fleet - core == {"Custom::FleetMembers": 1}
+
+
+def test_group_is_named_after_the_fleet(template: dict[str, Any]) -> None:
+    assert only(template, "AWS::IoT::ThingGroup") == {"ThingGroupName": "shop-floor"}
+    deployment = resolved(only(template, "AWS::GreengrassV2::Deployment"))
+    assert deployment["DeploymentName"] == STACK
+    assert list(deployment["Components"]) == ["DlrInferenceFleet.shop-floor"]
+
+
+def test_component_may_publish_on_the_topics_of_every_core(template: dict[str, Any]) -> None:
+    recipe = recipe_of(template)
+    configured = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    assert configured["coreName"] == "*"
+    (policy,) = configured["accessControl"]["aws.greengrass.ipc.mqttproxy"].values()
+    assert policy["resources"] == [
+        "mli/predictions/*",
+        "mli/telemetry/*",
+        "feedback/message/prediction",
+        "feedback/message/status",
+    ]
+
+
+def test_deployment_repeats_no_permission_of_the_recipe(template: dict[str, Any]) -> None:
+    deployment = resolved(only(template, "AWS::GreengrassV2::Deployment"))
+    (component,) = deployment["Components"].values()
+    merge = json.loads(component["ConfigurationUpdate"]["Merge"])
+    assert merge["coreName"] == "*"
+    assert "accessControl" not in merge
+
+
+def test_each_core_writes_samples_below_its_own_thing_s_name_only(
+    template: dict[str, Any],
+) -> None:
+    assert writable(template) == [
+        f"<FeedbackBucket.Arn>/{prefix}/{THING}/*"
+        for prefix in ("confidence-lower-than-50", "entropy", "random-sampling")
+    ]
+
+
+def test_samples_in_a_bucket_of_the_user_are_apart_too(tmp_path: Path) -> None:
+    """There the ARN is a substitution of CloudFormation, which must leave IAM's variable alone."""
+    all_samples = {"All": {"content-type": "image/jpeg"}}
+    template = fleet_of(
+        tmp_path, feedbackBucketName="samples", feedbackConfiguration=json.dumps(all_samples)
+    )
+    assert "${!credentials-iot:ThingName}" in json.dumps(template)
+    assert writable(template) == [f"arn:aws:s3:::samples/{THING}/*"]
+
+
+def test_wildcards_of_samples_in_a_bucket_of_the_user_have_a_reason(tmp_path: Path) -> None:
+    app = new_app(tmp_path / "cdk.out")
+    context = {"fleetName": "a", "modelS3Uri": "s3://b-b/m.zip", "feedbackBucketName": "samples"}
+    add_stacks(app, read_settings(context))
+    add_checks(app)
+    app.synth()  # raises for a finding of cdk-nag
+
+
+def test_role_alias_of_a_fleet_is_not_that_of_a_core(template: dict[str, Any]) -> None:
+    alias = resolved(only(template, "AWS::IoT::RoleAlias"))
+    assert alias == {
+        "RoleAlias": "shop-floor_FleetRoleAlias",
+        "RoleArn": "<TokenExchangeRole.Arn>",
+    }
+
+
+def test_nothing_that_cores_need_is_deleted_before_the_fleet_is_empty(
+    template: dict[str, Any],
+) -> None:
+    guard = named(template, "GroupMembers")
+    assert guard is not None
+    assert guard["Properties"]["ThingGroupName"] == "shop-floor"
+    kept = {template["Resources"][name]["Type"] for name in guard["DependsOn"]}
+    assert kept >= {
+        "AWS::GreengrassV2::ComponentVersion",
+        "AWS::GreengrassV2::Deployment",
+        "AWS::IAM::Role",
+        "AWS::IoT::RoleAlias",
+        "AWS::IoT::ThingGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+    }
+    policy = named(template, "GroupPolicy")
+    assert policy is not None
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "iot:ListThingsInThingGroup"
+    assert resolved(statement["Resource"]) == "<Group.Arn>"
+
+
+def test_outputs_have_a_place_for_the_name_of_a_core(template: dict[str, Any]) -> None:
+    outputs = {key: resolved(one["Value"]) for key, one in template["Outputs"].items()}
+    assert outputs.keys() == {
+        "CommandToRedeploy",
+        "CorePolicies",
+        "DeploymentTarget",
+        "FeedbackBucket",
+        "GreengrassConfig",
+        "PredictionTopic",
+    }
+    assert outputs["PredictionTopic"] == "mli/predictions/<coreName>"
+    lite = json.loads(outputs["GreengrassConfig"])["lite"]
+    assert lite["system"]["thingName"] == "<coreName>_Core"
+
+
+def test_template_of_a_fleet_names_no_core_of_it(template: dict[str, Any]) -> None:
+    assert "Custom::ThingGroupMembership" not in json.dumps(template)
+    assert all_of(template, "AWS::IoT::Thing") == []
+
+
+def test_core_and_fleet_of_one_name_share_nothing() -> None:
+    core, fleet = names.StackNames.of_core("Demo"), names.StackNames.of_fleet("Demo")
+    for name in ("stack", "component", "thing_group", "role_alias"):
+        assert getattr(core, name) != getattr(fleet, name)
+    fleets = ["a_b", "a-b", "Fleet-a", "a"]
+    stacks = {names.fleet_stack_name(one) for one in fleets}
+    stacks |= {names.stack_name(one) for one in fleets}
+    assert len(stacks) == 2 * len(fleets)
