@@ -21,7 +21,8 @@ from inference.schema import ConfigurationError
 from inference.vision.scores import Scores
 from stacks import names
 
-from ..device.core_stack import Clients, CoreStack
+from ..device.core_stack import CoreStack
+from ..device.stack_outputs import Clients
 from ..device.v2 import latest_deployment
 from .predictions import number_of
 
