@@ -27,6 +27,7 @@ _ONNX = (
     " && cp build/onnx/classifier.onnx fruit.onnx && seq 5 > fruit.txt"
     f" && cp {PHOTOGRAPH} apple.jpg && cp apple.jpg photos"
 )
+_HOST = "HOST=$(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query endpointAddress)"
 _GROUP = "aws iot create-thing-group --thing-group-name {} --query thingGroupArn"
 
 
@@ -126,12 +127,12 @@ SCENES: Mapping[str, Scene] = {
     "docs/permissions.md": Scene(
         filled_in=((r"ACCOUNT", "000000000000"), (r"/REGION", "/$AWS_REGION")),
     ),
+    "docs/profiles.md": Scene(before={"mli profile": _ONNX}),
     "docs/provisioning.md": Scene(
         before={
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
             "mli redeploy": "mli core greengrass-setup.zip &",
-            "mli watch --all": "HOST=$(aws iot describe-endpoint --endpoint-type iot:Data-ATS "
-            "--query endpointAddress)",
+            "mli watch --all": _HOST,
         },
         filled_in=(
             _ID,
@@ -145,6 +146,10 @@ SCENES: Mapping[str, Scene] = {
         filled_in=((r"<output DeploymentTarget>", f"$({_GROUP.format('Removed')})"),)
     ),
     "docs/v1.md": Scene(before={"npx cdk synth": CERTIFICATE}, filled_in=(_ID,)),
+    "docs/view.md": Scene(
+        before={"mli view --certificate": _HOST},
+        filled_in=((r"^(mli view .*)$", r"\1 --seconds 5"), (r"\bHOST\b", "$HOST")),
+    ),
 }
 
 _CI = "it is what runs this test, or runs beside it in CI"
