@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from . import location
+from .deployment.conditions import join_in_conditions
 from .deployment.stack_deletion import keep_what_failed_resources_need
 
 Message = MutableMapping[str, Any]
@@ -61,7 +62,13 @@ class Emulator:
         from ministack import app
         from ministack.core import responses
         from ministack.services import iot, lambda_svc, ssm
-        from ministack.services.cloudformation import provisioners, stacks
+        from ministack.services.cloudformation import (
+            changesets,
+            engine,
+            handlers,
+            provisioners,
+            stacks,
+        )
 
         self.application = app.app
         self._scope = responses.request_scope
@@ -76,6 +83,7 @@ class Emulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         keep_what_failed_resources_need(stacks)
+        join_in_conditions(engine, changesets, handlers, stacks)
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:

@@ -158,6 +158,7 @@ _DEVICE = "it needs a device"
 _SAGEMAKER = "the local cloud has no SageMaker: tests/mli/jobs check it against SageMaker's model"
 
 NOT_RUN: Mapping[str, str] = {
+    "make arm": _CI,
     "make lint": _CI,
     "make templates": _CI,
     "make test": _CI,
