@@ -9,6 +9,7 @@ name of the statement that decided.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,11 @@ from .. import location
 from .decisions import ALLOW, DENY, Decision, DecisionLog
 from .variables import UnresolvedVariableError, expanded, has_variables
 
+_PUBLIC_PARAMETER = re.compile(r"(arn:[\w-]+:ssm:[\w-]+):\d*:(?=parameter/aws/)")
+"""SSM parameters of AWS itself belong to no account.
+
+https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
+"""
 _TLS_VERSION = "1.3"
 
 
@@ -173,6 +179,7 @@ class PolicyEvaluation:
         context = dict(service_context or {})
         if service == "s3" and not self._is_plain.get():
             context["s3:TlsVersion"] = _TLS_VERSION
+        resource_arn = _PUBLIC_PARAMETER.sub(r"\1::", resource_arn)
         with self._tracing() as trace:
             result = self._enforce(
                 access_key_id, iam_action, service, region, resource_arn, context
