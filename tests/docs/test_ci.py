@@ -36,7 +36,7 @@ def test_steps_run_targets_that_the_test_of_everything_runs_too() -> None:
     assert {"lint", "templates"} <= set(prerequisites("test"))
     script = (ROOT / ".ci" / "run").read_text()
     assert "make debian-packages" in script
-    assert script.endswith("\nmake device-tests\nexec make test\n")
+    assert script.endswith("\nexec make test\n")
 
 
 def test_workflow_may_read_and_nothing_else() -> None:
