@@ -119,7 +119,9 @@ def test_boxes_pictures_and_reasons_come_with_credentials(
             data.publish(topic="feedback/message/prediction", qos=1, payload=message)
 
     with viewing("V1") as page:
-        state = page.until(lambda s: s["core"] and s["core"]["samples"], publish)
+        state = page.until(
+            lambda s: s["core"] and any(one["marks"] for one in s["core"]["samples"]), publish
+        )
         [sample] = state["core"]["samples"]
         assert [core["name"] for core in state["cores"]] == ["V1"]
         assert sample["marks"][0]["box"] == ENVELOPE["predictions"][0]["box"]  # type: ignore[index]
