@@ -1,4 +1,4 @@
-"""What the page is told: joined, bounded, and without trust in any message."""
+"""What reaches the page: joined, bounded, and without trust in any message."""
 
 from __future__ import annotations
 
