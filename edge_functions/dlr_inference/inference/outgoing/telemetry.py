@@ -21,6 +21,9 @@ SCHEMA_VERSION = "1.0"
 WINDOW_FRAMES = 512
 """Percentiles are over this many of the last frames."""
 
+INTERVAL_SECONDS = 60
+"""How often a core reports without a reason; who hears nothing for longer knows that it is gone."""
+
 _MAX_FAULT_CHARACTERS = 200
 _TRIM_SECONDS = 3.0
 """How often the memory of a replaced model or a sent backlog is returned to the system."""
@@ -70,12 +73,15 @@ class Telemetry:
         versions: Mapping[str, str],
         report: Callable[[], Report],
         configuration: str | None = None,
+        component: str | None = None,
     ) -> None:
         """``report`` is called for each message; Python's version is added to ``versions``.
 
-        ``configuration`` is the digest of the settings in use, if there are any.
+        ``configuration`` is the digest of the settings in use, if there are any. ``component`` is
+        the name of the component of the second generation, by which a fleet knows its own cores.
         """
         self._core_name = core_name
+        self._component = component
         self.model: Mapping[str, str] = model
         self.configuration = configuration
         self.versions: Mapping[str, str] = versions
@@ -109,6 +115,8 @@ class Telemetry:
             "schemaVersion": SCHEMA_VERSION,
             "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "core": self._core_name,
+            "component": self._component,
+            "intervalSeconds": INTERVAL_SECONDS,
             "uptimeSeconds": round(time.monotonic() - self._started, 1),
             "health": {
                 "status": "degraded" if report.faults else "ok",
@@ -142,7 +150,7 @@ class TelemetryThread:
         telemetry: Telemetry,
         publish: Callable[[bytes], None],
         *,
-        interval: float = 60.0,
+        interval: float = INTERVAL_SECONDS,
         look_every: float = 1.0,
     ) -> None:
         """Start the thread."""
