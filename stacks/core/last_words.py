@@ -19,6 +19,7 @@ _FIELDS = (
     "intervalSeconds",
     "component",
     "versions.component AS version",
+    "versions.nucleus AS nucleus",
     "health.status AS health",
     "health.faults AS faults",
     "frames.perSecond AS perSecond",

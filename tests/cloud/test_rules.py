@@ -116,6 +116,12 @@ def test_rule_of_a_fleet_takes_the_telemetry_of_its_component(kept: Kept) -> Non
     assert "model" not in found["press-2"]
 
 
+def test_message_that_no_rule_can_read_does_not_fail_its_sender(kept: Kept) -> None:
+    kept.deploy(last_words.of_core("press-1"))
+    kept.publish("press-1", b"[" * 100_000)
+    assert kept.items()["press-1"].keys() == {"core", "received"}
+
+
 def _without_policy(kept: Kept) -> None:
     iam = kept.cloud.client("iam")
     iam.delete_role_policy(RoleName=kept.role(), PolicyName="Table")

@@ -18,7 +18,8 @@ class RuleRoles:
     """Lets a rule put an item into a table only as far as its role does.
 
     ministack matches the topic, evaluates the statement and puts the item. A refusal is logged,
-    and goes to the rule's error action. Create it once, after the emulator.
+    and goes to the rule's error action. A message that is nested too deeply to be read is text
+    for a rule, and does not fail its sender. Create it once, after the emulator.
     """
 
     def __init__(self, iam: Authorization) -> None:
@@ -26,6 +27,13 @@ class RuleRoles:
 
         self._iam = iam
         self._put, iot._dispatch_rule_dynamodb = iot._dispatch_rule_dynamodb, self._checked_put
+        self._read, iot._rule_message = iot._rule_message, self._message
+
+    def _message(self, payload: bytes) -> Any:
+        try:
+            return self._read(payload)
+        except RecursionError:
+            return payload.decode(errors="replace")
 
     def _checked_put(
         self, account: str, region: str, rule: str, action: Mapping[str, Any], event: Any

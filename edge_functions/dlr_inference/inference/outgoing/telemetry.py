@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import threading
 import time
@@ -13,16 +14,13 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Mapping, Sequence
 
 from ..memory import resident_bytes, return_freed_memory
-from ..names import MAX_MESSAGE_BYTES
+from ..names import MAX_MESSAGE_BYTES, TELEMETRY_SECONDS
 from ..pipeline.results import FrameResult, compact_json
 from ..sources import Frame
 
 SCHEMA_VERSION = "1.0"
 WINDOW_FRAMES = 512
 """Percentiles are over this many of the last frames."""
-
-INTERVAL_SECONDS = 60
-"""How often a core reports without a reason; who hears nothing for longer knows that it is gone."""
 
 _MAX_FAULT_CHARACTERS = 200
 _TRIM_SECONDS = 3.0
@@ -116,7 +114,7 @@ class Telemetry:
             "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "core": self._core_name,
             "component": self._component,
-            "intervalSeconds": INTERVAL_SECONDS,
+            "intervalSeconds": TELEMETRY_SECONDS,
             "uptimeSeconds": round(time.monotonic() - self._started, 1),
             "health": {
                 "status": "degraded" if report.faults else "ok",
@@ -130,7 +128,7 @@ class Telemetry:
             "sources": [dict(source) for source in report.sources],
             "model": dict(self.model),
             "configuration": self.configuration,
-            "versions": {**self.versions, "python": platform.python_version()},
+            "versions": {**self.versions, **_versions_around()},
         }
 
     def payload(self) -> bytes:
@@ -150,7 +148,7 @@ class TelemetryThread:
         telemetry: Telemetry,
         publish: Callable[[bytes], None],
         *,
-        interval: float = INTERVAL_SECONDS,
+        interval: float = TELEMETRY_SECONDS,
         look_every: float = 1.0,
     ) -> None:
         """Start the thread."""
@@ -215,6 +213,15 @@ def embedded_metrics(payload: bytes) -> str:
     }
     record.update({name: value for name, (value, _) in values.items()})
     return compact_json(record)
+
+
+def _versions_around() -> dict[str, str]:
+    """Return the versions of Python and of the nucleus, which every nucleus puts there.
+
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/component-environment-variables.html
+    """
+    nucleus = os.environ.get("GGC_VERSION")
+    return {"python": platform.python_version(), **({"nucleus": nucleus} if nucleus else {})}
 
 
 def _percentiles(times: Sequence[float]) -> dict[str, float]:
