@@ -71,11 +71,6 @@ class Liveness:
         """Whether the core was heard lately, and lacks nothing."""
         return self.health is Health.OK
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether the core was heard lately."""
-        return self.health in (Health.DARK, Health.DEGRADED, Health.OK)
-
     def to_json(self) -> dict[str, Any]:
         """Return everything, for scripts."""
         word = self.word
