@@ -120,7 +120,10 @@ class Liveness:
                 "itself (docs/troubleshooting.md)"
             )
         if self.health is Health.DEGRADED:
-            return f"next: docs/troubleshooting.md explains the fault; on the device: {log_command}"
+            return (
+                "next: docs/troubleshooting.md, “Faults in telemetry”, says what to do; "
+                f"on the device: {log_command}"
+            )
         return f"next: mli watch {core_name}"
 
 
