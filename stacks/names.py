@@ -69,6 +69,11 @@ def fleet_role_alias_name(fleet_name: str) -> str:
     return f"{fleet_name}_FleetRoleAlias"
 
 
+def rule_name(stack: str) -> str:
+    """Return the name of a stack's rule of AWS IoT, in which a hyphen is not allowed."""
+    return stack.replace("-", "_")
+
+
 @dataclass(frozen=True)
 class StackNames:
     """The names of what one stack owns.

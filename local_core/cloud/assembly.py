@@ -24,6 +24,7 @@ from .iam.authorization import Authorization
 from .iam.decisions import FILE, DecisionLog
 from .iam.evaluation import PolicyEvaluation
 from .iam.role_sessions import RoleSessions
+from .iam.rule_roles import RuleRoles
 from .iam.stack_roles import StackRoles
 from .iot.broker import Broker
 from .iot.core_endpoint import CoreEndpoint
@@ -67,6 +68,7 @@ class Parts:
         stack_roles = StackRoles(self._iam)
         self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
         self._emulator.guard_logs(self._may_write_logs)
+        RuleRoles(self._iam)
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(

@@ -2,7 +2,7 @@
 
 ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
 CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. Of the
-other modules, only iam/evaluation.py and iam/role_sessions.py do so.
+other modules, only iam/evaluation.py, iam/role_sessions.py and iam/rule_roles.py do so.
 """
 
 from __future__ import annotations

@@ -44,14 +44,16 @@ COMMANDS = {
         "mli.device.redeploy", "redeploy", "Repeat a core's deployment, and wait for its result."
     ),
     "status": LazyCommand(
-        "mli.device.status", "status", "Show a core's components, deployments and last failure."
+        "mli.device.status",
+        "status",
+        "Show whether a core is alive, what it runs, and why it failed.",
     ),
     "view": LazyCommand(
         "mli.view.command", "view", "Show what cores see on a local page, live, with boxes."
     ),
     "watch": LazyCommand("mli.watch.command", "watch", "Print predictions and telemetry, live."),
     "fleet": LazyCommand(
-        "mli.fleet.command", "fleet", "Provision many cores from a list; can be resumed."
+        "mli.fleet.group", "fleet", "Create the cores of a fleet, change them, and remove them."
     ),
     "templates": LazyCommand(
         "mli.templates.command", "templates", "Check the templates of many cores for changes."

@@ -15,6 +15,7 @@ from ..cli.output import Output, examples, reporting
 from .core_stack import CoreStack
 from .core_state import AWS_PREFIX, FAILED, CoreState
 from .generations import generation_of
+from .liveness import Health, Liveness, liveness_of
 from .owner_names import CoreName
 from .package_checks import foreign_attachments
 from .stack_outputs import Clients
@@ -47,19 +48,25 @@ def status(
 ) -> None:
     """Show the core CORE_NAME: its components, its latest deployments, and why one failed.
 
-    The exit status is 1 unless the core runs what was last deployed to it.
+    For a core of Greengrass V2 its newest telemetry is shown too: cameras, faults, pace, settings.
+    The exit status is 1 unless the core runs what was last deployed to it, and was heard within
+    three intervals of telemetry, without a fault.
     """
     of = clients(region, aws_profile)
     stack = CoreStack.find_or_thing(of, core_name)
     state = generation_of(stack).state(of, stack)
     lines = explaining_lines(of, stack, state, logs)
+    is_asked = state.generation == 2 and state.has_connected
+    liveness = liveness_of(of, stack) if is_asked else None
+    is_good = state.is_good and (liveness is None or liveness.is_good)
     warnings = foreign_attachments(of("iot"), core_name, stack.thing_name)
     for warning in warnings:
         output.say(f"warning: {warning}")
-    output.result(
-        {**state.to_json(), "logLines": lines, "warnings": warnings}, describe(stack, state, lines)
-    )
-    if not state.is_good:
+    values = {**state.to_json(), "good": is_good, "logLines": lines, "warnings": warnings}
+    if liveness is not None:
+        values["liveness"] = liveness.to_json()
+    output.result(values, describe(stack, state, lines, liveness))
+    if not is_good:
         sys.exit(EXIT_FAILED)
 
 
@@ -82,7 +89,9 @@ def explaining_lines(
     return found
 
 
-def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
+def describe(
+    stack: CoreStack, state: CoreState, lines: dict[str, str], liveness: Liveness | None = None
+) -> str:
     """Return the state as a person reads it."""
     if not state.has_connected:
         return f"{state.core_name} has never connected. Next:\n  mli package {state.core_name}"
@@ -91,24 +100,32 @@ def describe(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> str:
     for component in state.components:
         line = f"  {component.name:{width}} {component.version:9} {component.state}"
         text.append(f"{line} {component.detail}".rstrip())
+    text += liveness.lines() if liveness else []
     for deployment in state.deployments[:_SHOWN_DEPLOYMENTS]:
         line = f"  deployment {deployment.id} {deployment.status}"
         text.append(f"{line}: {deployment.reason}" if deployment.reason else line)
     if state.outcome:
         text.append(f"  now: {state.outcome}")
     text += [f"  log of {component}: {line}" for component, line in lines.items()]
-    return "\n".join(map(shown_line, [*text, *_advice(stack, state, lines)]))
+    return "\n".join(map(shown_line, [*text, *_advice(stack, state, lines, liveness)]))
 
 
-def _advice(stack: CoreStack, state: CoreState, lines: dict[str, str]) -> list[str]:
+def _advice(
+    stack: CoreStack, state: CoreState, lines: dict[str, str], liveness: Liveness | None
+) -> list[str]:
     name, latest = state.core_name, state.latest
+    logs = generation_of(stack).log_commands(state)
+    is_broken = any(component.is_bad for component in state.components)
+    is_gone = liveness is not None and liveness.health is Health.SILENT and not is_broken
+    if liveness is not None and (state.is_good or is_gone):
+        service = "greengrass-lite.target" if state.is_lite else "greengrass"
+        return [liveness.advice(name, service, logs[0].partition("#")[0].strip())]
     if state.is_good:
         return ["Next:", f"  mli watch {name}"]
     if latest is None or latest.is_under_way:
         return ["Next:", f"  mli redeploy {name}"]
-    logs = () if lines else generation_of(stack).log_commands(state)
     return [
         "Next, when the cause is fixed:",
-        *(f"  {one}" for one in logs),
+        *(f"  {one}" for one in (() if lines else logs)),
         f"  mli redeploy {name}",
     ]

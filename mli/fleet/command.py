@@ -27,15 +27,15 @@ from .core_list import FleetCore, read_list
 from .journal import Journal
 
 _EXAMPLES = examples(
-    "mli fleet cores.csv --fleet shop-floor",
-    "mli fleet cores.csv --fleet shop-floor --dry-run",
-    "mli fleet cores.yaml --fleet pumps --nucleus lite --output pumps",
+    "mli fleet add cores.csv --fleet shop-floor",
+    "mli fleet add cores.csv --fleet shop-floor --dry-run",
+    "mli fleet add cores.yaml --fleet pumps --nucleus lite --output pumps",
 )
 INTERRUPTION = "interrupted"
 _MOST_SHOWN = 20
 
 
-@click.command(epilog=_EXAMPLES)
+@click.command("add", epilog=_EXAMPLES)
 @click.argument("cores", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--fleet",

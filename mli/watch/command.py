@@ -77,9 +77,9 @@ def watch(
 ) -> None:
     """Print predictions and telemetry of the core CORE_NAME, or of --all, as they arrive.
 
-    The command reconnects when the connection breaks, and ends with a summary at Ctrl-C. If no
-    message arrives, the core does not run: see `mli status`. With a certificate and --endpoint no
-    AWS credentials are needed.
+    The command reconnects when the connection breaks, and ends with a summary at Ctrl-C. A core
+    that runs sends telemetry every minute: if no message arrives, `mli status` shows when it was
+    heard last. With a certificate and --endpoint no AWS credentials are needed.
     """
     if everyone == (core_name is not None):
         raise click.UsageError("give a CORE_NAME, or --all")
@@ -116,7 +116,10 @@ def watch(
         listener.run()
     values, text = tally.summary(time.monotonic() - began, listener.interruptions)
     if not tally.counts:
-        text += f"\nNext: is the core running?\n  mli status {core_name or 'CORE_NAME'}"
+        text += (
+            f"\nNext: a core that runs sends telemetry every {names.TELEMETRY_SECONDS} s; when was "
+            f"this one heard last?\n  mli status {core_name or 'CORE_NAME'}"
+        )
     elif save is not None:
         text += f"\nsaved in {save}"
     output.result({"summary": values}, text)

@@ -13,6 +13,8 @@ from stacks.component.inference_component import InferenceComponent
 from stacks.component.kept_components import KeptComponents
 from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.core.last_words import LastWords
+from stacks.core.outputs import add_output
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
 
@@ -55,6 +57,10 @@ class InferenceStack(cdk.Stack):
             topics=self.topics_of(self.own.core),
             artifacts=artifacts,
             store=store,
+        )
+        last_words = LastWords(self, "LastWords", own=self.own)
+        add_output(
+            self, "TelemetryTable", last_words.table_name, "The newest telemetry of each core"
         )
         self._settings = settings
         # Only now are the names of the buckets known.

@@ -11,7 +11,15 @@ from stacks.core.outputs import DeploymentOutputs, add_output
 from stacks.fleet.group import FleetGroup
 from stacks.names import CORE_PLACEHOLDER
 
-_NEEDED = ("Deployment", "Endpoints", "Feedback", "Inference", "Store", "TokenExchange")
+_NEEDED = (
+    "Deployment",
+    "Endpoints",
+    "Feedback",
+    "Inference",
+    "LastWords",
+    "Store",
+    "TokenExchange",
+)
 """The constructs of the stack that stay while the fleet has cores."""
 
 

@@ -85,6 +85,13 @@ class Rig:
         values = {"coreName": CORE, "inferenceInterval": 0.05, "accessControl": access}
         self.bench.store.put(COMPONENT, {**values, **changes})
 
+    def install(self, version: str) -> None:
+        """Put the model where a nucleus puts the artifacts of a component's version."""
+        folder = self.work / "artifacts" / COMPONENT / version
+        folder.mkdir(parents=True)
+        (folder / self.model.name).symlink_to(self.model)
+        self.model = folder / self.model.name
+
     def merge(self, **changes: object) -> None:
         """Change the configuration of the running component, as a deployment's merge does."""
         self.bench.store.merge(COMPONENT, (), changes)

@@ -41,8 +41,10 @@ def ends_with_one(rig: Rig) -> str:
 
 def test_a_bad_configuration_at_the_start_is_reported_and_reported(rig: Rig) -> None:
     rig.configure(topK="many", imageSource="/nowhere")
+    rig.install("1.2.3")
     assert "topK='many': must be a whole number" in ends_with_one(rig)
     assert rig.faults() == ["bad configuration"]
+    assert [one["component"] for one in rig.broker.on(telemetry_topic(CORE))] == [COMPONENT]
     assert rig.states() == ["ERRORED"]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-from inference.names import telemetry_topic
-from tests.component.conftest import CORE, FEEDBACK, Rig
+from inference.names import TELEMETRY_SECONDS, telemetry_topic
+from tests.component.conftest import COMPONENT, CORE, FEEDBACK, Rig
 from tests.inference.tiny_onnx import model_of, save, tensor
 from tests.waiting import eventually
 
@@ -171,6 +171,8 @@ def test_samples_of_a_core_of_a_fleet_go_below_its_thing_s_name(rig: Rig) -> Non
 
 
 def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
+    rig.install("1.2.3")
+    rig.environment["GGC_VERSION"] = "2.18.1"
     rig.start()
     rig.await_predictions(5)
     assert rig.stop() == 0
@@ -180,5 +182,7 @@ def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
     assert last["latencyMs"]["inference"]["p95"] >= last["latencyMs"]["inference"]["p50"] > 0
     assert last["memoryBytes"] > 50 << 20
     assert last["health"] == {"status": "ok", "faults": []}
-    assert last["versions"].keys() == {"dlr", "libdlr", "python", "component"}
+    assert last["versions"].keys() == {"dlr", "libdlr", "python", "nucleus", "component"}
+    assert (last["versions"]["component"], last["versions"]["nucleus"]) == ("1.2.3", "2.18.1")
+    assert (last["component"], last["intervalSeconds"]) == (COMPONENT, TELEMETRY_SECONDS)
     assert rig.bench.states == [("DlrInference.core1", "RUNNING")]

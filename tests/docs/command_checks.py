@@ -55,10 +55,13 @@ def check_mli(words: Sequence[str]) -> None:
     context = click.Context(main, info_name="mli", **main.context_settings)
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        found = command.get_command(context, rest[0])
+        try:
+            name, found, rest = command.resolve_command(context, rest)
+        except click.UsageError:
+            found = None
         if found is None:
             raise CommandFault(f"mli has no command {rest[0]}")
-        command, context = found, click.Context(found, parent=context, info_name=rest.pop(0))
+        command, context = found, click.Context(found, parent=context, info_name=name)
     try:
         given, left, _ = command.make_parser(context).parse_args(rest)
         if left:

@@ -8,14 +8,18 @@ alone.
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
 from inference import names
 from local_core.cdk import REPOSITORY, CdkError
@@ -26,7 +30,10 @@ from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
 from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
+from mli.cli.main import main
+from mli.device import last_word
 from mli.fleet.core import ARCHIVE
+from mli.fleet.status import ATTENTION
 from stacks.names import fleet_component_name, fleet_stack_name, thing_name
 from tests.cloud.support import recipe
 from tests.e2e.rig import MODEL, SECONDS, Verdicts, target
@@ -236,6 +243,47 @@ def test_cloud_knows_that_the_fleet_s_deployment_runs_there(fleet: Fleet) -> Non
     assert greengrass.get_core_device(coreDeviceThingName=thing)["status"] == "HEALTHY"
     assert fleet.tools("status", CORE)["good"]
     assert active["deploymentStatus"] == "ACTIVE"
+
+
+def test_core_that_is_killed_falls_silent_although_greengrass_calls_it_healthy(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = fleet.tools("fleet", "status", FLEET)
+    assert [(one["core"], one["condition"]) for one in said["cores"]] == [(CORE, "ok")]
+    fleet.stop()
+    kill_a_core(fleet)
+    greengrass = fleet.client("greengrassv2")
+    device = greengrass.get_core_device(coreDeviceThingName=thing_name(CORE))
+    assert device["status"] == "HEALTHY"
+    for name, value in fleet.cloud.environment().items():
+        monkeypatch.setenv(name, value)
+    inner = last_word.time_in_aws
+    passed = timedelta(seconds=3 * names.TELEMETRY_SECONDS)
+    monkeypatch.setattr(last_word, "time_in_aws", lambda reply: inner(reply) + passed)
+    for words, status in ((("status", CORE), 1), (("fleet", "status", FLEET), ATTENTION)):
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == status, done.output
+        assert "silent" in done.output.lower()
+
+
+def kill_a_core(fleet: Fleet) -> None:
+    """Let the fleet's core run in a process of its own, and kill that while it predicts."""
+    archive = fleet.folder / "out" / CORE / ARCHIVE
+    words = ("core", str(archive), "--folder", str(fleet.folder / "device"))
+    with (fleet.folder / "said").open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mli", *words],
+            cwd=REPOSITORY,
+            env=fleet.cloud.environment(),
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        fleet.next_scores()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
 
 
 def test_core_s_certificate_may_not_speak_in_another_s_name(fleet: Fleet) -> None:

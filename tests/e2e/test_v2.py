@@ -26,7 +26,7 @@ from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from local_core.device.v2.configuration import read_configuration
 from stacks.component.access_control import access_control
-from stacks.names import component_name, published_topics
+from stacks.names import component_name, published_topics, rule_name
 from tests.e2e.expected import chosen
 from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
@@ -207,6 +207,10 @@ def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
         rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
     assert rig.thing not in [thing["thingName"] for thing in iot.list_things()["things"]]
     assert iot.list_role_aliases()["roleAliases"] == []
+    rules = [one["ruleName"] for one in iot.list_topic_rules()["rules"]]
+    assert rule_name(rig.prepared.stack) not in rules
+    tables = rig.client("dynamodb").list_tables()["TableNames"]
+    assert rig.outputs["TelemetryTable"] not in tables
     assert iot.list_attached_policies(target=rig.prepared.certificate.arn)["policies"] == []
     functions = rig.client("lambda").list_functions()["Functions"]
     assert not [one for one in functions if rig.prepared.stack in one["FunctionName"]]

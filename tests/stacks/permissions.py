@@ -76,6 +76,7 @@ REASONS: dict[tuple[str, ...], str] = {
     ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "Puts this core into its own "
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
     ("iot:ListThingsInThingGroup",): "Whether the fleet has cores: then its stack is not deleted.",
+    ("dynamodb:PutItem",): "The rule keeps the newest telemetry of each core in this table.",
     ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
     ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
     ("EncryptSamples",): "The core writes samples, which this key encrypts.",
@@ -109,6 +110,10 @@ DEPLOYER_REASONS: dict[str, str] = {
     "CertificateOfASigningRequest": "`*`: the action takes no resource. For "
     "`certificateSigningRequest`.",
     "RoleAlias": "The alias of the token exchange role, of a core or a fleet.",
+    "TelemetryRule": "The rule that keeps the newest telemetry of each core. Wildcards save "
+    "space: IAM takes 6,144 characters.",
+    "TelemetryTable": "The table where it is kept, of which CloudFormation also reads all "
+    "settings.",
     "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
     "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",

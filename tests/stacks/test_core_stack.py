@@ -1,6 +1,7 @@
 """The template of one core: who it is, what it may do, and what is deployed to it."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ from stacks import names
 from stacks.core.iot_policies import MAX_POLICY_CHARACTERS, core_policy, publish_policy
 from tests.stacks.configurations import REQUEST
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import CERTIFICATE_ID, all_of, only, recipe_of, resolved, template_of
+from tests.stacks.synthesis import (
+    CERTIFICATE_ID,
+    all_of,
+    named,
+    only,
+    recipe_of,
+    resolved,
+    template_of,
+)
 
 IOT = "arn:aws:iot:ap-southeast-2:123456789012"
 CORE = "$aws/things/Demo_Core*"
@@ -34,6 +43,7 @@ def allow(actions: list[str], *resources: str) -> dict[str, Any]:
 
 def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -> None:
     assert sorted(found["Type"] for found in template["Resources"].values()) == [
+        "AWS::DynamoDB::Table",
         "AWS::GreengrassV2::ComponentVersion",
         "AWS::GreengrassV2::Deployment",
         "AWS::IAM::Policy",
@@ -44,6 +54,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::IAM::Role",
+        "AWS::IAM::Role",
         "AWS::IoT::Policy",
         "AWS::IoT::Policy",
         "AWS::IoT::PolicyPrincipalAttachment",
@@ -52,6 +63,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IoT::Thing",
         "AWS::IoT::ThingGroup",
         "AWS::IoT::ThingPrincipalAttachment",
+        "AWS::IoT::TopicRule",
         "AWS::Lambda::Function",
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",
@@ -147,9 +159,10 @@ def test_certificate_arn_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def core_role(template: dict[str, Any]) -> dict[str, Any]:
-    """The token exchange role, which is the one with its policy inside."""
-    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
-    found: dict[str, Any] = resolved(role)
+    """The token exchange role."""
+    role = named(template, "TokenExchangeRole")
+    assert role is not None
+    found: dict[str, Any] = resolved(role["Properties"])
     return found
 
 
@@ -302,3 +315,26 @@ def test_stack_names_of_different_cores_differ() -> None:
     assert len(stacks) == len(cores)
     assert all("_" not in stack for stack in stacks)
     assert names.stack_name("Demo") == "DlrInference-Demo"
+
+
+def test_newest_telemetry_is_kept_for_this_core_only(template: dict[str, Any]) -> None:
+    rule = resolved(only(template, "AWS::IoT::TopicRule"))
+    assert rule["RuleName"] == "DlrInference_Demo"
+    payload = rule["TopicRulePayload"]
+    assert payload["AwsIotSqlVersion"] == "2016-03-23"
+    assert payload["Sql"].endswith(" FROM 'mli/telemetry/Demo'")
+    (action,) = payload["Actions"]
+    assert action["DynamoDBv2"]["PutItem"] == {"TableName": "<LastWordsTable>"}
+    role = named(template, "LastWordsRole")
+    assert role is not None
+    (statement,) = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "dynamodb:PutItem"
+    assert resolved(statement["Resource"]) == "<LastWordsTable.Arn>"
+
+
+def test_rules_of_different_stacks_have_different_and_valid_names() -> None:
+    stacks = [names.stack_name(one) for one in ("a-b", "a_b", "x" * 64)]
+    stacks += [names.fleet_stack_name(one) for one in ("a-b", "a_b", "x" * 64)]
+    rules = [names.rule_name(one) for one in stacks]
+    assert len(set(rules)) == len(rules)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_]{1,128}", one) for one in rules)

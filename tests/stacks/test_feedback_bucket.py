@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import all_of, named, only, resolved, template_of
+from tests.stacks.synthesis import named, only, resolved, template_of
 
 ACCOUNT_BUCKETS = "arn:aws:s3:::"
 
@@ -26,7 +26,9 @@ def bucket_of(template: dict[str, Any]) -> dict[str, Any]:
 
 def writable(template: dict[str, Any]) -> list[str]:
     """What the core's role may write."""
-    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
+    found_role = named(template, "TokenExchangeRole")
+    assert found_role is not None
+    role = found_role["Properties"]
     for statement in role["Policies"][0]["PolicyDocument"]["Statement"]:
         if statement["Action"] == "s3:PutObject":
             found = resolved(statement["Resource"])

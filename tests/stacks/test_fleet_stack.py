@@ -39,7 +39,9 @@ def fleet_of(folder: Path, **values: object) -> dict[str, Any]:
 
 def writable(template: dict[str, Any]) -> list[str]:
     """What the cores' role may write."""
-    (role,) = (role for role in all_of(template, "AWS::IAM::Role") if "Policies" in role)
+    found_role = named(template, "TokenExchangeRole")
+    assert found_role is not None
+    role = found_role["Properties"]
     (found,) = (
         one["Resource"]
         for one in role["Policies"][0]["PolicyDocument"]["Statement"]
@@ -134,6 +136,7 @@ def test_nothing_that_cores_need_is_deleted_before_the_fleet_is_empty(
     assert guard["Properties"]["ThingGroupName"] == "shop-floor"
     kept = {template["Resources"][name]["Type"] for name in guard["DependsOn"]}
     assert kept >= {
+        "AWS::DynamoDB::Table",
         "AWS::GreengrassV2::ComponentVersion",
         "AWS::GreengrassV2::Deployment",
         "AWS::IAM::Role",
@@ -158,6 +161,7 @@ def test_outputs_have_a_place_for_the_name_of_a_core(template: dict[str, Any]) -
         "FeedbackBucket",
         "GreengrassConfig",
         "PredictionTopic",
+        "TelemetryTable",
     }
     assert outputs["PredictionTopic"] == "mli/predictions/<coreName>"
     lite = json.loads(outputs["GreengrassConfig"])["lite"]
@@ -177,3 +181,10 @@ def test_core_and_fleet_of_one_name_share_nothing() -> None:
     stacks = {names.fleet_stack_name(one) for one in fleets}
     stacks |= {names.stack_name(one) for one in fleets}
     assert len(stacks) == 2 * len(fleets)
+
+
+def test_newest_telemetry_is_kept_of_the_fleet_s_own_component(template: dict[str, Any]) -> None:
+    rule = resolved(only(template, "AWS::IoT::TopicRule"))
+    assert rule["TopicRulePayload"]["Sql"].endswith(
+        " FROM 'mli/telemetry/+' WHERE component = 'DlrInferenceFleet.shop-floor'"
+    )

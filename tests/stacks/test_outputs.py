@@ -28,6 +28,7 @@ def test_outputs_are_these_and_no_other(template: dict[str, Any]) -> None:
         "DeploymentTarget",
         "PredictionTopic",
         "FeedbackBucket",
+        "TelemetryTable",
     }
     assert outputs["DeploymentTarget"] == "<Group.Arn>"
     assert outputs["PredictionTopic"] == "mli/predictions/Demo"

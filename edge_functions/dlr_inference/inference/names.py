@@ -13,6 +13,9 @@ ANY_CORE = "*"
 MAX_MESSAGE_BYTES = 7_000
 """Largest payload published: nucleus lite closes the connection near 7,300 bytes."""
 
+TELEMETRY_SECONDS = 60
+"""How often a core sends telemetry without another reason: one that does not is gone."""
+
 CORE_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}"
 """A core's name is part of a thing name, MQTT topics, stack names and component names."""
 

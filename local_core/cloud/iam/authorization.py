@@ -67,9 +67,14 @@ class Authorization:
         with self._evaluation.of_request(*request) as key, self.acting_as(KeyHolder(key)):
             yield
 
-    def session_of(self, role_arn: str, service: str, name: str) -> KeyHolder | None:
-        """Return a service's session of a role, or None if the role does not trust the service."""
-        session = self._sessions.assume_role(service, role_arn, name)
+    def session_of(
+        self, role_arn: str, service: str, name: str, *, source_arn: str | None = None
+    ) -> KeyHolder | None:
+        """Return a service's session of a role, or None if the role does not trust the service.
+
+        ``source_arn`` is the resource for which the service acts.
+        """
+        session = self._sessions.assume_role(service, role_arn, name, source_arn=source_arn)
         return None if session is None else KeyHolder(session.key)
 
     def authorize(

@@ -11,7 +11,8 @@ from local_core.cloud import LocalCloud
 from stacks import names
 from stacks.names import CORE_PLACEHOLDER
 from tests.cloud.support import Stacks, recipe
-from tests.mli.provisioning.support import nucleus_configurations, policy_documents
+from tests.mli.provisioning.support import nucleus_configurations, policy_documents, speak
+from tests.stacks import last_words
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,27 @@ class DeployedFleet:
         thing = {"ThingName": f"of-the-stack-{self.name}"}  # a stack needs a resource
         Stacks(self.cloud).deploy(
             names.fleet_stack_name(self.name),
-            {"Thing": {"Type": "AWS::IoT::Thing", "Properties": thing}},
             {
+                "Thing": {"Type": "AWS::IoT::Thing", "Properties": thing},
+                **last_words.of_fleet(self.name),
+            },
+            {
+                **last_words.output(),
                 "CorePolicies": json.dumps(policies),
                 "DeploymentTarget": self.group_arn,
                 "GreengrassConfig": configuration,
             },
         )
+
+    def add(self, core_name: str) -> None:
+        """Put a thing into the group, as `mli fleet` does at the end."""
+        iot, thing = self.cloud.client("iot"), names.thing_name(core_name)
+        iot.create_thing(thingName=thing)
+        iot.add_thing_to_thing_group(thingGroupName=self.name, thingName=thing)
+
+    def speak(self, core_name: str, **changes: Any) -> None:
+        """Send telemetry as a core would, with these changes."""
+        speak(self.cloud, core_name, self.component, **changes)
 
     def deployments(self) -> list[str]:
         """Return the ids of all deployments to the fleet, the newest first."""

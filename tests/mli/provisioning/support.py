@@ -13,12 +13,17 @@ from typing import Any
 from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner, Result
 
+from inference import names as device_names
+from inference.outgoing.telemetry import Report, Telemetry
+from inference.sources.status import STREAMING
 from local_core.cloud import LocalCloud
 from mli.cli.main import main
 from stacks import names
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from tests.cloud.support import Stacks, publish_health, recipe, report_deployment
+from tests.stacks import last_words
 
+CAMERA: Mapping[str, Any] = {"name": "static", "state": STREAMING, "reason": ""}
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
 
 
@@ -55,17 +60,19 @@ class DeployedCore:
     group_id: str = ""
 
     @classmethod
-    def deployed(cls, cloud: LocalCloud, *, generation: int) -> DeployedCore:
+    def deployed(
+        cls, cloud: LocalCloud, *, generation: int, keeps_telemetry: bool = True
+    ) -> DeployedCore:
         name = f"T{uuid.uuid4().hex[:8]}"
         thing = names.thing_name(name)
         group_id = _group(cloud, name) if generation == 1 else ""
         core = cls(cloud, name, group_id)
         outputs = core._v1_outputs() if generation == 1 else core._v2_outputs()
-        Stacks(cloud).deploy(
-            names.stack_name(name),
-            {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": thing}}},
-            outputs,
-        )
+        resources = {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": thing}}}
+        if generation == 2 and keeps_telemetry:
+            resources |= last_words.of_core(name)
+            outputs |= last_words.output()
+        Stacks(cloud).deploy(names.stack_name(name), resources, outputs)
         if generation == 2:
             core._add_policies()
             core._add_deployment()
@@ -118,6 +125,10 @@ class DeployedCore:
         )
         report_deployment(self.cloud, self.thing, status, reason)
 
+    def speak(self, **changes: Any) -> None:
+        """Send telemetry as the core would, with these changes."""
+        speak(self.cloud, self.name, self.component, **changes)
+
     def report_group(self, status: str, error: str | None = None) -> None:
         """Say what the core would of its group's latest deployment."""
         greengrass = self.cloud.client("greengrass")
@@ -125,6 +136,10 @@ class DeployedCore:
         identity = max(latest, key=lambda item: item["CreatedAt"])["DeploymentId"]
         report = {"groupId": self.group_id, "deploymentId": identity, "status": status}
         _post(f"{self.cloud.endpoint}/_core/1/things/{self.thing}", {**report, "error": error})
+
+    def table(self) -> str:
+        """Return the table with its telemetry."""
+        return Stacks(self.cloud).outputs(names.stack_name(self.name))[last_words.OUTPUT]
 
     def _v2_outputs(self) -> dict[str, str]:
         configuration = nucleus_configurations(
@@ -170,6 +185,24 @@ class DeployedCore:
             },
             deploymentPolicies={"failureHandlingPolicy": "ROLLBACK"},
         )
+
+
+def speak(cloud: LocalCloud, core_name: str, component: str, /, **changes: Any) -> None:
+    """Send what the telemetry of a component contains; ``changes`` replace its members."""
+    report = Report([], {"read": 5, "predicted": 5, "failed": 0}, {"queued": 0}, {}, [CAMERA])
+    telemetry = Telemetry(
+        core_name=core_name,
+        model={"name": "classifier", "sha256": "0" * 64},
+        versions={"component": "1.0.0"},
+        report=lambda: report,
+        configuration="0123456789ab",
+        component=component,
+    )
+    cloud.client("iot-data").publish(
+        topic=device_names.telemetry_topic(core_name),
+        qos=1,
+        payload=json.dumps({**telemetry.message(), **changes}).encode(),
+    )
 
 
 def policy_documents(core_name: str, role_alias: str) -> dict[str, dict[str, Any]]:
@@ -222,7 +255,7 @@ def refusal(code: str, message: str, status: int = 400) -> Callable[..., AWSResp
             text = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
             return AWSResponse(request.url, status, {}, _Raw(text))
         headers = {"x-amzn-errortype": code, "content-type": "application/json"}
-        text = json.dumps({"message": message, "Message": message})
+        text = json.dumps({"__type": code, "message": message, "Message": message})
         return AWSResponse(request.url, status, headers, _Raw(text))
 
     return answer

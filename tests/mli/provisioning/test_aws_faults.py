@@ -30,7 +30,8 @@ COMMANDS = {
     "redeploy": ("redeploy", "Demo"),
     "status": ("status", "Demo"),
     "watch": ("watch", "Demo"),
-    "fleet": ("fleet", "cores.csv", "--fleet", "shop-floor"),
+    "fleet add": ("fleet", "cores.csv", "--fleet", "shop-floor"),
+    "fleet status": ("fleet", "status", "shop-floor"),
 }
 FIRST_CALL = {"certificate": "iot.CreateKeysAndCertificate", "watch": "iot.DescribeEndpoint"}
 STACK = CoreStack(

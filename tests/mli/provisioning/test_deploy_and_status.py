@@ -139,6 +139,7 @@ def test_group_that_fails_says_why(commands: Commands, group_core: DeployedCore)
 
 def test_status_of_a_good_core_leads_to_watch(commands: Commands, core: DeployedCore) -> None:
     core.report("SUCCEEDED")
+    core.speak()
     said = commands.run("status", core.name)
     assert f"{core.thing}: HEALTHY, nucleus 2.18.1" in said
     assert f"{core.component} 1.0.0     RUNNING" in said

@@ -133,6 +133,7 @@ def _with_certificate(commands: Commands, core: DeployedCore) -> None:
 def _with_report(commands: Commands, core: DeployedCore) -> None:
     _with_certificate(commands, core)
     core.report("SUCCEEDED")
+    core.speak()
 
 
 def _with_failure(commands: Commands, core: DeployedCore) -> None:
@@ -187,6 +188,45 @@ def test_fleet_calls_what_its_page_lists(
     commands.run("fleet", "cores.csv", "--fleet", fleet.name)
     assert "iot:AddThingToThingGroup" in called
     assert _with_dependent(called) - listed == set()
+
+
+def test_status_of_a_fleet_calls_what_its_page_lists(
+    commands: Commands,
+    fleet: DeployedFleet,
+    request: pytest.FixtureRequest,
+    limited_to: Callable[[Calls], None],
+) -> None:
+    core = f"{fleet.name}-1"
+    fleet.add(core)
+    fleet.speak(core)
+    text = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+    listed = _actions(text.partition("`mli fleet status` calls")[2].partition("\n\n")[0])
+    limited_to(listed)
+    called: Calls = request.getfixturevalue("called")
+    commands.run("fleet", "status", fleet.name)
+    assert "dynamodb:Scan" in called
+    assert _with_dependent(called) - listed == set()
+
+
+@pytest.mark.parametrize(("lacking", "status"), [("dynamodb:GetItem", 1), ("dynamodb:Scan", 1)])
+def test_missing_permission_to_read_telemetry_is_named(
+    commands: Commands,
+    core: DeployedCore,
+    fleet: DeployedFleet,
+    limited_to: Callable[[Calls], None],
+    lacking: str,
+    status: int,
+) -> None:
+    core.report("SUCCEEDED")
+    core.speak()
+    fleet.add(core.name)
+    limited_to({"cloudformation:*", "greengrass:*", "iot:*"})
+    words = (
+        ["status", core.name] if lacking.endswith("GetItem") else ["fleet", "status", fleet.name]
+    )
+    said = commands.run(*words, code=status)
+    assert f"is not authorized to perform: {lacking}" in said
+    assert "docs/permissions.md" in said
 
 
 def test_deployers_policy_lists_what_greengrass_calls_for_it() -> None:

@@ -26,7 +26,7 @@ from ..settings import InferenceSettings
 from .assembly import build_stages
 from .live_configuration import LiveConfiguration
 from .loading import load_model
-from .nucleus import Nucleus, component_version
+from .nucleus import Nucleus, component_name, component_version
 from .publisher import Publisher
 
 SPOOL_BYTES = 256 << 20
@@ -75,6 +75,7 @@ class Component:
             loaded,
             nucleus.publish_to_iot_core,
             component_version=component_version(model),
+            component=component_name(model),
             sources=lambda: self._pipeline.stages.source.statuses(),
             faults=self._faults,
             feedback=self._feedback_numbers,

@@ -25,7 +25,10 @@ def log_failure(error: InferenceError) -> None:
 
 
 def report_failure(
-    nucleus: Nucleus, configuration: Mapping[str, Any], error: InferenceError
+    nucleus: Nucleus,
+    configuration: Mapping[str, Any],
+    error: InferenceError,
+    component: str | None,
 ) -> None:
     """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
 
@@ -37,7 +40,13 @@ def report_failure(
         if core_name is not None:
             fault = HealthFault(error.health_fault or "error", str(error))
             report = Report([fault], {}, {}, {})
-            telemetry = Telemetry(core_name=core_name, model={}, versions={}, report=lambda: report)
+            telemetry = Telemetry(
+                core_name=core_name,
+                model={},
+                versions={},
+                report=lambda: report,
+                component=component,
+            )
             nucleus.publish_to_iot_core(telemetry_topic(core_name), telemetry.payload())
     except OSError as failure:
         _log.warning("telemetry was not published: %s", failure)

@@ -12,7 +12,7 @@ from ..preflight import explained_errors
 from ..settings import InferenceSettings
 from ..stopping import StopSignal, end_process
 from .loading import load_model
-from .nucleus import Nucleus
+from .nucleus import Nucleus, component_name
 
 if TYPE_CHECKING:
     from .component import Component
@@ -52,7 +52,7 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
         from .failure import log_failure, report_failure
 
         log_failure(error)  # first, because the nucleus may kill what reports ERRORED
-        report_failure(nucleus, configuration, error)
+        report_failure(nucleus, configuration, error, component_name(model))
         status = error.exit_status
     finally:
         nucleus.close()

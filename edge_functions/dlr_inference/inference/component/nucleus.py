@@ -187,6 +187,11 @@ def component_version(model: Path) -> str:
     return name if name.count(".") == 2 and name.replace(".", "").isdigit() else "unknown"
 
 
+def component_name(model: Path) -> str | None:
+    """Return the component's name, which is that of the folder of its versions' artifacts."""
+    return None if component_version(model) == "unknown" else model.parent.parent.name
+
+
 def _close(client: Any) -> None:
     if client is not None:
         with contextlib.suppress(Exception):

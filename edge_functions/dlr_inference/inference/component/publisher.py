@@ -38,6 +38,7 @@ class Publisher:
         send: Send,
         *,
         component_version: str,
+        component: str | None = None,
         sources: Sources,
         faults: Faults = tuple,
         feedback: Numbers = dict,
@@ -45,7 +46,8 @@ class Publisher:
     ) -> None:
         """``faults`` and ``feedback`` return the faults and counters of the generation's own parts.
 
-        ``sources`` returns the state of each source; ``backlog`` is for the outbox.
+        ``sources`` returns the state of each source; ``backlog`` is for the outbox. ``component``
+        is the component's name, which the first generation does not have.
         """
         rate = settings.publish_rate_limit
         self._component_version = component_version
@@ -56,6 +58,7 @@ class Publisher:
             versions=self._versions(loaded),
             report=self._report,
             configuration=settings.digest(),
+            component=component,
         )
         self._settings = settings
         self._sources = sources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import platform
 import threading
 import time
@@ -13,7 +14,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Mapping, Sequence
 
 from ..memory import resident_bytes, return_freed_memory
-from ..names import MAX_MESSAGE_BYTES
+from ..names import MAX_MESSAGE_BYTES, TELEMETRY_SECONDS
 from ..pipeline.results import FrameResult, compact_json
 from ..sources import Frame
 
@@ -70,12 +71,15 @@ class Telemetry:
         versions: Mapping[str, str],
         report: Callable[[], Report],
         configuration: str | None = None,
+        component: str | None = None,
     ) -> None:
         """``report`` is called for each message; Python's version is added to ``versions``.
 
-        ``configuration`` is the digest of the settings in use, if there are any.
+        ``configuration`` is the digest of the settings in use, if there are any. ``component`` is
+        the name of the component of the second generation, by which a fleet knows its own cores.
         """
         self._core_name = core_name
+        self._component = component
         self.model: Mapping[str, str] = model
         self.configuration = configuration
         self.versions: Mapping[str, str] = versions
@@ -109,6 +113,8 @@ class Telemetry:
             "schemaVersion": SCHEMA_VERSION,
             "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "core": self._core_name,
+            "component": self._component,
+            "intervalSeconds": TELEMETRY_SECONDS,
             "uptimeSeconds": round(time.monotonic() - self._started, 1),
             "health": {
                 "status": "degraded" if report.faults else "ok",
@@ -122,7 +128,7 @@ class Telemetry:
             "sources": [dict(source) for source in report.sources],
             "model": dict(self.model),
             "configuration": self.configuration,
-            "versions": {**self.versions, "python": platform.python_version()},
+            "versions": {**self.versions, **_versions_around()},
         }
 
     def payload(self) -> bytes:
@@ -142,7 +148,7 @@ class TelemetryThread:
         telemetry: Telemetry,
         publish: Callable[[bytes], None],
         *,
-        interval: float = 60.0,
+        interval: float = TELEMETRY_SECONDS,
         look_every: float = 1.0,
     ) -> None:
         """Start the thread."""
@@ -207,6 +213,15 @@ def embedded_metrics(payload: bytes) -> str:
     }
     record.update({name: value for name, (value, _) in values.items()})
     return compact_json(record)
+
+
+def _versions_around() -> dict[str, str]:
+    """Return the versions of Python and of the nucleus, which every nucleus puts there.
+
+    https://docs.aws.amazon.com/greengrass/v2/developerguide/component-environment-variables.html
+    """
+    nucleus = os.environ.get("GGC_VERSION")
+    return {"python": platform.python_version(), **({"nucleus": nucleus} if nucleus else {})}
 
 
 def _percentiles(times: Sequence[float]) -> dict[str, float]:

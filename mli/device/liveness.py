@@ -1,0 +1,222 @@
+"""Whether a core is there and sees: judged by its newest telemetry, not by what it last was."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.exceptions
+
+from inference.schema import ConfigurationError
+from inference.settings import InferenceSettings
+from stacks import names
+
+from ..aws import explain
+from .core_stack import CoreStack
+from .last_word import TABLE_OUTPUT, LastWord, read_one
+from .stack_outputs import Clients
+from .v2 import latest_deployment
+
+_SKEW_SECONDS = 300.0
+_MOST_CAMERAS = 16
+_UNASKED = datetime.fromtimestamp(0, UTC)
+
+
+class Health(enum.Enum):
+    """What telemetry says about a core, the worst first."""
+
+    UNKNOWN = "unknown"
+    """Nobody knows: the table is not there, or may not be read."""
+    NEVER = "never heard"
+    """It has not spoken since there is a table."""
+    SILENT = "silent"
+    """Its last word is older than three intervals."""
+    DARK = "no camera"
+    """It speaks, and a camera of it has no frames."""
+    DEGRADED = "degraded"
+    """It speaks, and something else is missing."""
+    OK = "ok"
+
+
+def health_of(word: LastWord | None, now: datetime) -> Health:
+    """Return what a core's last word says at the time ``now``."""
+    if word is None:
+        return Health.NEVER
+    if word.is_old(now):
+        return Health.SILENT
+    if word.dark_cameras:
+        return Health.DARK
+    return Health.OK if word.health == "ok" else Health.DEGRADED
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """A core's last word, what it means now, and the digest of the settings that are deployed.
+
+    ``reason`` says why its health is not known.
+    """
+
+    health: Health
+    word: LastWord | None = None
+    now: datetime = _UNASKED
+    deployed: str = ""
+    reason: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the core was heard lately, and lacks nothing."""
+        return self.health is Health.OK
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything, for scripts."""
+        word = self.word
+        return {
+            "status": self.health.value,
+            "reason": self.reason,
+            "ageSeconds": round(word.age(self.now), 1) if word else None,
+            "configurationDeployed": self.deployed,
+            "telemetry": word.to_json() if word else None,
+        }
+
+    def lines(self) -> list[str]:
+        """Return what a person reads about the last word."""
+        if self.health is Health.UNKNOWN:
+            return [f"  last heard: unknown: {self.reason}"]
+        if self.word is None:
+            return ["  last heard: never, since its stack keeps telemetry"]
+        word = self.word
+        return [
+            f"  last heard: {_heard(word, self.now, self.health)}",
+            f"  runs: {_runs(word)}",
+            *(
+                f"  camera {one.name}: {one.state}" + (f": {one.reason}" if one.reason else "")
+                for one in word.cameras[:_MOST_CAMERAS]
+            ),
+            *(f"  fault: {fault}" for fault in word.faults),
+            f"  pace: {_pace(word)}",
+            f"  configuration: {_configuration(word.configuration, self.deployed)}",
+        ]
+
+    def advice(self, core_name: str, service: str, log_command: str) -> str:
+        """Return what helps, in one line that begins with "next:".
+
+        ``service`` is the nucleus for systemd, and ``log_command`` shows the component's log.
+        """
+        if self.health is Health.UNKNOWN:
+            return "next: fix that, then repeat the command"
+        if self.health in (Health.NEVER, Health.SILENT):
+            return (
+                "next: is the device on, and has it a network? If so, on the device: "
+                f"sudo systemctl status {service}; {log_command}"
+            )
+        if self.health is Health.DARK:
+            camera = self.word.dark_cameras[0].name if self.word else ""
+            return (
+                f"next: check {camera}, its power and its address; the core opens it again by "
+                "itself (docs/troubleshooting.md)"
+            )
+        if self.health is Health.DEGRADED:
+            return (
+                "next: docs/troubleshooting.md, “Faults in telemetry”, says what to do; "
+                f"on the device: {log_command}"
+            )
+        return f"next: mli watch {core_name}"
+
+
+def liveness_of(clients: Clients, stack: CoreStack) -> Liveness:
+    """Return what is known about a core of the second generation."""
+    table = stack.outputs.get(TABLE_OUTPUT)
+    if table is None:
+        owner = f"fleetName={stack.fleet}" if stack.fleet else f"coreName={stack.core_name}"
+        return Liveness(
+            Health.UNKNOWN,
+            reason="its stack does not keep telemetry, because another version of this project "
+            f"deployed it: deploy it again (npx cdk deploy -c {owner} …)",
+        )
+    try:
+        word, now = read_one(clients, table, stack.core_name)
+    except botocore.exceptions.ClientError as error:
+        return Liveness(Health.UNKNOWN, reason=unreadable(error, table))
+    digest = deployed_digest(clients, stack)
+    return Liveness(health_of(word, now), word, now, digest)
+
+
+def unreadable(error: botocore.exceptions.ClientError, table: str) -> str:
+    """Return why the table of telemetry cannot be read, and what to do."""
+    if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+        return f"the table {table} is gone: deploy the stack again (npx cdk deploy …)"
+    return explain(error)
+
+
+def deployed_digest(clients: Clients, stack: CoreStack) -> str:
+    """Return the digest of the settings in the latest deployment to a core; "" if unknown."""
+    found = latest_deployment(clients("greengrassv2"), stack.deployment_target)
+    if found is None:
+        return ""
+    name = (
+        names.fleet_component_name(stack.fleet)
+        if stack.fleet
+        else names.component_name(stack.core_name)
+    )
+    return digest_of((found[1].get("components") or {}).get(name) or {})
+
+
+def digest_of(component: Mapping[str, Any]) -> str:
+    """Return the digest of the settings that a deployment gives a component; "" if unknown."""
+    merge = (component.get("configurationUpdate") or {}).get("merge") or "{}"
+    try:
+        settings = InferenceSettings.from_configuration({**json.loads(merge), "coreName": "any"})
+    except (ConfigurationError, ValueError, TypeError):
+        return ""
+    return settings.digest()
+
+
+def short_age(seconds: float) -> str:
+    """Return an age as a person says it, such as ``12 s`` or ``3 d``."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _heard(word: LastWord, now: datetime, health: Health) -> str:
+    text = f"{short_age(word.age(now))} ago"
+    if health is Health.SILENT:
+        text += f": SILENT, it should speak every {word.interval:g} s"
+    try:
+        skew = (word.received - datetime.fromisoformat(word.written)).total_seconds()
+    except (ValueError, TypeError):
+        return text
+    if abs(skew) > _SKEW_SECONDS:
+        text += f"; written {word.written} by the core's clock: it waited there, or that is wrong"
+    return text
+
+
+def _runs(word: LastWord) -> str:
+    model = f", model {word.model}" if word.model else ""
+    return f"{word.component or 'a component'} {word.version or 'of an unknown version'}{model}"
+
+
+def _pace(word: LastWord) -> str:
+    parts = [f"{word.per_second:g} frames/s"] if word.per_second is not None else []
+    if word.latency:
+        parts.append(
+            "inference " + ", ".join(f"{key} {one:g} ms" for key, one in word.latency.items())
+        )
+    if word.queued is not None:
+        parts.append(f"{word.queued} messages wait")
+    return ", ".join(parts) or "unknown"
+
+
+def _configuration(running: str, deployed: str) -> str:
+    if not running:
+        return "none in use"
+    if not deployed:
+        return running
+    if running == deployed:
+        return f"{running}, as deployed"
+    return f"{running}; deployed is {deployed}, which it has not taken yet"

@@ -1,0 +1,152 @@
+"""What is known about each core of a fleet, from a few calls for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stacks import names
+
+from ..device.core_state import FAILED
+from ..device.fleet_stack import FleetStack
+from ..device.last_word import TABLE_OUTPUT, LastWord, read_all
+from ..device.liveness import Health, digest_of, health_of
+from ..device.stack_outputs import Clients, output_of
+from ..device.v2 import latest_deployment
+
+_UNHEALTHY = "UNHEALTHY"
+_THING_ENDING = names.thing_name("")
+
+
+@dataclass(frozen=True)
+class CoreRow:
+    """A core of a fleet: its newest telemetry, and what Greengrass and AWS IoT say of it.
+
+    ``deployment`` is how far it is with the fleet's latest deployment, ``device`` the status that
+    its nucleus reported last, and ``age`` the seconds since its last word; None if there is none.
+    """
+
+    name: str
+    health: Health
+    word: LastWord | None
+    age: float | None
+    deployment: str
+    device: str
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it was heard lately, lacks nothing, and has not failed to deploy."""
+        is_deployed = self.deployment not in FAILED
+        return self.health is Health.OK and self.device != _UNHEALTHY and is_deployed
+
+    @property
+    def condition(self) -> str:
+        """What a person should know first."""
+        if self.health in (Health.NEVER, Health.SILENT):
+            return str(self.health.value)
+        if self.word is not None and self.word.faults:
+            return self.word.faults[0].partition(":")[0]
+        if self.health is Health.OK and self.device == _UNHEALTHY:
+            return "unhealthy"
+        return str(self.health.value)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything, for scripts."""
+        return {
+            "core": self.name,
+            "good": self.is_good,
+            "health": self.health.value,
+            "condition": self.condition,
+            "ageSeconds": None if self.age is None else round(self.age, 1),
+            "deployment": self.deployment,
+            "device": self.device,
+            "telemetry": self.word.to_json() if self.word else None,
+        }
+
+
+@dataclass(frozen=True)
+class FleetReport:
+    """The cores of a fleet by their names, and the component and settings that are deployed."""
+
+    rows: tuple[CoreRow, ...]
+    version: str
+    configuration: str
+
+    @property
+    def bad(self) -> tuple[CoreRow, ...]:
+        """The cores that need somebody."""
+        return tuple(row for row in self.rows if not row.is_good)
+
+
+def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
+    """Ask about all cores of a fleet: one scan, and one call of each kind per page.
+
+    The members of the thing group are its cores: also those that never spoke, and no others.
+
+    Raises:
+        MliError: if the fleet's stack keeps no telemetry.
+        ClientError: if one of the calls is refused.
+    """
+    table = output_of(fleet.outputs, TABLE_OUTPUT, names.fleet_stack_name(fleet.name))
+    words, now = read_all(clients, table)
+    devices = {
+        one["coreDeviceThingName"]: str(one.get("status", ""))
+        for one in _paged(
+            clients("greengrassv2"),
+            "list_core_devices",
+            "coreDevices",
+            thingGroupArn=fleet.group_arn,
+        )
+    }
+    found = latest_deployment(clients("greengrassv2"), fleet.group_arn)
+    content = found[1] if found else {}
+    component = (content.get("components") or {}).get(names.fleet_component_name(fleet.name)) or {}
+    progress = _progress(clients, str(content.get("iotJobId") or ""))
+    rows = []
+    for thing in sorted(_members(clients, fleet)):
+        name = thing.removesuffix(_THING_ENDING)
+        word = words.get(name)
+        rows.append(
+            CoreRow(
+                name,
+                health_of(word, now),
+                word,
+                word.age(now) if word else None,
+                progress.get(thing, ""),
+                devices.get(thing, ""),
+            )
+        )
+    version = str(component.get("componentVersion", ""))
+    return FleetReport(tuple(rows), version, digest_of(component) if component else "")
+
+
+def _members(clients: Clients, fleet: FleetStack) -> Iterator[str]:
+    iot = clients("iot")
+    pages = iot.get_paginator("list_things_in_thing_group")
+    for page in pages.paginate(thingGroupName=fleet.name, PaginationConfig={"PageSize": 250}):
+        yield from page["things"]
+
+
+def _progress(clients: Clients, job: str) -> dict[str, str]:
+    """Return the status of a job, which a deployment to a thing group is, by thing."""
+    if not job:
+        return {}
+    newest: dict[str, tuple[int, str]] = {}
+    for one in _paged(
+        clients("iot"), "list_job_executions_for_job", "executionSummaries", jobId=job
+    ):
+        summary = one["jobExecutionSummary"]
+        found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
+        thing = one["thingArn"].rpartition("/")[2]
+        newest[thing] = max(found, newest.get(thing, (-1, "")))
+    return {thing: status for thing, (_, status) in newest.items()}
+
+
+def _paged(client: Any, operation: str, key: str, **request: Any) -> Iterator[Mapping[str, Any]]:
+    largest = {"list_core_devices": 100, "list_job_executions_for_job": 250}[operation]
+    pages = client.get_paginator(operation).paginate(
+        **request, PaginationConfig={"PageSize": largest}
+    )
+    for page in pages:
+        yield from page.get(key, [])

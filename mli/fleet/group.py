@@ -1,0 +1,50 @@
+"""``mli fleet``: the commands for a fleet, each in a module of its own."""
+
+from __future__ import annotations
+
+import click
+
+from ..cli.lazy_group import LazyCommand, LazyGroup
+from ..cli.output import examples
+
+_ADD = "add"
+
+COMMANDS = {
+    _ADD: LazyCommand("mli.fleet.command", "fleet", "Provision cores from a list."),
+    "status": LazyCommand(
+        "mli.fleet.status", "fleet_status", "Show which cores are alive, and what they run."
+    ),
+}
+"""Each command by its name, in the order of a fleet's life."""
+
+_EXAMPLES = examples(
+    "mli fleet cores.csv --fleet shop-floor      # the same as `mli fleet add cores.csv …`",
+    "mli fleet status shop-floor",
+)
+
+
+class _FleetGroup(LazyGroup):
+    """A group that takes a list of cores too, and then adds them: the most frequent command."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an argument that is no command is one of ``add``."""
+        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+            args = [_ADD, *args]
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leave options that come before the list, such as ``--fleet``, to ``add``."""
+        if args and args[0].startswith("-") and args[0] not in ctx.help_option_names:
+            args = [_ADD, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("fleet", epilog=_EXAMPLES, cls=_FleetGroup, table=COMMANDS)
+def fleet() -> None:
+    """Create the cores of a fleet, change them, and remove them.
+
+    A fleet is a stack (`npx cdk deploy -c fleetName=…`). Its cores are created by API calls, so
+    these commands can be repeated: each continues where it ended.
+    """
