@@ -265,6 +265,7 @@ CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     FEEDBACK,
     *FEEDBACK_FIELDS,
     device.FEEDBACK_REQUEST_LIMIT,
+    device.FEEDBACK_RATE_LIMIT,
     *PACKAGE_FIELDS,
     *SIMULATOR_FIELDS,
 )
