@@ -25,6 +25,7 @@ from inference.vision.scores import Scores
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 RANDOM = "RandomSamplingConfiguration"
+ORIGIN = SampleOrigin("core1")
 
 
 class Rig:
@@ -37,7 +38,7 @@ class Rig:
         limit: int = 0,
         size: int = 1 << 20,
         rate: int = 0,
-        origin: SampleOrigin = SampleOrigin("core1"),
+        origin: SampleOrigin = ORIGIN,
         below: str = "",
     ) -> None:
         self.statuses: list[dict[str, Any]] = []
