@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,7 +33,6 @@ from inference.vision.scores import Scores
 from local_core.cloud import LocalCloud
 from stacks import names
 from tests.cloud.support import Stacks, recipe
-from tests.mli.provisioning.support import ACCOUNT
 
 BEGIN = 1_795_000_000.0
 """18 November 2026, 11:06:40 UTC: the first frame; each later one is a minute younger."""
@@ -43,11 +45,21 @@ def jpeg(colour: str) -> bytes:
     return encoded.getvalue()
 
 
+class _CloudOfTheShell:
+    """The cloud that the environment of a shell names."""
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=os.environ["AWS_REGION"])
+
+    def environment(self) -> dict[str, str]:
+        return {"AWS_DEFAULT_REGION": os.environ["AWS_REGION"]}
+
+
 @dataclass
 class KeptSamples:
     """A deployed core, or a fleet, whose cores keep samples."""
 
-    cloud: LocalCloud
+    cloud: LocalCloud | _CloudOfTheShell
     folder: Path
     fleet: str = ""
     name: str = field(default_factory=lambda: f"S{uuid.uuid4().hex[:8]}")
@@ -61,7 +73,8 @@ class KeptSamples:
         of_fleet = names.StackNames.of_fleet(owner)
         own = of_fleet if self.fleet else names.StackNames.of_core(owner)
         thing = names.thing_name(self.name)
-        self.target = f"{ACCOUNT}:thing/{thing}"
+        region = self.cloud.client("iot").meta.region_name
+        self.target = f"arn:aws:iot:{region}:000000000000:thing/{thing}"
         if self.fleet:
             iot = self.cloud.client("iot")
             self.target = iot.create_thing_group(thingGroupName=self.fleet)["thingGroupArn"]
@@ -158,3 +171,14 @@ class KeptSamples:
         )
         assert uploader.close(20) == 0, uploader.faults
         spool.close()
+
+
+def main() -> None:
+    """Let a core called Sampled keep samples in the cloud of the shell."""
+    kept = KeptSamples(_CloudOfTheShell(), Path(tempfile.mkdtemp()), name="Sampled")
+    for score in (0.41, 0.55):
+        kept.keep([Prediction("cup", score, (0.1, 0.2, 0.5, 0.7))], config_id="LC50")
+
+
+if __name__ == "__main__":
+    main()
