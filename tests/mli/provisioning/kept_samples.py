@@ -51,6 +51,10 @@ class _CloudOfTheShell:
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=os.environ["AWS_REGION"])
 
+    def create_bucket(self, name: str) -> None:
+        where = {"LocationConstraint": os.environ["AWS_REGION"]}
+        self.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=where)
+
     def environment(self) -> dict[str, str]:
         return {"AWS_DEFAULT_REGION": os.environ["AWS_REGION"]}
 
@@ -68,7 +72,7 @@ class KeptSamples:
 
     def __post_init__(self) -> None:
         self.bucket = f"samples-{uuid.uuid4().hex[:8]}"
-        self.cloud.client("s3").create_bucket(Bucket=self.bucket)
+        self.cloud.create_bucket(self.bucket)
         owner = self.fleet or self.name
         of_fleet = names.StackNames.of_fleet(owner)
         own = of_fleet if self.fleet else names.StackNames.of_core(owner)
