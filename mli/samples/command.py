@@ -20,13 +20,14 @@ from ..errors import MliError
 from ..view.pictures import Pictures, s3_fetch
 from .download import download, local_path
 from .exporting import export
-from .exports import FORMATS, Labelled
+from .exports import FORMATS
 from .filters import Moment, Wanted
 from .head_cache import HeadCache, cache_file
+from .labelled import Labelled
 from .listing import listed_objects, matching
 from .messages import saved_messages
 from .places import find_owner
-from .sheet import SUFFIXES, write_sheet
+from .sheet import MOST, write_sheet
 from .stored import StoredSample
 
 _EXAMPLES = examples(
@@ -144,8 +145,8 @@ def _check_options(
         raise click.UsageError("--export and --output FOLDER are given together")
     if labels is not None and form is None:
         raise click.UsageError("--labels is for --export")
-    if sheet is not None and sheet.suffix not in SUFFIXES:
-        raise click.UsageError(f"--sheet {sheet}: must end in {' or '.join(SUFFIXES)}")
+    if sheet is not None and sheet.suffix not in MOST:
+        raise click.UsageError(f"--sheet {sheet}: must end in {' or '.join(MOST)}")
 
 
 def _classes(labels: str | None) -> tuple[str, ...]:

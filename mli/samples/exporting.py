@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from ..errors import MliError
 from ..view.pictures import PictureError, Pictures
 from .download import download
-from .exports import WITH_IMAGES, Labelled, image_paths, written_files
+from .exports import WITH_IMAGES, image_paths, written_files
+from .labelled import Labelled
 from .stored import StoredSample
 
 

@@ -19,11 +19,13 @@ from ..view.pictures import PictureError, Pictures
 from .listing import WORKERS
 from .stored import StoredSample
 
-SUFFIXES = (".html", ".png")
+MOST: dict[str, int] = {".html": 2_000, ".png": 300}
+"""Most samples on a sheet, by its form: what a browser or a viewer of images can still open."""
 _SIDE = 640
 _COLUMNS = 3
 _TEXT = 300
 _MARKS = 8
+_REASONS = 3
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
@@ -49,8 +51,13 @@ def write_sheet(
     """Write the sheet, whose form is that of the file's name.
 
     Raises:
-        MliError: if the file exists.
+        MliError: if the file exists, or there are too many samples for one.
     """
+    if len(samples) > MOST[file.suffix]:
+        raise MliError(
+            f"--sheet {file}: {len(samples)} samples are too many for one {file.suffix} file; "
+            f"add --limit {MOST[file.suffix]}, or other filters"
+        )
     if file.exists():
         raise MliError(f"{file} exists: remove it, or name another file with --sheet")
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -69,17 +76,17 @@ def write_sheet(
         opened.write(content)
 
 
-def _drawn(sample: StoredSample, pictures: Pictures) -> Image.Image | str:
-    """Return the picture with its boxes, or why there is none."""
+def _drawn(sample: StoredSample, pictures: Pictures) -> bytes | str:
+    """Return the picture with its boxes as a JPEG, or why there is none."""
     try:
         content = pictures.get(sample.object.uri, _SIDE)
     except PictureError as error:
         return str(error)
     with Image.open(io.BytesIO(content)) as image:
-        return annotated(image, sample.about.marks)
+        return jpeg(annotated(image, sample.about.marks))
 
 
-def _page(title: str, tiles: Sequence[tuple[StoredSample, Image.Image | str]]) -> str:
+def _page(title: str, tiles: Sequence[tuple[StoredSample, bytes | str]]) -> str:
     items = "\n".join(_item(sample, picture) for sample, picture in tiles)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -90,12 +97,12 @@ def _page(title: str, tiles: Sequence[tuple[StoredSample, Image.Image | str]]) -
     )
 
 
-def _item(sample: StoredSample, picture: Image.Image | str) -> str:
+def _item(sample: StoredSample, picture: bytes | str) -> str:
     found = _predictions(sample)
     if isinstance(picture, str):
         shown = f'<p class="gone">{_text(picture)}</p>'
     else:
-        data = base64.b64encode(jpeg(picture)).decode()
+        data = base64.b64encode(picture).decode()
         shown = f'<img alt="{_text(found)}" src="data:image/jpeg;base64,{data}">'
     rows = {
         "captured": f"{sample.moment:%Y-%m-%d %H:%M:%S} UTC",
@@ -126,12 +133,21 @@ def _text(value: str) -> str:
     return html.escape(shown_line(value, _TEXT))
 
 
-def _png(tiles: Sequence[tuple[StoredSample, Image.Image | str]]) -> bytes:
+def _png(tiles: Sequence[tuple[StoredSample, bytes | str]]) -> bytes:
     captioned = []
     for sample, picture in tiles:
-        image = Image.new("RGB", (480, 320), "#3a3f45") if isinstance(picture, str) else picture
-        parts = (picture if isinstance(picture, str) else "", *sample.why(), _predictions(sample))
-        captioned.append((" · ".join(filter(None, (*parts, sample.model))), image))
+        if isinstance(picture, str):
+            image = Image.new("RGB", (480, 320), "#3a3f45")
+        else:
+            image = Image.open(io.BytesIO(picture)).convert("RGB")
+        lines = [
+            picture if isinstance(picture, str) else "",
+            *sample.why()[:_REASONS],
+            _predictions(sample),
+            sample.model,
+            f"{sample.about.core} {sample.moment:%Y-%m-%d %H:%M:%S} UTC".strip(),
+        ]
+        captioned.append(("\n".join(shown_line(line) for line in lines if line), image))
     encoded = io.BytesIO()
     contact_sheet(captioned, columns=_COLUMNS).save(encoded, "PNG")
     return encoded.getvalue()

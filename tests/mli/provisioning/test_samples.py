@@ -17,7 +17,7 @@ from PIL import Image
 
 from inference.vision.postprocess import Prediction
 from local_core.cloud import LocalCloud
-from mli.samples import listing
+from mli.samples import listing, sheet
 from mli.samples.head_cache import HeadCache
 from tests.mli.provisioning.kept_samples import KeptSamples
 from tests.mli.provisioning.support import Commands
@@ -240,15 +240,34 @@ def test_an_html_sheet_is_one_file_and_shows_labels_as_text(
     assert "exists" in commands.run("samples", kept.name, "--sheet", str(file), code=1)
 
 
+def test_a_sheet_has_a_limit(
+    commands: Commands, kept: KeptSamples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sheet.MOST, ".png", 4)
+    given = ["samples", kept.name, "--sheet", str(tmp_path / "sheet.png")]
+    assert "add --limit 4" in commands.run(*given, code=1)
+    commands.run(*given, "--limit", "4")
+
+
+def test_a_picture_that_is_none_is_said_on_the_sheet(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path
+) -> None:
+    broken = KeptSamples(cloud, tmp_path / "spool")
+    broken.put("entropy/a.jpg", b"no image")
+    for suffix in ("html", "png"):
+        commands.run("samples", broken.name, "--sheet", str(tmp_path / f"s.{suffix}"))
+    assert "it is no image" in (tmp_path / "s.html").read_text()
+
+
 def test_a_png_sheet_has_a_tile_for_each_sample(
     commands: Commands, kept: KeptSamples, tmp_path: Path
 ) -> None:
     file = tmp_path / "sheet.png"
     commands.run("samples", kept.name, "--sheet", str(file))
-    with Image.open(file) as sheet:
-        assert sheet.format == "PNG"
-        assert sheet.width > 3 * 480
-        assert sheet.height > 2 * 320
+    with Image.open(file) as image:
+        assert image.format == "PNG"
+        assert image.width > 3 * 480
+        assert image.height > 2 * 320
 
 
 def test_coco_has_boxes_in_pixels_and_the_images(
