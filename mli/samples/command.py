@@ -167,6 +167,7 @@ def _downloaded(
     s3: Any, chosen: Sequence[StoredSample], folder: Path, output: Output
 ) -> Iterator[str]:
     objects = [one.object for one in chosen]
+    objects += [one.mask for one in objects if one.mask is not None]
     for one in objects:
         local_path(folder, one)  # before the first is downloaded
     say = _progress(output, "samples downloaded", len(objects))

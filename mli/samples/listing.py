@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 import botocore.exceptions
+
+from inference.feedback.metadata import mask_key
 
 from ..cli.output import Output
 from ..errors import MliError
@@ -24,16 +27,17 @@ WORKERS = 8
 PAGE = 1_000
 """What S3 lists at most with one call."""
 _BATCH = 64
-_MASK = ".mask.png"
+MASK = ".mask.png"
 
 
 def listed_objects(s3: Any, places: Sequence[Place], output: Output) -> list[StoredObject]:
-    """Return the objects in all places, each once, the newest first; masks are left out.
+    """Return the objects in all places, each once, the newest first, with its mask if it has one.
 
     Raises:
         MliError: if a bucket does not exist.
     """
     found: dict[str, StoredObject] = {}
+    masks: dict[str, StoredObject] = {}
     for place in places:
         prefix = f"{place.prefix}/" if place.prefix else ""
         pages = s3.get_paginator("list_objects_v2").paginate(
@@ -43,14 +47,20 @@ def listed_objects(s3: Any, places: Sequence[Place], output: Output) -> list[Sto
             for page in pages:
                 for item in page.get("Contents", ()):
                     one = _object(item, place)
-                    if one.bytes and not one.key.endswith(("/", _MASK)):
+                    if one.key.endswith(MASK):
+                        masks[one.uri] = one
+                    elif one.bytes and not one.key.endswith("/"):
                         found.setdefault(one.uri, one)
                 output.status(f"s3://{place.bucket}/{prefix}: {len(found)} samples listed")
         except botocore.exceptions.ClientError as error:
             if error.response["Error"].get("Code") != "NoSuchBucket":
                 raise
             raise MliError(f"the bucket {place.bucket} of the samples does not exist") from None
-    return sorted(found.values(), key=lambda one: (one.modified, one.key), reverse=True)
+    objects = [
+        replace(one, mask=masks.get(f"s3://{one.bucket}/{mask_key(one.key)}"))
+        for one in found.values()
+    ]
+    return sorted(objects, key=lambda one: (one.modified, one.key), reverse=True)
 
 
 def matching(

@@ -28,6 +28,8 @@ class StoredObject:
     etag: str
     modified: datetime
     place: Place
+    mask: StoredObject | None = None
+    """The segmentation beside it, if there is one."""
 
     @property
     def uri(self) -> str:
@@ -110,6 +112,7 @@ class StoredSample:
         return {
             "uri": self.object.uri,
             "bytes": self.object.bytes,
+            "mask": self.object.mask.uri if self.object.mask is not None else None,
             "stored": self.object.modified.isoformat(),
             "described": self.is_described,
             "core": about.core,

@@ -19,6 +19,8 @@ from inference.vision.postprocess import Prediction
 from local_core.cloud import LocalCloud
 from mli.samples import listing, sheet
 from mli.samples.head_cache import HeadCache
+from stacks.names import stack_name
+from tests.cloud.support import Stacks
 from tests.mli.provisioning.kept_samples import KeptSamples
 from tests.mli.provisioning.support import Commands
 
@@ -208,6 +210,34 @@ def test_a_download_is_complete_resumed_and_overwrites_nothing(
     assert files[0].read_bytes() == b"mine"
     assert files[1].exists(), "one foreign file does not keep the others away"
     assert not list(folder.rglob("*.partial"))
+
+
+def test_the_mask_of_a_segmentation_comes_with_its_sample(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path
+) -> None:
+    segmented = KeptSamples(cloud, tmp_path / "spool")
+    segmented.put("entropy/m/a.jpg")
+    segmented.put("entropy/m/a.mask.png", b"mask")
+    [sample] = commands.json("samples", segmented.name)["samples"]
+    assert sample["mask"] == f"s3://{segmented.bucket}/entropy/m/a.mask.png"
+    folder = tmp_path / "kept"
+    assert "2 downloaded" in commands.run("samples", segmented.name, "--download", str(folder))
+    assert (folder / "entropy" / "m" / "a.mask.png").read_bytes() == b"mask"
+
+
+def test_samples_of_the_first_generation_lie_anywhere_in_the_bucket(
+    commands: Commands, cloud: LocalCloud
+) -> None:
+    bucket, name = "samples-of-v1", "FirstGeneration"
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="any/prefix/a.jpg", Body=b"x")
+    thing = {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": f"{name}_Core"}}
+    Stacks(cloud).deploy(stack_name(name), {"Thing": thing}, {"FeedbackBucket": bucket})
+    [sample] = commands.json("samples", name)["samples"]
+    assert (sample["uri"], sample["core"]) == (f"s3://{bucket}/any/prefix/a.jpg", name)
+    Stacks(cloud).deploy(stack_name(name), {"Thing": thing}, {"Other": "output"})
+    assert "feedback=false" in commands.run("samples", name, code=1)
 
 
 def test_a_key_that_leads_out_of_the_folder_is_refused(

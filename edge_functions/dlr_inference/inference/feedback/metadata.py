@@ -82,6 +82,12 @@ def model_folder(name: str, sha256: str) -> str:
     return "-".join(filter(None, (plain, sha256[:_DIGEST_CHARACTERS])))
 
 
+def mask_key(key: str) -> str:
+    """Return the key of the segmentation of the sample with this ``key``: ``….mask.png``."""
+    folder, slash, name = key.rpartition("/")
+    return f"{folder}{slash}{name.partition('.')[0]}.mask.png"
+
+
 def capture_time(seconds: float) -> str:
     """Return a capture time as samples and their messages have it."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")

@@ -6,8 +6,8 @@ import posixpath
 from dataclasses import replace
 
 from .configuration import FeedbackConfigurations
-from .messages import mask_key, object_key, source_ref
-from .metadata import MODEL, MODEL_SHA256, decoded_text, model_folder
+from .messages import object_key, source_ref
+from .metadata import MODEL, MODEL_SHA256, decoded_text, mask_key, model_folder
 from .samples import SampleRequest
 
 

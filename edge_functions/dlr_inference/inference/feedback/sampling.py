@@ -20,12 +20,11 @@ from .messages import (
     dropped_status,
     failure_status,
     fitting_prediction_message,
-    mask_key,
     object_key,
     request_limit_status,
     source_ref,
 )
-from .metadata import Reason, SampleOrigin, capture_time, object_metadata
+from .metadata import Reason, SampleOrigin, capture_time, mask_key, object_metadata
 from .rate_limit import RateLimiter
 from .spool import SampleRequest, Spool
 from .strategies import Strategy, measured, seen_by, strategy

@@ -14,7 +14,8 @@ from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
-from .messages import mask_key, publish_timestamp, success_status, upload_failure_status
+from .messages import publish_timestamp, success_status, upload_failure_status
+from .metadata import mask_key
 from .pauses import Pauses
 from .puts import PutObject, Puts, StillPuttingError
 from .refusals import SECONDS, Refusals
