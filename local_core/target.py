@@ -43,8 +43,10 @@ class Target:
         """Return the app's context for this core: what a user gives with ``-c``.
 
         The app does not see what an archive in S3 holds, so an engine other than DLR is named.
+        Samples are not limited: they cost nothing here, and a short run is to show some.
         """
         return {
+            **({"feedbackRateLimit": "0"} if self.greengrass_version == 2 else {}),
             **({"modelRuntime": ONNX_RUNTIME} if self._is_onnx else {}),
             "coreName": self.core_name,
             "certificateId": certificate_id,

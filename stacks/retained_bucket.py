@@ -13,7 +13,8 @@ class RetainedBucket(s3.Bucket):
 
     It is encrypted with the key of ``kms_key_arn``, or with Amazon S3's own. Object versions that
     were overwritten or deleted expire after ``noncurrent_days``. ``without_access_log`` says why
-    nobody needs a log of the requests.
+    nobody needs a log of the requests. ``expiration_days``, if given, is how long an object is kept
+    before it counts as deleted.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class RetainedBucket(s3.Bucket):
         noncurrent_days: int,
         rule_id: str,
         without_access_log: str,
+        expiration_days: int | None = None,
     ) -> None:
         key = kms.Key.from_key_arn(scope, "Key", kms_key_arn) if kms_key_arn else None
         super().__init__(
@@ -45,10 +47,21 @@ class RetainedBucket(s3.Bucket):
                     abort_incomplete_multipart_upload_after=cdk.Duration.days(
                         _DAYS_OF_UNFINISHED_UPLOADS
                     ),
-                )
+                ),
+                *_expiration(expiration_days),
             ],
             removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         cdk.Validations.of(self).acknowledge(
             cdk.Acknowledgment(id="AwsSolutions-S1", reason=without_access_log)
         )
+
+
+def _expiration(days: int | None) -> list[s3.LifecycleRule]:
+    """Return the rules that expire objects, and the markers that expired ones leave."""
+    if days is None:
+        return []
+    return [
+        s3.LifecycleRule(id="ExpireObjects", expiration=cdk.Duration.days(days)),
+        s3.LifecycleRule(id="RemoveDeleteMarkers", expired_object_delete_marker=True),
+    ]

@@ -81,7 +81,7 @@ LAYERS: Mapping[str, Layers] = {
         ("device", "profile", "sagemaker", "templates"),
         ("compile", "fleet", "watch"),
         ("view",),
-        ("demo", "infer", "local"),
+        ("demo", "infer", "local", "samples"),
         ("__main__",),
     ),
 }  # fmt: skip

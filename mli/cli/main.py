@@ -51,6 +51,9 @@ COMMANDS = {
     "view": LazyCommand(
         "mli.view.command", "view", "Show what cores see on a local page, live, with boxes."
     ),
+    "samples": LazyCommand(
+        "mli.samples.command", "samples", "List, download and export what feedback kept."
+    ),
     "watch": LazyCommand("mli.watch.command", "watch", "Print predictions and telemetry, live."),
     "fleet": LazyCommand(
         "mli.fleet.group", "fleet", "Create the cores of a fleet, change them, and remove them."

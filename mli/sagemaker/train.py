@@ -24,6 +24,7 @@ from .jobs import (
     uploaded,
     wait_for,
 )
+from .manifest import FOLDER
 from .neo import NeoJob, compile_with_neo, neo_job
 from .training import Training, read_hyperparameters, training_of
 
@@ -34,6 +35,9 @@ _EXAMPLES = examples(
     "mli train image-classification --train s3://bucket/fruit/train/ "
     "--validation s3://bucket/fruit/validation/ --hyperparameters fruit.json "
     "--role arn:aws:iam::111122223333:role/Train --output s3://bucket/models/ --dry-run",
+    "mli train object-detection --train dataset/train.manifest "
+    "--validation dataset/validation.manifest --hyperparameters dataset/hyperparameters.json "
+    "--role arn:aws:iam::111122223333:role/Train --output s3://bucket/models/",
 )
 
 
@@ -43,10 +47,10 @@ _EXAMPLES = examples(
     "--train",
     "train_data",
     required=True,
-    metavar="S3_URI",
-    help="Prefix of RecordIO files to train with.",
+    metavar="PLACE",
+    help="Prefix of RecordIO files in S3, or a .manifest file of labelled images, to train with.",
 )
-@click.option("--validation", metavar="S3_URI", help="Prefix of RecordIO files to validate with.")
+@click.option("--validation", metavar="PLACE", help="The same, to validate with.")
 @click.option(
     "--hyperparameters",
     required=True,
@@ -109,7 +113,8 @@ def train(
 ) -> None:  # fmt: skip
     """Train a model with ALGORITHM on Amazon SageMaker.
 
-    The hyperparameters are checked first. When repeated, the command finds the job that it started
+    The hyperparameters are checked first. `mli samples NAME --export ground-truth` writes manifests
+    of what cores saw, and hyperparameters. When repeated, the command finds the job that it started
     before.
     """
     chosen = ALGORITHMS[algorithm]
@@ -137,6 +142,8 @@ def train(
         return
     s3, sagemaker = (found.client(name, config=RETRIES) for name in ("s3", "sagemaker"))
     check_places(s3, {"--output": training.output, **training.channels}, here)
+    for manifest in training.manifests.values():
+        uploaded(s3, manifest.file, training.output.below(FOLDER), output)
     if training.script:
         source = _upload_source(s3, training, output)
     request = training.full_request(source, here)

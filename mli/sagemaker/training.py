@@ -16,16 +16,20 @@ from ..cli.output import Output
 from ..errors import MliError
 from .algorithms import Algorithm
 from .jobs import S3Location, job_name
-
-_RECORDS = "application/x-recordio"
+from .manifest import RECORDS, Manifest, is_manifest
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training as the command line describes it."""
+    """A training as the command line describes it.
+
+    ``channels`` are where its data is in S3, and ``manifests`` the files that are uploaded first,
+    each by its option.
+    """
 
     algorithm: Algorithm
     channels: Mapping[str, S3Location]
+    manifests: Mapping[str, Manifest]
     output: S3Location
     script: Path | None
     request: dict[str, Any]
@@ -91,18 +95,37 @@ def training_of(
     """Return the training of a command line.
 
     Raises:
-        MliError: if a location is not an S3 URI.
+        MliError: if a location is not an S3 URI, or a manifest cannot be used.
     """
-    places = {"train": S3Location.parse(train_data, "--train")}
-    if validation:
-        places["validation"] = S3Location.parse(validation, "--validation")
+    given = {"train": train_data, **({"validation": validation} if validation else {})}
+    manifests = {
+        name: Manifest.read(Path(text), f"--{name}")
+        for name, text in given.items()
+        if is_manifest(text)
+    }
+    if manifests and (algorithm.is_script or len(manifests) < len(given)):
+        other = next((name for name in given if name not in manifests), None)
+        rule = f"--{other} must be one too" if other else f"{algorithm.name} reads RecordIO only"
+        raise MliError(f"--{next(iter(manifests))} is a manifest: {rule}")
+    places = {
+        name: S3Location.parse(text, f"--{name}")
+        for name, text in given.items()
+        if name not in manifests
+    }
     place = S3Location.parse(output_path, "--output")
     write = json.dumps if algorithm.is_script else str
     request = {
         "HyperParameters": {key: write(value) for key, value in values.items()},
-        "AlgorithmSpecification": {"TrainingImage": image_uri, "TrainingInputMode": "File"},
+        "AlgorithmSpecification": {
+            "TrainingImage": image_uri,
+            # SageMaker streams what a manifest lists, and writes it as RecordIO meanwhile.
+            "TrainingInputMode": "Pipe" if manifests else "File",
+        },
         "RoleArn": role,
-        "InputDataConfig": [_channel(name, channel) for name, channel in places.items()],
+        "InputDataConfig": [
+            *(_channel(name, channel) for name, channel in places.items()),
+            *(one.channel(name, one.place(place)) for name, one in manifests.items()),
+        ],
         "OutputDataConfig": {"S3OutputPath": place.uri},
         "ResourceConfig": {
             "InstanceType": instance_type,
@@ -111,8 +134,15 @@ def training_of(
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": int(max_hours * 3600)},
     }
-    channels = {f"--{name}": channel for name, channel in places.items()}
-    return Training(algorithm, channels, place, Path(script) if script else None, request, job_name)
+    return Training(
+        algorithm,
+        {f"--{name}": channel for name, channel in places.items()},
+        manifests,
+        place,
+        Path(script) if script else None,
+        request,
+        job_name,
+    )
 
 
 def _channel(name: str, place: S3Location) -> dict[str, Any]:
@@ -123,7 +153,7 @@ def _channel(name: str, place: S3Location) -> dict[str, Any]:
     }
     return {
         "ChannelName": name,
-        "ContentType": _RECORDS,
+        "ContentType": RECORDS,
         "CompressionType": "None",
         "DataSource": {"S3DataSource": source},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from inference import names
@@ -14,6 +14,7 @@ from local_core.terminal import shown_line
 
 from ..watch.payload import Payload
 from .core_view import CoreView
+from .described import Described
 
 MOST_CORES = 100
 _NAME_CHARACTERS = 128
@@ -84,6 +85,15 @@ class Board:
                 ],
                 "core": None if core is None else core.to_json(now),
             }
+
+    def describe(self, uri: str, metadata: Mapping[str, str]) -> None:
+        """Take what the object of a sample says of itself, which came with its picture."""
+        about = Described.of(metadata)
+        if about is None:
+            return
+        with self._lock:
+            for core in self._cores.values():
+                core.describe(uri, about)
 
     def uri_of(self, sample_id: int) -> str | None:
         """Return where a sample that is shown lies."""

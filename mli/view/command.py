@@ -73,8 +73,8 @@ def view(
     else:
         connection = with_credentials(endpoint, None, region, aws_profile)
     of = _credentials(output, region, aws_profile)
-    pictures = None if of is None else Pictures(s3_fetch(of("s3")))
     board = Board(_configurations(output, of), only=core_name)
+    pictures = None if of is None else Pictures(s3_fetch(of("s3")), board.describe)
     began = time.monotonic()
     with interrupted() as is_interrupted, Server(board, pictures, port=port) as server:
 

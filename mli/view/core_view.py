@@ -10,9 +10,10 @@ from typing import Any
 from inference.feedback.configuration import FeedbackConfigurations
 from local_core.terminal import shown_line
 
+from .described import Described
 from .drawing import Mark
 from .predictions import marks_of, number_of
-from .reasons import reason
+from .reasons import reason, strategy_text
 from .series import Series
 
 MOST_ROWS = 30
@@ -43,7 +44,7 @@ class Sample:
         self.marks: Sequence[Mark] | None = None
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """Return what the page shows; ``marks`` are null while no envelope has this frame."""
+        """Return what the page shows; ``marks`` are null while nothing says them."""
         return {
             "id": self.id,
             "frame": self.frame,
@@ -106,7 +107,7 @@ class CoreView:
             if len(self._frames) > MOST_FRAMES:
                 self._frames.popitem(last=False)
             for sample in self.samples:
-                if sample.identity == identity and sample.marks is None:
+                if sample.identity == identity:
                     self._join(sample)
 
     def add_telemetry(self, message: Any, now: float) -> None:
@@ -171,6 +172,19 @@ class CoreView:
             reason(self.configurations, config_id, message.get("model-prediction"))
         )
         self._show(sample)
+
+    def describe(self, uri: str, about: Described) -> None:
+        """Take the metadata of a sample: it has boxes also where no envelope says them."""
+        for sample in {*self.samples, *self.latest.values()}:
+            if sample.uri != uri:
+                continue
+            for one in about.reasons:
+                text = strategy_text(one.strategy, one.value, one.limit)
+                sample.reasons[one.config_id] = _text(f"{one.config_id}: {text}")
+            if sample.marks is None:  # an envelope has more: keypoints, and all predictions
+                sample.marks = about.marks
+                sample.source = _end(about.source)
+                self._show(sample)
 
     def to_json(self, now: float) -> dict[str, Any]:
         """Return the page's state of this core."""

@@ -28,6 +28,7 @@ _COLOURS = ("#ffd400", "#00e5ff", "#ff8cf5", "#7dff6b", "#ff9d5c", "#b9a7ff", "#
 _TILE = (480, 320)
 _GAP = 12
 _CAPTION_SIZE = 15
+_LINE = 20
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,11 @@ class _Labels:
 
 
 def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 2) -> Image.Image:
-    """Return all ``pictures``, each with its caption below, on one image."""
+    """Return all ``pictures``, each with the lines of its caption below, on one image."""
     font = _font(_CAPTION_SIZE)
-    width, height = _TILE[0] + _GAP, _TILE[1] + 2 * _CAPTION_SIZE + _GAP
+    lines = max((caption.count("\n") for caption, _ in pictures), default=0)
+    below = 2 * _CAPTION_SIZE + lines * _LINE
+    width, height = _TILE[0] + _GAP, _TILE[1] + below + _GAP
     rows = math.ceil(len(pictures) / columns)
     sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), "#1b1f24")
     draw = ImageDraw.Draw(sheet)
@@ -126,7 +129,9 @@ def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 2)
         tile = ImageOps.contain(picture, _TILE)
         middle = ((_TILE[0] - tile.width) // 2, (_TILE[1] - tile.height) // 2)
         sheet.paste(tile, (left + middle[0], top + middle[1]))
-        draw.text((left, top + _TILE[1] + 5), shown_line(caption, 60), fill="white", font=font)
+        for number_of_line, line in enumerate(caption.split("\n")):
+            place = (left, top + _TILE[1] + 5 + number_of_line * _LINE)
+            draw.text(place, shown_line(line, 60), fill="white", font=font)
     return sheet
 
 

@@ -23,7 +23,9 @@ class LocalPage:
     def __init__(self, cloud: LocalCloud) -> None:
         self._clients = functools.cache(cloud.client)
         self._board = Board(self._configurations)
-        self._server = Server(self._board, Pictures(s3_fetch(cloud.client("s3"))))
+        self._server = Server(
+            self._board, Pictures(s3_fetch(cloud.client("s3")), self._board.describe)
+        )
         self.receive = self._board.receive
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from PIL import Image, ImageOps
@@ -17,8 +17,11 @@ MOST_BYTES = 32 * 2**20
 LONGEST_SIDE, SMALL_SIDE = 1280, 240
 _KEPT = 40
 
-Fetch = Callable[[str], bytes]
-"""Returns the object at an s3:// URI."""
+Fetch = Callable[[str], tuple[bytes, Mapping[str, str]]]
+"""Returns the object at an s3:// URI, and its metadata."""
+
+Describe = Callable[[str, Mapping[str, str]], None]
+"""Takes the metadata of the object at a URI."""
 
 
 class PictureError(MliError):
@@ -32,8 +35,10 @@ class Pictures:
     on, as a JPEG of our own.
     """
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, describe: Describe = lambda uri, metadata: None) -> None:
+        """``describe`` is called with the metadata of each object, from any thread."""
         self._fetch = fetch
+        self._describe = describe
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, int], bytes] = OrderedDict()
 
@@ -54,23 +59,37 @@ class Pictures:
                 self._kept.popitem(last=False)
         return made
 
+    def size(self, uri: str) -> tuple[int, int]:
+        """Return width and height of a picture as it is shown.
+
+        Raises:
+            PictureError: if it cannot be fetched or decoded.
+        """
+        try:
+            with Image.open(io.BytesIO(self._content(uri))) as image:
+                return ImageOps.exif_transpose(image).size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise PictureError(f"{uri}: it is no image: {error}") from error
+
     def _content(self, uri: str) -> bytes:
         try:
-            return self._fetch(uri)
+            content, metadata = self._fetch(uri)
         except Exception as error:  # boto3's exceptions have no common root with sockets'
             raise PictureError(f"{uri}: {error}") from error
+        self._describe(uri, metadata)
+        return content
 
 
 def s3_fetch(client: Any) -> Fetch:
     """Return a function that reads objects with a client of S3."""
 
-    def fetch(uri: str) -> bytes:
+    def fetch(uri: str) -> tuple[bytes, Mapping[str, str]]:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         found = client.get_object(Bucket=bucket, Key=key)
         content: bytes = found["Body"].read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise PictureError(f"it is larger than {MOST_BYTES // 2**20} MiB")
-        return content
+        return content, found.get("Metadata") or {}
 
     return fetch
 

@@ -33,6 +33,12 @@ def number_of(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def box_of(value: Any) -> Rectangle | None:
+    """Return four numbers as a box; None for anything else."""
+    numbers = _numbers(value, 4)
+    return None if numbers is None else (numbers[0], numbers[1], numbers[2], numbers[3])
+
+
 def _mark(item: Any) -> Mark | None:
     if not isinstance(item, dict):
         return None
@@ -42,12 +48,7 @@ def _mark(item: Any) -> Mark | None:
         return None
     points = item.get("keypoints")
     known = [_three(point) for point in points] if isinstance(points, list) else []
-    return Mark(label, score, _box(item.get("box")), [point for point in known if point])
-
-
-def _box(value: Any) -> Rectangle | None:
-    numbers = _numbers(value, 4)
-    return None if numbers is None else (numbers[0], numbers[1], numbers[2], numbers[3])
+    return Mark(label, score, box_of(item.get("box")), [point for point in known if point])
 
 
 def _three(value: Any) -> tuple[float, float, float] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from inference.feedback.configuration import (
@@ -16,7 +15,7 @@ from inference.feedback.configuration import (
     FeedbackConfigurations,
     default_configuration,
 )
-from inference.feedback.strategies import confidence, entropy, margin
+from inference.feedback.strategies import measured
 from inference.schema import ConfigurationError
 from inference.vision.scores import Scores
 from stacks import names
@@ -26,6 +25,13 @@ from ..device.stack_outputs import Clients
 from ..device.v2 import latest_deployment
 from .predictions import number_of
 
+_WORDS = {
+    LEAST_CONFIDENCE: ("best score", "≤"),
+    MARGIN: ("margin", "≤"),
+    ENTROPY: ("entropy", ">"),
+}
+"""What each strategy measures, and on which side of its limit it keeps a sample."""
+
 
 def deployed_configurations(clients: Clients, core_name: str) -> FeedbackConfigurations | None:
     """Return the feedback configurations in a core's latest deployment; None if it has none.
@@ -34,11 +40,25 @@ def deployed_configurations(clients: Clients, core_name: str) -> FeedbackConfigu
         MliError: if there is no such core.
         botocore.exceptions.ClientError: if AWS refuses.
     """
-    target = CoreStack.find_or_thing(clients, core_name).deployment_target
+    stack = CoreStack.find_or_thing(clients, core_name)
+    own = (
+        names.fleet_component_name(stack.fleet) if stack.fleet else names.component_name(core_name)
+    )
+    return configurations_of(clients, stack.deployment_target, own)
+
+
+def configurations_of(
+    clients: Clients, target: str, component_name: str
+) -> FeedbackConfigurations | None:
+    """Return the feedback configurations that a component has in the latest deployment to a target.
+
+    Raises:
+        botocore.exceptions.ClientError: if AWS refuses.
+    """
     found = latest_deployment(clients("greengrassv2"), target)
     if found is None:
         return None
-    component = found[1].get("components", {}).get(names.component_name(core_name), {})
+    component = found[1].get("components", {}).get(component_name, {})
     merge = component.get("configurationUpdate", {}).get("merge")
     return _parsed(merge) if merge else None
 
@@ -66,25 +86,29 @@ def _parsed(merge: str) -> FeedbackConfigurations | None:
 def _strategy(configuration: FeedbackConfiguration, prediction: Any) -> str:
     chosen = configuration.strategy
     if chosen is None:
-        return "every frame"
-    if chosen.name == RANDOM_SAMPLING:
-        return f"random, {chosen.limit:.0%} of all frames"
+        return strategy_text(None, None, None)
     values = _values(prediction)
-    if chosen.name == LEAST_CONFIDENCE:
-        return f"best score{_shown(confidence, values)} ≤ {chosen.limit:g}"
-    if chosen.name == MARGIN:
-        return f"margin{_shown(margin, values)} ≤ {chosen.limit:g}"
     if chosen.name == ENTROPY:
         if isinstance(prediction, dict):
             values = None  # the scores that do not fit are missing
         elif values is not None:
             values = Scores(("",) * len(values), values, sums_to_one=False).normalised()
-        return f"entropy{_shown(entropy, values)} > {chosen.limit:g}"
-    return chosen.name
+    value = None if values is None else measured(chosen.name, values)
+    return strategy_text(chosen.name, value, chosen.limit)
 
 
-def _shown(measure: Callable[[Sequence[float]], float], values: Sequence[float] | None) -> str:
-    return "" if values is None else f" {measure(values):.2f}"
+def strategy_text(name: str | None, value: float | None, limit: float | None) -> str:
+    """Return a strategy, the value that it measured if that is known, and its limit."""
+    if name is None:
+        return "every frame"
+    if limit is None:
+        return name
+    if name == RANDOM_SAMPLING:
+        return f"random, {limit:.0%} of all frames"
+    if name not in _WORDS:
+        return name
+    measure, sign = _WORDS[name]
+    return f"{measure}{'' if value is None else f' {value:.2f}'} {sign} {limit:g}"
 
 
 def _values(prediction: Any) -> tuple[float, ...] | None:

@@ -55,6 +55,12 @@ _EXAMPLES = examples(
     help="Append each message to a file, as a line of JSON.",
 )
 @click.option(
+    "--samples/--no-samples",
+    "with_samples",
+    default=True,
+    help="Also print which samples feedback has uploaded; on by default.",
+)
+@click.option(
     "--count", type=click.IntRange(1), metavar="N", help="End after this many predictions."
 )
 @click.option(
@@ -70,12 +76,13 @@ def watch(
     endpoint: str | None,
     client_id: str | None,
     save: Path | None,
+    with_samples: bool,
     count: int | None,
     seconds: float | None,
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Print predictions and telemetry of the core CORE_NAME, or of --all, as they arrive.
+    """Print predictions, telemetry and samples of the core CORE_NAME, or of --all, as they arrive.
 
     The command reconnects when the connection breaks, and ends with a summary at Ctrl-C. A core
     that runs sends telemetry every minute: if no message arrives, `mli status` shows when it was
@@ -90,7 +97,9 @@ def watch(
     else:
         connection = with_credentials(endpoint, client_id, region, aws_profile)
     who = core_name or "+"
-    topics = (names.prediction_topic(who), names.telemetry_topic(who))
+    topics = [names.prediction_topic(who), names.telemetry_topic(who)]
+    if with_samples:
+        topics.append(names.FEEDBACK_PREDICTION_TOPIC)
     tally, began = Tally(), time.monotonic()
 
     with contextlib.ExitStack() as opened:
@@ -104,7 +113,7 @@ def watch(
 
         def handle(topic: str, payload: bytes) -> None:
             message = Message.parse(topic, payload, datetime.now(UTC))
-            if message is None:
+            if message is None or (core_name is not None and message.core_name != core_name):
                 return
             if record is not None:
                 record.add(message.to_json())

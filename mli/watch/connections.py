@@ -71,8 +71,8 @@ class CertificateConnection(Connection):
         """What a certificate needs to be allowed."""
         return (
             f"is the certificate active, and does one of its policies allow iot:Connect as "
-            f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/* (for `mli view` also on "
-            "feedback/message/prediction)? "
+            f"{self.client_id}, and iot:Subscribe and iot:Receive on mli/*, and also on "
+            "feedback/message/prediction, which `mli watch --no-samples` does not need? "
             "`mli certificate NAME --watch` creates one that does"
         )
 
@@ -115,6 +115,7 @@ class CredentialsConnection(Connection):
         """What credentials need to be allowed."""
         return (
             "the credentials must allow iot:Connect, and iot:Subscribe and iot:Receive on mli/* "
+            "and feedback/message/prediction, which `mli watch --no-samples` does not need "
             "(docs/permissions.md); have they expired? Sign in again"
         )
 

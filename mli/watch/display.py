@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from local_core.terminal import LINE_CHARACTERS, json_line, shown_line
 
 from .payload import Payload
 
-Kind = Literal["prediction", "telemetry"]
+Kind = Literal["prediction", "telemetry", "sample"]
 
 _WINDOW_SECONDS = 30.0
 _SHOWN_PREDICTIONS = 3
@@ -34,7 +35,14 @@ class Message:
 
     @classmethod
     def parse(cls, topic: str, payload: bytes, received: datetime) -> Message | None:
-        """Read a message; None if its topic is not one that cores publish on."""
+        """Read a message; None if its topic is not one that cores publish on.
+
+        The topic of samples is one for all cores: a message says itself which one it is of.
+        """
+        if topic == names.FEEDBACK_PREDICTION_TOPIC:
+            read = Payload.of(payload)
+            core = _object(_as_object(read.value), "metadata").get("core")
+            return cls(received, topic, "sample", core if isinstance(core, str) else "?", read)
         for prefix, kind in _PREFIXES.items():
             if topic.startswith(prefix):
                 return cls(received, topic, kind, topic.removeprefix(prefix), Payload.of(payload))
@@ -79,21 +87,25 @@ class Tally:
         """Return the totals, for scripts and for people."""
         cores: dict[str, dict[str, int]] = {}
         for (core, kind), number in sorted(self.counts.items()):
-            cores.setdefault(core, {"prediction": 0, "telemetry": 0})[kind] = number
+            cores.setdefault(core, {"prediction": 0, "telemetry": 0, "sample": 0})[kind] = number
         values = {
             "seconds": round(seconds, 3),
             "predictions": self.of("prediction"),
             "telemetry": self.of("telemetry"),
+            "samples": self.of("sample"),
             "interruptions": interruptions,
             "cores": cores,
         }
         total = f"{self.of('prediction')} predictions and {self.of('telemetry')} telemetry messages"
+        if self.of("sample"):
+            total += f", {self.of('sample')} messages about samples,"
         where = f"of {len(cores)} cores in {seconds:.0f} s, {interruptions} interruptions"
         lines = [f"{total} {where}"]
         for core, numbers in cores.items():
             lines.append(
                 f"  {shown_line(core)}: {numbers['prediction']} predictions{self._rate(core)}, "
                 f"{numbers['telemetry']} telemetry"
+                + (f", {numbers['sample']} samples" if numbers["sample"] else "")
             )
         return values, "\n".join(lines)
 
@@ -112,7 +124,7 @@ def line(message: Message, rate: float | None) -> str:
     """
     is_prediction = message.kind == "prediction"
     shown = f"  {rate:.2f}/s" if rate is not None and is_prediction else ""
-    read, what = (_prediction, "a prediction") if is_prediction else (_telemetry, "telemetry")
+    read, what = _READERS[message.kind]
     text = read(message.payload.value)
     if text is None:
         text = f"not {what}: {_raw(message.payload)}"
@@ -156,6 +168,26 @@ def _telemetry(found: Any) -> str | None:
     if isinstance(found.get("memoryBytes"), int):
         parts.append(f"{found['memoryBytes'] // 2**20} MiB")
     return " · ".join(parts)
+
+
+def _sample(found: Any) -> str | None:
+    uri, metadata = _as_object(found).get("source-ref"), _object(_as_object(found), "metadata")
+    if not isinstance(uri, str):
+        return None
+    return (
+        f"sample kept by {found.get('config-id', '?')}: frame {metadata.get('frame', '?')}, {uri}"
+    )
+
+
+_READERS: dict[Kind, tuple[Callable[[Any], str | None], str]] = {
+    "prediction": (_prediction, "a prediction"),
+    "telemetry": (_telemetry, "telemetry"),
+    "sample": (_sample, "about a sample"),
+}
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _object(document: dict[str, Any], key: str) -> dict[str, Any]:

@@ -173,6 +173,15 @@ FEEDBACK_FIELDS: tuple[schema.Field[Any], ...] = (
         "file; left out, a random half, confidence up to 0.5, entropy above 1.0",
         attribute="configuration",
     ),
+    schema.Field(
+        "feedbackRetentionDays",
+        schema.integer(1, 36_500),
+        None,
+        "90",
+        "Days after which Amazon S3 [deletes samples](samples.md#cost-and-retention) in the bucket "
+        "that the stack creates; left out, they are kept",
+        attribute="retention_days",
+    ),
 )
 """The attributes of ``FeedbackSettings``."""
 
@@ -265,6 +274,7 @@ CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     FEEDBACK,
     *FEEDBACK_FIELDS,
     device.FEEDBACK_REQUEST_LIMIT,
+    device.FEEDBACK_RATE_LIMIT,
     *PACKAGE_FIELDS,
     *SIMULATOR_FIELDS,
 )

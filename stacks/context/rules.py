@@ -35,6 +35,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
         yield from _only_for_cores(given, parsed)
     if parsed["estimator"] != "connector":  # whose model is that of a training job
         yield from _one_of(given, "modelS3Uri", "modelPath")
+    yield from _of_retention(given, parsed)
     yield from faults_of_runtime(parsed)
     yield from _profile_of_onnx(given, parsed)
     yield from _of_simulator(given, parsed)
@@ -101,6 +102,23 @@ def _only_for_cores(
     if parsed["simulator"]:
         rule = "cannot be combined with fleetName: the instance is the core of one stack"
         yield schema.Fault("simulator", given["simulator"], rule, option("simulator", "false"))
+
+
+def _of_retention(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+    """Yield the fault of a retention for a bucket that the stack does not create."""
+    if given.get("feedbackRetentionDays") is None:
+        return
+    rule = ""
+    if given.get("feedbackBucketName") is not None:
+        rule = (
+            "cannot be combined with feedbackBucketName: set the lifecycle of that bucket instead"
+        )
+    elif all(one.bucket for one in parsed["feedbackConfiguration"].all):
+        rule = "requires a bucket that the stack creates; feedbackConfiguration names others only"
+    elif not parsed["feedback"]:
+        rule = "requires feedback=true: there are no samples otherwise"
+    if rule:
+        yield schema.Fault("feedbackRetentionDays", given["feedbackRetentionDays"], rule)
 
 
 def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:

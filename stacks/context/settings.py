@@ -35,10 +35,12 @@ class FeedbackSettings:
     """Where samples go, and which. ``bucket_name`` None: the stack creates the bucket.
 
     A configuration that names a bucket of its own keeps it; ``bucket_name`` is for the others.
+    ``retention_days`` None keeps samples forever.
     """
 
     bucket_name: str | None
     configuration: FeedbackConfigurations
+    retention_days: int | None = None
 
 
 @dataclass(frozen=True)

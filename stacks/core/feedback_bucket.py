@@ -41,7 +41,7 @@ class FeedbackBucket(Construct):
         if all(one.bucket for one in feedback.configuration.all):
             self.bucket_name = None
         elif self.bucket_name is None:
-            self._created = self._create(kms_key_arn)
+            self._created = self._create(kms_key_arn, feedback.retention_days)
             self.bucket_name = self._created.bucket_name
         if self.bucket_name is not None:
             self.configuration = feedback.configuration.with_bucket(self.bucket_name)
@@ -78,14 +78,17 @@ class FeedbackBucket(Construct):
         # `${!…}` is text for CloudFormation, and a variable of IAM in the policy.
         return arns.object_arn(str(bucket), pattern.replace("${", "${!"))
 
-    def _create(self, kms_key_arn: str | None) -> s3.Bucket:
-        # Samples are expensive to collect: deleting a core must not delete them.
+    def _create(self, kms_key_arn: str | None, retention_days: int | None) -> s3.Bucket:
+        # Samples are expensive to collect: deleting a core must not delete them, and only a user
+        # who asks for it makes them expire. No rule moves them to another class of storage: at 60
+        # samples per hour all of that saves cents, and reading them for training would cost more.
         return RetainedBucket(
             self,
             "Bucket",
             kms_key_arn=kms_key_arn,
             noncurrent_days=_DAYS_OF_OVERWRITTEN_SAMPLES,
             rule_id="ExpireOverwrittenSamples",
+            expiration_days=retention_days,
             without_access_log=(
                 "One writer, the core, puts objects here, and it reports each with its key "
                 "over MQTT. An access log would need a second bucket for every core, which nothing "

@@ -13,6 +13,7 @@ from stacks.component.inference_component import InferenceComponent
 from stacks.component.kept_components import KeptComponents
 from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
+from stacks.core.feedback_cost import cost_line
 from stacks.core.last_words import LastWords
 from stacks.core.outputs import add_output
 from stacks.core.token_exchange import TokenExchange
@@ -47,6 +48,7 @@ class InferenceStack(cdk.Stack):
                 kms_key_arn=settings.kms_key_arn,
                 many_cores=settings.fleet_name is not None,
             )
+            cdk.Annotations.of(self).add_info(cost_line(settings.inference, settings.feedback))
         self.credentials = TokenExchange(
             self, "TokenExchange", own=self.own, store=store, feedback=self.feedback
         )

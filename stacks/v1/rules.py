@@ -44,6 +44,11 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
     if parsed["kmsKeyArn"] is not None:
         rule = "requires greengrassVersion=2: AWS's connectors cannot use a key of yours"
         yield schema.Fault("kmsKeyArn", given["kmsKeyArn"], rule, option("greengrassVersion", "2"))
+    if given.get("feedbackRateLimit") is not None:
+        rule = "requires greengrassVersion=2: AWS's MLFeedback connector limits only how many "
+        rule += "samples are processed at once"
+        correction = option("feedbackRequestLimit", EXAMPLES["feedbackRequestLimit"])
+        yield schema.Fault("feedbackRateLimit", given["feedbackRateLimit"], rule, correction)
     if parsed["estimator"] == "connector":
         yield from _refused_by_connector(given, parsed)
     else:

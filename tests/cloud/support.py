@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
 from botocore.exceptions import ClientError
@@ -29,10 +29,17 @@ class StackError(Exception):
     """A stack that did not become what it should; its text has CloudFormation's reasons."""
 
 
+class HasClients(Protocol):
+    """A cloud, for what only calls its APIs."""
+
+    def client(self, service: str) -> Any:
+        """Return a client of a service."""
+
+
 class Stacks:
     """CloudFormation without waiting five seconds between looks."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: HasClients) -> None:
         self._client = cloud.client("cloudformation")
 
     def deploy(self, name: str, resources: Template, outputs: Template | None = None) -> None:

@@ -146,6 +146,13 @@ SCENES: Mapping[str, Scene] = {
     "docs/resources.md": Scene(
         filled_in=((r"<output DeploymentTarget>", f"$({_GROUP.format('Removed')})"),)
     ),
+    "docs/samples.md": Scene(
+        before={
+            "mli samples Demo": "[ -e sampled ] || { "
+            "python -m tests.mli.provisioning.kept_samples && touch sampled; }"
+        },
+        filled_in=((r"\bDemo\b", "Sampled"),),
+    ),
     "docs/v1.md": Scene(before={"npx cdk synth": CERTIFICATE}, filled_in=(_ID,)),
     "docs/view.md": Scene(
         before={"mli view --certificate": _HOST},

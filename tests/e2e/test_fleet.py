@@ -59,6 +59,7 @@ class Fleet:
             "modelProfile": MODEL,
             "imageSource": "static",
             "inferenceInterval": "0.2",
+            "feedbackRateLimit": "0",
         }
         self.list = folder / "cores.csv"
         self.list.write_text(f"coreName\n{CORE}\n")

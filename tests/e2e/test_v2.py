@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from inference.feedback.configuration import default_configuration
 from inference.names import FEEDBACK_STATUS_TOPIC
 from local_core.device.credentials import CoreCredentials, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
@@ -93,6 +94,21 @@ def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None
     }
     told = {one["response"]["s3_response"]["key"] for one in made.statuses if _succeeded(one)}
     assert told == set(made.keys)
+
+
+def test_each_sample_says_which_core_model_and_strategy_it_is_of(rig: Rig) -> None:
+    s3, bucket = rig.client("s3"), rig.outputs["FeedbackBucket"]
+    keys = eventually(lambda: rig.shared.samples(bucket))
+    prefixes = {"random-sampling", "confidence-lower-than-50", "entropy"}
+    for key in keys[-5:]:
+        prefix, model, _ = key.split("/")
+        said = s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+        assert said["core"] == rig.core_name
+        assert model == f"{json.loads(said['model'])}-{said['model-sha256'][:12]}"
+        assert prefix in prefixes
+        [[config_id, *_]] = json.loads(said["strategies"])
+        assert default_configuration().find(config_id).prefix == prefix  # type: ignore[union-attr]
+        assert int(said["predictions-left-out"]) + len(json.loads(said["predictions"])) > 0
 
 
 def test_core_that_was_stopped_carries_on_with_its_deployment(rig: Rig) -> None:

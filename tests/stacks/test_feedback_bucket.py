@@ -65,6 +65,14 @@ def test_bucket_forgets_what_was_overwritten_or_never_finished(template: dict[st
     assert "ExpirationInDays" not in rule
 
 
+def test_samples_expire_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    template = template_of(tmp_path, feedbackRetentionDays=90)
+    rules = bucket_of(template)["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert [one.get("ExpirationInDays") for one in rules] == [None, 90, None]
+    assert [one.get("ExpiredObjectDeleteMarker") for one in rules] == [None, None, True]
+    assert {one["Status"] for one in rules} == {"Enabled"}
+
+
 def test_bucket_refuses_what_is_not_encrypted_on_the_way(template: dict[str, Any]) -> None:
     policy = named(template, "FeedbackBucketPolicy")
     assert policy is not None

@@ -10,6 +10,7 @@ from typing import Any, Mapping
 from . import names
 from .feedback.configuration import FeedbackConfigurations
 from .feedback.limiter import parse_request_limit
+from .feedback.rate_limit import DEFAULT_RATE_LIMIT
 from .schema import (
     ConfigurationError,
     Fault,
@@ -58,6 +59,15 @@ FEEDBACK_REQUEST_LIMIT = Field(
     0,
     "10",
     "Most samples that are processed at once; the rest are dropped. 0 is no limit",
+)
+
+FEEDBACK_RATE_LIMIT = Field(
+    "feedbackRateLimit",
+    integer(0, 1_000_000),
+    DEFAULT_RATE_LIMIT,
+    "60",
+    "Most [samples](samples.md#how-many) that a core keeps per hour, shared by its configurations. "
+    "0 is no limit, as in the MLFeedback connector",
 )
 
 INFERENCE_FIELDS: tuple[Field[Any], ...] = (
@@ -136,6 +146,7 @@ SETTINGS_FIELDS: tuple[Field[Any], ...] = (
     *INFERENCE_FIELDS,
     FEEDBACK_CONFIGURATION,
     FEEDBACK_REQUEST_LIMIT,
+    FEEDBACK_RATE_LIMIT,
 )
 """Every key of the device: one for each attribute of :class:`InferenceSettings`, in its order."""
 
@@ -162,6 +173,7 @@ class InferenceSettings:
     embedded_metrics: bool = False
     feedback: FeedbackConfigurations | None = None
     feedback_request_limit: int = 0
+    feedback_rate_limit: int = DEFAULT_RATE_LIMIT
 
     @classmethod
     def from_fields(cls, parsed: Mapping[str, Any]) -> InferenceSettings:

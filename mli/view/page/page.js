@@ -132,7 +132,7 @@ function paintCaption(tile, sample, isSmall) {
   const lines = [`${ago(age)} old · frame ${sample.frame}`];
   if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
   if (isSmall) lines.unshift(...sample.reasons);
-  if (sample.marks === null) lines.push("no boxes: they need messageFormat=envelope");
+  if (sample.marks === null) lines.push("no boxes yet");
   while (tile.caption.children.length > lines.length) tile.caption.lastChild.remove();
   lines.forEach((text, number) => {
     const line = tile.caption.children[number] || tile.caption.appendChild(document.createElement("span"));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from inference.errors import RefusedError
 from inference.feedback.spool import SampleRequest
@@ -25,6 +25,7 @@ class Cloud:
     def __init__(self) -> None:
         self.objects: list[tuple[str, str]] = []
         self.bodies: dict[str, tuple[bytes, str]] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
         self.messages: list[tuple[str, dict[str, object]]] = []
         self.missing_buckets: set[str] = set()
         self.refused: Callable[[str, str], bool] = lambda bucket, key: False
@@ -32,7 +33,14 @@ class Cloud:
         self.broker_away = False
         self._lock = threading.Lock()
 
-    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        metadata: Mapping[str, str],
+    ) -> None:
         if bucket in self.missing_buckets:
             raise OSError(f"NoSuchBucket: {bucket}")
         self.tries.append(key)
@@ -41,6 +49,7 @@ class Cloud:
         with self._lock:
             self.objects.append((bucket, key))
             self.bodies[key] = (body, content_type)
+            self.metadata[key] = dict(metadata)
 
     def send(self, topic: str, payload: bytes) -> None:
         if self.broker_away:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -119,11 +119,13 @@ def test_a_slow_bucket_holds_up_no_other_and_is_stored_to_once(
     gate = threading.Event()
     begun: list[str] = []
 
-    def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put_object(
+        bucket: str, key: str, body: bytes, content_type: str, about: Mapping[str, str]
+    ) -> None:
         if bucket == "slow":
             begun.append(key)
             gate.wait(20)
-        cloud.put_object(bucket, key, body, content_type)
+        cloud.put_object(bucket, key, body, content_type, about)
 
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(0, bucket="slow"), request(1)), b"image")

@@ -14,6 +14,8 @@ import numpy as np
 
 from inference.feedback.configuration import FeedbackConfigurations, default_configuration
 from inference.feedback.limiter import RequestLimiter
+from inference.feedback.metadata import SampleOrigin
+from inference.feedback.rate_limit import RateLimiter
 from inference.feedback.sampling import FeedbackSink
 from inference.feedback.spool import Sample, Spool
 from inference.names import FEEDBACK_STATUS_TOPIC
@@ -23,6 +25,7 @@ from inference.vision.scores import Scores
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 RANDOM = "RandomSamplingConfiguration"
+ORIGIN = SampleOrigin("core1")
 
 
 class Rig:
@@ -34,16 +37,21 @@ class Rig:
         configurations: FeedbackConfigurations,
         limit: int = 0,
         size: int = 1 << 20,
+        rate: int = 0,
+        origin: SampleOrigin = ORIGIN,
+        below: str = "",
     ) -> None:
         self.statuses: list[dict[str, Any]] = []
         self.spool = Spool(folder, size, memory=size)
         self.sink = FeedbackSink(
-            "core1",
+            origin,
             configurations,
             self.spool,
             put=self._take,
             wake=lambda: None,
             limiter=RequestLimiter(limit),
+            rate=RateLimiter(rate, [one.id for one in configurations.all]),
+            folder=below,
             random=random.Random("seed").random,
         )
 
@@ -157,6 +165,46 @@ def test_configurations_for_one_place_share_an_upload_and_have_a_message_each(
     keys = [request.key for request in sample.requests]
     assert keys[0] == keys[1] != keys[2]
     assert len({request.id for request in sample.requests}) == 3
+    reasons = [json.loads(request.about["strategies"]) for request in sample.requests]
+    chance = ["RANDOM_SAMPLING", None, 1.0]
+    assert reasons[0] == reasons[1] == [["aa", *chance], ["bb", *chance]]
+    assert reasons[2] == [["cc", *chance]]
+
+
+def test_a_sample_says_what_its_strategy_measured(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, only("ENTROPY", threshold=0.5))
+    rig.offer([0.5, 0.25, 0.25])
+    [request] = rig.samples()[0].requests
+    assert json.loads(request.about["strategies"]) == [["one", "ENTROPY", 1.0397, 0.5]]
+    assert "strategies" not in request.message["metadata"], "the message is the connector's"
+
+
+def test_samples_of_two_models_lie_in_folders_of_their_own(tmp_path: Path) -> None:
+    origin = SampleOrigin("core1", "fruit", "ab" * 32)
+    for folder, key in (("", "p/fruit-abababababab/"), ("T", "p/T/fruit-abababababab/")):
+        rig = Rig(
+            tmp_path / f"of{folder}",
+            only("RANDOM_SAMPLING", rate=1),
+            origin=origin,
+            below=folder,
+        )
+        rig.offer([1.0])
+        [request] = rig.samples()[0].requests
+        assert request.key == f"{key}{request.id}.jpg"
+        assert request.message["source-ref"] == f"s3://bucket/{request.key}"
+
+
+def test_the_limit_per_hour_skips_what_comes_on_top_and_each_request_has_a_status(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path, only("RANDOM_SAMPLING", rate=1), rate=8)
+    for _ in range(5):
+        rig.offer([1.0])
+    assert len(rig.samples()) == 2, "a quarter of an hour's samples may come at once"
+    counters = rig.sink.counters
+    assert (counters.chosen, counters.skipped_by_limit, counters.not_used) == (2, 3, 0)
+    assert len(rig.statuses) == 3
+    assert {s["response"]["status"] for s in rig.statuses} == {"sample_dropped_by_strategy"}
 
 
 def test_the_request_limit_drops_what_comes_on_top_and_says_so(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.feedback import spool as spool_module
-from inference.feedback.samples import decode
+from inference.feedback.samples import Sample, decode, encode
 from inference.feedback.spool import Spool
 from inference.feedback.uploader import Uploader
 from tests.disks import disk
@@ -25,10 +26,28 @@ from tests.waiting import eventually
 from .support import MEGABYTE, Cloud, request
 
 
-def test_a_sample_of_an_older_version_has_no_mask(tmp_path: Path) -> None:
-    head = {"bytes": 5, "requests": [vars(request(1))]}
+def test_a_sample_of_an_older_version_has_neither_mask_nor_metadata() -> None:
+    written = {key: value for key, value in vars(request(1)).items() if key != "about"}
+    head = {"bytes": 5, "requests": [written]}
     sample = decode("1.sample", json.dumps(head).encode() + b"\nimage")
     assert (sample.image, sample.mask) == (b"image", b"")
+    assert sample.requests == (request(1),)
+
+
+def test_the_metadata_of_a_sample_survives_the_disk(tmp_path: Path) -> None:
+    described = replace(request(1), about={"core": "Demo", "predictions": '[["cup",0.9]]'})
+    before = Spool(tmp_path, MEGABYTE)
+    before.add((described, request(2)), b"image")
+    assert before.sync(5)
+    after = Spool(tmp_path, MEGABYTE)
+    assert after.read(after.names()[0]).requests == (described, request(2))
+
+
+def test_an_older_version_can_read_a_sample_with_metadata() -> None:
+    described = replace(request(1), about={"core": "Demo"})
+    head = json.loads(encode(Sample("1.sample", (described,), b"image")).partition(b"\n")[0])
+    known = {"id", "bucket", "key", "content_type", "message"}
+    assert [set(fields) for fields in head["requests"]] == [known]
 
 
 def test_a_restart_takes_up_what_was_left_under_the_same_names(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -181,7 +181,9 @@ def test_while_the_bucket_is_away_samples_are_not_read_again_and_again(
 def test_a_sample_that_is_being_uploaded_does_not_make_room(tmp_path: Path) -> None:
     gate, begun = threading.Event(), threading.Event()
 
-    def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put_object(
+        bucket: str, key: str, body: bytes, content_type: str, about: Mapping[str, str]
+    ) -> None:
         begun.set()
         gate.wait(5)
 

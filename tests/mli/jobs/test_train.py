@@ -151,3 +151,61 @@ def test_script_and_algorithm_go_together(cloud: Cloud, tmp_path: Path) -> None:
     done = cloud.run(*arguments(tmp_path, "gluoncv-ssd", {}))
     assert done.exit_code == 2
     assert "gluoncv-ssd needs --script" in done.stderr
+
+
+LINE = {"source-ref": "s3://samples/a.jpg", "fruit": 0, "fruit-metadata": {"class-name": "plum"}}
+
+
+def manifests(tmp_path: Path, *lines: object) -> list[object]:
+    """Write a manifest with these lines; return the arguments to train and validate with it."""
+    file = tmp_path / "train.manifest"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    given = arguments(tmp_path, "image-classification", BUILT_IN)
+    given[given.index("--train") + 1] = file
+    return [*given, "--validation", file]
+
+
+def test_a_manifest_is_uploaded_and_streamed(
+    cloud: Cloud, tmp_path: Path, services: dict[str, Any]
+) -> None:
+    given = manifests(tmp_path, LINE, LINE)
+    request = dry(cloud, *given)["CreateTrainingJob"]
+    assert request["AlgorithmSpecification"]["TrainingInputMode"] == "Pipe"
+    sources = [one["DataSource"]["S3DataSource"] for one in request["InputDataConfig"]]
+    assert {tuple(one["AttributeNames"]) for one in sources} == {("source-ref", "fruit")}
+    sent: list[str] = []
+    cloud.has_bucket(times=1)
+    for _ in sources:
+        cloud.s3.add_client_error("head_object", "404", http_status_code=404)
+        cloud.s3.add_response("put_object", {})
+    keep = services["s3"].meta.events
+    handler = lambda params, **_: sent.append(f"s3://{params['Bucket']}/{params['Key']}")  # noqa: E731
+    keep.register_first("before-parameter-build.s3.PutObject", handler)
+    arn = answer(request["TrainingJobName"], "")["TrainingJobArn"]
+    cloud.sagemaker.add_response("create_training_job", {"TrainingJobArn": arn}, request)
+    done = cloud.run(*given, "--no-wait")
+    keep.unregister("before-parameter-build.s3.PutObject", handler)
+    assert done.exit_code == 0, done.stderr
+    assert sent == [one["S3Uri"] for one in sources]
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ([], "lists no images"),
+        ([LINE, {"source-ref": "/a.jpg", "fruit": 0}], "line 2 must be a JSON object"),
+        ([LINE, {**LINE, "other": 1}], "line 2"),
+        ([LINE, "text"], "line 2"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_named(
+    cloud: Cloud, tmp_path: Path, lines: list[object], fault: str
+) -> None:
+    given = manifests(tmp_path, *lines)
+    assert fault in cloud.refused(*given)
+
+
+def test_a_manifest_goes_with_no_other_form(cloud: Cloud, tmp_path: Path) -> None:
+    given = manifests(tmp_path, LINE)
+    given[given.index("--validation") + 1] = "s3://data/validation/"
+    assert "--validation must be one too" in cloud.refused(*given)

@@ -24,7 +24,9 @@ from awscrt.auth import (
 from awscrt.http import HttpHeaders, HttpRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from inference.names import FEEDBACK_PREDICTION_TOPIC
 from local_core.cloud import LocalCloud
+from mli.samples.messages import saved_messages
 from mli.watch import listener as watch_listener
 from mli.watch import signing as watch_signing
 from mli.watch.display import Message, Tally, line
@@ -43,14 +45,14 @@ def speaking(cloud: LocalCloud) -> Iterator[Callable[..., None]]:
     """Let cores say something every 50 ms, until the test ends."""
     ended, threads = threading.Event(), []
 
-    def start(*cores: str, payload: object = PREDICTION) -> None:
+    def start(*cores: str, payload: object = PREDICTION, topic: str = "") -> None:
         data = cloud.client("iot-data")
+        topics = [topic] if topic else [f"mli/predictions/{core}" for core in cores]
 
         def speak() -> None:
             while not ended.wait(0.05):
-                for core in cores:
-                    text = json.dumps(payload)
-                    data.publish(topic=f"mli/predictions/{core}", qos=1, payload=text)
+                for one in topics:
+                    data.publish(topic=one, qos=1, payload=json.dumps(payload))
 
         threads.append(threading.Thread(target=speak))
         threads[-1].start()
@@ -262,6 +264,38 @@ def test_envelope_and_telemetry_are_shown() -> None:
     )
     assert "nothing found" in shown("predictions", [])
     assert "not a prediction" in shown("predictions", "text")
+
+
+SAMPLE = {
+    "source-ref": "s3://samples/entropy/a.jpg",
+    "config-id": "Entropy",
+    "metadata": {"core": "W9", "frame": "4"},
+}
+
+
+def test_samples_of_the_core_are_shown_and_saved(
+    commands: Commands, cloud: LocalCloud, speaking: Callable[..., None], tmp_path: Path
+) -> None:
+    speaking("W9")
+    speaking(payload=SAMPLE, topic=FEEDBACK_PREDICTION_TOPIC)
+    other = {**SAMPLE, "metadata": {"core": "Other"}}
+    speaking(payload=other, topic=FEEDBACK_PREDICTION_TOPIC)
+    saved = tmp_path / "saved.jsonl"
+    arguments = ["watch", "W9", "--count", "5", "--seconds", "20"]
+    result = commands.result(*arguments, "--save", str(saved))
+    assert "W9           sample kept by Entropy: frame 4, s3://samples/entropy/a.jpg" in (
+        result.stdout
+    )
+    assert "Other" not in result.stdout
+    assert saved_messages(saved) == {SAMPLE["source-ref"]: SAMPLE}
+    assert "sample kept" not in commands.result(*arguments, "--no-samples").stdout
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"\xff", b'{"metadata": 1}', b'{"source-ref": 5}'])
+def test_any_message_about_a_sample_is_one_line(payload: bytes) -> None:
+    message = Message.parse(FEEDBACK_PREDICTION_TOPIC, payload, datetime.now(UTC))
+    assert message is not None
+    assert "not about a sample" in line(message, None)
 
 
 def test_rate_is_of_the_last_half_minute() -> None:

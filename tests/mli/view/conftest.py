@@ -42,7 +42,11 @@ class Viewed:
             clock=lambda: time.monotonic() + self.offset,
         )
         self.board.set_connection(True, "connected")
-        self.server = Server(self.board, Pictures(self.objects.__getitem__))
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.pictures = Pictures(
+            lambda uri: (self.objects[uri], self.metadata.get(uri, {})), self.board.describe
+        )
+        self.server = Server(self.board, self.pictures)
         self._encode = EnvelopeEncoder(
             core_name=CORE, model_name="ssd", model_sha256="0" * 64, configuration="0" * 12
         )

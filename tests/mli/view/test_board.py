@@ -33,6 +33,45 @@ def test_boxes_join_a_sample_whichever_comes_first(viewed: Viewed, sample_first:
     assert sample["source"] == "coffee.jpg"
 
 
+def test_a_picture_brings_boxes_and_reasons_where_no_envelope_does(viewed: Viewed) -> None:
+    viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    uri = "s3://bucket/LC50/4.jpg"
+    viewed.metadata[uri] = {
+        "mli": "1",
+        "source": '"camera:0"',
+        "strategies": '[["LC50","LEAST_CONFIDENCE",0.41,0.5],["Mine","ENTROPY",1.25,1.0]]',
+        "predictions": '[["cup",0.96,[0.1,0.2,0.3,0.4]],["\\u202e<b>",0.5],"no prediction",[1]]',
+    }
+    viewed.pictures.get(uri, 240)
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert [mark["text"] for mark in sample["marks"]] == ["cup 0.96", "\\u202e<b> 0.50"]
+    assert sample["marks"][0]["box"] == (0.1, 0.2, 0.3, 0.4)
+    assert sample["source"] == "camera:0"
+    assert sample["reasons"] == ["LC50: best score 0.41 ≤ 0.5", "Mine: entropy 1.25 > 1"]
+    viewed.predict(4, CUP, TABLE)
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert len(sample["marks"]) == 2, "an envelope has all predictions"
+    assert sample["source"] == "coffee.jpg"
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"predictions": "[1]"},
+        {"mli": "1"},
+        {"mli": "1", "predictions": "[" * 9_000, "strategies": '{"a": 1}', "size": "٣x4"},
+        {"mli": "9", "predictions": '[["a", "x"], ["b", 1e999]]', "predictions-left-out": "-1e9"},
+    ],
+)
+def test_any_metadata_is_survived(viewed: Viewed, metadata: dict[str, str]) -> None:
+    viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    viewed.metadata["s3://bucket/LC50/4.jpg"] = metadata
+    viewed.pictures.get("s3://bucket/LC50/4.jpg", 240)
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert not sample["marks"]
+
+
 def test_a_restarted_core_s_frames_are_other_frames(viewed: Viewed) -> None:
     viewed.predict(1, CUP)
     viewed.keep(1, "LC50", [0.4], "coffee.jpg")

@@ -24,6 +24,11 @@ def test_first_generation_accepts_less(tmp_path: Path, key: str, value: str) -> 
     assert "greengrassVersion" in rule_of(tmp_path, key, greengrassVersion=1, **{key: value})
 
 
+def test_first_generation_has_no_limit_of_samples_per_hour(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "feedbackRateLimit", greengrassVersion=1, feedbackRateLimit=60)
+    assert "requires greengrassVersion=2" in rule
+
+
 def test_first_generation_has_no_fleets(tmp_path: Path) -> None:
     fleet = {"coreName": None, "certificateId": None, "fleetName": "shop-floor"}
     settings(tmp_path, **fleet)

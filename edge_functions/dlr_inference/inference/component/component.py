@@ -12,9 +12,12 @@ from typing import Any, Callable, Mapping
 from ..errors import TokenRefusedError
 from ..feedback.limiter import RequestLimiter
 from ..feedback.messages import failure_status
+from ..feedback.metadata import SampleOrigin
+from ..feedback.moving import moved
+from ..feedback.rate_limit import RateLimiter
 from ..feedback.s3 import S3
 from ..feedback.sampling import FeedbackSink, SamplingCounters
-from ..feedback.spool import Spool
+from ..feedback.spool import SampleRequest, Spool
 from ..feedback.uploader import BROKER, Uploader
 from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
@@ -64,11 +67,13 @@ class Component:
         self._sampling_counters = SamplingCounters()
         self._spool = Spool(work / "samples", SPOOL_BYTES)
         self._limiter = RequestLimiter(settings.feedback_request_limit)
+        self._rate = RateLimiter(settings.feedback_rate_limit, _config_ids(settings))
         self._uploader = Uploader(
             self._spool,
             S3().put_object,
             nucleus.publish_to_iot_core,
             on_finished=self._limiter.leave,
+            moved=self._moved,
         )
         self._publisher = Publisher(
             settings,
@@ -151,6 +156,7 @@ class Component:
         kept = replaced if new.image_source == old.image_source else None
         stages = build_stages(new, loaded, self._sinks(new, loaded), source=kept)
         self._limiter.limit = new.feedback_request_limit
+        self._rate.change(new.feedback_rate_limit, _config_ids(new))
         self._publisher.use(new, loaded)
         self._pipeline.change(**vars(stages))
         self._settings, self._loaded = new, loaded
@@ -167,18 +173,28 @@ class Component:
             settings.feedback.require_buckets()
             sinks.append(
                 FeedbackSink(
-                    settings.core_name,
+                    SampleOrigin(
+                        settings.core_name,
+                        loaded.profile.name,
+                        loaded.artifact.sha256,
+                        settings.digest(),
+                    ),
                     settings.feedback,
                     self._spool,
                     put=self._publisher.outbox.put,
                     wake=self._uploader.wake,
                     limiter=self._limiter,
+                    rate=self._rate,
                     random=self._random,
                     counters=self._sampling_counters,
                     folder=self._nucleus.sample_folder,
                 )
             )
         return sinks
+
+    def _moved(self, request: SampleRequest) -> SampleRequest | None:
+        """Return a sample's request for where the settings in use send it; None if nothing did."""
+        return moved(request, self._settings.feedback, self._nucleus.sample_folder)
 
     def _feedback_numbers(self) -> Mapping[str, int]:
         return {
@@ -220,3 +236,7 @@ class Component:
         unsent = self._publisher.close(deadline)
         _log.info("%d messages were not sent: %s", unsent, self._publisher.outbox.counters)
         self._keep_messages()
+
+
+def _config_ids(settings: InferenceSettings) -> list[str]:
+    return [one.id for one in settings.feedback.all] if settings.feedback is not None else []

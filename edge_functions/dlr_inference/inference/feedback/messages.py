@@ -26,12 +26,6 @@ def object_key(prefix: str, unique_id: str, file_ext: str) -> str:
     return f"{prefix}/{name}" if prefix else name
 
 
-def mask_key(key: str) -> str:
-    """Return the key of the segmentation of the sample with this ``key``: ``….mask.png``."""
-    folder, slash, name = key.rpartition("/")
-    return f"{folder}{slash}{name.partition('.')[0]}.mask.png"
-
-
 def source_ref(bucket: str, key: str) -> str:
     """Return the URI by which a prediction message names its sample."""
     return f"s3://{bucket}/{key}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable
+from typing import Callable, Mapping
 
 from ..errors import InferenceError
 
@@ -14,9 +14,10 @@ HANGS_SECONDS = 7.0
 _PATIENCE_SECONDS = 0.5
 """The other buckets wait this long for a put. Nearly all are done sooner."""
 
-PutObject = Callable[[str, str, bytes, str], None]
-"""Puts bytes into bucket and key, with a content type. Raises ``RefusedError`` if the bucket
-refuses this object, which says nothing about others, and another ``OSError`` if it cannot now."""
+PutObject = Callable[[str, str, bytes, str, Mapping[str, str]], None]
+"""Puts bytes into bucket and key, with a content type and metadata. Raises ``RefusedError`` if the
+bucket refuses this object, which says nothing about others, and another ``OSError`` if it cannot
+now."""
 
 
 class StillPuttingError(InferenceError):
@@ -34,7 +35,14 @@ class Puts:
         self._results: dict[tuple[str, str], OSError | None] = {}
         self._lock = threading.Lock()
 
-    def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        about: Mapping[str, str],
+    ) -> None:
         """Put an object, or take the result of the same put that was slow before.
 
         Raises:
@@ -46,7 +54,7 @@ class Puts:
             if self.is_busy(bucket):
                 raise StillPuttingError(f"{bucket} has not answered yet")
             self._running[bucket] = time.monotonic()
-            args = (bucket, key, body, content_type)
+            args = (bucket, key, body, content_type, about)
             thread = threading.Thread(target=self._run, args=args, name="put", daemon=True)
             thread.start()
             thread.join(_PATIENCE_SECONDS)
@@ -73,10 +81,17 @@ class Puts:
             if seconds > HANGS_SECONDS
         }
 
-    def _run(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+    def _run(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        about: Mapping[str, str],
+    ) -> None:
         result: OSError | None = None
         try:
-            self._put_object(bucket, key, body, content_type)
+            self._put_object(bucket, key, body, content_type, about)
         except OSError as error:
             result = error
         except Exception as error:  # a put without a result would block its bucket forever

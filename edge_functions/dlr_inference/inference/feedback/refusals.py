@@ -56,6 +56,10 @@ class Refusals:
         """Tell whether a refused object in ``folder`` is waiting."""
         return any(place.startswith(folder) for place in self._refused)
 
+    def is_refused(self, place: str) -> bool:
+        """Tell whether the object ``place`` was refused, and still waits."""
+        return place in self._refused
+
     def is_of_folder(self, folder: str) -> bool:
         """Tell whether the last two objects in ``folder`` were refused."""
         return self._in_a_row.get(folder, 0) > 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import Any
+from typing import Any, Mapping
 
 from ..errors import RefusedError
 
@@ -56,8 +56,15 @@ class S3:
         self._too_short: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
-        """Put ``body`` into ``bucket`` under ``key``.
+    def put_object(
+        self,
+        bucket: str,
+        key: str,
+        body: bytes,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Put ``body`` into ``bucket`` under ``key``, with ``metadata`` of ASCII only.
 
         Raises:
             RefusedError: if S3 refuses this object; it may accept others.
@@ -67,7 +74,11 @@ class S3:
         began = time.monotonic()
         try:
             self._connected(doublings).put_object(
-                Bucket=bucket, Key=key, Body=body, ContentType=content_type
+                Bucket=bucket,
+                Key=key,
+                Body=body,
+                ContentType=content_type,
+                Metadata=dict(metadata or {}),
             )
         except Exception as error:  # botocore has dozens, and its transport raises its own
             is_connected = type(error).__name__ not in _NOT_CONNECTED

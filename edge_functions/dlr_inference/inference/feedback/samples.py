@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from ..errors import InferenceError
 class SampleRequest:
     """One configuration's request for a sample: where it goes, and the message that follows.
 
-    Requests that share ``bucket`` and ``key`` share the upload.
+    Requests that share ``bucket`` and ``key`` share the upload, and ``about``: the metadata of the
+    object.
     """
 
     id: str
@@ -22,6 +23,7 @@ class SampleRequest:
     key: str
     content_type: str
     message: dict[str, Any]
+    about: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,14 @@ class DamagedSampleError(InferenceError):
 
 def encode(sample: Sample) -> bytes:
     """Return the content of the file of ``sample``."""
-    requests = [vars(request) for request in sample.requests]
-    head = {"bytes": len(sample.image), "mask": len(sample.mask), "requests": requests}
+    requests = [dict(vars(request)) for request in sample.requests]
+    about = [request.pop("about") for request in requests]  # older versions do not know it
+    head = {
+        "bytes": len(sample.image),
+        "mask": len(sample.mask),
+        "requests": requests,
+        "about": about,
+    }
     return json.dumps(head).encode() + b"\n" + sample.image + sample.mask
 
 
@@ -80,7 +88,13 @@ def _decoded(name: str, content: bytes) -> Sample:
     size, mask = int(head["bytes"]), int(head.get("mask", 0))  # none in files of older versions
     if size + mask != len(body):
         raise ValueError(f"it has {len(body)} of {size + mask} bytes")
-    requests = tuple(SampleRequest(**fields) for fields in head["requests"])
+    about = head.get("about") or [{}] * len(head["requests"])  # none in files of older versions
+    requests = tuple(
+        SampleRequest(**fields, about={str(key): str(text) for key, text in one.items()})
+        for fields, one in zip(head["requests"], about)
+    )
+    if len(requests) != len(head["requests"]):
+        raise ValueError("not all of its requests are described")
     for request in requests:
         if not isinstance(request.message.get("metadata"), dict):
             raise ValueError(f"its request {request.id} has no metadata")

@@ -7,7 +7,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Callable
+from typing import Callable, Sequence, Tuple
 
 from ..errors import FrameError
 from ..names import FEEDBACK_STATUS_TOPIC
@@ -20,18 +20,21 @@ from .messages import (
     dropped_status,
     failure_status,
     fitting_prediction_message,
-    mask_key,
     object_key,
     request_limit_status,
     source_ref,
 )
+from .metadata import Reason, SampleOrigin, capture_time, mask_key, object_metadata
+from .rate_limit import RateLimiter
 from .spool import SampleRequest, Spool
-from .strategies import Strategy, seen_by, strategy
+from .strategies import Strategy, measured, seen_by, strategy
 
 _log = logging.getLogger(__name__)
 
 Put = Callable[[str, bytes], None]
 """Puts a payload for a topic into the outbox."""
+
+_Place = Tuple[str, str, str, str]
 
 
 @dataclass
@@ -39,11 +42,12 @@ class SamplingCounters:
     """What became of the requests: each frame makes one per configuration.
 
     ``chosen`` go to S3, ``not_used`` were dropped by their strategy, ``throttled`` by the request
-    limit, and ``failed`` for lack of space.
+    limit, ``skipped_by_limit`` by the limit per hour, and ``failed`` for lack of space.
     """
 
     chosen: int = 0
     not_used: int = 0
+    skipped_by_limit: int = 0
     throttled: int = 0
     failed: int = 0
 
@@ -56,24 +60,25 @@ class FeedbackSink:
 
     def __init__(
         self,
-        core_name: str,
+        origin: SampleOrigin,
         configurations: FeedbackConfigurations,
         spool: Spool,
         *,
         put: Put,
         wake: Callable[[], None],
         limiter: RequestLimiter,
+        rate: RateLimiter,
         random: Callable[[], float],
         counters: SamplingCounters | None = None,
         folder: str = "",
     ) -> None:
         """``counters``, if given, are those of a sink that this one replaces.
 
-        Samples go into ``folder`` below each prefix, if it has a name.
+        Samples go into a folder of their model, below ``folder`` and each prefix.
         """
         self.counters = counters if counters is not None else SamplingCounters()
-        self._core_name = core_name
-        self._folder = folder
+        self._origin = origin
+        self._folder = "/".join(filter(None, (folder, origin.folder)))
         self._strategies: list[tuple[FeedbackConfiguration, Strategy]] = [
             (one, strategy(one.strategy, random)) for one in configurations.all
         ]
@@ -81,37 +86,58 @@ class FeedbackSink:
         self._put = put
         self._wake = wake
         self._limiter = limiter
+        self._rate = rate
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Keep ``frame``, encoded, for each configuration that chooses it."""
         scores = result.scores()
-        keys: dict[tuple[str, str, str, str], str] = {}
-        requests: list[SampleRequest] = []
-        for configuration, chooses in self._strategies:
-            request_id = str(uuid.uuid4())
-            name = configuration.strategy.name if configuration.strategy else None
-            if not chooses(seen_by(name, scores)):
-                self.counters.not_used += 1
-                self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
-            elif not self._limiter.enter(request_id):
-                self.counters.throttled += 1
-                status = request_limit_status(request_id, self._limiter.limit)
-                self._put(FEEDBACK_STATUS_TOPIC, status)
-            else:
-                place = (
-                    configuration.bucket or "",
-                    configuration.prefix,
-                    configuration.file_ext,
-                    configuration.content_type,
-                )
-                prefix = "/".join(filter(None, (configuration.prefix, self._folder)))
-                key = keys.setdefault(place, object_key(prefix, request_id, configuration.file_ext))
-                metadata = frame_metadata(self._core_name, frame)
-                if result.mask is not None:
-                    metadata["mask-ref"] = source_ref(configuration.bucket or "", mask_key(key))
-                requests.append(self._request(request_id, configuration, key, metadata, scores))
+        kept = [
+            (request_id, configuration, self._key(configuration, request_id))
+            for configuration, chooses in self._strategies
+            if (request_id := self._chosen(configuration, chooses, scores)) is not None
+        ]
+        keys: dict[_Place, str] = {}
+        reasons: dict[str, list[Reason]] = {}
+        for _, configuration, own_key in kept:
+            key = keys.setdefault(_place(configuration), own_key)
+            reasons.setdefault(key, []).append(_reason(configuration, scores))
+        about = {
+            key: object_metadata(self._origin, frame, result, why) for key, why in reasons.items()
+        }
+        requests = []
+        for request_id, configuration, _ in kept:
+            key = keys[_place(configuration)]
+            metadata = frame_metadata(self._origin.core, frame)
+            if result.mask is not None:
+                metadata["mask-ref"] = source_ref(configuration.bucket or "", mask_key(key))
+            requests.append(
+                self._request(request_id, configuration, key, metadata, scores, about[key])
+            )
         if requests:
             self._keep(frame, tuple(requests), result.mask)
+
+    def _chosen(
+        self, configuration: FeedbackConfiguration, chooses: Strategy, scores: Scores
+    ) -> str | None:
+        """Return the id of a new request, or None after reporting why there is none."""
+        request_id = str(uuid.uuid4())
+        if not chooses(_seen(configuration, scores)):
+            self.counters.not_used += 1
+            self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
+        elif not self._rate.take(configuration.id):
+            self.counters.skipped_by_limit += 1
+            self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
+        elif not self._limiter.enter(request_id):
+            self.counters.throttled += 1
+            status = request_limit_status(request_id, self._limiter.limit)
+            self._put(FEEDBACK_STATUS_TOPIC, status)
+        else:
+            return request_id
+        return None
+
+    def _key(self, configuration: FeedbackConfiguration, request_id: str) -> str:
+        prefix = "/".join(filter(None, (configuration.prefix, self._folder)))
+        return object_key(prefix, request_id, configuration.file_ext)
 
     def _request(
         self,
@@ -120,6 +146,7 @@ class FeedbackSink:
         key: str,
         metadata: dict[str, str],
         scores: Scores,
+        about: dict[str, str],
     ) -> SampleRequest:
         bucket = configuration.bucket or ""
         message = fitting_prediction_message(
@@ -130,7 +157,7 @@ class FeedbackSink:
             published_at=datetime.now(timezone.utc),
         )
         fields = json.loads(message.payload)
-        return SampleRequest(request_id, bucket, key, configuration.content_type, fields)
+        return SampleRequest(request_id, bucket, key, configuration.content_type, fields, about)
 
     def _keep(
         self,
@@ -158,9 +185,27 @@ class FeedbackSink:
 
 def frame_metadata(core_name: str, frame: Frame) -> dict[str, str]:
     """Return a sample's metadata: ASCII strings only, because S3 metadata allows no others."""
-    captured_at = datetime.fromtimestamp(frame.captured_at, timezone.utc)
     return {
         "core": core_name,
         "frame": str(frame.id),
-        "captured-at": captured_at.isoformat(timespec="milliseconds"),
+        "captured-at": capture_time(frame.captured_at),
     }
+
+
+def _place(configuration: FeedbackConfiguration) -> _Place:
+    """Return what configurations must have in common to share one object."""
+    return (
+        configuration.bucket or "",
+        configuration.prefix,
+        configuration.file_ext,
+        configuration.content_type,
+    )
+
+
+def _seen(configuration: FeedbackConfiguration, scores: Scores) -> Sequence[float]:
+    return seen_by(configuration.strategy.name if configuration.strategy else None, scores)
+
+
+def _reason(configuration: FeedbackConfiguration, scores: Scores) -> Reason:
+    name = configuration.strategy.name if configuration.strategy else None
+    return Reason.of(configuration, measured(name, _seen(configuration, scores)))

@@ -39,6 +39,17 @@ def entropy(scores: Sequence[float]) -> float:
     return -math.fsum(p * math.log(p) for p in scores if p > 0) or 0.0
 
 
+def measured(strategy_name: str | None, scores: Sequence[float]) -> float | None:
+    """Return what a strategy compares with its limit; None if it reads no scores."""
+    measures: dict[str | None, Callable[[Sequence[float]], float]] = {
+        LEAST_CONFIDENCE: confidence,
+        MARGIN: margin,
+        ENTROPY: entropy,
+    }
+    measure = measures.get(strategy_name)
+    return None if measure is None else measure(scores)
+
+
 def strategy(configuration: StrategyConfiguration | None, random: Callable[[], float]) -> Strategy:
     """Return the strategy that ``configuration`` describes; None keeps every sample.
 

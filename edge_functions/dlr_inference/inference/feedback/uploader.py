@@ -8,13 +8,14 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from ..outgoing.outbox import Send
 from ..pipeline.results import compact_json
-from .messages import mask_key, publish_timestamp, success_status, upload_failure_status
+from .messages import publish_timestamp, success_status, upload_failure_status
+from .metadata import mask_key
 from .pauses import Pauses
 from .puts import PutObject, Puts, StillPuttingError
 from .refusals import SECONDS, Refusals
@@ -26,6 +27,9 @@ _POLL_SECONDS = 1.0
 
 _SLOW = "slow "
 """Before the name of a bucket: it has not answered yet. No bucket's name has a space."""
+
+Moved = Callable[[SampleRequest], Optional[SampleRequest]]
+"""Returns a request for the place where its configuration keeps samples now, if that changed."""
 
 BROKER = "the broker"
 """A resource like the buckets; no bucket has this name."""
@@ -56,13 +60,15 @@ class Uploader:
         send: Send,
         *,
         on_finished: Callable[[str], None] = lambda request_id: None,
+        moved: Moved = lambda request: None,
         first_wait: float = 0.5,
         longest_wait: float = 8.0,
         refused_seconds: float = SECONDS,
     ) -> None:
         """Start the thread. ``on_finished`` is called with the id of each finished request.
 
-        An object that its bucket refuses is tried for at least ``refused_seconds``.
+        An object that its bucket refuses is tried for at least ``refused_seconds``, or where
+        ``moved`` sends it instead.
         """
         self.counters = UploadCounters()
         self._faults: dict[str, str] = {}
@@ -70,6 +76,7 @@ class Uploader:
         self._puts = Puts(put_object, self.wake)
         self._send = send
         self._on_finished = on_finished
+        self._moved = moved
         self._pauses = Pauses(first_wait, longest_wait)
         self._refusals = Refusals(refused_seconds)
         self._done: set[tuple[str, str]] = set()
@@ -164,14 +171,18 @@ class Uploader:
             folder = place.rpartition("/")[0] + "/"
             if not self._refusals.has_refused(folder):
                 self._faults.pop(folder, None)
+            bucket = place.partition("/")[0]
+            if not self._refusals.has_refused(f"{bucket}/"):  # its samples went elsewhere
+                self._faults.pop(bucket, None)
         return self._spool.remove(name)
 
     def _finish(self, sample: Sample) -> frozenset[str]:
         """Do what is left to do for a sample; return the resources that prevent it, if any."""
         obstacles = set()
-        for request in sample.requests:
-            if (sample.name, request.id) in self._done:
+        for kept in sample.requests:
+            if (sample.name, kept.id) in self._done:
                 continue
+            request = self._where_it_goes(kept, sample)
             resource = request.bucket
             try:
                 refusal = self._put_once(request, sample)
@@ -193,6 +204,13 @@ class Uploader:
                 self.counters.refused += 1
             self._on_finished(request.id)
         return frozenset(obstacles)
+
+    def _where_it_goes(self, request: SampleRequest, sample: Sample) -> SampleRequest:
+        """Return the request, for the present place of its configuration if its own refused it."""
+        place = _place(request)
+        if self._refusals.is_refused(place) and (sample.name, place) not in self._done:
+            return self._moved(request) or request
+        return request
 
     def _put_once(self, request: SampleRequest, sample: Sample) -> RefusedError | None:
         """Upload a sample unless that was done; return why it never will be, or None.
@@ -268,7 +286,7 @@ class Uploader:
         if is_mask:
             key, body, kind = mask_key(key), sample.mask, "image/png"
         try:
-            self._puts.put(request.bucket, key, body, kind)
+            self._puts.put(request.bucket, key, body, kind, {} if is_mask else request.about)
         except StillPuttingError:
             self._spool.hold(sample.name)
             raise _WaitsError(_SLOW + request.bucket) from None

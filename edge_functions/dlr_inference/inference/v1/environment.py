@@ -11,7 +11,7 @@ from typing import Mapping
 
 from ..feedback.configuration import FeedbackConfiguration, FeedbackConfigurations
 from ..schema import ConfigurationError, Fault, snake_case
-from ..settings import SETTINGS_FIELDS, InferenceSettings
+from ..settings import FEEDBACK_RATE_LIMIT, SETTINGS_FIELDS, InferenceSettings
 
 RESOURCE_PREFIX = "AWS_GG_RESOURCE_PREFIX"
 """The core sets it: a model resource lies there, below its destination path.
@@ -61,6 +61,7 @@ class FunctionEnvironment:
         variables = {
             variable_name(key): value if isinstance(value, str) else _json(value)
             for key, value in self.settings.to_configuration().items()
+            if key != FEEDBACK_RATE_LIMIT.key  # AWS's connector has none
         }
         if self.service is None:
             variables[MODEL_PATH] = self.model_path

@@ -1,0 +1,134 @@
+"""Downloads samples: complete files only, none twice, and none over another."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import botocore.exceptions
+
+from ..errors import MliError
+from .listing import WORKERS
+from .stored import StoredObject
+
+_PARTIAL = ".partial"
+_CHUNK = 1 << 20
+_ABANDONED_SECONDS = 3_600.0
+_SHOWN = 3
+
+
+class ForeignFileError(MliError):
+    """A file with the name of a sample is not that sample."""
+
+
+def local_path(folder: Path, one: StoredObject) -> Path:
+    """Return where a sample goes: its key, below ``folder``.
+
+    Raises:
+        MliError: if the key leads out of the folder, as a key of another program may.
+    """
+    parts = one.key.split("/")
+    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+        raise MliError(
+            f"{one.uri}: its key is not a path below a folder; delete it, or download it"
+        )
+    return folder / PurePosixPath(one.key)
+
+
+def download(
+    s3: Any,
+    objects: Sequence[StoredObject],
+    path_of: Callable[[StoredObject], Path],
+    folder: Path,
+    progress: Callable[[int], None],
+) -> int:
+    """Download what is not there yet; return how many files that were.
+
+    Raises:
+        ForeignFileError: after all others are there, if a name is taken by another file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder)
+    foreign: list[Path] = []
+    new = 0
+
+    def fetch(one: StoredObject) -> bool:
+        try:
+            return _fetched(s3, one, path_of(one))
+        except ForeignFileError:
+            foreign.append(path_of(one))
+            return False
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done, is_new in enumerate(pool.map(fetch, objects), start=1):
+            new += is_new
+            progress(done)
+    if foreign:
+        named = ", ".join(map(str, sorted(foreign)[:_SHOWN]))
+        raise ForeignFileError(
+            f"{len(foreign)} files are not the samples of their names, and were not overwritten: "
+            f"{named}{' …' if len(foreign) > _SHOWN else ''}; move them away, then repeat"
+        )
+    return new
+
+
+def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
+    """Fetch an object unless its file is there; return whether it is new."""
+    if _is_there(one, target):
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        answer = s3.get_object(Bucket=one.bucket, Key=one.key, IfMatch=one.etag)
+    except botocore.exceptions.ClientError as error:
+        if error.response["Error"].get("Code") in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+            raise MliError(f"{one.uri} was deleted or replaced meanwhile; repeat") from None
+        raise
+    handle, name = tempfile.mkstemp(prefix=".", suffix=_PARTIAL, dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in answer["Body"].iter_chunks(_CHUNK):
+                file.write(chunk)
+        Path(name).chmod(0o644)
+        _named(Path(name), target)
+    except FileExistsError:
+        return not _is_there(one, target)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return True
+
+
+def _named(written: Path, target: Path) -> None:
+    """Give a complete file its name; unlike a rename, a link never goes over another file."""
+    try:
+        os.link(written, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as that of a memory card
+        if target.exists():
+            raise FileExistsError(target) from None
+        written.rename(target)
+
+
+def _is_there(one: StoredObject, target: Path) -> bool:
+    """Tell whether the file of an object is there; a complete one has its size."""
+    try:
+        size = target.stat().st_size
+    except FileNotFoundError:
+        return False
+    if size != one.bytes or not target.is_file():
+        raise ForeignFileError(f"{target} is another file")
+    return True
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the parts of a download that was killed, unless another one is at work."""
+    for path in folder.rglob(f".*{_PARTIAL}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()

@@ -1,0 +1,78 @@
+"""Writes an export: the images first, then the files that name them, none over another file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from ..errors import MliError
+from ..view.pictures import PictureError, Pictures
+from .download import download
+from .exports import WITH_IMAGES, image_paths, written_files
+from .labelled import Labelled
+from .stored import StoredSample
+
+
+def export(
+    s3: Any,
+    form: str,
+    labelled: Labelled,
+    folder: Path,
+    pictures: Pictures,
+    progress: Callable[[int], None],
+) -> list[Path]:
+    """Write an export to ``folder``; return its files besides the images.
+
+    It can be repeated after an interruption: images that are there are not fetched again.
+
+    Raises:
+        MliError: if a file that it would write exists.
+    """
+    created = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    paths = image_paths(form, labelled) if form in WITH_IMAGES else {}
+    unknown = {one.object.uri: (1, 1) for one in labelled.samples}
+    planned = written_files(form, labelled, unknown, created)
+    _refuse_existing(folder, planned)
+    if paths:
+        objects = [one.object for one in labelled.samples]
+        download(s3, objects, lambda one: folder / paths[one.uri], folder, progress)
+    sizes = {
+        one.object.uri: _size(one, folder / paths[one.object.uri] if paths else None, pictures)
+        for one in (labelled.samples if form in ("coco", "ground-truth") else ())
+    }
+    content = written_files(form, labelled, {**unknown, **sizes}, created)
+    _refuse_existing(folder, content)
+    written = []
+    for name, text in content.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as opened:
+            opened.write(text)
+        written.append(file)
+    return written
+
+
+def _refuse_existing(folder: Path, names: Mapping[str, str] | Sequence[str]) -> None:
+    for name in names:
+        if (folder / name).exists():
+            raise MliError(f"{folder / name} exists: export into another folder, or remove it")
+
+
+def _size(one: StoredSample, file: Path | None, pictures: Pictures) -> tuple[int, int]:
+    """Return width and height of an image, as it is shown: of the file, or as its sample says."""
+    if file is not None:
+        try:
+            with Image.open(file) as image:
+                return ImageOps.exif_transpose(image).size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise MliError(f"{file}: {one.object.uri} is no image: {error}") from None
+    if one.about.size is not None:
+        return one.about.size
+    try:
+        return pictures.size(one.object.uri)
+    except PictureError as error:
+        raise MliError(str(error)) from None
