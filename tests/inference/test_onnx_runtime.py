@@ -437,7 +437,8 @@ assert not [name for name in ("sympy", "coloredlogs", "google.protobuf") if name
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=CODE_FOLDER, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    said = [line for line in done.stderr.splitlines() if "cpuid_info" not in line]  # an emulator
+    assert (done.returncode, done.stdout, said) == (0, "", [])
 
 
 def test_a_missing_engine_is_named_with_the_key_that_brings_it(

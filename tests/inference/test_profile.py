@@ -19,18 +19,24 @@ VOC += "person pottedplant sheep sofa train tvmonitor"
 def test_the_built_in_profiles_are_these() -> None:
     assert builtin_profiles() == (
         "caffe-ssd-voc",
+        "centerface-face",
+        "centernet-coco",
         "detr-coco",
         "dfine-coco",
         "efficientdet-coco",
         "efficientnet-lite0-imagenet",
         "gluoncv-ssd-voc",
+        "nanodet-coco",
+        "picodet-coco",
         "ppyoloe-coco",
+        "retinaface-face",
         "rfdetr-coco",
         "rtdetr-coco",
         "rtdetr-ultralytics-coco",
         "rtmdet-coco",
         "sagemaker-image-classification",
         "sagemaker-object-detection",
+        "scrfd-face",
         "ssdlite-mobilenet-v2-coco",
         "ssdlite-mobilenet-v2-coco-onnx",
         "tf-detection-coco",
@@ -41,6 +47,7 @@ def test_the_built_in_profiles_are_these() -> None:
         "torchvision-retinanet-coco",
         "torchvision-segmentation-voc",
         "torchvision-ssd-coco",
+        "ultraface-face",
         "yolo-cls-imagenet",
         "yolo-end2end-coco",
         "yolo-nas-coco",
@@ -59,6 +66,7 @@ def test_the_built_in_profiles_are_these() -> None:
         "yolov8-coco",
         "yolov9-coco",
         "yolox-coco",
+        "yunet-face",
     )
 
 
