@@ -150,7 +150,8 @@ class _Fit:
         if (ignored == _MASKS) != any(_is_prototypes(one) for one in arrays):
             return False
         if kind == "rows":
-            return not self._is_one_row()
+            others = [one for one in arrays if not _is_prototypes(one)]
+            return len(others) <= len(self._bound) and not self._is_one_row()
         count = self._bound["rows"].shape[-2:][output.anchor_axis - 1]
         per_cell = _ANCHORS.get(self.preset, 1)
         return count in {per_cell * _cells(spec, strides) for strides in _STRIDES}
