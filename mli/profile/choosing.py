@@ -141,7 +141,7 @@ class Chooser:
         scores = (numbers - scale.get("zeroPoint", 0.0)) * scale.get("scale", 1.0)
         if numbers.dtype.kind in "iu" and not scale:
             raise MliError(
-                f"{self.asked.path}: its scores are {numbers.dtype}, and their scale and zero point "
+                f"{self.asked.path}: its scores are {numbers.dtype}, whose scale and zero point "
                 "are not constants of one QuantizeLinear: export it with outputs in float32"
             )
         within = bool(scores.min() >= 0 and scores.max() <= 1)

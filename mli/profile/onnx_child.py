@@ -108,8 +108,9 @@ def _quantised(file: str) -> dict[str, list[float]]:
     for node in graph.node:
         if node.op_type != "QuantizeLinear" or node.output[0] not in outputs:
             continue
-        known = [constants.get(name) for name in node.input[1:3]]
-        if known and None not in known and all(math.prod(one.dims) == 1 for one in known):
+        known = [constants[name] for name in node.input[1:3] if name in constants]
+        is_one = all(math.prod(one.dims) == 1 for one in known)
+        if is_one and len(known) == len(node.input[1:3]):
             numbers = [float(onnx.numpy_helper.to_array(one).reshape(())) for one in known]
             found[node.output[0]] = [*numbers, 0.0][:2]
     return found

@@ -91,7 +91,9 @@ def _profile_of_onnx(
     file = f"{name.partition('.')[0]}.json"
     if isinstance(path, Path) and (path / _OWN_PROFILE).is_file():
         rule = f"is required for an ONNX model; {path} has its own"
-        yield MissingKey("modelProfile", None, rule, option("modelProfile", str(path / _OWN_PROFILE)))
+        yield MissingKey(
+            "modelProfile", None, rule, option("modelProfile", str(path / _OWN_PROFILE))
+        )
         return
     command = f"mli profile {shlex.quote(model)} --write {shlex.quote(file)}"
     rule = f"is required for an ONNX model; `{command}` proposes one{where}"

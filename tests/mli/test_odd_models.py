@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def refusals(model: Path, tmp_path: Path) -> tuple[str, str]:
 
 FOREIGN: dict[str, tuple[bytes, str]] = {
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:aa\n", "`git lfs pull`"),
-    "zip": (b"PK\x03\x04" + bytes(90), "a zip archive, as PyTorch's .pt and Keras's .keras are"),
+    "zip": (b"PK\x03\x04" + bytes(90), "a zip archive, as PyTorch's .pt files are"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "an HDF5 file, as Keras's .h5 are"),
     "tflite": (b"\x1c\0\0\0TFL3" + bytes(90), "a TensorFlow Lite model, not an ONNX model: conv"),
     "html": (b"<!DOCTYPE html><html>404</html>", "a web page or XML, not an ONNX model: download"),
@@ -200,14 +199,14 @@ def test_a_quantised_classifier_says_its_scale_itself(tmp_path: Path) -> None:
 def test_scores_with_a_scale_of_their_own_each_need_another_export(tmp_path: Path) -> None:
     model = save(_quantised(np.array([1 / 256, 1 / 128, 1 / 64])), tmp_path / "m.onnx")
     line = line_of(run("profile", model))
-    assert "its scores are uint8, and their scale and zero point are not constants" in line
+    assert "its scores are uint8, whose scale and zero point are not constants" in line
     assert line.endswith("export it with outputs in float32")
 
 
 def test_a_link_to_a_model_is_a_model_and_one_to_nothing_is_none(tmp_path: Path) -> None:
     save(mean_of_channels((1, 3, 32, 32)), tmp_path / "real.onnx")
-    os.symlink("real.onnx", tmp_path / "link.onnx")
-    os.symlink("nothing.onnx", tmp_path / "broken.onnx")
+    (tmp_path / "link.onnx").symlink_to("real.onnx")
+    (tmp_path / "broken.onnx").symlink_to("nothing.onnx")
     assert run("profile", tmp_path / "link.onnx").exit_code == 0
     for command in ("profile", "compile"):
         more = ("--with", "onnxruntime", "--output", tmp_path / "out") * (command == "compile")

@@ -24,8 +24,15 @@ from ...inference.decoders.test_onnx import model_of
 from .conftest import Run
 
 REPOSITORY = Path(__file__).parents[3]
-COMPILED = ("yolo11", "yolov7-raw", "yolo-end2end", "tf-detection", "detr", "torchvision-ssd-raw",
-            "scrfd")
+COMPILED = (
+    "yolo11",
+    "yolov7-raw",
+    "yolo-end2end",
+    "tf-detection",
+    "detr",
+    "torchvision-ssd-raw",
+    "scrfd",
+)
 """One family for each kind of head: raw in one tensor, grids, rows, lists, queries, raw in two, and
 a grid in an output for each part."""
 

@@ -70,7 +70,8 @@ def model_folder(folder: Path) -> Path:
         archives = sorted(path.name for path in folder.rglob("*") if path.name.endswith(_ARCHIVES))
         inner = f"; it holds {', '.join(archives[:3])}: take that out of it" if archives else ""
         raise ModelError(
-            f"model {folder}: there is no compiled model (a .so file) and no .onnx file in it{inner}"
+            f"model {folder}: there is no compiled model (a .so file) and no .onnx file in it"
+            + inner
         )
     folders = list(dict.fromkeys(path.parent for path in found))
     if len(folders) > 1:

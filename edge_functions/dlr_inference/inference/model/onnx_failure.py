@@ -11,7 +11,12 @@ _POSITION = re.compile(r"/\S*onnxruntime\S*:\d+ .*?\)(?: const)? |\[ONNXRuntimeE
 
 _FOREIGN = (
     (0, b"version https://git-lfs", "a pointer of Git LFS", "fetch the file with `git lfs pull`"),
-    (0, b"PK\x03\x04", "a zip archive, as PyTorch's .pt and Keras's .keras are", "export it as ONNX"),
+    (
+        0,
+        b"PK\x03\x04",
+        "a zip archive, as PyTorch's .pt files are",
+        "export it as ONNX",
+    ),
     (0, b"\x89HDF", "an HDF5 file, as Keras's .h5 are", "export it as ONNX"),
     (4, b"TFL3", "a TensorFlow Lite model", "convert it with tf2onnx"),
     (0, b"<", "a web page or XML", "download the file itself"),

@@ -27,7 +27,7 @@ class Cells:
     * ``yolov3``: centre (σ(xy) + p) · s, size exp(wh) · a.
     * ``yolov5``: centre (2σ(xy) − ½ + p) · s, size (2σ(wh))² · a. YOLO 7 has the same.
     * ``ltrb``: left, top, right and bottom sides at those distances from p, in strides.
-    * ``dfl``: the same; a distance is the mean of a distribution, which is given as ``bins`` logits.
+    * ``dfl``: the same; a distance is the mean of a distribution of ``bins`` logits.
     * ``ssd``: centre p · s + 0.1 · xy · a, size exp(0.2 · wh) · a.
     * ``centernet``: an output of sizes wh and one of offsets xy; centre (xy + p) · s, size wh · s.
     * ``centerface``: the same in the order hw and yx, and size exp(hw) · s.
@@ -50,10 +50,10 @@ class Cells:
         if code in ("centernet", "centerface"):
             self.box_parts = {"sizes": 2, "offsets": 2}
         self.has_peaks = "sizes" in self.box_parts
-        """Whether an object is a peak among the neighbouring cells, instead of several candidates."""
+        """Whether an object is a peak among neighbouring cells, not several candidates."""
         self._places, self._strides, self._anchors = self._laid_out()
 
-    def head_of(self, table: Array, level: int) -> Array:
+    def head_of(self, table: Array) -> Array:
         """Return the table [A,v] of a stride's candidates as [anchors,cells,v], a view."""
         if self._spec.box_code in _CELL_INSIDE:
             return table.reshape(self.per_cell, -1, table.shape[1])
@@ -62,9 +62,9 @@ class Cells:
     def split(self, table: Array) -> list[Array]:
         """Return the table of all candidates as the head of each stride."""
         heads, start = [], 0
-        for level, (width, height) in enumerate(self.grids):
+        for width, height in self.grids:
             stop = start + width * height * self.per_cell
-            heads.append(self.head_of(table[start:stop], level))
+            heads.append(self.head_of(table[start:stop]))
             start = stop
         return heads
 
@@ -98,7 +98,7 @@ class Cells:
     def keypoints(self, codes: Array, rows: Array, size: int, boxes: Array) -> Array:
         """Return points [N,k·size] of these candidates in input pixels; ``boxes`` are corners.
 
-        They are relative to the cell as a centre is; of ``centerface`` y and x in shares of the box.
+        They are relative to the cell as a centre is; of ``centerface``, shares of the box.
         """
         points = codes.reshape(len(codes), codes.shape[1] // size, size).copy()
         places, strides = self._places[rows][:, None], self._strides[rows][:, None]

@@ -99,9 +99,7 @@ class GridDecoder(Decoder):
         if "keypoints" in heads and self.spec.keypoints is not None:
             values = gathered(heads["keypoints"], chosen)
             values = self._cells.keypoints(values, chosen, self.spec.keypoints[1], boxes)
-            points = box_forms.keypoints(
-                values, self.spec.keypoints, self.spec, self.profile.input
-            )
+            points = box_forms.keypoints(values, self.spec.keypoints, self.spec, self.profile.input)
         return finished(self, found, boxes, points)
 
     def _peaks(self, heads: Sequence[Array]) -> list[Array]:
@@ -160,9 +158,9 @@ class GridDecoder(Decoder):
             width, height = cells.grids[level]
             if output.shape[:1] == (1,):
                 found = self._map(output, width, height)
-            if found is None and table is not None:
-                if len(table) == width * height * cells.per_cell:
-                    found = cells.head_of(table, level)
+            count = width * height * cells.per_cell
+            if found is None and table is not None and len(table) == count:
+                found = cells.head_of(table)
         return found if found is not None and self._fits(part, found.shape[2]) else None
 
     def _map(self, output: Array, width: int, height: int) -> Array | None:
@@ -235,7 +233,11 @@ class GridDecoder(Decoder):
 
     def _others(self) -> int:
         """Return how many values of a row are no classes."""
-        return sum(self._cells.box_parts.values()) + int(self.spec.objectness != "none") + self._points()
+        return (
+            sum(self._cells.box_parts.values())
+            + int(self.spec.objectness != "none")
+            + self._points()
+        )
 
     def _points(self) -> int:
         points = self.spec.keypoints
