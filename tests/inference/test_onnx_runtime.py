@@ -191,7 +191,7 @@ def test_an_operator_of_somebody_s_own_is_named(tmp_path: Path, domain: str, nam
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"version https://git-lfs.github.com/spec/v1\n", None])
+@pytest.mark.parametrize("content", [b"", b"no model", None])
 def test_a_damaged_file_is_named_with_its_size(tmp_path: Path, content: bytes | None) -> None:
     path = save(tiny_onnx.weighted(), tmp_path / "model.onnx")
     content = path.read_bytes()[:1000] if content is None else content
@@ -201,6 +201,15 @@ def test_a_damaged_file_is_named_with_its_size(tmp_path: Path, content: bytes | 
     assert str(caught.value) == (
         f"model file {path}: ONNX Runtime {VERSION} cannot load it on cpu: it is truncated or not "
         f"an ONNX model ({len(content)} bytes): copy it again"
+    )
+
+
+def test_a_file_of_another_kind_is_named_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError) as caught:
+        OnnxRuntimeModel(check_artifact(tmp_path), SPEC)
+    assert str(caught.value).endswith(
+        "it is a pointer of Git LFS, not an ONNX model: fetch the file with `git lfs pull`"
     )
 
 
