@@ -97,7 +97,9 @@ def prepare(request: LocalRequest, *, compiled_in: bool) -> Prepared:
         ConfigurationError: if the given profile is not valid.
     """
     if not Path(request.model).is_file():
-        raise MliError(f"{request.model}: there is no such file")
+        is_folder = Path(request.model).is_dir()
+        what = "is a folder; give the .onnx file in it" if is_folder else "there is no such file"
+        raise MliError(f"{request.model}: {what}")
     request.place.check()
     given = load_profile(request.profile) if request.profile else None
     model = load_model(Path(request.model))

@@ -77,8 +77,7 @@ class Chooser:
         if len(fitting) > 1:
             self._refuse_to_guess(spec, fitting)
         [only] = fitting
-        classes = f" with {only.classes} classes" if only.classes else ""
-        self.output.say(f"looks like {only}{classes}")
+        self.output.say(f"looks like {only}{_of_classes(only.classes, 'with')}")
         return self._of_family(spec, only)
 
     def _by_preset(self, spec: dict[str, Any], preset: str) -> Proposal:
@@ -137,14 +136,21 @@ class Chooser:
         if not self.found.runs_here:
             self.output.say("proposed, not known: the scores are logits")
             return self._tried(spec, _CLASSIFICATION, Usual(), labels)
-        scores = np.concatenate([one.ravel() for one in self._returned(profile).arrays])
+        scale = self._scale()
+        numbers = np.concatenate([one.ravel() for one in self._returned(profile).arrays])
+        scores = (numbers - scale.get("zeroPoint", 0.0)) * scale.get("scale", 1.0)
+        if numbers.dtype.kind in "iu" and not scale:
+            raise MliError(
+                f"{self.asked.path}: its scores are {numbers.dtype}, whose scale and zero point "
+                "are not constants of one QuantizeLinear: export it with outputs in float32"
+            )
         within = bool(scores.min() >= 0 and scores.max() <= 1)
         output = {**_CLASSIFICATION, "activation": "probabilities" if within else "logits"}
         if within and len(scores) > 1 and abs(float(scores.sum()) - 1) > 1e-3:
             output["multiLabel"] = True
         several = ", several at once" if "multiLabel" in output else ""
         self.output.say(
-            f"looks like a classifier of {fitting.classes} classes{several}; it returns "
+            f"looks like a classifier{_of_classes(fitting.classes, 'of')}{several}; it returns "
             f"{output['activation']}"
         )
         return self._tried(spec, output, Usual(), labels)
@@ -176,14 +182,15 @@ class Chooser:
     def _refuse_to_guess(self, spec: dict[str, Any], fitting: Sequence[Fitting]) -> None:
         """Show what each meaning finds in the photograph, and raise."""
         self.output.say(f"its outputs have several meanings; in {self.asked.photograph} they are:")
+        names: list[str] = []
         for one in fitting:
-            classes = f" with {one.classes} classes" if one.classes else ""
-            line = f"  {one}{classes}"
-            if self.found.runs_here:
-                labels = self.asked.labels
-                line += f": {self._tried(spec, one.output, one.usual, labels, strict=False).trial}"
-            self.output.say(line)
-        names = [one.presets[0] for one in fitting]
+            line = f"  {one}{_of_classes(one.classes, 'with')}"
+            labels = self.asked.labels
+            trial = self._tried(spec, one.output, one.usual, labels, strict=False).trial
+            self.output.say(line if trial is None else f"{line}: {trial}")
+            names += [one.presets[0]] if trial is None or not trial.refuted else []
+        if not names:
+            raise MliError(f"{self.asked.path}: no preset reads its outputs: see the lines above")
         more = "" if self.asked.labels else "; --labels FILE leaves those with as many classes"
         raise MliError(
             f"{self.asked.path}: its outputs may be those of {_listed(names)}: say which family "
@@ -206,6 +213,7 @@ class Chooser:
         self, spec: dict[str, Any], output: Mapping[str, Any], usual: Usual,
         labels: Sequence[str] | None, *, strict: bool = True,
     ) -> Proposal:  # fmt: skip
+        output = {**output, **self._scale()}
         values = self._values(spec, output, usual)
         if not self.found.runs_here:
             return Proposal(values, labels)
@@ -215,6 +223,11 @@ class Chooser:
             form = " ".join(str(output[key]) for key in ("preset", "kind") if key in output)
             raise MliError(f"{self.asked.path}: it is not of {form}: {trial.note}")
         return Proposal(values, labels, trial)
+
+    def _scale(self) -> dict[str, float]:
+        """Return the fields of outputs that are whole numbers; none if they differ in them."""
+        known = set(self.found.quantised.values())
+        return dict(zip(("scale", "zeroPoint"), *known, strict=True)) if len(known) == 1 else {}
 
     def _returned(self, profile: ModelProfile) -> Returned:
         if self.found.runs_here:
@@ -242,6 +255,10 @@ class Chooser:
         with tempfile.TemporaryDirectory(prefix="profile-") as work:
             file = Path(work) / "profile.json"
             return write_profile(file, self._values(spec, output, usual), labels)
+
+
+def _of_classes(count: int | None, word: str) -> str:
+    return f" {word} {count} class{'' if count == 1 else 'es'}" if count else ""
 
 
 def _kind(fitting: Fitting) -> str:

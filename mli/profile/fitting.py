@@ -26,7 +26,7 @@ _ANCHORS = {"yolov5": 3, "yolov7": 3}
 """How many candidates a cell has, in the families that have more than one."""
 _MASKS = 32
 _EXAMPLES = (
-    "yolov8", "yolov5", "yolox", "yolo-end2end", "rtdetr", "torchvision-ssd",
+    "yolov8", "yolov5", "yolox", "yolo-end2end", "rtdetr", "torchvision-ssd", "scrfd",
     "torchvision-classification", "segformer",
 )  # fmt: skip
 """A preset of each form of outputs, for the message about outputs that none reads."""
@@ -141,6 +141,8 @@ class _Fit:
         if kind == "segmentation":
             return all(one.shape == self._bound["map"].shape for one in arrays)
         if kind == "grid":
+            if output.separate_scores:
+                return len(self._bound) == len(arrays)
             return not output.anchors or "rows" not in self._bound
         if "rows" not in self._bound:
             return True
@@ -148,7 +150,8 @@ class _Fit:
         if (ignored == _MASKS) != any(_is_prototypes(one) for one in arrays):
             return False
         if kind == "rows":
-            return not self._is_one_row()
+            others = [one for one in arrays if not _is_prototypes(one)]
+            return len(others) <= len(self._bound) and not self._is_one_row()
         count = self._bound["rows"].shape[-2:][output.anchor_axis - 1]
         per_cell = _ANCHORS.get(self.preset, 1)
         return count in {per_cell * _cells(spec, strides) for strides in _STRIDES}
@@ -176,11 +179,17 @@ def class_count(spec: OutputSpec, bound: Mapping[str, Any], input_: InputSpec) -
             values -= fixed + points + int(spec.angle) + spec.extra_values
         return values - int(spec.background != "none")
     if spec.kind == "grid":
-        if "rows" in bound:
-            return int(bound["rows"].shape[-1]) - fixed
-        stride, output = next(iter(bound.items()))
-        candidates = _cells(input_, [int(stride)]) * (len(spec.anchors[0]) if spec.anchors else 1)
-        return int(output.size) // candidates - fixed
+        role, output = next(
+            (role, one) for role, one in bound.items() if role.startswith(("rows", "scores"))
+        )
+        stride = role.removeprefix("rows").removeprefix("scores")  # of all strides without one
+        per_cell = len(spec.anchors[0]) if spec.anchors else spec.anchors_per_cell
+        candidates = _cells(input_, [int(stride)] if stride else spec.strides) * per_cell
+        values = int(output.size) // candidates - int(spec.background != "none")
+        if role.startswith("scores"):
+            return values
+        box = 4 * spec.bins if spec.box_code == "dfl" else 4
+        return values - box - int(spec.objectness != "none") - points
     if spec.kind == "classification":
         return int(bound["scores"].size)
     if spec.kind == "segmentation" and not _is_whole(bound["map"]):

@@ -9,6 +9,7 @@ from ..errors import MliError
 from .asked import Asked
 from .inspection import Tensor
 from .proposal import usual_shape
+from .side_inputs import INPUTS_OF_SIZE
 
 _CHANNELS = (1, 3)
 _TYPES = ("float32", "uint8")
@@ -26,14 +27,24 @@ def input_of(
         MliError: if there is not one input, it is no image, or its size is not known.
     """
     if len(inputs) != 1:
-        listed = ", ".join(map(str, inputs)) or "none named in its graph"
-        raise MliError(f"{asked.path}: has the inputs {listed}; a profile describes one image")
+        if not inputs:
+            raise MliError(f"{asked.path}: has no input; a profile describes one image")
+        listed = ", ".join(map(str, inputs))
+        raise MliError(
+            f"{asked.path}: has the inputs {listed}; a profile describes one image: export it "
+            "without the others, or `mli compile` turns those named "
+            f"{', '.join(INPUTS_OF_SIZE)} into constants"
+        )
     [tensor] = inputs
     if tensor.dtype not in _TYPES:
-        raise MliError(f"input {tensor}: a profile describes an image in {' or '.join(_TYPES)}")
+        rule = f"a profile describes an image in {' or '.join(_TYPES)}"
+        raise MliError(
+            f"input {tensor}: {rule}; export it so, or let `mli compile` change the type"
+        )
     shape = tensor.shape or (None,) * 4  # a model may say nothing
     if len(shape) != 4 or shape[0] not in (1, None):
-        raise MliError(f"input {tensor}: a profile describes one image, [1,3,H,W] or [1,H,W,3]")
+        rule = "a profile describes one image, [1,3,H,W] or [1,H,W,3]"
+        raise MliError(f"input {tensor}: {rule}; export it so, with a batch of 1")
     known: tuple[int | None, ...] = (1, *shape[1:])
     if None in known or asked.shape is not None:
         known = _fixed(tensor, known, asked, size)
@@ -48,17 +59,27 @@ def _fixed(
 ) -> tuple[int | None, ...]:
     if asked.shape is not None:
         if not _can_be(known, asked.shape):
-            raise MliError(f"input {tensor}: cannot be --input-shape {_written(asked.shape)}")
+            given = _written(asked.shape)
+            raise MliError(
+                f"input {tensor}: cannot be --input-shape {given}, but such as {_example(known)}"
+            )
         return asked.shape
     choices: list[tuple[int, ...] | None] = [(1, 3, *size), (1, *size, 3)] if size else []
     choices += [usual_shape(asked.preset)] if asked.preset else []
     for shape in choices:
         if shape is not None and _can_be(known, shape):
             return shape
-    example = "1,640,640,3" if known[3] in _CHANNELS else "1,3,640,640"
     raise MliError(
-        f"input {tensor}: the model leaves its size open; give it with --input-shape {example}"
+        f"input {tensor}: the model leaves its size open; give it with --input-shape "
+        f"{_example(known)}"
     )
+
+
+def _example(known: Sequence[int | None]) -> str:
+    """Return a shape that the model can have, with what it leaves open as is usual."""
+    last = known[3] in _CHANNELS and known[1] not in _CHANNELS
+    usual = (1, 640, 640, 3) if last else (1, 3, 640, 640)
+    return _written([o if k is None else k for k, o in zip(known, usual, strict=True)])
 
 
 def _can_be(known: Sequence[int | None], shape: Sequence[int]) -> bool:

@@ -40,7 +40,8 @@ class Tensor:
 class Inspection:
     """An artifact whose files are valid. Without a graph file its tensors are not known here.
 
-    ``properties`` are what the exporter of an ``.onnx`` noted in it.
+    ``properties`` are what the exporter of an ``.onnx`` noted in it, ``quantised`` scale and zero
+    point of its outputs that are whole numbers, by name.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Inspection:
     has_runtime: bool
     runtime: str = DLR
     properties: Mapping[str, str] = field(default_factory=dict)
+    quantised: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def runs_here(self) -> bool:

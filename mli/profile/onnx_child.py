@@ -6,6 +6,7 @@ The child is ``python -m mli.profile.onnx_child FILE``.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,11 +28,12 @@ _FATAL_ONLY = 4
 @dataclass(frozen=True)
 class OnnxFacts:
     """Inputs and outputs, each as name, type by ONNX Runtime and shape, whose open extents are
-    None; and what the exporter noted."""
+    None; what the exporter noted; and scale and zero point of quantised outputs, by name."""
 
     inputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     outputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     properties: Mapping[str, str]
+    quantised: Mapping[str, tuple[float, float]]
 
 
 def describe(file: Path) -> OnnxFacts:
@@ -61,7 +63,8 @@ def describe(file: Path) -> OnnxFacts:
         [(name, dtype, tuple(shape)) for name, dtype, shape in said[key]]
         for key in ("inputs", "outputs")
     )
-    return OnnxFacts(inputs, outputs, said["properties"])
+    quantised = {name: (scale, zero) for name, (scale, zero) in said["quantised"].items()}
+    return OnnxFacts(inputs, outputs, said["properties"], quantised)
 
 
 def main(file: str) -> int:
@@ -83,6 +86,7 @@ def main(file: str) -> int:
         "inputs": [_tensor(one) for one in session.get_inputs()],
         "outputs": [_tensor(one) for one in session.get_outputs()],
         "properties": dict(session.get_modelmeta().custom_metadata_map),
+        "quantised": _quantised(file),
     }
     print(json.dumps(described))
     return 0
@@ -91,6 +95,25 @@ def main(file: str) -> int:
 def _tensor(one: Any) -> list[Any]:
     extents = [extent if isinstance(extent, int) else None for extent in one.shape]
     return [str(one.name), str(one.type), extents]
+
+
+def _quantised(file: str) -> dict[str, list[float]]:
+    """Return scale and zero point of each output that the graph quantises with one of each."""
+    import onnx
+
+    graph = onnx.load(file, load_external_data=False).graph
+    constants = {one.name: one for one in graph.initializer}
+    outputs = {one.name for one in graph.output}
+    found = {}
+    for node in graph.node:
+        if node.op_type != "QuantizeLinear" or node.output[0] not in outputs:
+            continue
+        known = [constants[name] for name in node.input[1:3] if name in constants]
+        is_one = all(math.prod(one.dims) == 1 for one in known)
+        if is_one and len(known) == len(node.input[1:3]):
+            numbers = [float(onnx.numpy_helper.to_array(one).reshape(())) for one in known]
+            found[node.output[0]] = [*numbers, 0.0][:2]
+    return found
 
 
 if __name__ == "__main__":

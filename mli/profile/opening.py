@@ -70,6 +70,7 @@ def _inspect_onnx(folder: Path) -> Inspection:
         has_runtime=False,
         runtime=ONNX_RUNTIME,
         properties=facts.properties,
+        quantised=facts.quantised,
     )
 
 

@@ -92,7 +92,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         schema.text(r"[^\x00-\x1f]{1,1024}", "must be the name or the path of a profile"),
         "gluoncv-ssd-voc",
         "gluoncv-ssd-voc",
-        "Name or path of the model's description; required if modelPath has an `.onnx`",
+        "Name or path of the model's description; required for a model of ONNX Runtime",
     ),
     schema.Field(
         "greengrassVersion",

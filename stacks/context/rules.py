@@ -12,14 +12,17 @@ from typing import Any
 
 from inference import schema
 from inference.model import profile
+from inference.model.runnable import ONNX_RUNTIME
 from stacks.context.keys import EXAMPLES, RETIRED
-from stacks.context.model_runtime import faults_of_runtime
-from stacks.context.model_source import is_onnx_model
+from stacks.context.model_runtime import chosen_runtime, faults_of_runtime
+from stacks.context.model_source import S3Object
 from stacks.context.report import MissingKey, missing_key, option, with_option
 
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
 """The faults of a context, from its values as they were given and as they were parsed, by key."""
 
+_OWN_PROFILE = Path("profile", "profile.json")
+"""Where `mli compile` puts the profile into its artifact."""
 _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 
 
@@ -75,13 +78,27 @@ def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.F
 def _profile_of_onnx(
     given: Mapping[str, object], parsed: Mapping[str, Any]
 ) -> Iterable[schema.Fault]:
-    """Yield the fault of an ``.onnx`` without a profile: the default describes a compiled model."""
-    path = parsed["modelPath"]
-    if isinstance(path, Path) and given.get("modelProfile") is None and is_onnx_model(path):
-        file = f"{path.name.partition('.')[0]}.json"
-        command = f"mli profile {shlex.quote(str(path))} --write {shlex.quote(file)}"
-        rule = f"is required for an ONNX model; `{command}` proposes one"
-        yield MissingKey("modelProfile", None, rule, option("modelProfile", file))
+    """Yield the fault of an ONNX model without a profile: the default describes a compiled one."""
+    if given.get("modelProfile") is not None or chosen_runtime(parsed) != ONNX_RUNTIME:
+        return
+    path, source = parsed["modelPath"], parsed["modelS3Uri"]
+    if isinstance(path, Path):
+        name, model, where = path.name, str(path), ""
+    elif isinstance(source, S3Object):
+        name = model = source.name
+        where = ", from a copy of the model on this machine"
+    else:
+        return
+    file = f"{name.partition('.')[0]}.json"
+    if isinstance(path, Path) and (path / _OWN_PROFILE).is_file():
+        rule = f"is required for an ONNX model; {path} has its own"
+        yield MissingKey(
+            "modelProfile", None, rule, option("modelProfile", str(path / _OWN_PROFILE))
+        )
+        return
+    command = f"mli profile {shlex.quote(model)} --write {shlex.quote(file)}"
+    rule = f"is required for an ONNX model; `{command}` proposes one{where}"
+    yield MissingKey("modelProfile", None, rule, option("modelProfile", file))
 
 
 def _one_of(given: Mapping[str, object], first: str, second: str) -> Iterable[schema.Fault]:

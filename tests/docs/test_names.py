@@ -15,7 +15,7 @@ CODE_FOLDERS = ("edge_functions", "stacks", "local_core", "mli", "models", "test
 
 EXAMPLES = {
     *("profiles/fruit.json", "profiles/fruit.txt", "sources/color.py"),
-    *("vision/decoders/heatmap.py", "heatmap"),
+    *("vision/decoders/lines.py", "lines"),
     *("COUNT", "costCenter", "minimumBoxSide", "MINIMUM_BOX_SIDE"),
 }
 """What a walk-through adds, and is therefore not there."""

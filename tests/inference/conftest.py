@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from pathlib import Path
 from typing import Any, Callable
@@ -72,13 +73,20 @@ def make_profile(write_profile: WriteProfile) -> MakeProfile:
     return make
 
 
+@pytest.fixture(scope="session")
+def dlr_here() -> None:
+    """Skip on processors other than that which the demo models for DLR are compiled for."""
+    if platform.machine() != "x86_64":
+        pytest.skip("the demo models for DLR are compiled for x86-64")
+
+
 @pytest.fixture
-def classifier(tmp_path: Path) -> Path:
+def classifier(dlr_here: None, tmp_path: Path) -> Path:
     """A copy of the unpacked EfficientNet-Lite0, to be damaged."""
     return Path(shutil.copytree(store.unpacked("efficientnet-lite0-imagenet"), tmp_path / "model"))
 
 
 @pytest.fixture
-def detector(tmp_path: Path) -> Path:
+def detector(dlr_here: None, tmp_path: Path) -> Path:
     """A copy of the unpacked SSDLite-MobileNetV2, to be damaged."""
     return Path(shutil.copytree(store.unpacked("ssdlite-mobilenet-v2-coco"), tmp_path / "model"))

@@ -271,6 +271,15 @@ def test_a_path_of_nothing_is_named(tmp_path: Path) -> None:
     assert "no compiled model" in refused(tmp_path)
 
 
+def test_an_archive_in_an_archive_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "outer"
+    folder.mkdir()
+    (folder / "inner.tar.gz").write_bytes(b"")
+    archive = Path(shutil.make_archive(str(tmp_path / "m"), "gztar", folder))
+    reason = refused(archive, tmp_path / "work")
+    assert reason.endswith("no .onnx file in it; it holds inner.tar.gz: take that out of it")
+
+
 def test_leftovers_of_other_versions_are_removed(classifier: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     archive = packed(tmp_path / "m", "zip", classifier)

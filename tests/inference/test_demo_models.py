@@ -44,12 +44,12 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def detector() -> Demo:
+def detector(dlr_here: None) -> Demo:
     return Demo("ssdlite-mobilenet-v2-coco")
 
 
 @pytest.fixture(scope="module")
-def classifier() -> Demo:
+def classifier(dlr_here: None) -> Demo:
     return Demo("efficientnet-lite0-imagenet")
 
 

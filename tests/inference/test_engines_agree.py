@@ -17,6 +17,8 @@ from models import store
 DETECTOR = "ssdlite-mobilenet-v2-coco"
 THRESHOLD = 0.1
 
+pytestmark = pytest.mark.usefixtures("dlr_here")
+
 
 def predict(name: str, photograph: Path) -> list[Prediction]:
     profile = load_profile(name)

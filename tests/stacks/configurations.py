@@ -39,7 +39,11 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
         "architecture": "aarch64",
         **_MODEL,
     },
-    "v2-onnxruntime": {**_CORE, "modelS3Uri": "s3://bucket/models/fruit.onnx"},
+    "v2-onnxruntime": {
+        **_CORE,
+        "modelS3Uri": "s3://bucket/models/yolo11n.onnx",
+        "modelProfile": "yolo11-coco",
+    },
     "v2-own-bucket": {**_CORE, "feedbackBucketName": "samples", "feedbackRequestLimit": "10"},
     "v2-fleet": {"fleetName": "shop-floor", **_MODEL},
     "v2-kms": {

@@ -75,6 +75,34 @@ def test_an_onnx_model_needs_a_profile_and_the_command_that_proposes_one_is_name
     )
 
 
+def test_an_artifact_of_this_app_is_named_with_its_own_profile(
+    tmp_path: Path, onnx_model: Path
+) -> None:
+    own = onnx_model.parent / "profile" / "profile.json"
+    own.parent.mkdir()
+    own.write_text("{}")
+    rule = rule_of(tmp_path, "modelProfile", **local(onnx_model.parent), modelProfile=None)
+    assert rule == f"is required for an ONNX model; {onnx_model.parent} has its own"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"modelS3Uri": "s3://bucket/models/fruit.onnx"},
+        {"modelS3Uri": "s3://bucket/models/fruit.tar.gz", "modelRuntime": "onnxruntime"},
+    ],
+)
+def test_the_default_profile_is_for_no_onnx_model_in_s3_either(
+    tmp_path: Path, given: dict[str, object]
+) -> None:
+    rule = rule_of(tmp_path, "modelProfile", **given, modelProfile=None)
+    file = str(given["modelS3Uri"]).rpartition("/")[2]
+    assert rule == (
+        f"is required for an ONNX model; `mli profile {file} --write fruit.json` proposes one, "
+        "from a copy of the model on this machine"
+    )
+
+
 def test_other_engines_are_refused(tmp_path: Path) -> None:
     assert "must be one of dlr, onnxruntime" in rule_of(tmp_path, KEY, modelRuntime="tflite")
 

@@ -13,6 +13,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto
 
+from inference.model.onnx_failure import why_not_loaded, why_not_onnx, without_positions
+from inference.model.onnx_files import weight_files
+
 from ...errors import MliError
 from .ends import with_usual_ends
 from .side_inputs import beside_an_image, with_constants
@@ -75,16 +78,48 @@ def load_model(path: Path) -> Any:
     Raises:
         GraphError: if it is damaged, or too large.
     """
+    parsed = None
+    with contextlib.suppress(Exception):  # protobuf's exceptions have no common base
+        parsed = onnx.load(path, load_external_data=False)
+    if parsed is None or not parsed.ir_version:
+        raise GraphError(f"{path.name} is not a valid ONNX model: {why_not_onnx(path)}")
+    _check_ends(parsed)
     try:
         model = tidied(with_usual_ends(onnx.load(path)))
         is_too_large = model.ByteSize() >= onnx.checker.MAXIMUM_PROTOBUF
         if not is_too_large:
             check_graph(model)
     except Exception as error:  # protobuf's and the checker's exceptions have no common base
-        raise GraphError(f"{path.name} is not a valid ONNX model: {first_line(error)}") from None
+        reason = _reason_of_engine(path) or first_line(error)
+        raise GraphError(f"{path.name} is not a valid ONNX model: {reason}") from None
     if is_too_large:
         raise GraphError(f"{path.name} is larger than 2 GB, more than a core can use")
     return model
+
+
+def _check_ends(model: Any) -> None:
+    """Refuse outputs that are no tensors of numbers, and a graph without any."""
+    if not model.graph.output:
+        raise GraphError("the model has no outputs; export it again with them")
+    for one in model.graph.output:
+        if one.type.tensor_type.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
+            raise GraphError(
+                f"output {one.name} is no tensor of numbers; export the model without it"
+            )
+
+
+def _reason_of_engine(path: Path) -> str:
+    """Return why onnxruntime refuses a model, if it does: it names opsets and missing files."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        for name in sorted(weight_files(path)):
+            if not (path.parent / name).is_file():
+                return f"it keeps weights in {name}, which is not beside it: copy both"
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        return why_not_loaded(error, path)
+    return ""
 
 
 def check_graph(model: Any) -> None:
@@ -197,13 +232,15 @@ def opened(source: Source) -> Callable[[Any], list[Any]]:
             source.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's exceptions have no common base
-        raise GraphError(f"onnxruntime cannot load the model: {first_line(error)}") from None
+        reason = why_not_loaded(error, Path())
+        raise GraphError(f"onnxruntime cannot load the model: {reason}") from None
 
     def call(tensor: Any) -> list[Any]:
         try:
             return list(session.run(None, {source.input: tensor}))
         except Exception as error:
-            raise GraphError(f"onnxruntime cannot run the model: {first_line(error)}") from None
+            reason = without_positions(first_line(error))
+            raise GraphError(f"onnxruntime cannot run the model: {reason}") from None
 
     return call
 

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import onnx
 
-_BESIDE = ("orig_target_sizes", "im_shape", "scale_factor")
-"""The size as width and height (RT-DETR and D-FINE); as height and width, and what the image was
-multiplied by (PaddleDetection)."""
+from ...profile.side_inputs import INPUTS_OF_SIZE
 
 
 def beside_an_image(inputs: list[Any]) -> list[Any]:
     """Return those of several inputs that this module replaces."""
-    return [one for one in inputs if one.name in _BESIDE] if len(inputs) > 1 else []
+    return [one for one in inputs if one.name in INPUTS_OF_SIZE] if len(inputs) > 1 else []
 
 
 def with_constants(model: Any, inputs: list[Any], size: tuple[int, int]) -> None:

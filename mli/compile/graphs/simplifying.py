@@ -13,7 +13,9 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from .reading import GraphError, first_line, opset_of
+from inference.model.onnx_failure import why_not_loaded
+
+from .reading import GraphError, opset_of
 from .tidy import with_types
 
 _OLDEST_IR, _NEWEST_OPSET = 10, 21
@@ -56,7 +58,7 @@ def _optimised(model: Any) -> Any:
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no common base
-            reason = first_line(error)
+            reason = why_not_loaded(error, path)
             raise GraphError(f"onnxruntime cannot load the model: {reason}") from None
         return onnx.load(path)
 

@@ -14,7 +14,17 @@ from inference.vision.geometry import Box, fit
 from inference.vision.postprocess import Postprocessor
 
 from ..conftest import MakeProfile
-from .families import CLASSES, FAMILIES, HEIGHT, LABELS, WIDTH, Returned, Thing, mask_rcnn
+from .families import (
+    CLASSES,
+    FAMILIES,
+    HEIGHT,
+    LABELS,
+    POINTED,
+    WIDTH,
+    Returned,
+    Thing,
+    mask_rcnn,
+)
 from .families import yolov3_channels_last as channels_last
 
 SOURCE = (240, 130)
@@ -34,12 +44,12 @@ NAMES = LABELS.split()
 POINTS = tuple((0.2 + index / 40, 0.3 + index / 50, 0.5 + index / 40) for index in range(17))
 
 
-def things(profile: Any, *, points: bool = False) -> list[Thing]:
+def things(profile: Any, *, points: int = 0) -> list[Thing]:
     fitted = fit(profile.input, *SOURCE)
     inner = [fitted.to_input((x, y, x, y))[:2] for x, y, _ in POINTS]
     located = tuple((x, y, score) for (x, y), (_, _, score) in zip(inner, POINTS))
     return [
-        Thing(class_id, score, fitted.to_input(box), located if points else ())
+        Thing(class_id, score, fitted.to_input(box), located[:points])
         for class_id, score, box in WANTED
     ]
 
@@ -70,10 +80,10 @@ def test_a_family_s_boxes_are_where_they_are_in_the_picture(
     make_profile: MakeProfile, preset: str, resize: str
 ) -> None:
     profile = profile_of(make_profile, {"preset": preset}, **RESIZE[resize])
-    returned = FAMILIES[preset](things(profile, points="pose" in preset))
+    returned = FAMILIES[preset](things(profile, points=POINTED.get(preset, 0)))
     found = predicted(profile, returned)
     assert_found(found)
-    assert all((one.keypoints is not None) == ("pose" in preset) for one in found)
+    assert all((one.keypoints is not None) == (preset in POINTED) for one in found)
 
 
 @pytest.mark.parametrize("preset", FAMILIES)
@@ -82,7 +92,7 @@ def test_names_are_not_needed_where_the_shapes_say_it(
 ) -> None:
     """DLR knows no names of outputs. TensorFlow's classes and scores are alike without them."""
     profile = profile_of(make_profile, {"preset": preset})
-    returned = Returned(FAMILIES[preset](things(profile, points="pose" in preset)).outputs)
+    returned = Returned(FAMILIES[preset](things(profile, points=POINTED.get(preset, 0))).outputs)
     if preset == "tf-detection":
         with pytest.raises(ModelError, match="lists needs boxes"):
             predicted(profile, returned)
@@ -93,7 +103,7 @@ def test_names_are_not_needed_where_the_shapes_say_it(
 @pytest.mark.parametrize("preset", FAMILIES)
 def test_half_precision_is_read_as_well(make_profile: MakeProfile, preset: str) -> None:
     profile = profile_of(make_profile, {"preset": preset})
-    returned = FAMILIES[preset](things(profile, points="pose" in preset))
+    returned = FAMILIES[preset](things(profile, points=POINTED.get(preset, 0)))
     halves = [
         one.astype(np.float16) if one.dtype == np.float32 else one for one in returned.outputs
     ]
@@ -122,7 +132,7 @@ def test_every_preset_is_valid_and_tried_here(make_profile: MakeProfile) -> None
 def test_keypoints_are_fractions_of_the_picture(make_profile: MakeProfile) -> None:
     for resize in RESIZE.values():
         profile = profile_of(make_profile, {"preset": "yolo-pose"}, **resize)
-        [first, *_] = predicted(profile, FAMILIES["yolo-pose"](things(profile, points=True)))
+        [first, *_] = predicted(profile, FAMILIES["yolo-pose"](things(profile, points=17)))
         assert np.array(first.keypoints) == pytest.approx(np.array(POINTS), abs=2e-3)
 
 

@@ -12,7 +12,7 @@ from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 
 from ..conftest import MakeProfile
-from .families import FAMILIES, HEIGHT, WIDTH, Returned
+from .families import FAMILIES, HEIGHT, POINTED, WIDTH, Returned
 from .test_families import RESIZE, SOURCE, assert_found, profile_of, things
 
 onnx = pytest.importorskip("onnx")
@@ -51,7 +51,7 @@ def test_a_model_of_the_family_gives_the_known_boxes(
 ) -> None:
     for resize in RESIZE.values():
         profile = profile_of(make_profile, {"preset": preset}, **resize)
-        model = model_of(FAMILIES[preset](things(profile, points="pose" in preset)))
+        model = model_of(FAMILIES[preset](things(profile, points=POINTED.get(preset, 0))))
         session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         names = [one.name for one in session.get_outputs()]
         picture: Any = np.full((SOURCE[1], SOURCE[0], 3), 99, np.uint8)

@@ -61,6 +61,15 @@ MISMATCHES = [
     ("yolo-nms", [(1, 9, 126)], r"needs one output \[1,N,6\]"),
     ("yolox", [(1, 125, 10)], r"\[1,126,10\], or an output for each stride: \[1,10,8,12\]"),
     ("yolov3", [(1, 30, 8, 12), (1, 30, 4, 6)], r"\[1,30,8,12\], \[1,30,4,6\], \[1,30,2,3\]"),
+    (
+        "scrfd",
+        [(192, 5), (48, 5)],
+        (
+            r"scores \[1,n,5\], boxes \[1,n,4\], keypoints \[1,n,10\] for each "
+            r"stride, n = 192, 48, 12, or of all, n = 252"
+        ),
+    ),
+    ("centernet", [(1, 5, 16, 24), (1, 2, 16, 24)], r"sizes \[1,n,2\], offsets \[1,n,2\]"),
     ("torchvision-ssd", [(9, 4), (9,), (9,)], "labels .* that are whole numbers"),
     ("gluoncv-ssd", [(1, 9, 4), (1, 9, 1), (1, 9, 1)], "kind lists needs boxes"),
     ("detr", [(1, 9, 6), (1, 8, 4)], r"needs boxes \[1,A,4\] and scores \[1,A,6\]"),
@@ -251,3 +260,36 @@ def test_a_head_of_the_same_size_both_ways_is_read_by_its_axis(make_profile: Mak
     other = profile_of(make_profile, {"preset": "yolo11", "anchorAxis": 1})
     [turned] = decode(other, [head.transpose(0, 2, 1).copy()]).boxes.tolist()
     assert turned == [38, 27, 58, 37]
+
+
+@pytest.mark.parametrize("preset", ["picodet", "scrfd", "yunet", "retinaface", "centerface"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_part_of_a_grid_that_is_no_number_costs_the_frame(
+    make_profile: MakeProfile, preset: str, value: float
+) -> None:
+    profile = profile_of(make_profile, {"preset": preset})
+    count = len(FAMILIES[preset](THINGS).outputs)
+    refused = 0
+    for index in range(count):
+        returned = FAMILIES[preset](THINGS)
+        returned.outputs[index][...] = value
+        try:
+            found = decode(profile, returned.outputs, returned.names)
+        except (OutputError, ModelError):
+            refused += 1
+        else:
+            assert np.isfinite(found.boxes).all()
+    assert refused >= 2, "the scores and boxes of the stride in which the things are"
+
+
+def test_logits_are_no_factors_of_a_geometric_mean(make_profile: MakeProfile) -> None:
+    returned = FAMILIES["yunet"](THINGS)
+    returned.outputs[0] = returned.outputs[0] * 10 - 5
+    with pytest.raises(ModelError, match=r"geometric needs scores from 0 to 1, .* its sigmoid"):
+        decode(profile_of(make_profile, {"preset": "yunet"}), returned.outputs, returned.names)
+
+
+def test_an_object_of_a_heat_map_is_its_peak_only(make_profile: MakeProfile) -> None:
+    returned = FAMILIES["centernet"](THINGS)
+    found = decode(profile_of(make_profile, {"preset": "centernet"}), returned.outputs)
+    assert found.class_ids.tolist() == [3, 1]  # the cells beside them have 0.9 of their scores

@@ -18,14 +18,23 @@ from inference.model.runtime import open_runtime
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 
-from ...inference.decoders.families import FAMILIES, HEIGHT, LABELS, WIDTH
+from ...inference.decoders.families import FAMILIES, HEIGHT, LABELS, POINTED, WIDTH
 from ...inference.decoders.test_families import SOURCE, WANTED, assert_found, things
 from ...inference.decoders.test_onnx import model_of
 from .conftest import Run
 
 REPOSITORY = Path(__file__).parents[3]
-COMPILED = ("yolo11", "yolov7-raw", "yolo-end2end", "tf-detection", "detr", "torchvision-ssd-raw")
-"""One family for each kind of head: raw in one tensor, grids, rows, lists, queries, raw in two."""
+COMPILED = (
+    "yolo11",
+    "yolov7-raw",
+    "yolo-end2end",
+    "tf-detection",
+    "detr",
+    "torchvision-ssd-raw",
+    "scrfd",
+)
+"""One family for each kind of head: raw in one tensor, grids, rows, lists, queries, raw in two, and
+a grid in an output for each part."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "labels.txt").write_text(LABELS)
     profile = _profile(folder)
     for preset, returned in FAMILIES.items():
-        found = things(profile, points="pose" in preset)
+        found = things(profile, points=POINTED.get(preset, 0))
         (folder / f"{preset}.onnx").write_bytes(model_of(returned(found)))
     cv2.imwrite(str(folder / "picture.png"), _picture())
     return folder

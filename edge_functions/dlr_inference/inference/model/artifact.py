@@ -14,6 +14,8 @@ from .digests import check_digests, digests_of, is_hidden
 from .onnx_files import check_onnx, is_onnx
 from .runnable import DLR, NAMES, ONNX_RUNTIME
 
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".zip")
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,8 +67,11 @@ def model_folder(folder: Path) -> Path:
     """
     found = sorted(path for path in folder.rglob("*") if _is_model(path, folder))
     if not found:
+        archives = sorted(path.name for path in folder.rglob("*") if path.name.endswith(_ARCHIVES))
+        inner = f"; it holds {', '.join(archives[:3])}: take that out of it" if archives else ""
         raise ModelError(
             f"model {folder}: there is no compiled model (a .so file) and no .onnx file in it"
+            + inner
         )
     folders = list(dict.fromkeys(path.parent for path in found))
     if len(folders) > 1:

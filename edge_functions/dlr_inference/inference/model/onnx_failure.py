@@ -9,6 +9,20 @@ from typing import Callable, Match
 _MAX_CHARACTERS = 300
 _POSITION = re.compile(r"/\S*onnxruntime\S*:\d+ .*?\)(?: const)? |\[ONNXRuntimeError\] : ")
 
+_FOREIGN = (
+    (0, b"version https://git-lfs", "a pointer of Git LFS", "fetch the file with `git lfs pull`"),
+    (
+        0,
+        b"PK\x03\x04",
+        "a zip archive, as PyTorch's .pt files are",
+        "export it as ONNX",
+    ),
+    (0, b"\x89HDF", "an HDF5 file, as Keras's .h5 are", "export it as ONNX"),
+    (4, b"TFL3", "a TensorFlow Lite model", "convert it with tf2onnx"),
+    (0, b"<", "a web page or XML", "download the file itself"),
+)
+"""Where a file of another kind has which bytes, what it is, and what to do."""
+
 _Explain = Callable[[Match[str], Path], str]
 
 
@@ -47,7 +61,20 @@ def _operator(found: Match[str], file: Path) -> str:
 
 
 def _damaged(found: Match[str], file: Path) -> str:
-    size = file.stat().st_size if file.is_file() else 0
+    return why_not_onnx(file)
+
+
+def why_not_onnx(file: Path) -> str:
+    """Return what a file is that holds no ONNX model, and what to do."""
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            first = stream.read(64)
+    except OSError:
+        size, first = 0, b""
+    for at, magic, what, advice in _FOREIGN:
+        if first[at:].lstrip().startswith(magic):
+            return f"it is {what}, not an ONNX model: {advice}"
     return f"it is truncated or not an ONNX model ({size} bytes): copy it again"
 
 

@@ -114,7 +114,10 @@ class OnnxRuntimeModel:
 
     def _check_outputs(self) -> None:
         """Refuse outputs that NumPy has no arrays for, such as scikit-learn's maps of labels."""
-        for one in self._session.get_outputs():
+        outputs = self._session.get_outputs()
+        if not outputs:
+            raise ModelError(f"model {self._folder}: it has no outputs; export it again with them")
+        for one in outputs:
             if not str(one.type).startswith("tensor(") or one.type in _NO_NUMBERS:
                 raise ModelError(
                     f"model {self._folder}: its output {one.name} is {one.type}, not a tensor that "

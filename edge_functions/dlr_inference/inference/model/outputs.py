@@ -16,6 +16,7 @@ from ..schema import (
     parse_fields,
     words,
 )
+from .output_rules import contradictions
 from .presets import PRESETS
 
 OutputNames = Tuple[Tuple[str, Union[str, int]], ...]
@@ -35,7 +36,8 @@ OUTPUT_KINDS = (
 ACTIVATIONS = ("probabilities", "logits", "sigmoid", "softmax")
 BOX_UNITS = ("pixels", "fractions")
 BOX_ORDERS = ("xyxy", "cxcywh", "yxyx", "xywh")
-BOX_CODES = ("yolox", "yolov3", "yolov5")
+BOX_CODES = ("yolox", "yolov3", "yolov5", "ltrb", "dfl", "ssd", "centernet", "centerface")
+OBJECTNESS = ("none", "multiply", "only", "geometric")
 COLUMNS = {"box": 4, "score": 1, "class": 1, "keypoints": 0, "angle": 1, "ignored": 1}
 """The words of ``columns``, and how many values each stands for; ``keypoints`` says its own."""
 
@@ -44,13 +46,14 @@ ROLES = {
     "sagemaker-ssd": (),
     "classification": ("scores",),
     "dense": ("rows", "boxes", "scores"),
-    "grid": (),
+    "grid": ("rows", "boxes", "scores", "objectness", "keypoints", "sizes", "offsets"),
     "rows": ("rows", "count"),
     "lists": ("boxes", "scores", "labels", "count", "keypoints"),
     "queries": ("rows", "boxes", "scores"),
     "segmentation": ("map",),
 }  # fmt: skip
-"""The roles that outputs play in each kind, which ``outputs`` maps to their names."""
+"""The roles that outputs play in each kind, which ``outputs`` maps to their names. Those of a grid
+also end in the stride, such as ``boxes8``."""
 
 _MAX_POINTS = 500
 
@@ -86,6 +89,10 @@ class OutputSpec:
     strides: tuple[int, ...] = ()
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     box_code: str = "yolox"
+    cell_point: float = 0.0
+    anchors_per_cell: int = 1
+    bins: int = 8
+    scores_first: bool = False
     iou_threshold: float = 1.0
     max_detections: int = 300
     multi_label: bool = False
@@ -152,7 +159,7 @@ OUTPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("boxOrder", choice(*BOX_ORDERS), "xyxy", '"cxcywh"'),
     Field("anchorAxis", integer(1, 2), 1, "2"),
     Field("separateScores", boolean, None, "true"),
-    Field("objectness", choice("none", "multiply", "only"), "none", '"multiply"'),
+    Field("objectness", choice(*OBJECTNESS), "none", '"multiply"'),
     Field("background", choice("none", "first", "last"), "none", '"first"'),
     Field("classBase", integer(0, 1), 0, "1"),
     Field("classAxis", choice("1", "3"), "1", "1"),
@@ -163,6 +170,10 @@ OUTPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("strides", _whole_numbers, (), "[8, 16, 32]"),
     Field("anchors", _anchors, (), "[[[10, 13], [16, 30], [33, 23]]]"),
     Field("boxCode", choice(*BOX_CODES), "yolox", '"yolox"'),
+    Field("cellPoint", number(0, 1), 0.0, "0.5"),
+    Field("anchorsPerCell", integer(1, 16), 1, "2"),
+    Field("bins", integer(2, 64), 8, "16"),
+    Field("scoresFirst", boolean, False, "true"),
     Field("iouThreshold", number(0, 1), None, "0.45"),
     Field("maxDetections", integer(1, 1000), 300, "300"),
     Field("multiLabel", boolean, False, "true"),
@@ -183,7 +194,9 @@ APPLICABLE: Mapping[str, tuple[str, ...]] = {
     "dense": _DENSE,
     "queries": _DENSE,
     "grid": (
-        "strides", "boxCode", "anchors", "activation", "objectness", *_SUPPRESSED, *_QUANTISED,
+        "strides", "boxCode", "anchors", "activation", "objectness", "background", "keypoints",
+        "separateScores", "scoresFirst", "cellPoint", "anchorsPerCell", "bins",
+        *_SUPPRESSED, *_QUANTISED,
     ),
     "rows": (
         "columns", "boxOrder", "units", "classBase", "keypoints", *_SUPPRESSED, *_QUANTISED,
@@ -235,7 +248,7 @@ def parse_output(values: Mapping[str, Any]) -> tuple[OutputSpec | None, list[Fau
     usual = {**_DEFAULTS.get(kind, {}), **merged}
     parsed, _ = parse_fields(OUTPUT_FIELDS, usual)
     faults = [*_strange_fields(kind, merged), *_missing_fields(kind, merged)]
-    faults += _contradictions(kind, parsed)
+    faults += contradictions(kind, parsed, _ACTIVATIONS.get(kind))
     if faults:
         return None, faults
     return _spec(parsed, names_are_usual="outputs" not in given), []
@@ -257,8 +270,10 @@ def _strange_fields(kind: str, merged: Mapping[str, Any]) -> list[Fault]:
     strange = [key for key in merged if key not in known]
     rule = f"does not apply to output kind {kind}"
     faults = [Fault(key, merged[key], rule, "leave it out") for key in strange]
+    strides = merged.get("strides", ()) if kind == "grid" else ()
+    roles = {*ROLES[kind], *(f"{role}{stride}" for role in ROLES[kind] for stride in strides)}
     for role in merged.get("outputs") or ():
-        if role not in ROLES[kind]:
+        if role not in roles:
             listed = ", ".join(ROLES[kind])
             rule = (
                 f"kind {kind} has the outputs {listed}"
@@ -276,36 +291,3 @@ def _missing_fields(kind: str, merged: Mapping[str, Any]) -> list[Fault]:
         for key in _REQUIRED.get(kind, ())
         if merged.get(key) is None
     ]
-
-
-def _contradictions(kind: str, parsed: Mapping[str, Any]) -> list[Fault]:
-    faults: list[Fault] = []
-    activation, allowed = parsed["activation"], _ACTIVATIONS.get(kind)
-    if kind == "classification" and activation not in ("probabilities", "logits"):
-        rule = "must say what a classification model returns: probabilities or logits"
-        faults.append(Fault("activation", activation, rule, '"logits"'))
-    elif allowed and activation is not None and activation not in allowed:
-        rule = f"must be one of {', '.join(allowed)} for output kind {kind}"
-        faults.append(Fault("activation", activation, rule, f'"{allowed[-1]}"'))
-    if parsed["objectness"] == "only" and parsed["background"] != "none":
-        faults.append(Fault("background", parsed["background"], "must be none: no class is read"))
-    if parsed["separateScores"] and parsed["objectness"] != "none":
-        rule = "must be none where scores are an output of their own"
-        faults.append(Fault("objectness", parsed["objectness"], rule))
-    has_column = "keypoints" in parsed["columns"]
-    if kind == "rows" and has_column != (parsed["keypoints"] is not None):
-        rule = "must say how many points the column keypoints has, and only then"
-        faults.append(Fault("keypoints", parsed["keypoints"], rule, "[17, 3]"))
-    if kind == "grid":
-        faults += _grid_contradictions(parsed)
-    return faults
-
-
-def _grid_contradictions(parsed: Mapping[str, Any]) -> list[Fault]:
-    code, anchors, strides = parsed["boxCode"], parsed["anchors"], parsed["strides"]
-    if code == "yolox" and anchors:
-        return [Fault("anchors", len(anchors), "must be left out: boxCode yolox has none")]
-    if code != "yolox" and len(anchors) != len(strides):
-        rule = f"must have a list of pairs for each of the {len(strides)} strides"
-        return [Fault("anchors", len(anchors), rule, "[[[10, 13], [16, 30], [33, 23]]]")]
-    return []
