@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import zipfile
 from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import aws_iot as iot
 from aws_cdk.assertions import Template
 
 from local_core.cloud import LocalCloud
@@ -25,15 +23,15 @@ _BUCKET = "code-of-hooks"
 
 
 def deploy_provisioning(cloud: LocalCloud, fleet: str, folder: Path) -> str:
-    """Deploy a stack with thing group, template, hook and claim policy; return its name."""
+    """Deploy a stack with template, hook and claim policy for a thing group; return its name."""
+    group = cloud.client("iot").create_thing_group(thingGroupName=fleet)["thingGroupArn"]
     stack = cdk.Stack(new_app(folder), "Provisioning")
-    group = iot.CfnThingGroup(stack, "Group", thing_group_name=fleet)
     alias = regional_arn("iot", f"rolealias/{names.fleet_role_alias_name(fleet)}")
     ProvisioningByClaim(
         stack,
         "Claims",
         fleet_name=fleet,
-        group_arn=group.attr_arn,
+        group_arn=group,
         policies=iot_policies.policies_of_core(
             thing_name=names.thing_name(CORE_PLACEHOLDER),
             role_alias_arn=alias,
@@ -47,13 +45,6 @@ def deploy_provisioning(cloud: LocalCloud, fleet: str, folder: Path) -> str:
     deployed = f"Provisioning-{fleet}"
     Stacks(cloud).deploy(deployed, resources)
     return deployed
-
-
-def body_of(cloud: LocalCloud, template: str) -> dict[str, object]:
-    """Return the body of a provisioning template, as AWS IoT has it."""
-    found = cloud.client("iot").describe_provisioning_template(templateName=template)
-    body: dict[str, object] = json.loads(found["templateBody"])
-    return body
 
 
 def _code(cloud: LocalCloud) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,9 +14,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from ministack.core.responses import request_scope
+from ministack.services import iot as iot_service
 
 from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import FILE, read_decisions
+from local_core.cloud.provisioning.mqtt_api import FleetProvisioning
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import CSR_TOPIC, PROVISION_TOPIC, ProvisioningError, ask
 from local_core.device.setup import Address, Certificate, create_certificate
@@ -27,6 +32,11 @@ from tests.waiting import eventually
 FLEET = "claimed-fleet-with-a-name-longer-than-36"
 TEMPLATE = names.provisioning_template_name(FLEET)
 PROVISION = PROVISION_TOPIC.format(template=TEMPLATE)
+ACCOUNT, REGION = "000000000000", "us-east-1"
+CERTIFICATE_OF_A_TEMPLATE = {
+    "Type": "AWS::IoT::Certificate",
+    "Properties": {"CertificateId": {"Ref": "AWS::IoT::Certificate::Id"}, "Status": "Active"},
+}
 CLIENT_ID = str(uuid.uuid4())
 
 
@@ -119,10 +129,7 @@ def test_new_core_may_do_what_a_core_of_a_list_may(
         eventually(lambda: client.failed)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "-a", "a b", "a/../b", "a+", "#", "*", "${CoreName}", "ä", "a" * 65, "a\n", None, 7],
-)
+@pytest.mark.parametrize("name", ["a/../b", "${CoreName}", None])
 def test_name_that_no_core_may_have_is_refused(
     cloud: LocalCloud, claim: Certificate, name: object
 ) -> None:
@@ -158,7 +165,7 @@ def test_existing_thing_fails_even_if_no_hook_refuses_it(
         principals = iot.list_thing_principals(thingName=f"{name}_Core")["principals"]
         iot.update_provisioning_template(templateName=TEMPLATE, removePreProvisioningHook=True)
         try:
-            with pytest.raises(ProvisioningError, match="ProvisioningFailed.*conflicts"):
+            with pytest.raises(ProvisioningError, match=r"ProvisioningFailed.*conflicts"):
                 provision(connection, name)
         finally:
             iot.update_provisioning_template(templateName=TEMPLATE, preProvisioningHook=hook)
@@ -175,6 +182,51 @@ def test_device_that_lost_power_before_it_was_a_core_comes_again(
         assert provision(connection, name)["thingName"] == f"{name}_Core"
     found = cloud.client("iot").describe_certificate(certificateId=lost)["certificateDescription"]
     assert found["status"] == "PENDING_ACTIVATION"
+
+
+def test_expired_token_and_its_certificate_are_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, whose clock can be another: a token is good for an hour."""
+    for part in ("_parse_fleet_provisioning_topic", "_fleet_provisioning_reply",
+                 "_provisioning_role_allows"):  # fmt: skip
+        monkeypatch.setattr(iot_service, part, getattr(iot_service, part))
+    FleetProvisioning(lambda role, requests: True)
+
+    def answer(*request: object) -> tuple[str, dict[str, Any]]:
+        coroutine = iot_service._fleet_provisioning_reply(ACCOUNT, REGION, *request, {})
+        found: tuple[str, dict[str, Any]] = asyncio.run(coroutine)
+        return found
+
+    def known(certificate: str) -> bool:
+        with request_scope(ACCOUNT, REGION):
+            return certificate in iot_service._certificates
+
+    with request_scope(ACCOUNT, REGION):
+        body = {"Resources": {"one": CERTIFICATE_OF_A_TEMPLATE}}
+        iot_service._create_provisioning_template(
+            {
+                "templateName": "timed",
+                "templateBody": json.dumps(body),
+                "provisioningRoleArn": "arn:aws:iam::000000000000:role/any",
+                "enabled": True,
+            }
+        )
+    request = json.dumps({"certificateSigningRequest": request_of("a")}).encode()
+    _, used = answer("create-from-csr", None, request)
+    _, late = answer("create-from-csr", None, request)
+    tokens = [
+        json.dumps({"certificateOwnershipToken": one["certificateOwnershipToken"]}).encode()
+        for one in (used, late)
+    ]
+    assert answer("provision", "timed", tokens[0])[0] == "accepted"
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3_590)
+    answer("create-from-csr", None, b"")
+    assert known(late["certificateId"])
+    monkeypatch.setattr(time, "time", lambda: now + 3_610)
+    kind, said = answer("provision", "timed", tokens[1])
+    assert (kind, said["errorCode"]) == ("rejected", "InvalidCertificateOwnershipToken")
+    assert not known(late["certificateId"])
+    assert known(used["certificateId"])
 
 
 def test_token_is_good_for_its_own_certificate_only(cloud: LocalCloud, claim: Certificate) -> None:
@@ -234,9 +286,7 @@ def test_claim_may_use_no_other_topic(cloud: LocalCloud, claim: Certificate, top
     )
 
 
-def test_claim_cannot_take_the_connection_of_a_core(
-    cloud: LocalCloud, claim: Certificate
-) -> None:
+def test_claim_cannot_take_the_connection_of_a_core(cloud: LocalCloud, claim: Certificate) -> None:
     address = Address(cloud.mqtt_host, cloud.mqtt_port)
     with MqttConnection(address, "press-1_Core", tls_context(claim)) as connection:
         assert not connection.wait_until_connected(1)
