@@ -93,7 +93,7 @@ def test_device_becomes_a_core_of_the_fleet(cloud: LocalCloud, claim: Certificat
     assert provisioned["thingName"] == f"{name}_Core"
     assert set(answer) == {"certificateId", "certificatePem", "certificateOwnershipToken"}
     public = x509.load_pem_x509_certificate(answer["certificatePem"].encode()).public_key()
-    pair = [keyfiles.public_bytes(one) for one in (public, key.public_key())]  # type: ignore[arg-type]
+    pair = [keyfiles.public_bytes(one) for one in (public, key.public_key())]
     assert pair[0] == pair[1]
     thing = iot.describe_thing(thingName=f"{name}_Core")
     assert thing["attributes"] == {"createdWithCertificate": answer["certificateId"]}

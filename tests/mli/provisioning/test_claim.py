@@ -133,7 +133,7 @@ def test_interrupted_command_continues_with_its_certificate(
     create = boto3.Session.client
 
     def client(session: boto3.Session, service: str, **options: Any) -> Any:
-        made = create(session, service, **options)  # type: ignore[call-overload]
+        made = create(session, service, **options)
         made.meta.events.register("before-call.iot.AttachPolicy", interrupted)
         return made
 
@@ -238,9 +238,7 @@ def test_device_without_a_usable_name_is_not_prepared(
         archive.install(commands.folder / "device", "press.example.com")
 
 
-@pytest.mark.parametrize(
-    "name", ["-a", "a b", "a;b", "a'b", "a/b", "ä", "a\nb", "a" * 65, '"', "&"]
-)
+@pytest.mark.parametrize("name", ["-a", "a b", "a;b", "a'b", "a/b", "ä", "a\nb", "a" * 65, "&"])
 def test_name_that_no_core_may_have_does_not_reach_the_configuration(
     tmp_path: Path, name: str
 ) -> None:
