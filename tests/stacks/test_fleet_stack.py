@@ -39,9 +39,6 @@ def fleet_of(folder: Path, **values: object) -> dict[str, Any]:
 
 def writable(template: dict[str, Any]) -> list[str]:
     """What the cores' role may write."""
-    found_role = named(template, "TokenExchangeRole")
-    assert found_role is not None
-    role = found_role["Properties"]
     role = named(template, "TokenExchangeRole")
     assert role is not None
     (found,) = (

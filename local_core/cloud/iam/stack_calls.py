@@ -69,7 +69,7 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::IoT::ProvisioningTemplate": Calls(
         "iot:R:A:provisioningtemplate/{}",
-        "CreateProvisioningTemplate DescribeProvisioningTemplate",
+        "CreateProvisioningTemplate DescribeProvisioningTemplate ListTagsForResource",
         "UpdateProvisioningTemplate CreateProvisioningTemplateVersion "
         "DeleteProvisioningTemplateVersion ListProvisioningTemplateVersions "
         "DescribeProvisioningTemplate",
