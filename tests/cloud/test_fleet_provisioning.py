@@ -20,6 +20,7 @@ from ministack.services import iot as iot_service
 from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import FILE, read_decisions
 from local_core.cloud.provisioning.mqtt_api import FleetProvisioning
+from local_core.device import provisioning
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import CSR_TOPIC, PROVISION_TOPIC, ProvisioningError, ask
 from local_core.device.setup import Address, Certificate, create_certificate
@@ -332,3 +333,54 @@ def test_what_the_role_of_the_template_does_is_logged(
         one.action == "iot:DescribeThing" and one.resource.endswith(asked)
         for one in read_decisions(cloud.data / FILE)
     )
+
+
+@pytest.mark.parametrize("statement", ["CreateThing", "CreatePolicies", "AttachCertificate"])
+def test_role_of_the_template_needs_each_of_its_writes(
+    cloud: LocalCloud, claim: Certificate, statement: str
+) -> None:
+    iam, iot = cloud.client("iam"), cloud.client("iot")
+    template = iot.describe_provisioning_template(templateName=TEMPLATE)
+    role = {"RoleName": template["provisioningRoleArn"].rpartition("/")[2]}
+    given = iam.get_role_policy(**role, PolicyName="Provisioning")["PolicyDocument"]
+    fewer = [one for one in given["Statement"] if one["Sid"] != statement]
+    put = {**role, "PolicyName": "Provisioning"}
+    name = a_name()
+    iam.put_role_policy(**put, PolicyDocument=json.dumps({**given, "Statement": fewer}))
+    try:
+        with (
+            connected(cloud, claim) as connection,
+            pytest.raises(ProvisioningError, match="AccessDenied"),
+        ):
+            provision(connection, name)
+    finally:
+        iam.put_role_policy(**put, PolicyDocument=json.dumps(given))
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_thing(thingName=f"{name}_Core")
+    with connected(cloud, claim) as connection:
+        provision(connection, name)
+
+
+@pytest.mark.parametrize("action", ["iot:Connect", "iot:Publish", "iot:Receive", "iot:Subscribe"])
+def test_claim_needs_each_of_its_permissions(
+    cloud: LocalCloud, claim: Certificate, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provisioning, "_REPLY_SECONDS", 1.0)  # of a reply that is not delivered
+    iot, policy = cloud.client("iot"), names.claim_policy_name(FLEET)
+    found = iot.get_policy(policyName=policy)
+    document = json.loads(found["policyDocument"])
+    document["Statement"] = [one for one in document["Statement"] if one["Action"] != [action]]
+    version = iot.create_policy_version(
+        policyName=policy, policyDocument=json.dumps(document), setAsDefault=True
+    )["policyVersionId"]
+    address = Address(cloud.mqtt_host, cloud.mqtt_port)
+    try:
+        with MqttConnection(address, CLIENT_ID, tls_context(claim)) as connection:
+            if connection.wait_until_connected(1):
+                with pytest.raises(ProvisioningError):
+                    created(connection)
+            else:
+                assert action == "iot:Connect"
+    finally:
+        iot.set_default_policy_version(policyName=policy, policyVersionId=found["defaultVersionId"])
+        iot.delete_policy_version(policyName=policy, policyVersionId=version)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import Commands
 
+ROOT = Path(__file__).resolve().parents[3]
 PREPARE = Path(claim_layout.__file__).parent / claim_layout.PREPARE
 
 
@@ -260,6 +263,27 @@ def test_name_of_a_core_can_be_corrected_before_it_is_used(tmp_path: Path) -> No
         subprocess.run(["sh", "prepare.sh", name], cwd=tmp_path, check=True, capture_output=True)
     found = json.loads((tmp_path / "config.yaml").read_text())
     assert found == {"CoreName": "press_2", "other": "x"}
+
+
+def test_core_command_runs_a_device_with_a_claim(
+    claimed: DeployedFleet, commands: Commands
+) -> None:
+    said = commands.json("fleet", "claim", claimed.name)
+    words = ["core", said["archive"], "--name", "press-9", "--folder", "device"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mli", *words],
+        env={**claimed.cloud.environment(), "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(2)]
+    finally:
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+    assert "press-9_Core is connected" in "".join(lines), [*lines, rest]
 
 
 def test_core_command_wants_a_name_with_a_claim(claimed: DeployedFleet, commands: Commands) -> None:
