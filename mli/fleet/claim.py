@@ -116,6 +116,8 @@ def claim(
     others = [one.id for one in claims.all().values() if one.status == ACTIVE]
     others.remove(created.id)
     commands = layout.commands(file.name)
+    for note in layout.notes:
+        output.say(f"warning: {note}")
     values: dict[str, Any] = {
         "archive": str(file),
         "written": written,
@@ -126,6 +128,7 @@ def claim(
         "deactivated": deactivated,
         "otherActive": others,
         "commands": list(commands),
+        "warnings": list(layout.notes),
     }
     output.result(values, _text(values, fleet_name, commands))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from stacks import names
 
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import CERTIFICATE, PRIVATE_KEY, ROOT_CA
-from ..device.package_layout import Nucleus, section
+from ..device.package_layout import Nucleus, network_notes, section
 from ..device.stack_outputs import output_of
 
 PLUGIN = "aws.greengrass.FleetProvisioningByClaim"
@@ -24,19 +24,25 @@ _PLUGIN_URL = (
     "aws-greengrass-FleetProvisioningByClaim/fleetprovisioningbyclaim-latest.jar"
 )
 """https://docs.aws.amazon.com/greengrass/v2/developerguide/fleet-provisioning.html"""
+_NETWORK = ("mqtt", "greengrassDataPlanePort", "networkProxy")
+"""What a nucleus needs besides its identity, which the plugin gives it."""
 _NOT_PREPARED = names.CORE_PLACEHOLDER
 """The core's name until ``prepare.sh`` has replaced it; no core can have this one."""
 
 
 @dataclass(frozen=True)
 class ClaimLayout:
-    """What goes into the archive beside claim and root certificate, and where it is unpacked."""
+    """What goes into the archive beside claim and root certificate, and where it is unpacked.
+
+    ``notes`` are settings that this nucleus does not have.
+    """
 
     folder: str
     configuration_name: str
     configuration: Mapping[str, Any]
     root_ca: str
     start: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def files(self, *, certificate: bytes, private_key: bytes, root_ca: bytes) -> dict[str, bytes]:
         """Return the content of each file; ``certificate`` and ``private_key`` are the claim's."""
@@ -66,8 +72,9 @@ def claim_layout(fleet: FleetStack, nucleus: Nucleus) -> ClaimLayout:
     """
     stack = names.fleet_stack_name(fleet.name)
     template = output_of(fleet.outputs, "ProvisioningTemplate", stack)
-    given = section(fleet.configuration_of(_NOT_PREPARED), nucleus)
-    return (_classic if nucleus == "classic" else _lite)(given, template)
+    configuration = fleet.configuration_of(_NOT_PREPARED)
+    made = (_classic if nucleus == "classic" else _lite)(section(configuration, nucleus), template)
+    return replace(made, notes=network_notes(configuration, nucleus))
 
 
 def _classic(given: Mapping[str, Any], template: str) -> ClaimLayout:
@@ -93,6 +100,11 @@ def _classic(given: Mapping[str, Any], template: str) -> ClaimLayout:
         "csrPath": f"{root}/device.csr",
         "csrPrivateKeyPath": f"{root}/privKey.key",
     }
+    network = {key: endpoints[key] for key in _NETWORK if key in endpoints}
+    if "mqtt" in network:
+        plugin["mqttPort"] = network["mqtt"]["port"]
+    if "networkProxy" in network:
+        plugin["proxyUrl"] = network["networkProxy"]["proxy"]["url"]
     return ClaimLayout(
         folder=root,
         configuration_name="config.yaml",
@@ -101,6 +113,7 @@ def _classic(given: Mapping[str, Any], template: str) -> ClaimLayout:
                 "aws.greengrass.Nucleus": {
                     "componentType": "NUCLEUS",
                     "version": nucleus["version"],
+                    **({"configuration": network} if network else {}),
                 },
                 PLUGIN: {"configuration": plugin},
             }

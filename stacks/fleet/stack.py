@@ -52,6 +52,7 @@ class GreengrassFleetStack(InferenceStack):
             deployment_id=deployment.deployment_id,
             endpoints=IotEndpoints(self, "Endpoints"),
             feedback_bucket=self.feedback_bucket,
+            network=self.network,
         )
         policies = iot_policies.policies_of_core(
             thing_name=thing_name, role_alias_arn=self.credentials.alias_arn, topics=topics
