@@ -13,7 +13,6 @@ from stacks import names
 from ..aws import aws_options, clients
 from ..cli.options import RenamedOption
 from ..cli.output import Output, examples, reporting
-from ..device import keyfiles
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
 from ..device.options import nucleus_option, root_ca_option
@@ -38,13 +37,6 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("fleet_name", type=FleetName())
 @nucleus_option
-@click.option(
-    "--key-type",
-    type=click.Choice(list(keyfiles.KEY_KINDS)),
-    default="ec",
-    show_default=True,
-    help="Key of a new claim: EC P-256, or RSA 2048.",
-)
 @click.option("--new", is_flag=True, help="Create another claim; the folder of the old is renamed.")
 @click.option("--deactivate-old", is_flag=True, help="Set all other claims of the fleet INACTIVE.")
 @click.option("--end", is_flag=True, help="Delete all claims of the fleet, and create none.")
@@ -70,7 +62,6 @@ def claim(
     output: Output,
     fleet_name: str,
     nucleus: str,
-    key_type: str,
     new: bool,
     deactivate_old: bool,
     end: bool,
@@ -102,7 +93,7 @@ def claim(
     keys = KeyFolder(folder or Path("fleet") / fleet_name / "claim")
     aside = put_aside(keys) if new else None
     output.status("asking AWS IoT for the claim …")
-    created, is_new = claims.create(keys, key_type)
+    created, is_new = claims.create(keys)
     root = root_of_endpoints(keys, root_ca)
     keys.write_root_ca(root_ca)
     files = layout.files(

@@ -12,6 +12,7 @@ from ..device.keyfiles import KeyFolder, certificate_id, check_pair
 from ..errors import MliError
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
+_KEY_TYPE = "ec"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FleetClaims:
         found = [self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]]
         return {claim.id: claim for claim in found}
 
-    def create(self, keys: KeyFolder, key_type: str) -> tuple[Claim, bool]:
+    def create(self, keys: KeyFolder) -> tuple[Claim, bool]:
         """Return the claim whose key is in a folder, and whether it is new.
 
         The key is created here and does not leave the folder; AWS IoT gets a signing request. The
@@ -53,7 +54,7 @@ class FleetClaims:
         keys.prepare()
         is_new = not keys.certificate.exists()
         if is_new:
-            request_certificate(keys, f"{self._fleet} claim", key_type)
+            request_certificate(keys, f"{self._fleet} claim", _KEY_TYPE)
             created = self._iot.create_certificate_from_csr(
                 certificateSigningRequest=keys.request.read_text(), setAsActive=False
             )

@@ -48,7 +48,7 @@ class CoreStartError(LocalCoreError):
     epilog=examples(
         "mli core greengrass-setup.zip",
         "mli core demo.zip --folder /tmp/device",
-        "mli core greengrass-claim.zip --name press-7    # of `mli fleet claim`",
+        "mli core greengrass-claim.zip --core-name press-7    # of `mli fleet claim`",
     )
 )
 @click.argument("archive", type=click.Path(path_type=Path))
@@ -63,7 +63,8 @@ class CoreStartError(LocalCoreError):
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
 @click.option(
-    "--name",
+    "--core-name",
+    "name",
     type=CoreName(),
     help="With a claim in ARCHIVE: the core that the device becomes.",
 )
@@ -118,7 +119,7 @@ def _named(archive: Path, name: str | None) -> str:
     """
     if name is None:
         raise CoreStartError(
-            f"{archive} has a claim, the same for all devices: add --name NAME of this core"
+            f"{archive} has a claim, the same for all devices: add --core-name NAME of this core"
         )
     return name
 

@@ -269,7 +269,7 @@ def test_core_command_runs_a_device_with_a_claim(
     claimed: DeployedFleet, commands: Commands
 ) -> None:
     said = commands.json("fleet", "claim", claimed.name)
-    words = ["core", said["archive"], "--name", "press-9", "--folder", "device"]
+    words = ["core", said["archive"], "--core-name", "press-9", "--folder", "device"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mli", *words],
         env={**claimed.cloud.environment(), "PYTHONPATH": str(ROOT)},
@@ -288,4 +288,4 @@ def test_core_command_runs_a_device_with_a_claim(
 
 def test_core_command_wants_a_name_with_a_claim(claimed: DeployedFleet, commands: Commands) -> None:
     said = commands.json("fleet", "claim", claimed.name)
-    assert "add --name NAME" in commands.run("core", said["archive"], code=1)
+    assert "add --core-name NAME" in commands.run("core", said["archive"], code=1)
