@@ -34,7 +34,6 @@ def template_body(
     An existing thing always fails: no setting but FAIL, and one attribute differs for every
     certificate. The hook refuses it before; this is for two devices that come at the same moment.
     """
-    core = f"${{{CORE_NAME_PARAMETER}}}"
     resources: dict[str, Any] = {
         "certificate": {
             "Type": "AWS::IoT::Certificate",
@@ -44,7 +43,7 @@ def template_body(
             "Type": "AWS::IoT::Thing",
             "OverrideSettings": _FAIL,
             "Properties": {
-                "ThingName": {"Fn::Sub": names.thing_name(core)},
+                "ThingName": _of_core(names.thing_name(CORE_PLACEHOLDER)),
                 "ThingGroups": [group_name],
                 "AttributePayload": {_CREATED_WITH: {"Ref": _CERTIFICATE}},
             },
@@ -54,31 +53,33 @@ def template_body(
         "Parameters": {CORE_NAME_PARAMETER: {"Type": "String"}, _CERTIFICATE: {"Type": "String"}},
         "Resources": resources,
     }
-    # The text of the document becomes an Fn::Sub of CloudFormation, and the variables of AWS IoT
-    # are escaped in it: both services use the same form.
     for kind, document in policies.items():
         resources[kind] = {
             "Type": "AWS::IoT::Policy",
-            "Properties": {"PolicyDocument": _of_core(stack.resolve(document), core)},
+            "Properties": {"PolicyDocument": _of_core(stack.resolve(document))},
         }
-    text = json.dumps(body, separators=(",", ":")).replace(core, f"${{!{CORE_NAME_PARAMETER}}}")
-    return cdk.Fn.sub(text)
+    # The body is a text for CloudFormation, which substitutes its own variables in it.
+    return cdk.Fn.sub(json.dumps(body, separators=(",", ":")))
 
 
-def _of_core(value: Any, core: str) -> Any:
+def _of_core(value: Any) -> Any:
     """Return a resolved policy with variables of CloudFormation for its functions.
 
-    Texts with the name of a core become functions of AWS IoT.
+    A text with the name of a core becomes a function of AWS IoT, in the only form that its guide
+    has an example of.
     """
     if isinstance(value, list):
-        return [_of_core(item, core) for item in value]
-    if not isinstance(value, dict):
-        return value
+        return [_of_core(item) for item in value]
+    if isinstance(value, str):
+        first, *others = value.split(CORE_PLACEHOLDER)
+        if not others:
+            return value
+        parts: list[Any] = [first]
+        for text in others:
+            parts += [{"Ref": CORE_NAME_PARAMETER}, text]
+        return {"Fn::Join": ["", [part for part in parts if part != ""]]}
     if "Fn::GetAtt" in value:
         return "${{{}.{}}}".format(*value["Fn::GetAtt"])
     if "Fn::Sub" in value:
-        text = str(value["Fn::Sub"])
-        if CORE_PLACEHOLDER not in text:
-            return text
-        return {"Fn::Sub": text.replace(CORE_PLACEHOLDER, core)}
-    return {key: _of_core(item, core) for key, item in value.items()}
+        return _of_core(value["Fn::Sub"])
+    return {key: _of_core(item) for key, item in value.items()}

@@ -40,8 +40,11 @@ def of_core(value: Any, name: str) -> Any:
         return [of_core(item, name) for item in value]
     if not isinstance(value, dict):
         return value
-    if "Fn::Sub" in value:
-        return value["Fn::Sub"].replace("${CoreName}", name)
+    if value == {"Ref": "CoreName"}:
+        return name
+    if "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return separator.join(of_core(part, name) for part in parts)
     return {key: of_core(item, name) for key, item in value.items()}
 
 
