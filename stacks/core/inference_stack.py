@@ -15,8 +15,8 @@ from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.feedback_cost import cost_line
 from stacks.core.last_words import LastWords
-from stacks.core.outputs import add_output
 from stacks.core.nucleus_configuration import Network
+from stacks.core.outputs import add_output
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
 

@@ -128,7 +128,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "space: IAM takes 6,144 characters.",
     "TelemetryTable": "The table where it is kept, of which CloudFormation also reads all "
     "settings.",
-    "ProvisioningTemplate": "How cores of a fleet come by themselves.",
+    "ProvisioningTemplate": "How cores of a fleet come by themselves. A wildcard saves space: all "
+    "actions on templates and their versions.",
     "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
     "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",
@@ -139,7 +140,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "NewGroupsOfGreengrassV1": "For V1. `*`: these actions take no resource.",
     "Roles": "The roles of the stack, with their policies.",
     "RolesOfServices": "Gives the roles to the services that they are for, and to no other.",
-    "Functions": "The functions of custom resources, and of V1's inference.",
+    "Functions": "The functions of custom resources, of a fleet's hook, which AWS IoT gets the "
+    "permission to call, and of V1's inference.",
     "Logs": "The log groups of these functions.",
     "LogsList": "`*`: the action takes no resource.",
     "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "

@@ -11,7 +11,7 @@ from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
 from stacks.fleet.provisioning_template import MAX_BODY_CHARACTERS
 from tests.stacks.configurations import CONFIGURATIONS
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import all_of, only, resolved, templates_of
+from tests.stacks.synthesis import named, only, resolved, templates_of
 
 STACK = "DlrInferenceFleet-shop-floor"
 ARN = "arn:aws:iot:ap-southeast-2:123456789012"
@@ -113,15 +113,11 @@ def test_claim_may_ask_for_a_certificate_and_its_core_and_nothing_else(
 
 
 def test_role_of_the_template_changes_no_existing_thing(template: dict[str, Any]) -> None:
-    (role,) = (
-        role
-        for role in all_of(template, "AWS::IAM::Role")
-        if "iot.amazonaws.com" in json.dumps(role["AssumeRolePolicyDocument"])
-        and "credentials" not in json.dumps(role["AssumeRolePolicyDocument"])
-    )
+    role = named(template, "ProvisioningRole")
+    assert role is not None
     actions = {
         action
-        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        for statement in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
         for action in (
             [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
         )
