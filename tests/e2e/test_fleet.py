@@ -371,7 +371,8 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
             eventually(lambda: len(fleet.watcher.on(names.prediction_topic(CLAIMED))) > 2)
             eventually(lambda: fleet.watcher.on(names.telemetry_topic(CLAIMED)))
             eventually(lambda: thing_name(CLAIMED) in fleet.things_with_samples())
-        assert fleet.tools("status", CLAIMED)["warnings"] == []
+            said_of_core = fleet.tools("status", CLAIMED)
+        assert (said_of_core["good"], said_of_core["warnings"]) == (True, [])
         topics = {one.topic for one in fleet.heard() if one.topic.startswith("mli/")}
         assert names.prediction_topic(names.ANY_CORE) not in topics
     finally:
