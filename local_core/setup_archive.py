@@ -80,12 +80,8 @@ class SetupArchive:
             raise SetupError(f"{self.path}: {self.generation.configuration_name} names no thing")
         return str(known[0])
 
-    def install(self, root: Path) -> CoreConfiguration:
-        """Unpack into ``root``, over existing files, and return the configuration of its core.
-
-        Raises:
-            SetupError: if something is missing from the configuration, or a file that it names.
-        """
+    def unpack(self, root: Path) -> Path:
+        """Unpack into ``root``, over existing files; return the core's configuration file."""
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, content in self.files.items():
             file = root / name
@@ -94,7 +90,15 @@ class SetupArchive:
             file.touch(_PRIVATE if name.endswith(".key") else _PUBLIC)
             file.write_bytes(content)
         moved = _moved(self.configuration, self.generation.device_folder, root)
-        file = write_json(root / self.generation.configuration_name, moved)
+        return write_json(root / self.generation.configuration_name, moved)
+
+    def install(self, root: Path) -> CoreConfiguration:
+        """Unpack into ``root``, over existing files, and return the configuration of its core.
+
+        Raises:
+            SetupError: if something is missing from the configuration, or a file that it names.
+        """
+        file = self.unpack(root)
         configuration = replace(self.generation.read_configuration(file), root=root)
         for needed in (configuration.certificate, configuration.private_key, configuration.root_ca):
             if not needed.is_file():

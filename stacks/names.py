@@ -8,6 +8,11 @@ from inference import names as device_names
 CORE_PLACEHOLDER = "<coreName>"
 """Stands for a core's name in the outputs of a fleet's stack."""
 
+CORE_NAME_PARAMETER = "CoreName"
+"""The parameter of a fleet's provisioning template, by which a device names itself."""
+
+_LONGEST_TEMPLATE_NAME = 36
+
 LITE_CONFIGURATION = "config.d/zz-mli.yaml"
 """The configuration of nucleus lite, below ``/etc/greengrass``.
 
@@ -72,6 +77,23 @@ def fleet_role_alias_name(fleet_name: str) -> str:
 def rule_name(stack: str) -> str:
     """Return the name of a stack's rule of AWS IoT, in which a hyphen is not allowed."""
     return stack.replace("-", "_")
+
+
+def provisioning_template_name(fleet_name: str) -> str:
+    """Return the name of a fleet's provisioning template, for which AWS IoT allows 36 characters.
+
+    A longer fleet name is cut, and a digest distinguishes it from others that begin alike.
+    https://docs.aws.amazon.com/iot/latest/apireference/API_CreateProvisioningTemplate.html
+    """
+    if len(fleet_name) <= _LONGEST_TEMPLATE_NAME:
+        return fleet_name
+    digest = hashlib.sha256(fleet_name.encode()).hexdigest()[:8]
+    return f"{fleet_name[: _LONGEST_TEMPLATE_NAME - len(digest) - 1]}-{digest}"
+
+
+def claim_policy_name(fleet_name: str) -> str:
+    """Return the name of the policy of a fleet's claim certificates."""
+    return f"{fleet_name}_ClaimPolicy"
 
 
 @dataclass(frozen=True)

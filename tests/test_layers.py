@@ -71,7 +71,7 @@ LAYERS: Mapping[str, Layers] = {
         ("device",),
         ("generations",),
         ("cloud", "console", "setup_archive", "synthesis", "target"),
-        ("session", "shared_cloud"),
+        ("claim_archive", "session", "shared_cloud"),
         ("instructions",),
     ),
     "mli": (

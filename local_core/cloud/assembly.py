@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from .iot.device_endpoint import DeviceEndpoint
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
 from .iot.resource_types import resource_types
+from .provisioning.mqtt_api import FleetProvisioning
 from .v1.api import GreengrassV1
 from .v1.training_jobs import TrainingJobs
 from .v2.api import GreengrassV2
@@ -69,6 +70,7 @@ class Parts:
         self._emulator.guard_stacks(stack_roles.guard, stack_roles.check_parameter)
         self._emulator.guard_logs(self._may_write_logs)
         RuleRoles(self._iam)
+        FleetProvisioning(self._may_provision)
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(
@@ -168,6 +170,14 @@ class Parts:
             return session is not None and all(
                 self._iam.allows(f"logs:{action}", resource)
                 for action in ("CreateLogStream", "PutLogEvents")
+            )
+
+    def _may_provision(self, role_arn: str, requests: Sequence[tuple[str, str]]) -> bool:
+        """Return whether AWS IoT may do all this with the role of a provisioning template."""
+        session = self._iam.session_of(role_arn, "iot.amazonaws.com", "IoTProvisioning")
+        with self._iam.acting_as(session):
+            return session is not None and all(
+                self._iam.allows(action, resource) for action, resource in requests
             )
 
     def _digest(self, uri: str) -> bytes | None:

@@ -2,7 +2,8 @@
 
 ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
 CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. Of the
-other modules, only iam/evaluation.py, iam/role_sessions.py and iam/rule_roles.py do so.
+other modules, only iam/evaluation.py, iam/role_sessions.py, iam/rule_roles.py and
+provisioning/mqtt_api.py do so.
 """
 
 from __future__ import annotations

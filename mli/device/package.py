@@ -71,7 +71,8 @@ def package(
     layout = layout_of(stack, cast(Nucleus, nucleus))
     output.status("asking AWS IoT for the certificate …")
     files, identity = checked_files(of("iot"), stack, keys, layout, without_key, root_ca)
-    warnings = foreign_attachments(of("iot"), core_name, stack.thing_name)
+    found = foreign_attachments(of("iot"), core_name, stack.thing_name)
+    warnings = [*layout.notes, *found]
     for warning in warnings:
         output.say(f"warning: {warning}")
     is_new = save(file, archive(files))

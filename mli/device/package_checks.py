@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from .keyfiles import KeyFolder, certificate_id
 
 OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
 """The ends of the names of the policies that a core's stack, or `mli fleet`, attaches."""
+
+_POLICY_OF_A_TEMPLATE = re.compile("[0-9a-f]{32,64}")
+"""AWS IoT names a policy that is part of a provisioning template by a hash of its document."""
 
 _NOT_LISTED = ("AccessDenied", "AccessDeniedException", "ForbiddenException",
                "UnauthorizedException", "ResourceNotFoundException")  # fmt: skip
@@ -73,6 +77,7 @@ def foreign_attachments(iot: Any, core_name: str, thing_name: str) -> list[str]:
                 f"the certificate has the policy {name}, which is not the stack's, so `cdk "
                 f"destroy` may fail: `aws iot detach-policy --policy-name {name} --target {arn}`"
                 for name in sorted({str(policy["policyName"]) for policy in policies} - own)
+                if not _POLICY_OF_A_TEMPLATE.fullmatch(name)
             ]
             warnings += [
                 f"the certificate is also attached to the thing {name}, so `cdk destroy` may fail: "

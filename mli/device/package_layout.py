@@ -43,7 +43,8 @@ _START: Mapping[Nucleus, tuple[str, ...]] = {
 class Layout:
     """A device's files: the configuration's name and content, and the names of the other three.
 
-    ``folder`` is where the archive is unpacked, ``start`` the commands that follow.
+    ``folder`` is where the archive is unpacked, ``start`` the commands that follow. ``notes`` are
+    settings that this nucleus does not have.
     """
 
     folder: str
@@ -53,6 +54,7 @@ class Layout:
     private_key: str
     root_ca: str
     start: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def files(
         self, *, certificate: bytes, private_key: bytes | None, root_ca: bytes
@@ -88,6 +90,7 @@ def v2_layout(configuration: Mapping[str, Any], nucleus: Nucleus) -> Layout:
         private_key=path_below(root, system, "privateKeyPath"),
         root_ca=path_below(root, system, "rootCaPath"),
         start=_START[nucleus],
+        notes=network_notes(configuration, nucleus),
     )
 
 
@@ -104,6 +107,25 @@ def check_names(layout: Layout) -> None:
         raise MliError(
             "GreengrassConfig is from another version of this project: deploy the stack again"
         )
+
+
+def network_notes(configuration: Mapping[str, Any], nucleus: Nucleus) -> tuple[str, ...]:
+    """Return what nucleus lite cannot do of what ``mqttPort`` and ``networkProxy`` say."""
+    if nucleus != "lite":
+        return ()
+    services = section(configuration, "classic")["services"]
+    wanted = services["aws.greengrass.Nucleus"]["configuration"]
+    notes = []
+    if "mqtt" in wanted:
+        notes.append(
+            f"mqttPort={wanted['mqtt']['port']} has no effect: nucleus lite, up to 2.6.0, connects "
+            "to the ports 8883 and 8443 only"
+        )
+    if "networkProxy" in wanted:
+        url = str(wanted["networkProxy"]["proxy"]["url"])
+        first = "2.3.0" if url.startswith("https:") else "2.1.0"
+        notes.append(f"the proxy {url} needs nucleus lite {first} or newer")
+    return tuple(notes)
 
 
 def section(document: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -14,12 +14,16 @@ COMMANDS = {
     "status": LazyCommand(
         "mli.fleet.status", "fleet_status", "Show which cores are alive, and what they run."
     ),
+    "claim": LazyCommand(
+        "mli.fleet.claim", "claim", "Let devices provision themselves: certificate and archive."
+    ),
 }
 """Each command by its name, in the order of a fleet's life."""
 
 _EXAMPLES = examples(
     "mli fleet cores.csv --fleet shop-floor      # the same as `mli fleet add cores.csv …`",
     "mli fleet status shop-floor",
+    "mli fleet claim shop-floor",
 )
 
 

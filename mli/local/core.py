@@ -12,6 +12,7 @@ from typing import Self
 import click
 
 from local_core.cdk import REPOSITORY
+from local_core.claim_archive import ClaimArchive
 from local_core.console import CoreConsole, Verdict
 from local_core.device.setup import Address, CoreConfiguration
 from local_core.environments import for_local_cloud
@@ -22,8 +23,10 @@ from local_core.nucleus.dialect import NUCLEI
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.progress import Progress, tail
 from local_core.setup_archive import SetupArchive
+from stacks.names import thing_name
 
 from ..cli.output import examples
+from ..device.owner_names import CoreName
 from .failures import FAILURES, reported
 from .options import nucleus_option
 
@@ -45,6 +48,7 @@ class CoreStartError(LocalCoreError):
     epilog=examples(
         "mli core greengrass-setup.zip",
         "mli core demo.zip --folder /tmp/device",
+        "mli core greengrass-claim.zip --core-name press-7    # of `mli fleet claim`",
     )
 )
 @click.argument("archive", type=click.Path(path_type=Path))
@@ -58,26 +62,38 @@ class CoreStartError(LocalCoreError):
     envvar="AWS_ENDPOINT_URL",
     help="The local cloud [AWS_ENDPOINT_URL].",
 )
+@click.option(
+    "--core-name",
+    "name",
+    type=CoreName(),
+    help="With a claim in ARCHIVE: the core that the device becomes.",
+)
 @nucleus_option
-def core(archive: Path, folder: Path | None, endpoint: str | None, nucleus: str) -> None:
+def core(
+    archive: Path, folder: Path | None, endpoint: str | None, name: str | None, nucleus: str
+) -> None:
     """Run the device that ARCHIVE was packaged for, with a core on it, until Ctrl-C.
 
     ARCHIVE, usually greengrass-setup.zip, is unpacked, and a core of its generation connects with
     the key in it and carries out what the local cloud deploys to its thing, now and later. As on a
-    device, it knows nothing else.
+    device, it knows nothing else. With a claim in ARCHIVE, the device first provisions itself.
     """
     progress = Progress()
     try:
         with for_local_cloud(), Interrupts() as interrupts, ExitStack() as opened:
             setup = SetupArchive.read(archive)
-            thing = setup.thing_name
+            claim = ClaimArchive.of(setup)
+            thing = setup.thing_name if claim is None else thing_name(_named(archive, name))
             root = (folder or DEVICES / thing).absolute()
             if not endpoint:
                 raise CoreStartError(f"no local cloud is named: {_SOURCE}")
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             busy = f"another core works in {root}: stop it, or give a --folder"
             opened.enter_context(exclusive(root / "device.lock", busy))
-            configuration = setup.install(root)
+            if claim is None or name is None:
+                configuration = setup.install(root)
+            else:
+                configuration = claim.install(root, name)
             check_broker(configuration, broker_of(endpoint, configuration.region))
             progress.say(f"{thing}: {archive} is unpacked in {root}")
             opened.enter_context(_warnings_shown(progress))
@@ -93,6 +109,19 @@ def core(archive: Path, folder: Path | None, endpoint: str | None, nucleus: str)
         progress.say("the core has stopped")
     except FAILURES as failure:
         raise reported(failure) from failure
+
+
+def _named(archive: Path, name: str | None) -> str:
+    """Return the name of a core that comes by a claim.
+
+    Raises:
+        CoreStartError: if there is none.
+    """
+    if name is None:
+        raise CoreStartError(
+            f"{archive} has a claim, the same for all devices: add --core-name NAME of this core"
+        )
+    return name
 
 
 def broker_of(endpoint: str, region: str) -> Address:

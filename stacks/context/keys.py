@@ -117,6 +117,21 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         "Key that encrypts the buckets that the stack creates; left out, Amazon S3's own key",
     ),
     schema.Field(
+        "mqttPort",
+        values.mqtt_port,
+        8883,
+        "443",
+        "Port of AWS IoT to which the core connects: `8883`, or `443` where a firewall permits no "
+        "other (not with nucleus lite)",
+    ),
+    schema.Field(
+        "networkProxy",
+        values.network_proxy,
+        None,
+        "http://proxy.example.com:3128",
+        "URL of the [proxy](context.md#what-goes-with-what) through which the core reaches AWS",
+    ),
+    schema.Field(
         "fleetName",
         schema.text(
             CORE_NAME_PATTERN,

@@ -66,6 +66,8 @@ class Settings:
     greengrass_version: Literal[1, 2]
     estimator: Literal["function", "connector"]
     kms_key_arn: str | None
+    mqtt_port: Literal[8883, 443]
+    network_proxy: str | None
     fleet_name: str | None
     other_components: tuple[OtherComponent, ...]
     drop_components: bool

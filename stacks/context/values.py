@@ -13,12 +13,40 @@ from stacks.context.rollout import Rollout
 
 _VERSION = choice("1", "2")
 _BUCKET_ARN = re.compile(r"\Aarn:aws[a-z-]*:s3:::")
+_PORT = choice("8883", "443")
+_PROXY = re.compile(
+    r"https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])"
+    r"(?::(?P<port>[0-9]{1,5}))?",
+)
+_HIGHEST_PORT = 65_535
 _MAX_FILE_BYTES = 65_536
 
 
 def greengrass_version(value: object) -> int:
     """Read the number of a generation of AWS IoT Greengrass."""
     return int(_VERSION(value))
+
+
+def mqtt_port(value: object) -> int:
+    """Read the port to which a core connects."""
+    return int(_PORT(value))
+
+
+def network_proxy(value: object) -> str:
+    """Read the URL of a proxy for HTTP.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+    """
+    if isinstance(value, str) and "@" in value:
+        raise ValueError(
+            "must have no user and password, which everybody who may read the stack could see: add "
+            "them to the configuration on the device"
+        )
+    found = _PROXY.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not 0 < int(found["port"] or 1) <= _HIGHEST_PORT:
+        raise ValueError("must be http://HOST:PORT or https://HOST:PORT")
+    return found[0]
 
 
 def certificate_signing_request(value: object) -> str:

@@ -15,6 +15,7 @@ from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.feedback_cost import cost_line
 from stacks.core.last_words import LastWords
+from stacks.core.nucleus_configuration import Network
 from stacks.core.outputs import add_output
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
@@ -29,6 +30,7 @@ class InferenceStack(cdk.Stack):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         job_document.check(settings)
         self.own = settings.names
+        self.network = Network(settings.mqtt_port, settings.network_proxy)
         super().__init__(
             scope, self.own.stack, description=f"Image inference on the {self.own.owner}"
         )

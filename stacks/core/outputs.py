@@ -4,7 +4,7 @@ import aws_cdk as cdk
 
 from stacks.core.endpoints import IotEndpoints
 from stacks.core.identity import CoreIdentity
-from stacks.core.nucleus_configuration import NucleusConfiguration
+from stacks.core.nucleus_configuration import Network, NucleusConfiguration
 
 _DEPLOYMENT_PARTS = (
     "targetArn",
@@ -34,6 +34,7 @@ class DeploymentOutputs:
         deployment_id: str,
         endpoints: IotEndpoints,
         feedback_bucket: str | None,
+        network: Network,
     ) -> None:
         configuration = NucleusConfiguration(
             thing_name=thing_name,
@@ -41,6 +42,7 @@ class DeploymentOutputs:
             region=stack.region,
             data_endpoint=endpoints.data,
             credentials_endpoint=endpoints.credentials,
+            network=network,
         )
         self._stack = stack
         self._add(

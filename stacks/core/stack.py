@@ -43,4 +43,5 @@ class GreengrassCoreStack(InferenceStack):
             deployment_id=deployment.deployment_id,
             endpoints=IotEndpoints(self, "Endpoints"),
             feedback_bucket=self.feedback_bucket,
+            network=self.network,
         )

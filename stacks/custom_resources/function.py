@@ -35,6 +35,7 @@ class CustomResourceFunction(Construct):
         role_description: str,
         timeout: cdk.Duration,
         inline_log_policy: bool = False,
+        memory_size: int | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._timeout = timeout
@@ -65,6 +66,7 @@ class CustomResourceFunction(Construct):
             role=self.role,
             log_group=self.log_group,
             timeout=timeout,
+            memory_size=memory_size,
         )
 
     def custom_resource(

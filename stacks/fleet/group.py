@@ -4,18 +4,22 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from constructs import Construct, IDependable
 
+from stacks.arns import regional_arn
 from stacks.custom_resources.provider import CustomResourceProvider
 
 
 class FleetGroup(Construct):
     """A thing group whose members do not belong to the stack.
 
-    The stack cannot be deleted while there are members. They get their AWS credentials by its role
-    alias, and download artifacts and write samples by its role: without them, a core only continues
-    with what it has.
+    The stack cannot be deleted while there are members, or certificates with the ``claim_policy``,
+    by which more would come, and which AWS IoT does not delete then. Members get their AWS
+    credentials by its role alias, and download artifacts and write samples by its role: without
+    them, a core only continues with what it has.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, name: str, claim_policy: str
+    ) -> None:
         super().__init__(scope, construct_id)
         group = iot.CfnThingGroup(self, "Resource", thing_group_name=name)
         policy = iam.Policy(
@@ -26,14 +30,19 @@ class FleetGroup(Construct):
                     sid="ListMembers",
                     actions=["iot:ListThingsInThingGroup"],
                     resources=[group.attr_arn],
-                )
+                ),
+                iam.PolicyStatement(
+                    sid="ListClaims",
+                    actions=["iot:ListTargetsForPolicy"],
+                    resources=[regional_arn("iot", f"policy/{claim_policy}")],
+                ),
             ],
         )
         self._members = CustomResourceProvider.of(self).resource(
             self,
             "Members",
             resource_type="Custom::FleetMembers",
-            properties={"ThingGroupName": name},
+            properties={"ThingGroupName": name, "ClaimPolicyName": claim_policy},
             policy=policy,
         )
         self._members.node.add_dependency(group)

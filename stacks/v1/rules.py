@@ -49,6 +49,10 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
         rule += "samples are processed at once"
         correction = option("feedbackRequestLimit", EXAMPLES["feedbackRequestLimit"])
         yield schema.Fault("feedbackRateLimit", given["feedbackRateLimit"], rule, correction)
+    for key in ("mqttPort", "networkProxy"):
+        if given.get(key) is not None:
+            rule = "requires greengrassVersion=2: a V1 core uses port 443, and its own config.json"
+            yield schema.Fault(key, given[key], rule, option("greengrassVersion", "2"))
     if parsed["estimator"] == "connector":
         yield from _refused_by_connector(given, parsed)
     else:

@@ -177,6 +177,8 @@ NOT_RUN: Mapping[str, str] = {
     "scp greengrass-setup.zip": _DEVICE,
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
+    "sudo sh /greengrass/v2/prepare.sh": _DEVICE,
+    "sudo unzip": _DEVICE,
     "sudo python3.8 -m pip install": _DEVICE,
     "sudo -u ggc_user gst-launch-1.0": _DEVICE,
     "mli compile --with neo": _SAGEMAKER,

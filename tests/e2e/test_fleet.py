@@ -1,8 +1,8 @@
 """A fleet with a stack of its own, one core with another, and one core of the fleet.
 
 The real CDK CLI deploys the fleet, ``mli fleet`` makes its core, and a device is set up from the
-archive that this has written. Each test finds the fleet deployed and its core running, and can run
-alone.
+archive that this has written. Another device provisions itself. Each test finds the fleet deployed
+and its core running, and can run alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from click.testing import CliRunner
 
 from inference import names
 from local_core.cdk import REPOSITORY, CdkError
+from local_core.claim_archive import ClaimArchive
 from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import CoreConfiguration
@@ -42,6 +43,7 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 FLEET, CORE, OTHER = "e2e-fleet", "E2E-Press", "E2E-Hall"
+CLAIMED = "E2E-Claimed"
 STACK = fleet_stack_name(FLEET)
 GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{FLEET}"
 
@@ -160,6 +162,11 @@ class Fleet:
         """Every message that a core has sent since these tests began."""
         return list(self.watcher.messages[self._before :])
 
+    def things_with_samples(self) -> set[str]:
+        """The things of the fleet below whose names there are samples."""
+        keys = self.shared.samples(self.outputs["FeedbackBucket"])
+        return {key.split("/")[1] for key in keys}
+
     def next_scores(self) -> list[float]:
         """The confidence of all that the core's next frames show."""
         topic, watcher = names.prediction_topic(CORE), self.watcher
@@ -192,9 +199,9 @@ def module_fleet(
             greengrass.delete_component(arn=other["latestVersion"]["arn"])
 
 
-def remove_core(fleet: Fleet) -> None:
+def remove_core(fleet: Fleet, name: str = CORE) -> None:
     fleet.client("iot").remove_thing_from_thing_group(
-        thingGroupName=FLEET, thingName=thing_name(CORE)
+        thingGroupName=FLEET, thingName=thing_name(name)
     )
 
 
@@ -225,8 +232,7 @@ def test_core_of_the_fleet_predicts_under_its_own_name_only(fleet: Fleet) -> Non
 
 
 def test_samples_of_the_core_lie_below_its_thing_s_name(fleet: Fleet) -> None:
-    keys = eventually(lambda: fleet.shared.samples(fleet.outputs["FeedbackBucket"]))
-    assert {key.split("/")[1] for key in keys} == {thing_name(CORE)}
+    assert eventually(fleet.things_with_samples) == {thing_name(CORE)}
 
 
 def test_cloud_knows_that_the_fleet_s_deployment_runs_there(fleet: Fleet) -> None:
@@ -345,6 +351,34 @@ def add_component_of_somebody_else(fleet: Fleet) -> str:
     components = {**fleet.deployed(), name: {"componentVersion": "1.0.0"}}
     greengrass.create_deployment(targetArn=GROUP_ARN, components=components)
     return name
+
+
+def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Path) -> None:
+    folder = str(tmp_path / "claim")
+    said = fleet.tools("fleet", "claim", FLEET, "--folder", folder)
+    archive = ClaimArchive.of(SetupArchive.read(Path(said["archive"])))
+    assert archive is not None
+    verdicts = Verdicts()
+    try:
+        configuration = archive.install(tmp_path / "device", CLAIMED)
+        with V2Device(
+            configuration,
+            endpoint=fleet.cloud.endpoint,
+            on_verdict=verdicts.put,
+            settle=2.0,
+        ):
+            assert verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+            eventually(lambda: len(fleet.watcher.on(names.prediction_topic(CLAIMED))) > 2)
+            eventually(lambda: fleet.watcher.on(names.telemetry_topic(CLAIMED)))
+            eventually(lambda: thing_name(CLAIMED) in fleet.things_with_samples())
+            said_of_core = fleet.tools("status", CLAIMED)
+        assert (said_of_core["good"], said_of_core["warnings"]) == (True, [])
+        topics = {one.topic for one in fleet.heard() if one.topic.startswith("mli/")}
+        assert names.prediction_topic(names.ANY_CORE) not in topics
+    finally:
+        remove_core(fleet, CLAIMED)
+        ended = fleet.tools("fleet", "claim", FLEET, "--end")
+    assert ended["ended"] == [said["certificateId"]]
 
 
 def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:

@@ -77,6 +77,20 @@ REASONS: dict[tuple[str, ...], str] = {
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
     ("iot:ListThingsInThingGroup",): "Whether the fleet has cores: then its stack is not deleted.",
     ("dynamodb:PutItem",): "The rule keeps the newest telemetry of each core in this table.",
+    ("iot:ListTargetsForPolicy",): "Whether there are claim certificates: then neither.",
+    ("ProvisioningClaimPolicy", "iot:Connect"): "The shape of a UUID, which a nucleus without an "
+    "identity chooses as its client id: a claim cannot take a core's connection.",
+    ("ProvisioningClaimPolicy", "iot:Publish"): "The two requests of "
+    "[fleet provisioning](fleet.md#cores-that-come-by-themselves).",
+    ("iot:Receive",): "The replies to these two requests.",
+    ("ProvisioningClaimPolicy", "iot:Subscribe"): "The replies to these two requests.",
+    ("FindThing",): "Whether a thing of this name exists: the device chooses the name of its core.",
+    ("CreateThing",): "The thing of a core, whose name the device chooses, and its membership.",
+    ("CreatePolicies",): "`*`: AWS IoT names a policy that is part of the template by a hash.",
+    ("AttachCertificate",): "`*`: AWS IoT gives the certificate its id. Activates it, and gives it "
+    "its thing and policies; AWS has two names for the latter.",
+    ("ReadRegistry",): "What AWS IoT looks up meanwhile. AWS documents no minimum: these are the "
+    "reads of its managed policy that concern things, groups, certificates and policies.",
     ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
     ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
     ("EncryptSamples",): "The core writes samples, which this key encrypts.",
@@ -98,7 +112,7 @@ REASONS: dict[tuple[str, ...], str] = {
     ("arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",): "Session Manager, instead of an "
     "open port; AWS keeps this managed policy at what its agent needs.",
 }
-"""Why each set of actions is allowed in every policy, or the statement with a Sid in one."""
+"""Why each set of actions is allowed in every policy or in one, or the statement with a Sid."""
 
 
 DEPLOYER_REASONS: dict[str, str] = {
@@ -114,6 +128,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "space: IAM takes 6,144 characters.",
     "TelemetryTable": "The table where it is kept, of which CloudFormation also reads all "
     "settings.",
+    "ProvisioningTemplate": "How cores of a fleet come by themselves. A wildcard saves space: all "
+    "actions on templates and their versions.",
     "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
     "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",
@@ -124,7 +140,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "NewGroupsOfGreengrassV1": "For V1. `*`: these actions take no resource.",
     "Roles": "The roles of the stack, with their policies.",
     "RolesOfServices": "Gives the roles to the services that they are for, and to no other.",
-    "Functions": "The functions of custom resources, and of V1's inference.",
+    "Functions": "The functions of custom resources, of a fleet's hook, which AWS IoT gets the "
+    "permission to call, and of V1's inference.",
     "Logs": "The log groups of these functions.",
     "LogsList": "`*`: the action takes no resource.",
     "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "
@@ -171,7 +188,7 @@ def rows(name: str, stack: str) -> Iterator[tuple[str, str, str, str]]:
             actions = sorted(_listed(statement["Action"]))
             resources = _listed(statement.get("Resource", statement.get("Principal")))
             shown = sorted(_short(str(item)) for item in resources)
-            reason = _reason(actions, who, statement.get("Sid", ""))
+            reason = _reason(actions, who, str(statement.get("Sid", "")))
             yield (who, _joined(actions, statement["Effect"]), "<br>".join(shown), reason)
 
 
@@ -195,7 +212,8 @@ def _statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _reason(actions: list[str], who: str, sid: str = "") -> str:
-    reason = REASONS.get((sid,)) or REASONS.get(tuple(actions))
+    found = [(who, *actions), (sid,), tuple(actions)]
+    reason = next((REASONS[key] for key in found if key in REASONS), None)
     assert reason, f"{who}: no reason is written for {actions}"
     return reason
 

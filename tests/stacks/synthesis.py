@@ -136,7 +136,12 @@ def resolved(value: Any) -> Any:
 def _substituted(argument: str | list[Any]) -> str:
     text, own = (argument, {}) if isinstance(argument, str) else argument
     values = {**PSEUDO_PARAMETERS, **{key: resolved(value) for key, value in own.items()}}
-    found = re.sub(r"\$\{([^!].*?)\}", lambda m: str(values[m[1]]), text)
+
+    def value(match: re.Match[str]) -> str:
+        name, _, attribute = match[1].partition(".")
+        return str(values[match[1]]) if match[1] in values else f"<{name[:-8]}.{attribute}>"
+
+    found = re.sub(r"\$\{([^!].*?)\}", value, text)
     return found.replace("${!", "${")
 
 

@@ -369,8 +369,9 @@ def test_deleted_copies_stay(cloudformation: Answers) -> None:
 
 def members(cloudformation: Answers, request: str) -> dict[str, Any]:
     """Ask for the protection of a fleet; return the answer."""
-    properties = {"ResourceProperties": {"ThingGroupName": "shop-floor"}}
-    handler(event(cloudformation, "FleetMembers", request, **properties), None)
+    properties = {"ThingGroupName": "shop-floor", "ClaimPolicyName": "shop-floor_ClaimPolicy"}
+    asked = event(cloudformation, "FleetMembers", request, ResourceProperties=properties)
+    handler(asked, None)
     return cloudformation.received[-1]
 
 
@@ -383,8 +384,12 @@ def test_fleet_without_cores_is_deleted(stubs: Stubs, cloudformation: Answers) -
     stubs.iot.add_response(
         "list_things_in_thing_group", {"things": []}, {"thingGroupName": "shop-floor"}
     )
+    stubs.iot.add_response(
+        "list_targets_for_policy", {"targets": []}, {"policyName": "shop-floor_ClaimPolicy"}
+    )
     assert members(cloudformation, "Delete")["Status"] == "SUCCESS"
     stubs.iot.add_client_error("list_things_in_thing_group", "ResourceNotFoundException")
+    stubs.iot.add_client_error("list_targets_for_policy", "ResourceNotFoundException")
     assert members(cloudformation, "Delete")["Status"] == "SUCCESS"
 
 
@@ -400,6 +405,17 @@ def test_fleet_with_cores_is_kept_and_some_are_named(stubs: Stubs, cloudformatio
     assert (
         "the fleet shop-floor still has 4 cores (a_Core, b_Core, c_Core, …), which need this "
         "stack: remove them first (docs/fleet.md)"
+    ) in answer["Reason"]
+
+
+def test_fleet_with_claims_is_kept(stubs: Stubs, cloudformation: Answers) -> None:
+    stubs.iot.add_response("list_things_in_thing_group", {"things": []})
+    stubs.iot.add_response("list_targets_for_policy", {"targets": ["arn:a", "arn:b"]})
+    answer = members(cloudformation, "Delete")
+    assert answer["Status"] == "FAILED"
+    assert (
+        "the fleet shop-floor still has 2 claim certificates, with which devices join it: end them "
+        "first (mli fleet claim shop-floor --end)"
     ) in answer["Reason"]
 
 

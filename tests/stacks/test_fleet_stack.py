@@ -39,12 +39,11 @@ def fleet_of(folder: Path, **values: object) -> dict[str, Any]:
 
 def writable(template: dict[str, Any]) -> list[str]:
     """What the cores' role may write."""
-    found_role = named(template, "TokenExchangeRole")
-    assert found_role is not None
-    role = found_role["Properties"]
+    role = named(template, "TokenExchangeRole")
+    assert role is not None
     (found,) = (
         one["Resource"]
-        for one in role["Policies"][0]["PolicyDocument"]["Statement"]
+        for one in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
         if one["Sid"] == "WriteSamples"
     )
     return sorted(resolved(found if isinstance(found, list) else [found]))
@@ -56,13 +55,21 @@ def test_fleet_has_what_a_core_has_but_for_the_core(template: dict[str, Any]) ->
         for found in (configuration("v2"), template)
     )
     assert core - fleet == {
-        "AWS::IoT::Policy": 2,
+        "AWS::IoT::Policy": 1,  # that of claims takes the place of one
         "AWS::IoT::PolicyPrincipalAttachment": 2,
         "AWS::IoT::Thing": 1,
         "AWS::IoT::ThingPrincipalAttachment": 1,
         "Custom::ThingGroupMembership": 1,
     }
-    assert fleet - core == {"Custom::FleetMembers": 1}
+    assert fleet - core == {
+        "AWS::IAM::Policy": 2,
+        "AWS::IAM::Role": 2,
+        "AWS::IoT::ProvisioningTemplate": 1,
+        "AWS::Lambda::Function": 1,
+        "AWS::Lambda::Permission": 1,
+        "AWS::Logs::LogGroup": 1,
+        "Custom::FleetMembers": 1,
+    }
 
 
 def test_group_is_named_after_the_fleet(template: dict[str, Any]) -> None:
@@ -140,6 +147,8 @@ def test_nothing_that_cores_need_is_deleted_before_the_fleet_is_empty(
         "AWS::GreengrassV2::ComponentVersion",
         "AWS::GreengrassV2::Deployment",
         "AWS::IAM::Role",
+        "AWS::IoT::Policy",
+        "AWS::IoT::ProvisioningTemplate",
         "AWS::IoT::RoleAlias",
         "AWS::IoT::ThingGroup",
         "AWS::S3::Bucket",
@@ -147,14 +156,22 @@ def test_nothing_that_cores_need_is_deleted_before_the_fleet_is_empty(
     }
     policy = named(template, "GroupPolicy")
     assert policy is not None
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == "iot:ListThingsInThingGroup"
-    assert resolved(statement["Resource"]) == "<Group.Arn>"
+    allowed = {
+        statement["Action"]: resolved(statement["Resource"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    }
+    assert allowed == {
+        "iot:ListThingsInThingGroup": "<Group.Arn>",
+        "iot:ListTargetsForPolicy": (
+            "arn:aws:iot:ap-southeast-2:123456789012:policy/shop-floor_ClaimPolicy"
+        ),
+    }
 
 
 def test_outputs_have_a_place_for_the_name_of_a_core(template: dict[str, Any]) -> None:
     outputs = {key: resolved(one["Value"]) for key, one in template["Outputs"].items()}
     assert outputs.keys() == {
+        "ClaimPolicy",
         "CommandToRedeploy",
         "CorePolicies",
         "DeploymentTarget",
@@ -162,6 +179,7 @@ def test_outputs_have_a_place_for_the_name_of_a_core(template: dict[str, Any]) -
         "GreengrassConfig",
         "PredictionTopic",
         "TelemetryTable",
+        "ProvisioningTemplate",
     }
     assert outputs["PredictionTopic"] == "mli/predictions/<coreName>"
     lite = json.loads(outputs["GreengrassConfig"])["lite"]

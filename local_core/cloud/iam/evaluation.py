@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 
 from .. import location
 from .decisions import ALLOW, DENY, Decision, DecisionLog
+from .iot_resources import completed
 from .variables import UnresolvedVariableError, expanded, has_variables
 
 _PUBLIC_PARAMETER = re.compile(r"(arn:[\w-]+:ssm:[\w-]+):\d*:(?=parameter/aws/)")
@@ -70,6 +71,7 @@ class PolicyEvaluation:
         self._keys, iam_evaluator._principal_keys = iam_evaluator._principal_keys, self._known_keys
         self._parse = functools.lru_cache(maxsize=1024)(iam_evaluator.parse_policy_document)
         iam_evaluator.parse_policy_document = self._parsed
+        iam_actions.extract_resource_arn = completed(iam_actions.extract_resource_arn)
         self._denial = iam_actions.access_denied_response
         iam_actions.access_denied_response = self._worded_denial
         self._allows, iot._mqtt_policy_allows = iot._mqtt_policy_allows, self._session_allows

@@ -69,8 +69,10 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::IoT::ProvisioningTemplate": Calls(
         "iot:R:A:provisioningtemplate/{}",
-        "CreateProvisioningTemplate DescribeProvisioningTemplate",
-        "UpdateProvisioningTemplate CreateProvisioningTemplateVersion DescribeProvisioningTemplate",
+        "CreateProvisioningTemplate DescribeProvisioningTemplate ListTagsForResource",
+        "UpdateProvisioningTemplate CreateProvisioningTemplateVersion "
+        "DeleteProvisioningTemplateVersion ListProvisioningTemplateVersions "
+        "DescribeProvisioningTemplate",
         "DeleteProvisioningTemplate DescribeProvisioningTemplate",
         _TAGS,
         "TemplateName",
@@ -117,6 +119,12 @@ TYPES: Mapping[str, Calls] = {
         "DeleteFunction GetFunction",
         _TAGS,
         "FunctionName",
+    ),
+    "AWS::Lambda::Permission": Calls(
+        "lambda:R:A:function:{FunctionName}",
+        "AddPermission GetPolicy",
+        "RemovePermission AddPermission GetPolicy",
+        "RemovePermission GetPolicy",
     ),
     "AWS::Lambda::Version": Calls(
         "lambda:R:A:function:{FunctionName}",

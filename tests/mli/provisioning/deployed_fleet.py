@@ -58,9 +58,11 @@ class DeployedFleet:
             },
             {
                 **last_words.output(),
+                "ClaimPolicy": names.claim_policy_name(self.name),
                 "CorePolicies": json.dumps(policies),
                 "DeploymentTarget": self.group_arn,
                 "GreengrassConfig": configuration,
+                "ProvisioningTemplate": names.provisioning_template_name(self.name),
             },
         )
 

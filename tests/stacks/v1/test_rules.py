@@ -16,6 +16,8 @@ from tests.stacks.test_context_keys import rule_of, settings
         ("modelS3Uri", "s3://bucket/model.tgz"),
         ("modelRuntime", "onnxruntime"),
         ("dependencies", "bundled"),
+        ("mqttPort", "443"),
+        ("networkProxy", "http://proxy:3128"),
         ("kmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-" + "0" * 32),
     ],
 )

@@ -21,26 +21,36 @@ def note(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
 
 
 def refuse_while_there_are_any(properties: Mapping[str, Any]) -> None:
-    """Return if the thing group ``ThingGroupName`` is empty, or gone.
+    """Return if the thing group ``ThingGroupName`` is empty, or gone, and there are no claims.
 
+    Claims are the certificates with the policy ``ClaimPolicyName``.
     https://docs.aws.amazon.com/iot/latest/apireference/API_ListThingsInThingGroup.html
+    https://docs.aws.amazon.com/iot/latest/apireference/API_ListTargetsForPolicy.html
 
     Raises:
-        MembersError: naming some of the things that are in it.
+        MembersError: naming some of the things in the group, or counting the claims.
     """
     group = properties["ThingGroupName"]
-    pages = boto3.client("iot").get_paginator("list_things_in_thing_group")
-    try:
-        things = [
-            thing for page in pages.paginate(thingGroupName=group) for thing in page["things"]
-        ]
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
-        return
+    things = _listed("list_things_in_thing_group", "things", thingGroupName=group)
     if things:
         shown = ", ".join(things[:_SHOWN]) + (", …" if len(things) > _SHOWN else "")
         raise MembersError(
             f"the fleet {group} still has {len(things)} cores ({shown}), which need this stack: "
             "remove them first (docs/fleet.md)"
         )
+    claims = _listed("list_targets_for_policy", "targets", policyName=properties["ClaimPolicyName"])
+    if claims:
+        raise MembersError(
+            f"the fleet {group} still has {len(claims)} claim certificates, with which devices "
+            f"join it: end them first (mli fleet claim {group} --end)"
+        )
+
+
+def _listed(operation: str, key: str, **request: str) -> list[str]:
+    pages = boto3.client("iot").get_paginator(operation).paginate(**request)
+    try:
+        return [item for page in pages for item in page[key]]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return []

@@ -1,0 +1,1 @@
+"""AWS IoT's fleet provisioning by MQTT, as far as ministack lacks it."""
