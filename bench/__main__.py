@@ -67,6 +67,7 @@ def measured(
     for name in store.demo_models():
         work[f"rest of {name}"] = partial(rest, name)
     work["decoders"] = partial(sections.decoders, effort)
+    work["sending"] = partial(sections.sending, image, effort)
     work["cameras"] = partial(sections.cameras, image, effort)
     work["idle"] = partial(sections.idle, image, effort)
     work["synth"] = partial(sections.synthesis, effort)

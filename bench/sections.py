@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ def decoders(effort: Effort) -> Iterator[Row]:
     for section, rows in found.items():
         for name, row in rows.items():
             yield Row(section, name, Ratio(**row["ratio"]), f"{row['milliseconds']:.3f} ms")
+
+
+def sending(image: Path, effort: Effort) -> Iterator[Row]:
+    """Whole frames with full queues, over those whose messages are sent at once."""
+    command = partial(module, "sending", store.unpacked(DETECTOR), DETECTOR, image)
+    for way, name in (
+        ("offline", "the broker down, its queue full"),
+        ("feedback", "feedback on, the bucket down, its queue full"),
+    ):
+        timed, _ = in_turns(command(way), command("online"), threads=1, pairs=effort.pairs)
+        yield Row(f"frames per second of {DETECTOR} / online", name, ratio(timed).inverse)
 
 
 def cameras(image: Path, effort: Effort) -> Iterator[Row]:
