@@ -12,6 +12,8 @@ LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-uns
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Commands and tests start hundreds of Pythons: each of them would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak screenshots synth setup lock clean debian-packages
 

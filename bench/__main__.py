@@ -1,62 +1,81 @@
-"""``make bench``: both demo models, and the decoders of heads; writes ``build/bench.json``."""
+"""``make bench``: everything as ratios; writes ``build/bench.json`` and ``build/bench.png``."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
-import subprocess
-import sys
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 import cv2
 
-from bench import processes
-from bench.statistics import Ratio, ratio
+from bench import plot, report, sections
 from models import store
 
 BUILD = Path(__file__).parent.parent / "build"
 PHOTOGRAPH = BUILD.parent / "edge_functions" / "dlr_inference" / "sample_images" / "coffee.jpg"
-LONG = 100_000
-"""Frames of a process that is killed by its parent."""
-
-ROWS = {
-    "fps_over_bare": ("frames per second, JPEG to message / bare", "≥", None),
-    "rest_over_opencv_full": ("frame without model / OpenCV, whole decode", "≤", 1.3),
-    "rest_over_opencv_reduced": ("frame without model / OpenCV, reduced decode", "", None),
-    "start_over_bare": ("start to first prediction / bare", "≤", 1.25),
-    "start_over_opencv": ("start to first prediction / bare with OpenCV", "", None),
-    "memory_over_bare": ("resident memory / bare", "≤", 1.25),
-    "memory_over_opencv": ("resident memory / bare with OpenCV", "", None),
-}
 
 
-@click.command()
-@click.option("--pairs", default=15, show_default=True, help="Interleaved pairs per frame row.")
-@click.option("--starts", default=7, show_default=True, help="Pairs of process starts.")
-def main(pairs: int, starts: int) -> None:
-    """Measure, print a table of ratios (median, smallest and largest), and write the JSON."""
+@click.group(invoke_without_command=True)
+@click.option("--quick", is_flag=True, help="Measure less often, in under two minutes.")
+@click.option("--only", help="Measure only the sections whose name contains this text.")
+@click.pass_context
+def main(context: click.Context, quick: bool, only: str | None) -> None:
+    """Measure this project beside what people would use instead, in one run.
+
+    Each row is a ratio: its median, with the smallest and the largest in parentheses.
+    """
+    if context.invoked_subcommand:
+        return
+    rows, bars = measured(sections.QUICK if quick else sections.WHOLE, only or "")
+    report.save(rows, machine(), BUILD / "bench.json")
+    click.echo(report.table(rows))
+    if bars:
+        plot.stages(bars, BUILD / "bench.png")
+    click.echo(f"\nwritten: {BUILD / 'bench.json'}" + (" and bench.png beside it" * bool(bars)))
+
+
+@main.command()
+@click.argument("before", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("after", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Compare two reports: the medians, and whether their spreads overlap."""
+    click.echo(report.comparison(report.load(before), report.load(after)))
+
+
+def measured(
+    effort: sections.Effort, only: str
+) -> tuple[list[report.Row], dict[str, Mapping[str, float]]]:
+    """Measure the sections whose title contains ``only``; return rows, and bars for the plot."""
     image = wide_photograph()
-    results: dict[str, dict[str, Any]] = {}
+    rows: list[report.Row] = []
+    bars: dict[str, Mapping[str, float]] = {}
+
+    def rest(name: str) -> Iterable[report.Row]:
+        found, bars[name] = sections.rest(name, image, effort)
+        return found
+
+    work: dict[str, Callable[[], Iterable[report.Row]]] = {}
     for name in store.demo_models():
-        for threads in (1, 2):
-            key = f"{name}, {threads} thread{'s' if threads > 1 else ''}"
-            click.echo(f"measuring {key} …", err=True)
-            results[key] = measure(name, image, threads, pairs, starts)
-    click.echo("measuring the decoding of raw heads …", err=True)
-    heads = decoding(pairs)
-    report = {
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
-        "results": results,
-        "decoding": heads,
-    }
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    click.echo(table(results))
-    click.echo(decoding_table(heads))
+        for threads in effort.threads:
+            title = f"frames of {name}, threads: {threads}"
+            work[title] = partial(sections.frames, name, image, threads, effort)
+    for threads in effort.threads:
+        work[f"engines, threads: {threads}"] = partial(sections.engines, threads, effort)
+    for name in store.demo_models():
+        work[f"rest of {name}"] = partial(rest, name)
+    work["decoders"] = partial(sections.decoders, effort)
+    work["sending"] = partial(sections.sending, image, effort)
+    work["cameras"] = partial(sections.cameras, image, effort)
+    work["idle"] = partial(sections.idle, image, effort)
+    work["synth"] = partial(sections.synthesis, effort)
+    for title, measure in work.items():
+        if only in title:
+            click.echo(f"measuring {title} …", err=True)
+            rows += measure()
+    return rows, bars
 
 
 def wide_photograph() -> Path:
@@ -69,63 +88,9 @@ def wide_photograph() -> Path:
     return path
 
 
-def measure(name: str, image: Path, threads: int, pairs: int, starts: int) -> dict[str, Any]:
-    """Return all rows for one model and number of threads."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.frames", name, str(image), str(pairs)],
-        env={**os.environ, "TVM_NUM_THREADS": str(threads)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    rows: dict[str, Any] = json.loads(done.stdout)
-    for against, opencv in (("bare", False), ("opencv", True)):
-        ours, bare = processes.ours(name, image, 1), processes.bare(name, 1, opencv=opencv)
-        seconds = [
-            (
-                processes.seconds_to_first_line(ours, threads),
-                processes.seconds_to_first_line(bare, threads),
-            )
-            for _ in range(starts)
-        ]
-        rows[f"start_over_{against}"] = asdict(ratio(seconds))
-        ours, bare = processes.ours(name, image, LONG), processes.bare(name, LONG, opencv=opencv)
-        memory = [
-            (processes.resident_bytes(ours, threads), processes.resident_bytes(bare, threads))
-            for _ in range(3)
-        ]
-        rows[f"memory_over_{against}"] = asdict(ratio(memory))
-    return rows
-
-
-def decoding(pairs: int) -> dict[str, Any]:
-    """Return the cost of decoding raw heads, on one thread."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.decoders", str(pairs)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    rows: dict[str, Any] = json.loads(done.stdout)
-    return rows
-
-
-def decoding_table(heads: dict[str, Any]) -> str:
-    """Return the cost of decoding as text: milliseconds, and the ratio to the least."""
-    lines = ["", "decoding of a raw head: ms per frame, and the ratio to the least in NumPy"]
-    for key, row in heads.items():
-        lines.append(f"  {key:<46} {row['ms_a_frame']:7.3f}   {Ratio(**row['over_numpy'])}")
-    return "\n".join(lines)
-
-
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """Return the results as text, one block per model and number of threads."""
-    lines: list[str] = []
-    for key, rows in results.items():
-        lines += ["", f"{key}: {rows['ms_a_frame']} ms per frame"]
-        for row, (title, sign, aim) in ROWS.items():
-            wanted = f"   aim {sign} {aim}" if aim else ""
-            lines.append(f"  {title:<46} {Ratio(**rows[row])}{wanted}")
-    return "\n".join(lines)
+def machine() -> dict[str, object]:
+    """Return what the figures depend on: processor, its number of cores, Python."""
+    return {"cpu": cpu_name(), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 def cpu_name() -> str:

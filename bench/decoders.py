@@ -1,4 +1,4 @@
-"""The cost of decoding a raw head: our postprocessor against the least that NumPy needs.
+"""The cost of decoding a raw head, beside the least that NumPy needs, and the cost of boxes.
 
 Usage: ``python -m bench.decoders PAIRS``; prints one JSON object.
 """
@@ -6,6 +6,7 @@ Usage: ``python -m bench.decoders PAIRS``; prints one JSON object.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -14,38 +15,57 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bench.statistics import interleaved, ratio
+from bench.ratio import interleaved, ratio
 from inference.model.profile import ModelProfile, load_profile
+from inference.pipeline.results import FrameResult, encoder
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
+from inference.vision.scores import Scores
 
 ANCHORS = (100, 1000, 8400, 25200)
 CLASSES = 80
+BOXES = (1, 10, 100, 1000)
 SHARES = (0.01, 0.1)
 """Shares of the anchors above the threshold: a usual picture, and a crowd."""
 THRESHOLD = 0.25
 IOU = 0.45
+NO_SCORES = Scores((), (), True)
 
 
 def main() -> None:
-    """Measure both layouts of YOLO for each number of anchors, and print the results."""
+    """Measure both layouts of YOLO for each number of anchors, then boxes; print the results."""
     pairs = int(sys.argv[1])
-    results: dict[str, Any] = {}
-    for preset in ("yolo11", "yolov5"):
-        for anchors in ANCHORS:
-            for share in SHARES:
-                key = f"{preset}, {anchors} anchors, {share:.0%} above the threshold"
-                results[key] = measured(preset, anchors, share, pairs)
-    json.dump(results, sys.stdout)
+    heads = {
+        f"{preset}, {anchors} anchors, {share:.0%} above": head_row(preset, anchors, share, pairs)
+        for preset in ("yolo11", "yolov5")
+        for anchors in ANCHORS
+        for share in SHARES
+    }
+    boxes = {f"{count} boxes": boxes_row(count, pairs) for count in BOXES}
+    sections = {
+        "decoding of a raw head / the least that NumPy needs": heads,
+        "decoding and message of final boxes / those of one box": boxes,
+    }
+    json.dump(sections, sys.stdout)
 
 
-def measured(preset: str, anchors: int, share: float, pairs: int) -> dict[str, Any]:
+def head_row(preset: str, anchors: int, share: float, pairs: int) -> dict[str, Any]:
     """Return milliseconds per frame, and the ratio to the least."""
     head = head_of(preset, anchors, share)
-    block = max(2, 20_000 // anchors)
-    timed = interleaved(ours(preset, head), least(preset, head), pairs=pairs, block=block)
-    milliseconds = sorted(first for first, _ in timed)[len(timed) // 2] * 1e3
-    return {"ms_a_frame": round(milliseconds, 3), "over_numpy": asdict(ratio(timed))}
+    return _row(ours(preset, head), least(preset, head), pairs, max(2, 20_000 // anchors))
+
+
+def boxes_row(count: int, pairs: int) -> dict[str, Any]:
+    """Return milliseconds per frame with so many boxes, and the ratio to a frame with one."""
+    return _row(of_boxes(count), of_boxes(1), pairs, max(2, 200 // count))
+
+
+def _row(
+    first: Callable[[], object], second: Callable[[], object], pairs: int, block: int
+) -> dict[str, Any]:
+    timed = interleaved(first, second, pairs=pairs, block=block)
+    milliseconds = statistics.median(one for one, _ in timed) * 1e3
+    return {"milliseconds": milliseconds, "ratio": asdict(ratio(timed))}
 
 
 def head_of(preset: str, anchors: int, share: float) -> Any:
@@ -76,6 +96,31 @@ def ours(preset: str, head: Any) -> Callable[[], object]:
     postprocess = Postprocessor(profile, confidence_threshold=THRESHOLD)
     fitted = fit(profile.input, 1280, 720)
     return lambda: postprocess([head], fitted)
+
+
+def of_boxes(count: int) -> Callable[[], object]:
+    """Return a function from final rows with ``count`` boxes to the payload of a message."""
+    profile = load_profile("yolo-end2end-coco")
+    generator = np.random.default_rng(1)
+    corners = generator.random((count, 2)) * 500
+    rows = np.zeros((1, 1000, 6), np.float32)
+    rows[0, :count, :2], rows[0, :count, 2:4] = corners, corners + 60
+    rows[0, :count, 4] = generator.uniform(0.5, 0.95, count)
+    postprocess = Postprocessor(profile, confidence_threshold=THRESHOLD)
+    fitted = fit(profile.input, 1280, 720)
+    encode = encoder(
+        "envelope",
+        core_name="bench",
+        model_name=profile.name,
+        model_sha256="0" * 64,
+        configuration="0" * 16,
+    )
+
+    def run() -> object:
+        predictions = postprocess([rows], fitted)
+        return encode(FrameResult(1, "", 1280, 720, 0.0, predictions, {}, lambda: NO_SCORES))
+
+    return run
 
 
 def least(preset: str, head: Any) -> Callable[[], object]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from inference.component.environment import (
-    create_environment,
+    bytecode_folder,
     environment_path,
     is_complete,
     lacking_packages,
@@ -18,11 +18,7 @@ from inference.component.environment import (
 )
 from inference.component.installing import installing, wait_for_install
 from inference.errors import InferenceError
-from inference.model.artifact import check_runtime, open_artifact
-from inference.model.digests import record_digests
-from inference.model.profile import load_profile
 from inference.model.runnable import DLR, RUNTIMES
-from inference.model.unpacking import remove_leftovers
 from inference.preflight import explained_errors
 
 CODE = Path(__file__).parent
@@ -49,6 +45,13 @@ def install(work: Path, model: Path, profile: str, runtime: str) -> None:
 
     Idempotent, and fast the second time, because a nucleus installs at each of its starts.
     """
+    # What only this step needs: the other one starts this module twice, in two Pythons.
+    from inference.component.creation import compile_code, create_environment
+    from inference.model.artifact import check_runtime, open_artifact
+    from inference.model.digests import record_digests
+    from inference.model.profile import load_profile
+    from inference.model.unpacking import remove_leftovers
+
     load_profile(profile)
     with installing(work):
         artifact = open_artifact(model, work)
@@ -57,6 +60,7 @@ def install(work: Path, model: Path, profile: str, runtime: str) -> None:
         if work in artifact.folder.parents and not artifact.has_digests:
             record_digests(artifact.folder)
         remove_leftovers(work, artifact.folder)
+        compile_code(CODE, environment)
     _log.info("installed: %s, %s", environment, artifact.folder)
 
 
@@ -90,6 +94,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _replace_process(environment: Path) -> None:
     """Continue as the environment's Python in the same process, which the nucleus stops."""
     python = str(python_of(environment))
+    os.environ["PYTHONPYCACHEPREFIX"] = str(bytecode_folder(environment))
     sys.stderr.flush()
     os.execv(python, [python, *sys.argv])
 

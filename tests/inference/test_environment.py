@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from inference.component import environment
+from inference.component import creation, environment
+from inference.component.creation import compile_code, create_environment
 from inference.component.environment import (
-    create_environment,
+    bytecode_folder,
     is_complete,
     python_of,
     requirement_lists,
@@ -71,7 +72,7 @@ def test_wheels_that_do_not_fit_are_named_with_this_python(
 
 
 def test_without_wheels_the_index_is_asked(requirements: tuple[Path, Path]) -> None:
-    options, advice = environment._source(requirements[0].parent / "wheels")
+    options, advice = creation._source(requirements[0].parent / "wheels")
     assert options == []
     assert advice == "is the package index reachable?"
 
@@ -130,3 +131,40 @@ def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power
     monkeypatch.setattr(os, "fsync", lambda one: note(Path(f"/proc/self/fd/{one}").resolve().name))
     assert is_complete(create_environment(tmp_path / "work", requirements))
     assert steps == [("all", False), (made.name, True)]
+
+
+def test_no_start_compiles_anything(requirements: tuple[Path, Path], tmp_path: Path) -> None:
+    code = requirements[0].parent
+    (code / "component.py").write_text("import ours\n")
+    (code / "ours.py").write_text("")
+    write_wheel(code / "wheels")
+    made = create_environment(tmp_path / "work", requirements)
+    compile_code(code, made)
+    folder = bytecode_folder(made)
+    before = sorted(folder.rglob("*.pyc"))
+    assert [one.name.partition(".")[0] for one in before if "code" in one.parts] == [
+        "component",
+        "ours",
+    ]
+    command = [str(python_of(made)), "-c", "import ours, probe; print(ours.__cached__)"]
+    variables = {"PYTHONPATH": str(code), "PYTHONPYCACHEPREFIX": str(folder)}
+    done = subprocess.run(command, env=variables, capture_output=True, check=True, text=True)
+    assert Path(done.stdout.strip()) in before
+    assert {one.name.partition(".")[0] for one in folder.rglob("probe*.pyc")} == {"probe"}
+    ours = {one for one in folder.rglob("*.pyc") if one.name.startswith(("ours", "probe"))}
+    assert ours <= set(before)
+
+
+def test_the_bytecode_of_an_earlier_version_goes(
+    requirements: tuple[Path, Path], tmp_path: Path
+) -> None:
+    made = tmp_path / "work" / "venv-1"
+    for version in ("1.0", "2.0"):
+        code = tmp_path / version
+        code.mkdir()
+        (code / "component.py").write_text("")
+        compile_code(code, made)
+        kept = [one.parent.name for one in bytecode_folder(made).rglob("component.*.pyc")]
+        assert kept == [version]
+        code.joinpath("component.py").unlink()
+        code.rmdir()

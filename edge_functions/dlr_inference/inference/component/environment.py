@@ -1,7 +1,7 @@
-"""The component's own Python environment on a device; standard library only.
+"""The component's own Python environment on a device: where it is, and whether it is complete.
 
 It is in the component's work folder, so that neither the system's packages nor those of another
-component change. It is created again only when the list of packages changes.
+component change. Each start imports this, before the environment: only what is quick to import.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import shutil
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Sequence
 
-from ..syncing import sync_path
-
-_COMPLETE = "complete"
+COMPLETE = "complete"
+"""The file that marks an environment as complete."""
 _MODULES = ("av", "awscrt", "awsiot", "boto3", "cv2", "numpy")
 
 
@@ -51,7 +48,7 @@ def python_of(environment: Path) -> Path:
 
 def is_complete(environment: Path) -> bool:
     """Tell whether an environment was created completely, and still has its interpreter."""
-    return (environment / _COMPLETE).exists() and os.access(str(python_of(environment)), os.X_OK)
+    return (environment / COMPLETE).exists() and os.access(str(python_of(environment)), os.X_OK)
 
 
 def lacking_packages(runtime: str) -> list[str]:
@@ -59,59 +56,10 @@ def lacking_packages(runtime: str) -> list[str]:
     return [name for name in (*_MODULES, runtime) if importlib.util.find_spec(name) is None]
 
 
-def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
-    """Create the environment unless it exists, and remove those of earlier versions.
+def bytecode_folder(environment: Path) -> Path:
+    """Return where an environment's Python keeps compiled code, its packages' too.
 
-    Raises:
-        OSError: in one line that says what to install, or which space to free.
+    A nucleus unpacks our code into a folder where it cannot be kept. Without one of our own, every
+    start would compile it.
     """
-    environment = environment_path(work, requirements)
-    if not is_complete(environment):
-        _create(environment, requirements)
-    for other in work.glob("venv-*"):
-        if other != environment:
-            shutil.rmtree(str(other), ignore_errors=True)
-    return environment
-
-
-def _create(environment: Path, requirements: Sequence[Path]) -> None:
-    shutil.rmtree(str(environment), ignore_errors=True)
-    environment.parent.mkdir(parents=True, exist_ok=True)
-    _run(
-        [sys.executable, "-m", "venv", str(environment)],
-        "the Python environment cannot be created; on Debian and Ubuntu install python3-venv",
-    )
-    source, advice = _source(requirements[0].parent / "wheels")
-    names = " and ".join(path.name for path in requirements)
-    lists = [part for path in requirements for part in ("--requirement", str(path))]
-    _run(
-        [
-            *(str(python_of(environment)), "-m", "pip", "install", "--no-deps", *source),
-            *("--disable-pip-version-check", "--no-input", *lists),
-        ],
-        f"the packages of {names} cannot be installed; {advice}",
-    )
-    os.sync()  # first: the mark must not survive a power cut that the packages do not
-    (environment / _COMPLETE).touch()
-    sync_path(environment)
-
-
-def _source(wheels: Path) -> tuple[list[str], str]:
-    """Return pip's options for the origin of packages, and what to check when pip fails.
-
-    If there is a folder of ``wheels``, only it is used: the device may be offline.
-    """
-    if not wheels.is_dir():
-        return [], "is the package index reachable?"
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    advice = f"do the wheels of this artifact fit Python {version} and this processor?"
-    return ["--no-index", "--find-links", str(wheels)], advice
-
-
-def _run(command: list[str], advice: str) -> None:
-    finished = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-    )
-    if finished.returncode != 0:
-        lines = finished.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
-        raise OSError(f"{advice} ({lines[-1].strip()[:300]})")
+    return environment / "bytecode"

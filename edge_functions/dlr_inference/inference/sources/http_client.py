@@ -191,7 +191,9 @@ class _Response(http.client.HTTPResponse):
         return "HTTP/1.0", int(code), reason
 
 
-class _Connection(http.client.HTTPConnection):
+class _KnownSocket(http.client.HTTPConnection):
+    """A connection whose socket another thread can close."""
+
     response_class = _Response
 
     def __init__(self, sockets: _Sockets, host: str, **options: Any) -> None:
@@ -203,16 +205,8 @@ class _Connection(http.client.HTTPConnection):
         self._sockets.add(self.sock)
 
 
-class _SecureConnection(http.client.HTTPSConnection):
-    response_class = _Response
-
-    def __init__(self, sockets: _Sockets, host: str, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._sockets = sockets
-
-    def connect(self) -> None:
-        super().connect()
-        self._sockets.add(self.sock)
+class _SecureConnection(_KnownSocket, http.client.HTTPSConnection):
+    """The same over TLS."""
 
 
 class _HttpHandler(urllib.request.HTTPHandler):
@@ -221,7 +215,7 @@ class _HttpHandler(urllib.request.HTTPHandler):
         self._sockets = sockets
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Connection, self._sockets), req)
+        return self.do_open(partial(_KnownSocket, self._sockets), req)
 
 
 class _HttpsHandler(urllib.request.HTTPSHandler):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+if TYPE_CHECKING:  # reading settings takes less time and memory without it
+    import ssl
 
 SCHEMES = ("https", "rtsps")
 
@@ -18,6 +21,8 @@ class Tls:
 
     def authorities(self) -> str:
         """Return the file with the certificates to trust, which the environment may name."""
+        import ssl
+
         paths = ssl.get_default_verify_paths()
         return self.ca_file or paths.cafile or paths.openssl_cafile
 
@@ -27,6 +32,8 @@ class Tls:
         Raises:
             OSError: if ``ca_file`` cannot be used.
         """
+        import ssl
+
         context = ssl.create_default_context(cafile=self.ca_file or None)
         if not self.verify:
             # Many a camera has an old protocol and a short key; this is still better than none.

@@ -87,9 +87,7 @@ def decode_reduced(data: bytes, name: str, reduction: Reduction) -> DecodedImage
     header = read_header(data)
     if header.refused:
         raise FrameError(f"{name}: is {header.refused}; use JPEG, PNG, WebP, TIFF or BMP")
-    divisor = (
-        1 if header.size is None else min(reduction(*header.size), reduction(*header.size[::-1]))
-    )
+    divisor = _divisor(header, reduction)
     try:
         image = _decoded(data, header, divisor)
     except (cv2.error, MemoryError) as error:

@@ -1,64 +1,82 @@
-"""Frame times, in a process of its own so that the number of threads can be set.
+"""What is not the model: the rest of a frame, and the time of each stage.
 
-Usage: ``python -m bench.frames MODEL_NAME IMAGE PAIRS``; prints one JSON object.
+Usage: ``python -m bench.rest MODEL_NAME IMAGE PAIRS``; prints one JSON object.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import cv2
 import numpy as np
 
-from bench.statistics import interleaved, ratio
+from bench.ratio import interleaved, ratio
 from inference.component.assembly import build_stages, encoder_for
 from inference.component.loading import load_model
 from inference.model.loaded import LoadedModel
-from inference.model.profile import InputSpec, ModelProfile, load_profile
+from inference.model.profile import InputSpec, load_profile
 from inference.pipeline.pipeline import Pipeline, Stages
 from inference.pipeline.results import FrameResult
 from inference.pipeline.sinks import PredictionSink
 from inference.settings import InferenceSettings
-from inference.vision.images import decode
+from inference.sources import Frame
+from inference.vision.geometry import reduction
+from inference.vision.images import decode, decode_reduced
 from inference.vision.scores import Scores
 from models import store
 
-NO_SCORES = Scores((), (), True)
+_FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_NO_SCORES = Scores((), (), True)
 
 
 def main() -> None:
-    """Measure the model that the arguments name and print the ratios."""
+    """Measure the model that the arguments name and print the results."""
     name, image, pairs = sys.argv[1:]
     profile = load_profile(name)
     folder = store.unpacked(name)
     loaded = load_model(folder, folder, profile, "cpu")
-    ready = np.zeros(profile.input.shape, profile.input.dtype)
-    frames = interleaved(
-        one_frame(loaded, image), lambda: loaded.model.run(ready), pairs=int(pairs), block=10
-    )
-    rest = rest_of_a_frame(loaded, Path(image))
-    result = {
-        "fps_over_bare": asdict(ratio([(bare, ours) for ours, bare in frames])),
-        "ms_a_frame": round(sorted(ours for ours, _ in frames)[len(frames) // 2] * 1e3, 2),
-    }
-    for decoding, flag in (("full", cv2.IMREAD_COLOR), ("reduced", reduced(profile, image))):
-        cheapest = cheapest_opencv(profile.input, Path(image), flag)
-        timed = interleaved(rest, cheapest, pairs=int(pairs), block=10)
-        result[f"rest_over_opencv_{decoding}"] = asdict(ratio(timed))
-    json.dump(result, sys.stdout)
+    results: dict[str, Any] = {"stages": stage_milliseconds(loaded, image, 10 * int(pairs))}
+    for decoding in ("full", "reduced"):
+        timed = interleaved(
+            rest_of_a_frame(loaded, Path(image), decoding == "reduced"),
+            cheapest_opencv(profile.input, Path(image), decoding == "reduced"),
+            pairs=int(pairs),
+            block=10,
+        )
+        results[decoding] = asdict(ratio(timed))
+    json.dump(results, sys.stdout)
 
 
-def one_frame(loaded: LoadedModel, image: str) -> Callable[[], None]:
-    """Return a function that takes one image file to a message, through the real pipeline."""
-    pipeline = Pipeline(stages_of(settings_for(image), loaded))
-    return lambda: pipeline.run(frames=pipeline.counters.read + 1)
+def stage_milliseconds(loaded: LoadedModel, image: str, frames: int) -> dict[str, float]:
+    """Return the median time of each stage of a whole frame, in milliseconds."""
+    settings = settings_for(image)
+    times: dict[str, list[float]] = {}
+    encode = encoder_for(settings, loaded)
+
+    def sink(frame: Frame, result: FrameResult) -> None:
+        started = perf_counter()
+        encode(result)
+        message = (perf_counter() - started) * 1e3
+        for stage, milliseconds in {**result.latency_ms, "message": message}.items():
+            times.setdefault(stage, []).append(milliseconds)
+
+    Pipeline(build_stages(settings, loaded, [sink])).run(frames)
+    return {stage: round(statistics.median(one), 3) for stage, one in times.items()}
 
 
-def rest_of_a_frame(loaded: LoadedModel, image: Path) -> Callable[[], object]:
+def rest_of_a_frame(loaded: LoadedModel, image: Path, is_reduced: bool) -> Callable[[], object]:
     """Return a function that does everything for a frame except running the model.
 
     It reads the outputs of the model's first run, all of them, whatever their scores.
@@ -66,12 +84,16 @@ def rest_of_a_frame(loaded: LoadedModel, image: Path) -> Callable[[], object]:
     settings = replace(settings_for(str(image)), confidence_threshold=0.0)
     stages = stages_of(settings, loaded)
     encode = encoder_for(settings, loaded)
+    spec = loaded.profile.input
+
+    def allowed(width: int, height: int) -> int:
+        return reduction(spec, width, height) if is_reduced else 1
 
     def rest() -> object:
-        frame = decode(image.read_bytes(), str(image))
-        _, fit = stages.preprocess(frame)
+        decoded = decode_reduced(image.read_bytes(), str(image), allowed)
+        _, fit = stages.preprocess(decoded.image, decoded.size)
         predictions = stages.postprocess(loaded.first_outputs, fit)
-        return encode(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: NO_SCORES))
+        return encode(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: _NO_SCORES))
 
     return rest
 
@@ -87,12 +109,14 @@ def stages_of(settings: InferenceSettings, loaded: LoadedModel) -> Stages:
     return build_stages(settings, loaded, [sink])
 
 
-def cheapest_opencv(spec: InputSpec, image: Path, flag: int) -> Callable[[], object]:
+def cheapest_opencv(spec: InputSpec, image: Path, is_reduced: bool) -> Callable[[], object]:
     """Return the cheapest known way to decode, resize and normalise with OpenCV alone.
 
     Of ``blobFromImage``, float arithmetic and one table per channel, the tables are the fastest.
     """
     size = (spec.width, spec.height)
+    height, width = decode(image.read_bytes(), str(image)).shape[:2]
+    flag = _FLAGS[reduction(spec, width, height) if is_reduced else 1]
     pixels = np.arange(256, dtype=np.float64)
     tables = [
         ((pixels * spec.scale - mean) / std).astype(np.float32)
@@ -109,15 +133,6 @@ def cheapest_opencv(spec: InputSpec, image: Path, flag: int) -> Callable[[], obj
         return tensor
 
     return run
-
-
-def reduced(profile: ModelProfile, image: str) -> int:
-    """Return the flag of OpenCV's reduced JPEG decoding that still covers the model's input."""
-    frame = decode(Path(image).read_bytes(), image)
-    factor = min(frame.shape[0] // profile.input.height, frame.shape[1] // profile.input.width)
-    if factor >= 4:
-        return cv2.IMREAD_REDUCED_COLOR_4
-    return cv2.IMREAD_REDUCED_COLOR_2 if factor >= 2 else cv2.IMREAD_COLOR
 
 
 if __name__ == "__main__":

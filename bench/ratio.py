@@ -19,10 +19,19 @@ class Ratio:
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
 
+    @property
+    def inverse(self) -> Ratio:
+        """The ratios the other way round, such as those of rates instead of times."""
+        return Ratio(1 / self.median, 1 / self.high, 1 / self.low)
+
 
 def ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
     """Return the ratio first / second of interleaved ``pairs``."""
-    values = [first / second for first, second in pairs]
+    return spread([first / second for first, second in pairs])
+
+
+def spread(values: Sequence[float]) -> Ratio:
+    """Return the median, smallest and largest of ``values``."""
     return Ratio(statistics.median(values), min(values), max(values))
 
 

@@ -1,0 +1,96 @@
+"""Creates the component's own Python environment on a device; standard library only.
+
+It is created again only when the list of packages changes.
+"""
+
+from __future__ import annotations
+
+import compileall
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from ..syncing import sync_path
+from .environment import COMPLETE, bytecode_folder, environment_path, is_complete, python_of
+
+
+def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
+    """Create the environment unless it exists, and remove those of earlier versions.
+
+    Raises:
+        OSError: in one line that says what to install, or which space to free.
+    """
+    environment = environment_path(work, requirements)
+    if not is_complete(environment):
+        _create(environment, requirements)
+    for other in work.glob("venv-*"):
+        if other != environment:
+            shutil.rmtree(str(other), ignore_errors=True)
+    return environment
+
+
+def compile_code(code: Path, environment: Path) -> None:
+    """Compile the component's code, so that no start has to; what cannot be is left to a start."""
+    folder = bytecode_folder(environment)
+    if (folder / code.relative_to("/")).is_dir():
+        return
+    for compiled in list(folder.rglob("component.*.pyc")):
+        if not Path("/", compiled.relative_to(folder)).parent.is_dir():  # an earlier version's
+            shutil.rmtree(str(compiled.parent), ignore_errors=True)
+    kept, sys.pycache_prefix = sys.pycache_prefix, str(folder)
+    try:
+        compileall.compile_dir(str(code), quiet=2)
+    finally:
+        sys.pycache_prefix = kept
+    os.sync()  # Python does not look at whether a file of bytecode is whole
+
+
+def _create(environment: Path, requirements: Sequence[Path]) -> None:
+    shutil.rmtree(str(environment), ignore_errors=True)
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    _run(
+        [sys.executable, "-m", "venv", str(environment)],
+        "the Python environment cannot be created; on Debian and Ubuntu install python3-venv",
+    )
+    source, advice = _source(requirements[0].parent / "wheels")
+    names = " and ".join(path.name for path in requirements)
+    lists = [part for path in requirements for part in ("--requirement", str(path))]
+    _run(
+        [
+            *(str(python_of(environment)), "-m", "pip", "install", "--no-deps", *source),
+            *("--disable-pip-version-check", "--no-input", *lists),
+        ],
+        f"the packages of {names} cannot be installed; {advice}",
+        PYTHONPYCACHEPREFIX=str(bytecode_folder(environment)),
+    )
+    os.sync()  # first: the mark must not survive a power cut that the packages do not
+    (environment / COMPLETE).touch()
+    sync_path(environment)
+
+
+def _source(wheels: Path) -> tuple[list[str], str]:
+    """Return pip's options for the origin of packages, and what to check when pip fails.
+
+    If there is a folder of ``wheels``, only it is used: the device may be offline.
+    """
+    if not wheels.is_dir():
+        return [], "is the package index reachable?"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    advice = f"do the wheels of this artifact fit Python {version} and this processor?"
+    return ["--no-index", "--find-links", str(wheels)], advice
+
+
+def _run(command: list[str], advice: str, **variables: str) -> None:
+    finished = subprocess.run(
+        command,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if finished.returncode != 0:
+        lines = finished.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
+        raise OSError(f"{advice} ({lines[-1].strip()[:300]})")
