@@ -96,6 +96,7 @@ def scene(interval: float) -> Iterator[Scene]:
             inferenceInterval=interval,
             messageFormat="envelope",
             feedbackConfiguration=FEEDBACK,
+            feedbackRateLimit=0,
         )
         yield made
 

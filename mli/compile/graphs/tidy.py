@@ -13,8 +13,10 @@ def tidied(model: Any) -> Any:
     """Return ``model`` with its nodes in order, types inferred again, and no attribute too many.
 
     Converters to float16 leave the types of inner tensors as they were, and some tools append
-    nodes. TVM refuses ``reduction="none"``, which is what the attribute's absence means.
+    nodes. TVM refuses ``reduction="none"``, which is what the attribute's absence means. Older
+    exporters list the weights among the inputs, and onnxruntime leaves those that it does not need.
     """
+    _only_real_inputs(model)
     _sort(model.graph)
     for node in model.graph.node:
         if node.op_type in _SCATTERS:
@@ -30,6 +32,14 @@ def with_types(model: Any) -> Any:
         return model
     del model.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(model)
+
+
+def _only_real_inputs(model: Any) -> None:
+    """Remove weights from the inputs, which IR version 4 permits."""
+    weights = {one.name for one in model.graph.initializer}
+    for one in [one for one in model.graph.input if one.name in weights]:
+        model.graph.input.remove(one)
+        model.ir_version = max(model.ir_version, 4)
 
 
 def _sort(graph: Any) -> None:

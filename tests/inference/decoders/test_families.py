@@ -24,6 +24,7 @@ from .families import (
     Returned,
     Thing,
     mask_rcnn,
+    torchvision,
 )
 from .families import yolov3_channels_last as channels_last
 
@@ -154,6 +155,18 @@ def test_torchvision_s_lists_are_told_apart_in_any_order(make_profile: MakeProfi
     outputs = mask_rcnn(things(profile)).outputs
     for order in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
         assert_found(predicted(profile, Returned([outputs[index] for index in order])))
+
+
+def test_class_numbers_with_a_fraction_s_type_are_named_by_the_profile(
+    make_profile: MakeProfile,
+) -> None:
+    boxes, scores, labels = torchvision(
+        things(profile_of(make_profile, {"preset": "yolo11"}))
+    ).outputs
+    said = {"boxes": "b", "scores": "s", "labels": "l"}
+    profile = profile_of(make_profile, {"preset": "torchvision-ssd", "outputs": said})
+    outputs = [labels.astype(np.float32), boxes, scores]
+    assert_found(predicted(profile, Returned(outputs, ("l", "b", "s"))))
 
 
 def test_a_turned_box_becomes_the_upright_one_around_it(make_profile: MakeProfile) -> None:

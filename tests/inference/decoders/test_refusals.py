@@ -70,7 +70,11 @@ MISMATCHES = [
         ),
     ),
     ("centernet", [(1, 5, 16, 24), (1, 2, 16, 24)], r"sizes \[1,n,2\], offsets \[1,n,2\]"),
-    ("torchvision-ssd", [(9, 4), (9,), (9,)], "labels .* that are whole numbers"),
+    (
+        "torchvision-ssd",
+        [(9, 4), (9,), (9,)],
+        "labels .* that are whole numbers or named in output.outputs",
+    ),
     ("gluoncv-ssd", [(1, 9, 4), (1, 9, 1), (1, 9, 1)], "kind lists needs boxes"),
     ("detr", [(1, 9, 6), (1, 8, 4)], r"needs boxes \[1,A,4\] and scores \[1,A,6\]"),
     ("torchvision-segmentation", [(1, 4, 8, 8)], r"\[1,5,h,w\] of scores or \[1,h,w\]"),

@@ -379,6 +379,21 @@ def test_a_second_input_with_the_size_becomes_a_constant(run: Run, tmp_path: Pat
     assert seen(tmp_path / "out", plain(RED))[0].box == pytest.approx((0.25, 0.25, 0.75, 0.75))
 
 
+def test_weights_that_are_also_inputs_are_no_inputs_of_the_artifact(
+    run: Run, tmp_path: Path, labels: Path
+) -> None:
+    """As PyTorch exported up to 1.2: also what no node uses, such as counters of batches."""
+    counter = constant("num_batches_tracked", 7, np.int64)
+    model = colours(weights=[constant("w", COLOURS), counter], ir_version=3)
+    model.graph.input.extend(
+        [tensor("w", COLOURS.shape), tensor("num_batches_tracked", (), TensorProto.INT64)]
+    )
+    made(run, model, tmp_path / "out", *PLAIN, "--labels", labels)
+    written = onnx.load(tmp_path / "out" / "model.onnx").graph
+    assert [one.name for one in written.input] == ["images"]
+    assert seen(tmp_path / "out", plain(GREEN))[0].label == "green"
+
+
 def test_another_second_input_is_named(run: Run, tmp_path: Path) -> None:
     model = colours()
     model.graph.input.append(tensor("im_info", (1, 3)))

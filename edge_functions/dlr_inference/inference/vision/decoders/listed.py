@@ -129,8 +129,8 @@ class ListsDecoder(_ListedDecoder):
     @property
     def needs(self) -> str:
         """The outputs that this kind reads, in words for messages."""
-        either = "boxes [1,N,4], scores [1,N] and labels [1,N] that are whole numbers"
-        return f"{either}, or boxes with scores [1,N,5] and labels"
+        labels = "labels [1,N] that are whole numbers or named in output.outputs"
+        return f"boxes [1,N,4], scores [1,N] and {labels}, or boxes with scores [1,N,5] and labels"
 
     def bind(self, outputs: Outputs) -> Bound:
         """Return the outputs by their roles."""
