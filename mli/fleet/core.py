@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import botocore.exceptions
 
 from stacks import names
 
@@ -17,20 +16,13 @@ from ..device.package_archive import archive, save
 from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
 from .core_list import FleetCore
-from .journal import DONE, Journal
+from . import tags
+from .journal import CERTIFICATE, DONE, REMOVAL, Journal
 
 ARCHIVE = "greengrass-setup.zip"
 
 _POLICY_VERSIONS = 5
 """The most versions that AWS IoT keeps of a policy."""
-
-EXPECTED = (
-    MliError,
-    OSError,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
-"""What may go wrong with a core; anything else is a bug in this project."""
 
 
 class CoreCreator:
@@ -48,6 +40,7 @@ class CoreCreator:
         folder: Path,
         nucleus: Nucleus,
         root_ca: Path | None,
+        tags_of_stack: Mapping[str, str],
     ) -> None:
         self._iot = iot
         self._fleet = fleet
@@ -55,6 +48,7 @@ class CoreCreator:
         self._folder = folder
         self._nucleus: Nucleus = nucleus
         self._root_ca = root_ca
+        self._tags = dict(tags_of_stack)
 
     def create(self, core: FleetCore) -> str:
         """Create a core, or what it still lacks; return the id of its certificate.
@@ -66,11 +60,16 @@ class CoreCreator:
             MliError: if something else has this name.
             botocore.exceptions.ClientError: if AWS refuses.
         """
+        if self._journal.get(core.name, REMOVAL) is not None:
+            raise MliError(
+                f"{core.name} is being removed: finish with `mli fleet remove {self._fleet.name} "
+                f"{core.name} --yes`, then add it again"
+            )
         thing = names.thing_name(core.name)
         certificate = self._certificate(core)
         identity = str(certificate["id"])
         policies = self._fleet.policies_of(core.name)
-        done = json.dumps(policies, sort_keys=True)
+        done = json.dumps([policies, self._tags], sort_keys=True)
         if self._journal.get(core.name, DONE) == done:
             return identity
         self._create_thing(thing, core)
@@ -99,7 +98,7 @@ class CoreCreator:
 
     def _certificate(self, core: FleetCore) -> dict[str, str]:
         """Return id and ARN of the core's certificate, created inactive unless it is noted."""
-        noted = self._journal.get(core.name, "certificate")
+        noted = self._journal.get(core.name, CERTIFICATE)
         keys = KeyFolder(self._folder / core.name)
         if isinstance(noted, dict):
             if not keys.certificate.exists():
@@ -109,7 +108,7 @@ class CoreCreator:
             return noted
         keys.prepare()
         noted = self._unnoted(core, keys) or self._new_certificate(core, keys)
-        self._journal.note(core.name, "certificate", noted)
+        self._journal.note(core.name, CERTIFICATE, noted)
         return noted
 
     def _new_certificate(self, core: FleetCore, keys: KeyFolder) -> dict[str, str]:
@@ -142,12 +141,15 @@ class CoreCreator:
 
     def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
         """Create a policy, or update one of ours to that of the fleet."""
+        marks = tags.as_list(self._tags)
         try:
-            self._iot.create_policy(policyName=name, policyDocument=document)
+            self._iot.create_policy(policyName=name, policyDocument=document, tags=marks)
             return
         except self._iot.exceptions.ResourceAlreadyExistsException:
-            found = self._iot.get_policy(policyName=name)["policyDocument"]
-        if json.loads(found) == json.loads(document):
+            found = self._iot.get_policy(policyName=name)
+        if is_ours:
+            self._iot.tag_resource(resourceArn=found["policyArn"], tags=marks)
+        if json.loads(found["policyDocument"]) == json.loads(document):
             return
         if not is_ours:
             raise MliError(f"there is another policy {name}: choose another coreName")
@@ -171,11 +173,3 @@ class CoreCreator:
         layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
         files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
         save(keys.path / ARCHIVE, archive(files))
-
-
-def ends_everything(error: Exception) -> bool:
-    """Return whether a fault of one core affects all: credentials, permissions, disk."""
-    if isinstance(error, botocore.exceptions.ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        return code not in ("InvalidRequestException", "CertificateValidationException")
-    return not isinstance(error, MliError)

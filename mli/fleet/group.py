@@ -14,12 +14,19 @@ COMMANDS = {
     "status": LazyCommand(
         "mli.fleet.status", "fleet_status", "Show which cores are alive, and what they run."
     ),
+    "import": LazyCommand(
+        "mli.fleet.importing", "import_cores", "Take in cores whose things exist already."
+    ),
+    "rotate": LazyCommand("mli.fleet.rotate", "rotate", "Give a core a new key and certificate."),
+    "remove": LazyCommand("mli.fleet.remove", "remove", "Remove cores from a fleet, and delete."),
+    "retire": LazyCommand("mli.fleet.retire", "retire", "Remove all cores of a fleet."),
 }
 """Each command by its name, in the order of a fleet's life."""
 
 _EXAMPLES = examples(
     "mli fleet cores.csv --fleet shop-floor      # the same as `mli fleet add cores.csv …`",
     "mli fleet status shop-floor",
+    "mli fleet remove shop-floor press-1 --dry-run",
 )
 
 
