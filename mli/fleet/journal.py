@@ -14,6 +14,10 @@ from ..files import AppendedFile
 
 DONE = "done"
 CERTIFICATE = "certificate"
+IMPORT = "import"
+"""Noted of a core whose thing and certificate existed before."""
+ROTATION = "rotation"
+"""The certificate that will replace the core's, until it has."""
 REMOVAL = "removal"
 """What will be removed of a core; it is noted until nothing is left of the core."""
 JOURNAL = "journal.jsonl"

@@ -13,7 +13,7 @@ from ..device.package_checks import OWN_POLICIES, principals
 from ..device.stack_outputs import Clients
 from ..errors import MliError
 from . import tags
-from .journal import CERTIFICATE, Journal
+from .journal import CERTIFICATE, ROTATION, Journal
 from .work import absent_is_done
 
 
@@ -88,8 +88,9 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
     own = {*fleet.policies_of(core), *(f"{core}_{kind}" for kind in OWN_POLICIES)}
     # A creation that failed because the thing exists has noted a certificate, but not attached it.
     is_own_thing = bool(ours) or (isinstance(noted, dict) and noted["arn"] in arns)
-    if isinstance(noted, dict) and noted["arn"] not in arns:
-        arns.append(str(noted["arn"]))
+    for one in (noted, journal.get(core, ROTATION)):
+        if isinstance(one, dict) and one["arn"] not in arns:
+            arns.append(str(one["arn"]))
     kept, found, policies, is_imported = [], [], set(), False
     of_others: set[str] = set()
     for arn in arns:
