@@ -15,6 +15,7 @@ from .work import Named, absent_is_done, patiently
 REMOVED_FOLDER = "removed"
 """Where the files of a removed core go, below the folder of the fleet."""
 
+_TABLE_OUTPUT = "TelemetryTable"
 _SHADOWS: Sequence[Mapping[str, str]] = ({}, {"shadowName": "AWSManagedGreengrassV2Deployment"})
 """The shadows of a core: that without a name, and the one by which Greengrass deploys to a thing.
 
@@ -72,6 +73,7 @@ class CoreRemover:
         ]
         if plan.is_thing_deleted:
             self._delete_thing(plan.thing)
+        self._forget_telemetry(core.name)
         self._put_files_aside(core.name, plan)
         self._journal.forget(core.name)
         self.kept[core.name] = kept
@@ -121,6 +123,12 @@ class CoreRemover:
                 data.delete_thing_shadow(thingName=thing, **shadow)
         with absent_is_done():
             patiently(lambda: self._iot.delete_thing(thingName=thing))
+
+    def _forget_telemetry(self, core: str) -> None:
+        """Delete the newest telemetry of the core, where the stack keeps it."""
+        if table := self._fleet.outputs.get(_TABLE_OUTPUT):
+            with absent_is_done():
+                self._clients("dynamodb").delete_item(TableName=table, Key={"core": {"S": core}})
 
     def _put_files_aside(self, core: str, plan: RemovalPlan) -> None:
         """Move the core's folder away, so that a core of its name can be created again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +16,9 @@ from ..errors import MliError
 from . import tags
 from .journal import CERTIFICATE, ROTATION, Journal
 from .work import absent_is_done
+
+_HASH = re.compile("[0-9a-f]{32,64}")
+_TOKEN = re.compile(r'arn:[^"\s]+')
 
 
 @dataclass(frozen=True)
@@ -83,40 +87,33 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
             f"--thing-group-name {fleet.name}` lists its things"
         )
     if names.thing_group_name(core) in groups:
-        kept = f"all of {core}, which has a stack of its own ({names.stack_name(core)})"
-        return RemovalPlan(thing, False, ours, (), (), (), (kept,))
-    own = {*fleet.policies_of(core), *(f"{core}_{kind}" for kind in OWN_POLICIES)}
+        why = f"all of {core}, which has a stack of its own ({names.stack_name(core)})"
+        return RemovalPlan(thing, False, ours, (), (), (), (why,))
     # A creation that failed because the thing exists has noted a certificate, but not attached it.
     is_own_thing = bool(ours) or (isinstance(noted, dict) and noted["arn"] in arns)
     for one in (noted, journal.get(core, ROTATION)):
         if isinstance(one, dict) and one["arn"] not in arns:
             arns.append(str(one["arn"]))
-    kept, found, policies, is_imported = [], [], set(), False
-    of_others: set[str] = set()
-    for arn in arns:
-        attached = dict(_policies(iot, arn))
-        for name, policy_arn in attached.items():
-            marks = tags.tags_of(iot, policy_arn) if name in own else {tags.FLEET: ""}
-            is_imported |= marks.get(tags.ORIGIN) == tags.IMPORTED
-            if marks.get(tags.FLEET, fleet.name) == fleet.name:
-                policies.add(name)
-            elif name in own:
-                of_others.add(name)
-                kept.append(f"policy {name}, which its tag says is of another fleet")
-        found.append((arn, list(attached), _things(iot, arn) - {thing}))
-    policies |= {name for name in own - of_others if journal.get(core, name) is not None}
+    found = {arn: list(_policies(iot, arn)) for arn in arns}
+    marks = _marks(iot, fleet, core, {pair for pairs in found.values() for pair in pairs})
+    is_imported = any(one.get(tags.ORIGIN) == tags.IMPORTED for one in marks.values())
+    of_others = {n for n, one in marks.items() if one.get(tags.FLEET, fleet.name) != fleet.name}
+    policies = marks.keys() - of_others
+    policies |= {n for n in _own(fleet, core) - of_others if journal.get(core, n) is not None}
+    kept = [f"policy {name}, which its tag says is of another fleet" for name in sorted(of_others)]
     certificates = []
-    for arn, attached_names, others in found:
-        identity = arn.rpartition("/")[2]
-        is_deleted = not (others or is_imported)
+    for arn, pairs in found.items():
+        attached, others = {name for name, _ in pairs}, _things(iot, arn) - {thing}
+        identity, is_deleted = arn.rpartition("/")[2], not (others or is_imported)
         if others:
             kept.append(
                 f"certificate {identity[:10]}…, which is also that of {', '.join(sorted(others))}"
             )
-        detached = attached_names if is_deleted else [n for n in attached_names if n in policies]
-        foreign = sorted(set(attached_names) - policies - of_others)
-        kept += [f"policy {name}, which is not this project's" for name in foreign if is_deleted]
-        certificates.append(Attached(identity, arn, tuple(detached), is_deleted))
+        if is_deleted:
+            foreign = sorted(attached - marks.keys())
+            kept += [f"policy {name}, which is not this project's" for name in foreign]
+        detached = attached if is_deleted else attached & policies
+        certificates.append(Attached(identity, arn, tuple(sorted(detached)), is_deleted))
     if is_imported:
         kept.append(f"thing {thing} and its certificate, which the fleet has imported")
     elif not is_own_thing:
@@ -130,6 +127,35 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         policies=tuple(sorted(policies)),
         kept=tuple(kept),
     )
+
+
+def _own(fleet: FleetStack, core: str) -> set[str]:
+    """Return the names of the policies that a core of the fleet has, or had before an update."""
+    return {*fleet.policies_of(core), *(f"{core}_{kind}" for kind in OWN_POLICIES)}
+
+
+def _marks(
+    iot: Any, fleet: FleetStack, core: str, attached: set[tuple[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """Return those of the attached policies that are made for this core, with their tags.
+
+    AWS IoT names the policies of a device that came by claim by a hash, and gives them no tags.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    for name, arn in attached:
+        if name in _own(fleet, core):
+            found[name] = tags.tags_of(iot, arn)
+        elif _HASH.fullmatch(name):
+            document = iot.get_policy(policyName=name)["policyDocument"]
+            if _is_of(core, document):
+                found[name] = {}
+    return found
+
+
+def _is_of(core: str, document: str) -> bool:
+    """Return whether a policy names this core's own thing or topics."""
+    parts = {part for text in _TOKEN.findall(document) for part in text.rstrip("*").split("/")}
+    return not parts.isdisjoint({core, names.thing_name(core)})
 
 
 def _groups(iot: Any, thing: str) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from mli.fleet.work import Result
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands
+from tests.mli.provisioning.support import ACCOUNT, Commands, policy_documents
 
 EMPTY_POLICY = '{"Version": "2012-10-17", "Statement": []}'
 
@@ -290,3 +292,39 @@ def test_policy_that_is_tagged_as_another_fleet_s_is_kept(
     said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
     assert f"policy {name}, which its tag says is of another fleet" in said["kept"][cores[0]]
     assert json.loads(iot.get_policy(policyName=name)["policyDocument"])
+
+
+def test_policies_of_a_core_that_came_by_claim_go_with_it(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    own, foreign = (hashlib.sha256(name.encode()).hexdigest() for name in (cores[0], cores[1]))
+    for name, of in ((own, cores[0]), (foreign, cores[1])):
+        document = policy_documents(of, "alias")["CorePolicy"]
+        iot.create_policy(policyName=name, policyDocument=json.dumps(document))
+        iot.attach_policy(policyName=name, target=_certificate(fleet, cores[0]))
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert said["kept"][cores[0]] == [f"policy {foreign}, which is not this project's"]
+    left = {one["policyName"] for one in _all(iot, "list_policies", "policies")}
+    assert own not in left
+    assert foreign in left
+
+
+def test_newest_telemetry_of_a_removed_core_goes_with_it(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    table, of, folder = f"{fleet.name}-table", aws.clients(), Path("fleet") / fleet.name
+    of("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "core", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "core", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for core in cores:
+        of("dynamodb").put_item(TableName=table, Item={"core": {"S": core}})
+    stack = FleetStack.find(of, fleet.name)
+    found = dataclasses.replace(stack, outputs={**stack.outputs, "TelemetryTable": table})
+    with Journal.of_fleet(folder, found) as journal:
+        CoreRemover(of, found, journal, folder=folder).remove(RemovedCore(cores[0]))
+    left = [item["core"]["S"] for item in of("dynamodb").scan(TableName=table)["Items"]]
+    assert sorted(left) == cores[1:]
