@@ -82,6 +82,9 @@ LAYERS: Mapping[str, Layers] = {
         ("compile", "fleet", "watch"),
         ("view",),
         ("demo", "infer", "local", "samples"),
+        ("compile", "watch"),
+        ("fleet", "view"),
+        ("demo", "infer", "local"),
         ("__main__",),
     ),
 }  # fmt: skip

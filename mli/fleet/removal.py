@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,12 @@ class CoreRemover:
 
     def _delete_thing(self, thing: str) -> None:
         with absent_is_done():
-            self._clients("greengrassv2").delete_core_device(coreDeviceThingName=thing)
+            greengrass = self._clients("greengrassv2")
+            patiently(lambda: greengrass.delete_core_device(coreDeviceThingName=thing))
         data = self._clients("iot-data")
         for shadow in _SHADOWS:
             with absent_is_done():
-                data.delete_thing_shadow(thingName=thing, **shadow)
+                patiently(partial(data.delete_thing_shadow, thingName=thing, **shadow))
         with absent_is_done():
             patiently(lambda: self._iot.delete_thing(thingName=thing))
 

@@ -20,13 +20,15 @@ from ..device.options import nucleus_option, root_ca_option
 from ..device.owner_names import CoreName
 from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
+from ..watch.command import interrupted, with_credentials
+from ..watch.listener import Listener
 from .journal import Journal
 from .options import fleet_folder, folder_option
 from .rotation import ROTATION_ARCHIVE, Rotation
 
 _EXAMPLES = examples(
     "mli fleet rotate press-1                       # then install the archive on the device",
-    "mli fleet rotate press-1 --csr press-1.csr     # the new key is already on the device",
+    "mli fleet rotate press-1 --request press-1.csr #  the new key is already on the device",
     "mli fleet rotate press-1 --finish",
 )
 _RESTART = {
@@ -40,7 +42,7 @@ _RESTART = {
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName())
-@existing_file("--csr", help="Signing request for a new key that is already on the device.")
+@existing_file("--request", help="Signing request for a new key that is already on the device.")
 @click.option(
     "--finish", is_flag=True, help="Delete the old certificate, once the core uses the new one."
 )
@@ -72,7 +74,7 @@ _RESTART = {
 def rotate(
     output: Output,
     core_name: str,
-    csr: Path | None,
+    request: Path | None,
     finish: bool,
     cancel: bool,
     seen: bool,
@@ -115,9 +117,9 @@ def rotate(
             shown = ", ".join(f"{one[:10]}…" for one in ended) or "none was left"
             output.result({"deleted": ended}, f"{core_name}: old certificate deleted ({shown})")
         else:
-            if csr is not None:
-                load_request(csr.read_bytes(), str(csr))
-            identity = rotation.begin(csr, cast(Nucleus, nucleus), root_ca)
+            if request is not None:
+                load_request(request.read_bytes(), str(request))
+            identity = rotation.begin(request, cast(Nucleus, nucleus), root_ca)
             layout = v2_layout(fleet.configuration_of(core_name), cast(Nucleus, nucleus))
             file = rotation.keys.path / ROTATION_ARCHIVE
             steps = (f"sudo unzip -o {file.name} -d {layout.folder}", *_RESTART[nucleus])
@@ -144,9 +146,6 @@ def _wait_for_telemetry(
     Raises:
         MliError: if none does.
     """
-    from ..watch.command import interrupted, with_credentials
-    from ..watch.listener import Listener
-
     began = time.monotonic()
     found: list[str] = []
 

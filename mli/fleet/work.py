@@ -36,6 +36,7 @@ _OF_ONE_CORE = (
     "InvalidRequestException",
 )
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
+_PASSING = ("DeleteConflictException", "InvalidRequestException", "ThrottlingException")
 _ABSENT = ("ResourceNotFoundException", "NotFoundException")
 
 T = TypeVar("T")
@@ -158,14 +159,17 @@ def patiently(call: Callable[[], T]) -> T:
 
     https://docs.aws.amazon.com/iot/latest/apireference/API_DetachThingPrincipal.html
 
+    Throttling counts too. The clients retry it, but they give that up for good when most answers
+    are refusals, as they are where what is to be deleted does not exist.
+
     Raises:
-        botocore.exceptions.ClientError: if it still conflicts after a quarter of a minute.
+        botocore.exceptions.ClientError: if it is still refused after a quarter of a minute.
     """
     for pause in _PAUSES:
         try:
             return call()
         except botocore.exceptions.ClientError as error:
-            if _code(error) not in ("DeleteConflictException", "InvalidRequestException"):
+            if _code(error) not in _PASSING:
                 raise
             time.sleep(pause)
     return call()

@@ -70,7 +70,9 @@ def check_mli(words: Sequence[str]) -> None:
             value = given.get(parameter.name or "")
             if isinstance(parameter.type, click.Choice) and isinstance(value, str):
                 parameter.type_cast_value(context, value)
-            is_missing = isinstance(parameter, click.Argument) and not isinstance(value, str)
+            is_missing = isinstance(parameter, click.Argument) and not (
+                value and isinstance(value, (str, tuple))
+            )
             if is_missing and parameter.required and not given.get("help"):
                 raise MissingArgument(f"{parameter.name} is missing")
     except click.UsageError as error:

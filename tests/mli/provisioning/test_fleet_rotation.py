@@ -159,7 +159,9 @@ def test_new_key_may_be_on_the_device_already(
     commands: Commands, fleet: DeployedFleet, core: str
 ) -> None:
     commands.run("certificate", "A", "--csr", "--folder", "device")
-    said = commands.json("fleet", "rotate", core, "--csr", "device/device.csr", "--nucleus", "lite")
+    said = commands.json(
+        "fleet", "rotate", core, "--request", "device/device.csr", "--nucleus", "lite"
+    )
     with zipfile.ZipFile(said["archive"]) as opened:
         assert opened.namelist() == ["certs/device.pem.crt"]
         certificate = opened.read("certs/device.pem.crt")
