@@ -17,6 +17,9 @@ COMMANDS = {
     "import": LazyCommand(
         "mli.fleet.importing", "import_cores", "Take in cores whose things exist already."
     ),
+    "canary": LazyCommand(
+        "mli.fleet.canary", "canary", "Choose cores that get deployments first; give the verdict."
+    ),
     "rotate": LazyCommand("mli.fleet.rotate", "rotate", "Give a core a new key and certificate."),
     "remove": LazyCommand("mli.fleet.remove", "remove", "Remove cores from a fleet, and delete."),
     "retire": LazyCommand("mli.fleet.retire", "retire", "Remove all cores of a fleet."),

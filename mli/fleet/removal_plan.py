@@ -80,7 +80,7 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
     groups, arns = _groups(iot, thing), []
     with absent_is_done():
         arns = list(principals(iot, thing))
-    ours = [one for one in groups if one == fleet.name]
+    ours = [one for one in groups if one in fleet.groups]
     if not ours and not isinstance(noted, dict):
         raise MliError(
             f"{thing} is not in the fleet {fleet.name}: `aws iot list-things-in-thing-group "

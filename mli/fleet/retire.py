@@ -58,7 +58,7 @@ def retire(
     found = FleetStack.find(of, fleet_name)
     with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
         remover = CoreRemover(of, found, journal, folder=journal.file.parent)
-        cores, foreign = members_of(of, fleet_name, journal)
+        cores, foreign = members_of(of, found, journal)
         for thing in foreign:
             output.say(f"{thing} only leaves the group: its name is not that of a core")
         if not yes or dry_run:
@@ -88,10 +88,12 @@ def retire_all(
 ) -> None:
     """End the fleet's deployments, remove its members, and delete the groups below its group."""
     iot, (cores, foreign) = clients("iot"), members
-    for identity in deployments_to(clients("greengrassv2"), fleet.group_arn):
-        end_deployment(clients("greengrassv2"), identity)
+    for target in filter(None, (fleet.canary_arn, fleet.group_arn)):
+        for identity in deployments_to(clients("greengrassv2"), target):
+            end_deployment(clients("greengrassv2"), identity)
     for thing in foreign:
-        iot.remove_thing_from_thing_group(thingGroupName=fleet.name, thingName=thing)
+        for group in fleet.groups:
+            iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
     for_all(remover.remove, cores, workers, result, output)
     if result.is_complete:
         for group in _below(iot, fleet.name):
@@ -99,14 +101,19 @@ def retire_all(
 
 
 def members_of(
-    clients: Clients, fleet: str, journal: Journal
+    clients: Clients, fleet: FleetStack, journal: Journal
 ) -> tuple[list[RemovedCore], list[str]]:
-    """Return the members of the group, and the cores whose removal was interrupted.
+    """Return the members of the groups, and the cores whose removal was interrupted.
 
     The second list has the things that are no cores of this project.
     """
     pages = clients("iot").get_paginator("list_things_in_thing_group")
-    things = [thing for page in pages.paginate(thingGroupName=fleet) for thing in page["things"]]
+    things = [
+        thing
+        for group in fleet.groups
+        for page in pages.paginate(thingGroupName=group)
+        for thing in page["things"]
+    ]
     cores = [thing.removesuffix(_SUFFIX) for thing in things if thing.endswith(_SUFFIX)]
     begun = [name for name in journal.cores() if journal.get(name, REMOVAL) or name not in cores]
     foreign = [thing for thing in things if not thing.endswith(_SUFFIX)]

@@ -1,6 +1,8 @@
 """A fleet of Greengrass V2 cores: everything but its cores, which come and go."""
 
-from constructs import Construct
+from collections.abc import Sequence
+
+from constructs import Construct, IDependable
 
 from stacks import names
 from stacks.context.settings import Settings
@@ -8,6 +10,7 @@ from stacks.core import iot_policies
 from stacks.core.endpoints import IotEndpoints
 from stacks.core.inference_stack import InferenceStack
 from stacks.core.outputs import DeploymentOutputs, add_output
+from stacks.fleet.canary import Canary
 from stacks.fleet.group import FleetGroup
 from stacks.names import CORE_PLACEHOLDER
 
@@ -34,7 +37,7 @@ class GreengrassFleetStack(InferenceStack):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, settings=settings)
         group = FleetGroup(self, "Group", name=self.own.thing_group)
-        deployment = self.deployment_to(group.arn)
+        deployment = self.deployment_to(group.arn, *self._canary(settings))
         topics = self.topics_of(CORE_PLACEHOLDER)
         thing_name = names.thing_name(CORE_PLACEHOLDER)
         DeploymentOutputs(
@@ -57,4 +60,23 @@ class GreengrassFleetStack(InferenceStack):
             self.to_json_string(policies),
             f"Policies of the certificate of each core; {CORE_PLACEHOLDER} stands for its name",
         )
-        group.keep(*(child for child in self.node.children if child.node.id in _NEEDED))
+        needed = [child for child in self.node.children if child.node.id in _NEEDED]
+        group.keep(*needed)
+
+    def _canary(self, settings: Settings) -> Sequence[IDependable]:
+        """Add the canary if there is one; return what the fleet's deployment has to wait for."""
+        minutes = settings.rollout.canary_minutes
+        if minutes is None:
+            return ()
+        name = names.canary_group_name(self.own.thing_group)
+        canary = Canary(self, "Canary", name=name)
+        first = self.deployment_to(canary.arn, prefix="Canary")
+        verdict = canary.wait(
+            minutes=minutes,
+            content=self.component.content,
+            settings_digest=settings.deployed_digest(),
+        )
+        verdict.node.add_dependency(first)
+        canary.keep(self.credentials, first)
+        add_output(self, "CanaryTarget", canary.arn, "Thing group that gets each deployment first")
+        return (verdict,)

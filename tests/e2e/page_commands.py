@@ -112,7 +112,8 @@ SCENES: Mapping[str, Scene] = {
             + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
             "press-1,,north\\npress-2,requests/press-2.csr,south\\n' > cores.csv",
             "mli fleet import press-7 --fleet shop-floor --dry-run": "aws iot create-thing "
-            "--thing-name press-7_Core && aws iot attach-thing-principal --thing-name press-7_Core --principal "
+            "--thing-name press-7_Core && aws iot attach-thing-principal "
+            "--thing-name press-7_Core --principal "
             "$(aws iot create-keys-and-certificate --set-as-active --query certificateArn)",
         },
         filled_in=(

@@ -258,7 +258,7 @@ def test_retired_fleet_has_no_cores_and_no_deployments(
     def retire() -> None:
         with Journal.of_fleet(folder, found) as journal:
             remover = CoreRemover(of, found, journal, folder=folder)
-            members = members_of(of, fleet.name, journal)
+            members = members_of(of, found, journal)
             output = Output(as_json=True)
             retire_all(of, found, remover, members, 1, Result(), output)
 
