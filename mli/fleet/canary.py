@@ -58,12 +58,12 @@ class Verdict:
     help="How long the cores must be healthy before the others follow.",
 )
 @click.option(
-    "--patience",
+    "--timeout",
     type=click.FloatRange(1, 43_200),
     default=3_600,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time to wait; the deployment continues to wait as long as its stack says.",
+    help="Longest time to wait.",
 )
 @aws_options
 @reporting
@@ -73,7 +73,7 @@ def canary(
     cores: tuple[str, ...],
     back: bool,
     healthy: float,
-    patience: float,
+    timeout: float,
     region: str | None,
     aws_profile: str | None,
 ) -> None:
@@ -93,9 +93,9 @@ def canary(
         return
     if back:
         raise click.UsageError("--back needs names of cores")
-    verdict = follow(of, fleet_name, healthy, patience, output)
+    verdict = follow(of, fleet_name, healthy, timeout, output)
     if not verdict.is_good:
-        identity = roll_back(of, fleet_name, patience, output)
+        identity = roll_back(of, fleet_name, timeout, output)
         done = f"deployment {identity} gives the canary back what the other cores have"
         raise MliError(f"{verdict.reason}; {done if identity else 'the canary has no cores'}")
     output.result(
@@ -131,7 +131,7 @@ def _move(clients: Clients, fleet: FleetStack, cores: tuple[str, ...], back: boo
 
 
 def follow(
-    clients: Clients, fleet_name: str, healthy: float, patience: float, output: Output
+    clients: Clients, fleet_name: str, healthy: float, timeout: float, output: Output
 ) -> Verdict:
     """Wait for a deployment that waits, and for its verdict; pass it on to CloudFormation.
 
@@ -139,7 +139,7 @@ def follow(
         MliError: if there is no verdict in time.
     """
     began, good_since, state = time.monotonic(), None, "no deployment waits yet"
-    while time.monotonic() - began < patience:
+    while time.monotonic() - began < timeout:
         handle = waiting_handle(clients, names.fleet_stack_name(fleet_name))
         if handle is None and _was_rolled_back(clients, fleet_name):
             return Verdict(False, "the last deployment was rolled back without a verdict")
@@ -156,7 +156,7 @@ def follow(
                 return verdict
         output.status(f"{time.monotonic() - began:.0f} s: {state}")
         time.sleep(min(POLL_SECONDS, max(0.05, healthy)))
-    raise MliError(f"no verdict after {patience:g} s: {state}; repeat the command")
+    raise MliError(f"no verdict after {timeout:g} s: {state}; repeat the command")
 
 
 def waiting_handle(clients: Clients, stack: str) -> str | None:
@@ -205,7 +205,7 @@ def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
     return Verdict(True, f"{len(things)} cores of the canary are healthy")
 
 
-def roll_back(clients: Clients, fleet_name: str, patience: float, output: Output) -> str | None:
+def roll_back(clients: Clients, fleet_name: str, timeout: float, output: Output) -> str | None:
     """Deploy to the canary what the other cores have, when the stack has been rolled back.
 
     CloudFormation only deletes the new deployment, and a core keeps what it runs. Returns the id of
@@ -216,8 +216,8 @@ def roll_back(clients: Clients, fleet_name: str, patience: float, output: Output
     """
     began = time.monotonic()
     while (status := _status(clients, fleet_name)).endswith("_IN_PROGRESS"):
-        if time.monotonic() - began >= patience:
-            raise MliError(f"the stack is {status} after {patience:g} s; repeat the command")
+        if time.monotonic() - began >= timeout:
+            raise MliError(f"the stack is {status} after {timeout:g} s; repeat the command")
         output.status(f"the stack is {status} …")
         time.sleep(POLL_SECONDS)
     greengrass, fleet = clients("greengrassv2"), FleetStack.find(clients, fleet_name)

@@ -59,12 +59,12 @@ _RESTART = {
     help="Time in which AWS IoT disconnects the old certificate; telemetry counts after it.",
 )
 @click.option(
-    "--patience",
+    "--timeout",
     type=click.FloatRange(1, 3_600),
     default=180,
     show_default=True,
     metavar="SECONDS",
-    help="Longest time to wait for telemetry after that.",
+    help="Longest time to wait.",
 )
 @folder_option
 @nucleus_option
@@ -79,7 +79,7 @@ def rotate(
     cancel: bool,
     seen: bool,
     settle: float,
-    patience: float,
+    timeout: float,
     folder: Path | None,
     nucleus: str,
     root_ca: Path | None,
@@ -112,7 +112,7 @@ def rotate(
         elif finish:
             if not seen:
                 with rotation.without_old():
-                    _wait_for_telemetry(core_name, settle, patience, output, region, aws_profile)
+                    _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
             ended = rotation.finish()
             shown = ", ".join(f"{one[:10]}…" for one in ended) or "none was left"
             output.result({"deleted": ended}, f"{core_name}: old certificate deleted ({shown})")
@@ -134,7 +134,7 @@ def rotate(
 def _wait_for_telemetry(
     core: str,
     settle: float,
-    patience: float,
+    timeout: float,
     output: Output,
     region: str | None,
     profile: str | None,
@@ -158,7 +158,7 @@ def _wait_for_telemetry(
         def is_done() -> bool:
             elapsed = time.monotonic() - began
             output.status(f"{elapsed:.0f} s: waiting for telemetry of {core} …")
-            return bool(found) or elapsed >= settle + patience or is_interrupted()
+            return bool(found) or elapsed >= settle + timeout or is_interrupted()
 
         Listener(
             with_credentials(None, None, region, profile),

@@ -37,7 +37,8 @@ class GreengrassFleetStack(InferenceStack):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, settings=settings)
         group = FleetGroup(self, "Group", name=self.own.thing_group)
-        deployment = self.deployment_to(group.arn, *self._canary(settings))
+        groups = [group]
+        deployment = self.deployment_to(group.arn, *self._canary(settings, groups))
         topics = self.topics_of(CORE_PLACEHOLDER)
         thing_name = names.thing_name(CORE_PLACEHOLDER)
         DeploymentOutputs(
@@ -61,10 +62,11 @@ class GreengrassFleetStack(InferenceStack):
             f"Policies of the certificate of each core; {CORE_PLACEHOLDER} stands for its name",
         )
         needed = [child for child in self.node.children if child.node.id in _NEEDED]
-        group.keep(*needed)
+        for one in groups:
+            one.keep(*needed)
 
-    def _canary(self, settings: Settings) -> Sequence[IDependable]:
-        """Add the canary if there is one; return what the fleet's deployment has to wait for."""
+    def _canary(self, settings: Settings, groups: list[FleetGroup]) -> Sequence[IDependable]:
+        """Add a canary to ``groups`` if there is one; return what the fleet has to wait for."""
         minutes = settings.rollout.canary_minutes
         if minutes is None:
             return ()
@@ -77,6 +79,7 @@ class GreengrassFleetStack(InferenceStack):
             settings_digest=settings.deployed_digest(),
         )
         verdict.node.add_dependency(first)
-        canary.keep(self.credentials, first)
+        canary.keep(first)
+        groups.append(canary)
         add_output(self, "CanaryTarget", canary.arn, "Thing group that gets each deployment first")
         return (verdict,)

@@ -187,6 +187,7 @@ NOT_RUN: Mapping[str, str] = {
     "python3 -m venv .venv": _DOWNLOADS,
     "pip install -r requirements.txt": _DOWNLOADS,
     "scp": _DEVICE,
+    "mli fleet canary": "the fleet of the page has no canary: test_canary.py runs it",
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
     "sudo python3.8 -m pip install": _DEVICE,

@@ -11,6 +11,7 @@ from app import add_stacks
 from stacks import names
 from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
+from tests.conftest import REPOSITORY
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import (
     all_of,
@@ -233,3 +234,14 @@ def test_each_content_waits_for_a_verdict_of_its_own(tmp_path: Path) -> None:
 def test_stack_stays_while_the_canary_has_cores(tmp_path: Path) -> None:
     members = [resolved(one) for one in all_of(canary_of(tmp_path), "Custom::FleetMembers")]
     assert {one["ThingGroupName"] for one in members} == {"shop-floor", "shop-floor-canary"}
+
+
+def test_canary_passes_the_checks_and_is_documented(tmp_path: Path) -> None:
+    app = new_app(tmp_path / "cdk.out")
+    context = {"fleetName": "a", "modelS3Uri": "s3://b-b/m.zip", "rollout": '{"canary": {}}'}
+    add_stacks(app, read_settings(context))
+    add_checks(app)
+    app.synth()  # raises for a finding of cdk-nag
+    text = (REPOSITORY / "docs" / "resources.md").read_text(encoding="utf-8")
+    kinds = {one["Type"] for one in canary_of(tmp_path / "other")["Resources"].values()}
+    assert all(f"`{kind}`" in text for kind in kinds - {"AWS::CloudFormation::WaitConditionHandle"})

@@ -121,7 +121,7 @@ def canaried(commands: Commands, cloud: LocalCloud) -> CanaryFleet:
     """A fleet with version 1.0.0 everywhere, and one core in its canary."""
     made = CanaryFleet(cloud)
     with made.deploying("1.0.0", "11111111") as failed:
-        said = commands.run("fleet", "canary", made.name, "--healthy", "0", "--patience", "40")
+        said = commands.run("fleet", "canary", made.name, "--healthy", "0", "--timeout", "40")
     assert not failed
     assert "the canary has no cores; the other cores follow" in said
     made.add_core()
@@ -165,7 +165,7 @@ def test_other_cores_follow_a_canary_that_is_healthy(
 ) -> None:
     _reporting(monkeypatch, canaried, "SUCCEEDED")
     with canaried.deploying("2.0.0", "22222222") as failed:
-        said = commands.json("fleet", "canary", canaried.name, "--healthy", "0", "--patience", "40")
+        said = commands.json("fleet", "canary", canaried.name, "--healthy", "0", "--timeout", "40")
     assert not failed
     assert said["verdict"] == "SUCCESS"
     assert canaried.version_of(canaried.name) == "2.0.0"
@@ -183,7 +183,7 @@ def test_canary_that_fails_gets_back_what_the_others_have(
     _reporting(monkeypatch, canaried, status, health)
     with canaried.deploying("2.0.0", "22222222") as failed:
         said = commands.run(
-            "fleet", "canary", canaried.name, "--healthy", "0", "--patience", "40", code=1
+            "fleet", "canary", canaried.name, "--healthy", "0", "--timeout", "40", code=1
         )
     assert "gives the canary back what the other cores have" in said
     [error] = failed
@@ -194,7 +194,7 @@ def test_canary_that_fails_gets_back_what_the_others_have(
 
 def test_waiting_ends_in_time(commands: Commands, canaried: CanaryFleet) -> None:
     said = commands.run(
-        "fleet", "canary", canaried.name, "--healthy", "0", "--patience", "1", code=1
+        "fleet", "canary", canaried.name, "--healthy", "0", "--timeout", "1", code=1
     )
     assert "no verdict after 1 s: no deployment waits yet" in said
 

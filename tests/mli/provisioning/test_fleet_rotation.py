@@ -100,7 +100,7 @@ def test_core_that_is_not_seen_keeps_its_old_certificate(
     [old] = _certificates(fleet, core)
     new = commands.json("fleet", "rotate", core)["certificateId"]
     said = commands.run(
-        "fleet", "rotate", core, "--finish", "--settle", "0", "--patience", "1", code=1
+        "fleet", "rotate", core, "--finish", "--settle", "0", "--timeout", "1", code=1
     )
     assert f"no telemetry of {core} arrived without its old certificate" in said
     assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
@@ -117,7 +117,7 @@ def test_telemetry_of_the_old_connection_does_not_count(
     timer = threading.Timer(0.3, lambda: data.publish(topic=telemetry_topic(core), payload=b"{}"))
     timer.start()
     said = commands.run(
-        "fleet", "rotate", core, "--finish", "--settle", "2", "--patience", "1", code=1
+        "fleet", "rotate", core, "--finish", "--settle", "2", "--timeout", "1", code=1
     )
     timer.join()
     assert "no telemetry" in said

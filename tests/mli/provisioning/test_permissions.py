@@ -199,7 +199,7 @@ def _fleet_row(command: str) -> Calls:
     found: Calls = set()
     for title, row in rows:
         if title == "all" or f"`{command}`" in title:
-            found |= set(_actions(str(row)))
+            found |= _actions(row)
     return found
 
 
@@ -257,7 +257,7 @@ def test_missing_permission_to_read_telemetry_is_named(
         iot.create_thing_group(thingGroupName=f"{fleet.name}-b", parentGroupName=fleet.name)
     if command == "clean":
         bucket = _with_old_version(fleet)
-    runs = {
+    runs: dict[str, list[tuple[str, ...]]] = {
         "import": [("fleet", "import", core, "--fleet", fleet.name)],
         "rotate": [
             ("fleet", "rotate", core),
@@ -268,12 +268,12 @@ def test_missing_permission_to_read_telemetry_is_named(
         "remove": [("fleet", "remove", fleet.name, core, "--yes")],
         "retire": [("fleet", "retire", fleet.name, "--yes")],
         "clean": [("clean", fleet.name, "--yes")],
-    }[command]
+    }
     commands.run("certificate", "A", "--csr", "--folder", "keys")
     Path("keys/device.csr").rename("device.csr")
     limited_to(_fleet_row(f"fleet {command}" if command != "clean" else command))
     called: Calls = request.getfixturevalue("called")
-    for words in runs:
+    for words in runs[command]:
         commands.run(*words)
     listed = _fleet_row(f"fleet {command}" if command != "clean" else command)
     assert _with_dependent({_renamed(one) for one in called}) - listed == set()
