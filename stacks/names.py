@@ -72,6 +72,8 @@ def fleet_role_alias_name(fleet_name: str) -> str:
 def rule_name(stack: str) -> str:
     """Return the name of a stack's rule of AWS IoT, in which a hyphen is not allowed."""
     return stack.replace("-", "_")
+
+
 def canary_group_name(fleet_name: str) -> str:
     """Return the name of the thing group whose cores get each deployment of a fleet first."""
     return f"{fleet_name}-canary"

@@ -79,12 +79,9 @@ LAYERS: Mapping[str, Layers] = {
         ("archives", "aws", "files"),
         ("cli",),
         ("device", "profile", "sagemaker", "templates"),
-        ("compile", "fleet", "watch"),
-        ("view",),
-        ("demo", "infer", "local", "samples"),
         ("compile", "watch"),
         ("fleet", "view"),
-        ("demo", "infer", "local"),
+        ("demo", "infer", "local", "samples"),
         ("__main__",),
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..device.fleet_stack import FleetStack
+from ..device.last_word import TABLE_OUTPUT
 from ..device.stack_outputs import Clients
 from .journal import REMOVAL, Journal
 from .removal_plan import Attached, RemovalPlan, plan_of
@@ -16,7 +17,6 @@ from .work import Named, absent_is_done, patiently
 REMOVED_FOLDER = "removed"
 """Where the files of a removed core go, below the folder of the fleet."""
 
-_TABLE_OUTPUT = "TelemetryTable"
 _SHADOWS: Sequence[Mapping[str, str]] = ({}, {"shadowName": "AWSManagedGreengrassV2Deployment"})
 """The shadows of a core: that without a name, and the one by which Greengrass deploys to a thing.
 
@@ -128,7 +128,7 @@ class CoreRemover:
 
     def _forget_telemetry(self, core: str) -> None:
         """Delete the newest telemetry of the core, where the stack keeps it."""
-        if table := self._fleet.outputs.get(_TABLE_OUTPUT):
+        if table := self._fleet.outputs.get(TABLE_OUTPUT):
             with absent_is_done():
                 self._clients("dynamodb").delete_item(TableName=table, Key={"core": {"S": core}})
 

@@ -106,7 +106,6 @@ SCENES: Mapping[str, Scene] = {
     ),
     "docs/fleet.md": Scene(
         before={
-            "mli fleet cores.csv": "mkdir -p requests; (cd requests; "
             "mli fleet add": "mkdir -p requests; (cd requests; "
             + _CSR.format("press-2")
             + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
@@ -122,9 +121,6 @@ SCENES: Mapping[str, Scene] = {
             (r"--finish$", "--finish --seen"),
         ),
         fails=("mli fleet status",),  # no device has been set up
-        after="aws iot remove-thing-from-thing-group --thing-group-name shop-floor "
-        "--thing-name press-2_Core && npx cdk destroy --force -c fleetName=shop-floor "
-        "-c modelS3Uri=s3://my-models/model.tar.gz",
     ),
     "docs/migration.md": Scene(
         before={"npx cdk deploy": CERTIFICATE},

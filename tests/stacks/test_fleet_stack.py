@@ -189,6 +189,8 @@ def test_newest_telemetry_is_kept_of_the_fleet_s_own_component(template: dict[st
     assert rule["TopicRulePayload"]["Sql"].endswith(
         " FROM 'mli/telemetry/+' WHERE component = 'DlrInferenceFleet.shop-floor'"
     )
+
+
 def canary_of(folder: Path, **values: object) -> dict[str, Any]:
     rollout = json.dumps({"canary": {"waitInMinutes": 30}})
     return fleet_of(folder, rollout=rollout, **values)
