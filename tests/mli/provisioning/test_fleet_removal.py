@@ -127,7 +127,7 @@ def test_removal_continues_after_the_end_of_the_process_at_any_request(
     assert changing == [
         "RemoveThingFromThingGroup", "UpdateCertificate", "DetachPolicy", "DetachPolicy",
         "DetachThingPrincipal", "DeleteCertificate", "DeletePolicy", "DeletePolicy",
-        "DeleteCoreDevice", "DeleteThingShadow", "DeleteThingShadow", "DeleteThing",
+        "DeleteCoreDevice", "DeleteThingShadow", "DeleteThingShadow", "DeleteThing", "DeleteItem",
     ]  # fmt: skip
     assert len(_members(fleet)) == len(cores) - len(ended) - 1
 
