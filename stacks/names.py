@@ -96,6 +96,11 @@ def claim_policy_name(fleet_name: str) -> str:
     return f"{fleet_name}_ClaimPolicy"
 
 
+def canary_group_name(fleet_name: str) -> str:
+    """Return the name of the thing group whose cores get each deployment of a fleet first."""
+    return f"{fleet_name}-canary"
+
+
 @dataclass(frozen=True)
 class StackNames:
     """The names of what one stack owns.

@@ -58,6 +58,9 @@ COMMANDS = {
     "fleet": LazyCommand(
         "mli.fleet.group", "fleet", "Create the cores of a fleet, change them, and remove them."
     ),
+    "clean": LazyCommand(
+        "mli.fleet.clean", "clean", "Delete component versions that no core needs any more."
+    ),
     "templates": LazyCommand(
         "mli.templates.command", "templates", "Check the templates of many cores for changes."
     ),

@@ -44,16 +44,28 @@ class FleetStack:
         except iot.exceptions.ResourceNotFoundException:
             return None
         for group in groups:
-            try:
-                return cls.find(clients, group)
-            except StackNotFoundError:
-                continue
+            fleet = group.removesuffix(names.canary_group_name(""))
+            for name in dict.fromkeys((group, fleet)):
+                try:
+                    return cls.find(clients, name)
+                except StackNotFoundError:
+                    continue
         return None
 
     @property
     def group_arn(self) -> str:
         """The thing group of the fleet, which has the fleet's name."""
         return self._output("DeploymentTarget")
+
+    @property
+    def canary_arn(self) -> str | None:
+        """The thing group that gets each deployment first, if the fleet has a canary."""
+        return self.outputs.get("CanaryTarget")
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of all thing groups of the fleet's stack."""
+        return (self.name, names.canary_group_name(self.name))[: 2 if self.canary_arn else 1]
 
     @property
     def place(self) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import botocore.exceptions
 
 from stacks import names
 
@@ -14,23 +13,17 @@ from ..device import keyfiles
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
 from ..device.package_archive import archive, save
-from ..device.package_layout import Nucleus, v2_layout
+from ..device.package_layout import Layout, Nucleus, v2_layout
 from ..errors import MliError
+from . import tags
+from .certificates import CertificateMaker
 from .core_list import FleetCore
-from .journal import DONE, Journal
+from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal
 
 ARCHIVE = "greengrass-setup.zip"
 
 _POLICY_VERSIONS = 5
 """The most versions that AWS IoT keeps of a policy."""
-
-EXPECTED = (
-    MliError,
-    OSError,
-    botocore.exceptions.BotoCoreError,
-    botocore.exceptions.ClientError,
-)
-"""What may go wrong with a core; anything else is a bug in this project."""
 
 
 class CoreCreator:
@@ -48,6 +41,7 @@ class CoreCreator:
         folder: Path,
         nucleus: Nucleus,
         root_ca: Path | None,
+        tags_of_stack: Mapping[str, str],
     ) -> None:
         self._iot = iot
         self._fleet = fleet
@@ -55,6 +49,8 @@ class CoreCreator:
         self._folder = folder
         self._nucleus: Nucleus = nucleus
         self._root_ca = root_ca
+        self._tags = dict(tags_of_stack)
+        self._certificates = CertificateMaker(iot, journal)
 
     def create(self, core: FleetCore) -> str:
         """Create a core, or what it still lacks; return the id of its certificate.
@@ -66,25 +62,41 @@ class CoreCreator:
             MliError: if something else has this name.
             botocore.exceptions.ClientError: if AWS refuses.
         """
+        if self._journal.get(core.name, REMOVAL) is not None:
+            raise MliError(
+                f"{core.name} is being removed: finish with `mli fleet remove {self._fleet.name} "
+                f"{core.name} --yes`, then add it again"
+            )
+        if self._journal.get(core.name, IMPORT) is not None:
+            raise MliError(f"{core.name} was imported: `mli fleet import` updates it")
         thing = names.thing_name(core.name)
-        certificate = self._certificate(core)
+        keys = KeyFolder(self._folder / core.name)
+        certificate = self._certificates.obtain(core.name, CERTIFICATE, keys, core.request)
         identity = str(certificate["id"])
-        policies = self._fleet.policies_of(core.name)
-        done = json.dumps(policies, sort_keys=True)
+        done = json.dumps([self._fleet.policies_of(core.name), self._tags], sort_keys=True)
         if self._journal.get(core.name, DONE) == done:
             return identity
         self._create_thing(thing, core)
         self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
         self._iot.attach_thing_principal(thingName=thing, principal=certificate["arn"])
-        for name, document in policies.items():
-            self._put_policy(name, document, is_ours=self._journal.get(core.name, name) is not None)
-            self._journal.note(core.name, name)
-            self._iot.attach_policy(policyName=name, target=certificate["arn"])
-        self._write_archive(core)
+        self.give_policies(core.name, certificate["arn"])
+        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
+        write_archive(keys, layout, with_key=core.request is None, root_ca=self._root_ca)
         # Last: a core in the group gets its deployment, and must then have its permissions.
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
         self._journal.note(core.name, DONE, done)
         return identity
+
+    def give_policies(self, core: str, certificate_arn: str) -> None:
+        """Create the policies of a core, or update them, and attach them to a certificate.
+
+        Raises:
+            MliError: if something else has the name of one.
+        """
+        for name, document in self._fleet.policies_of(core).items():
+            self._put_policy(name, document, is_ours=self._journal.get(core, name) is not None)
+            self._journal.note(core, name)
+            self._iot.attach_policy(policyName=name, target=certificate_arn)
 
     def _create_thing(self, thing: str, core: FleetCore) -> None:
         try:
@@ -97,57 +109,17 @@ class CoreCreator:
                 f"`aws iot update-thing --thing-name {thing}` if it is this core's"
             ) from None
 
-    def _certificate(self, core: FleetCore) -> dict[str, str]:
-        """Return id and ARN of the core's certificate, created inactive unless it is noted."""
-        noted = self._journal.get(core.name, "certificate")
-        keys = KeyFolder(self._folder / core.name)
-        if isinstance(noted, dict):
-            if not keys.certificate.exists():
-                raise MliError(
-                    f"{keys.certificate} is missing, but the journal has its certificate"
-                )
-            return noted
-        keys.prepare()
-        noted = self._unnoted(core, keys) or self._new_certificate(core, keys)
-        self._journal.note(core.name, "certificate", noted)
-        return noted
-
-    def _new_certificate(self, core: FleetCore, keys: KeyFolder) -> dict[str, str]:
-        if core.request is not None:
-            created = self._iot.create_certificate_from_csr(
-                certificateSigningRequest=core.request.read_text(), setAsActive=False
-            )
-        else:
-            created = self._iot.create_keys_and_certificate(setAsActive=False)
-            keys.write_key(created["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(created["certificatePem"].encode())
-        return {"id": created["certificateId"], "arn": created["certificateArn"]}
-
-    def _unnoted(self, core: FleetCore, keys: KeyFolder) -> dict[str, str] | None:
-        """Return a certificate whose files were written, but which the journal does not have.
-
-        Raises:
-            MliError: if there is only a key, or a key of another certificate.
-        """
-        if not keys.certificate.exists():
-            if keys.private_key.exists():
-                raise MliError(f"{keys.private_key} has no certificate: move it away")
-            return None
-        pem = keys.certificate.read_bytes()
-        if core.request is None:
-            keyfiles.check_pair(pem, keys.private_key.read_bytes(), str(keys.path))
-        found = self._iot.describe_certificate(certificateId=keyfiles.certificate_id(pem))
-        about = found["certificateDescription"]
-        return {"id": about["certificateId"], "arn": about["certificateArn"]}
-
     def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
         """Create a policy, or update one of ours to that of the fleet."""
+        marks = tags.as_list(self._tags)
         try:
-            self._iot.create_policy(policyName=name, policyDocument=document)
+            self._iot.create_policy(policyName=name, policyDocument=document, tags=marks)
             return
         except self._iot.exceptions.ResourceAlreadyExistsException:
-            found = self._iot.get_policy(policyName=name)["policyDocument"]
-        if json.loads(found) == json.loads(document):
+            found = self._iot.get_policy(policyName=name)
+        if is_ours:
+            self._iot.tag_resource(resourceArn=found["policyArn"], tags=marks)
+        if json.loads(found["policyDocument"]) == json.loads(document):
             return
         if not is_ours:
             raise MliError(f"there is another policy {name}: choose another coreName")
@@ -160,22 +132,14 @@ class CoreCreator:
             self._iot.delete_policy_version(policyName=name, policyVersionId=oldest["versionId"])
         self._iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
 
-    def _write_archive(self, core: FleetCore) -> None:
-        keys = KeyFolder(self._folder / core.name)
-        keys.write_root_ca(self._root_ca)
-        pem = keys.certificate.read_bytes()
-        key = None
-        if core.request is None:
-            key = keys.private_key.read_bytes()
-            keyfiles.check_pair(pem, key, str(keys.path))
-        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
-        files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
-        save(keys.path / ARCHIVE, archive(files))
 
-
-def ends_everything(error: Exception) -> bool:
-    """Return whether a fault of one core affects all: credentials, permissions, disk."""
-    if isinstance(error, botocore.exceptions.ClientError):
-        code = error.response.get("Error", {}).get("Code", "")
-        return code not in ("InvalidRequestException", "CertificateValidationException")
-    return not isinstance(error, MliError)
+def write_archive(keys: KeyFolder, layout: Layout, *, with_key: bool, root_ca: Path | None) -> None:
+    """Write the archive that sets a device up, beside its key and certificate."""
+    keys.write_root_ca(root_ca)
+    pem = keys.certificate.read_bytes()
+    key = None
+    if with_key:
+        key = keys.private_key.read_bytes()
+        keyfiles.check_pair(pem, key, str(keys.path))
+    files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
+    save(keys.path / ARCHIVE, archive(files))

@@ -124,8 +124,9 @@ def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
 def _members(clients: Clients, fleet: FleetStack) -> Iterator[str]:
     iot = clients("iot")
     pages = iot.get_paginator("list_things_in_thing_group")
-    for page in pages.paginate(thingGroupName=fleet.name, PaginationConfig={"PageSize": 250}):
-        yield from page["things"]
+    for group in fleet.groups:
+        for page in pages.paginate(thingGroupName=group, PaginationConfig={"PageSize": 250}):
+            yield from page["things"]
 
 
 def _progress(clients: Clients, job: str) -> dict[str, str]:

@@ -17,6 +17,15 @@ COMMANDS = {
     "claim": LazyCommand(
         "mli.fleet.claim", "claim", "Let devices provision themselves: certificate and archive."
     ),
+    "import": LazyCommand(
+        "mli.fleet.importing", "import_cores", "Take in cores whose things exist already."
+    ),
+    "canary": LazyCommand(
+        "mli.fleet.canary", "canary", "Choose cores that get deployments first; give the verdict."
+    ),
+    "rotate": LazyCommand("mli.fleet.rotate", "rotate", "Give a core a new key and certificate."),
+    "remove": LazyCommand("mli.fleet.remove", "remove", "Remove cores from a fleet, and delete."),
+    "retire": LazyCommand("mli.fleet.retire", "retire", "Remove all cores of a fleet."),
 }
 """Each command by its name, in the order of a fleet's life."""
 
@@ -24,6 +33,7 @@ _EXAMPLES = examples(
     "mli fleet cores.csv --fleet shop-floor      # the same as `mli fleet add cores.csv …`",
     "mli fleet status shop-floor",
     "mli fleet claim shop-floor",
+    "mli fleet remove shop-floor press-1 --dry-run",
 )
 
 

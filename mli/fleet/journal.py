@@ -8,10 +8,19 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ..device.fleet_stack import FleetStack
 from ..errors import MliError
 from ..files import AppendedFile
 
 DONE = "done"
+CERTIFICATE = "certificate"
+IMPORT = "import"
+"""Noted of a core whose thing and certificate existed before."""
+ROTATION = "rotation"
+"""The certificate that will replace the core's, until it has."""
+REMOVAL = "removal"
+"""What will be removed of a core; it is noted until nothing is left of the core."""
+JOURNAL = "journal.jsonl"
 
 
 class Journal(AppendedFile):
@@ -33,6 +42,27 @@ class Journal(AppendedFile):
         super().__init__(file, 0o600)
         if is_new:
             self._append({"fleet": fleet})
+
+    @classmethod
+    def of_fleet(cls, folder: Path, fleet: FleetStack) -> Journal:
+        """Open the journal in the folder of a fleet.
+
+        Raises:
+            MliError: if it is that of a fleet of another name, account or Region.
+        """
+        return cls(folder / JOURNAL, {"fleet": fleet.name, "place": fleet.place})
+
+    def cores(self) -> list[str]:
+        """Return the names of all cores of which something is noted."""
+        with self._lock:
+            return [name for name, steps in self._steps.items() if any(steps.values())]
+
+    def forget(self, core: str) -> None:
+        """Note of each step of a core that it is not done (any more), in reverse order."""
+        with self._lock:
+            steps = [step for step, value in self._steps.get(core, {}).items() if value is not None]
+        for step in reversed(steps):
+            self.note(core, step, None)
 
     def get(self, core: str, step: str) -> Any:
         """Return what was noted of a step; None if it has not been done."""

@@ -15,6 +15,11 @@ KEY = "rollout"
 DEFAULT_TIMEOUT_MINUTES = 60
 """Time for a core that is online to finish: the install script alone may take 30 minutes."""
 
+DEFAULT_WAIT_MINUTES = 60
+_MOST_WAIT_MINUTES = 720
+"""CloudFormation's WaitCondition waits 12 hours at most:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-waitcondition.html
+"""
 _CRITERIA = ("numberOfNotifiedThings", "numberOfSucceededThings")
 _FAILURES = ("FAILED", "REJECTED", "TIMED_OUT", "ALL")
 
@@ -48,6 +53,8 @@ class Rollout:
     exponential: ExponentialRate | None = None
     abort: tuple[AbortCriterion, ...] = ()
     timeout_minutes: int = DEFAULT_TIMEOUT_MINUTES
+    canary_minutes: int | None = None
+    """How long CloudFormation waits for the verdict about the canary; None without a canary."""
 
     @classmethod
     def parse(cls, value: object) -> "Rollout":
@@ -59,11 +66,13 @@ class Rollout:
         faults: list[Fault] = []
         parsed = _parsed(_FIELDS, _as_object(value), KEY, faults)
         rate, abort = parsed["exponentialRate"], parsed["abortCriteria"]
+        canary = parsed["canary"]
         found = cls(
             maximum_per_minute=parsed["maximumPerMinute"],
             exponential=None if rate is None else _exponential(rate, faults),
             abort=tuple(_criterion(one, number, faults) for number, one in enumerate(abort or ())),
             timeout_minutes=parsed["inProgressTimeoutInMinutes"],
+            canary_minutes=None if canary is None else _canary_minutes(canary, faults),
         )
         if faults:
             raise ConfigurationError(faults)
@@ -87,6 +96,10 @@ _FIELDS: tuple[Field[Any], ...] = (
     Field("exponentialRate", _object, None, '{"baseRatePerMinute": 5, …}'),
     Field("abortCriteria", _objects, None, '[{"failureType": "FAILED", …}]'),
     Field("inProgressTimeoutInMinutes", integer(1, 10_080), DEFAULT_TIMEOUT_MINUTES, "60"),
+    Field("canary", _object, None, '{"waitInMinutes": 60}'),
+)
+_CANARY_FIELDS: tuple[Field[Any], ...] = (
+    Field("waitInMinutes", integer(1, _MOST_WAIT_MINUTES), DEFAULT_WAIT_MINUTES, "60"),
 )
 _RATE_FIELDS: tuple[Field[Any], ...] = (
     Field("baseRatePerMinute", integer(1, 1_000), None, "5"),
@@ -102,6 +115,11 @@ _ABORT_FIELDS: tuple[Field[Any], ...] = (
     Field("thresholdPercentage", number(0.01, 100.0), None, "20"),
     Field("minNumberOfExecutedThings", integer(1, 1_000_000), None, "5"),
 )
+
+
+def _canary_minutes(value: Mapping[str, object], faults: list[Fault]) -> int:
+    minutes: int = _parsed(_CANARY_FIELDS, value, f"{KEY}.canary", faults)["waitInMinutes"]
+    return minutes
 
 
 def _exponential(value: Mapping[str, object], faults: list[Fault]) -> ExponentialRate:

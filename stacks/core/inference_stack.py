@@ -81,13 +81,18 @@ class InferenceStack(cdk.Stack):
         """The bucket of the samples, None if there is no single one."""
         return self.feedback.bucket_name if self.feedback else None
 
-    def deployment_to(self, group_arn: str, *needed: IDependable) -> ComponentDeployment:
-        """Return the deployment to a thing group, created after all that its cores need for it."""
+    def deployment_to(
+        self, group_arn: str, *needed: IDependable, prefix: str = ""
+    ) -> ComponentDeployment:
+        """Return the deployment to a thing group, created after all that its cores need for it.
+
+        ``prefix`` distinguishes several deployments of a stack.
+        """
         configuration = self._inference.to_configuration(with_defaults=False)
         others = self._settings.other_components
         kept = KeptComponents(
             self,
-            "Kept",
+            f"{prefix}Kept",
             target_arn=group_arn,
             names=[self.component.content.name, *(one.name for one in others)],
             version=self.component.version,
@@ -96,7 +101,7 @@ class InferenceStack(cdk.Stack):
         )
         deployment = ComponentDeployment(
             self,
-            "Deployment",
+            f"{prefix}Deployment",
             name=self.own.stack,
             target_arn=group_arn,
             component=self.component,

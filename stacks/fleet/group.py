@@ -12,38 +12,39 @@ class FleetGroup(Construct):
     """A thing group whose members do not belong to the stack.
 
     The stack cannot be deleted while there are members, or certificates with the ``claim_policy``,
-    by which more would come, and which AWS IoT does not delete then. Members get their AWS
-    credentials by its role alias, and download artifacts and write samples by its role: without
+    if there is one: by them more would come, and AWS IoT does not delete it then. Members get their
+    AWS credentials by its role alias, and download artifacts and write samples by its role: without
     them, a core only continues with what it has.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str, claim_policy: str
+        self, scope: Construct, construct_id: str, *, name: str, claim_policy: str | None = None
     ) -> None:
         super().__init__(scope, construct_id)
         group = iot.CfnThingGroup(self, "Resource", thing_group_name=name)
-        policy = iam.Policy(
-            self,
-            "Policy",
-            statements=[
-                iam.PolicyStatement(
-                    sid="ListMembers",
-                    actions=["iot:ListThingsInThingGroup"],
-                    resources=[group.attr_arn],
-                ),
+        statements = [
+            iam.PolicyStatement(
+                sid="ListMembers",
+                actions=["iot:ListThingsInThingGroup"],
+                resources=[group.attr_arn],
+            )
+        ]
+        properties = {"ThingGroupName": name}
+        if claim_policy is not None:
+            properties["ClaimPolicyName"] = claim_policy
+            statements.append(
                 iam.PolicyStatement(
                     sid="ListClaims",
                     actions=["iot:ListTargetsForPolicy"],
                     resources=[regional_arn("iot", f"policy/{claim_policy}")],
-                ),
-            ],
-        )
+                )
+            )
         self._members = CustomResourceProvider.of(self).resource(
             self,
             "Members",
             resource_type="Custom::FleetMembers",
-            properties={"ThingGroupName": name, "ClaimPolicyName": claim_policy},
-            policy=policy,
+            properties=properties,
+            policy=iam.Policy(self, "Policy", statements=statements),
         )
         self._members.node.add_dependency(group)
         self.arn = group.attr_arn

@@ -106,20 +106,21 @@ SCENES: Mapping[str, Scene] = {
     ),
     "docs/fleet.md": Scene(
         before={
-            "mli fleet cores.csv": "mkdir -p requests; (cd requests; "
+            "mli fleet add": "mkdir -p requests; (cd requests; "
             + _CSR.format("press-2")
             + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
             "press-1,,north\\npress-2,requests/press-2.csr,south\\n' > cores.csv",
-            "aws iot update-certificate": _ID_OF.format("fleet/shop-floor/press-1/device.pem.crt"),
+            "mli fleet import press-7 --fleet shop-floor --dry-run": "aws iot create-thing "
+            "--thing-name press-7_Core && aws iot attach-thing-principal "
+            "--thing-name press-7_Core --principal "
+            "$(aws iot create-keys-and-certificate --set-as-active --query certificateArn)",
         },
         filled_in=(
             (r" …$", " -c modelS3Uri=s3://my-models/model.tar.gz"),
-            (r"--certificate-id …", "--certificate-id $CERTIFICATE"),
+            (r"^npx cdk destroy", "npx cdk destroy --force"),
+            (r"--finish$", "--finish --seen"),
         ),
         fails=("mli fleet status",),  # no device has been set up
-        after="aws iot remove-thing-from-thing-group --thing-group-name shop-floor "
-        "--thing-name press-2_Core && npx cdk destroy --force -c fleetName=shop-floor "
-        "-c modelS3Uri=s3://my-models/model.tar.gz",
     ),
     "docs/migration.md": Scene(
         before={"npx cdk deploy": CERTIFICATE},
@@ -144,7 +145,14 @@ SCENES: Mapping[str, Scene] = {
         after="mli status Demo && kill %1 && wait",
     ),
     "docs/resources.md": Scene(
-        filled_in=((r"<output DeploymentTarget>", f"$({_GROUP.format('Removed')})"),)
+        before={
+            "mli clean Demo": 'printf \'%s\' \'{"RecipeFormatVersion": "2020-01-25", '
+            '"ComponentName": "DlrInference.Demo", "ComponentVersion": "0.0.1", '
+            '"Manifests": []}\' > recipe.json; python -c "import boto3; '
+            "boto3.client('greengrassv2', region_name='$AWS_REGION').create_component_version("
+            "inlineRecipe=open('recipe.json', 'rb').read())\" 2>/dev/null || true",
+        },
+        filled_in=((r"<output DeploymentTarget>", f"$({_GROUP.format('Removed')})"),),
     ),
     "docs/samples.md": Scene(
         before={
@@ -174,7 +182,8 @@ NOT_RUN: Mapping[str, str] = {
     "make run": "docs/compile.md runs it, with one model",
     "python3 -m venv .venv": _DOWNLOADS,
     "pip install -r requirements.txt": _DOWNLOADS,
-    "scp greengrass-setup.zip": _DEVICE,
+    "scp": _DEVICE,
+    "mli fleet canary": "the fleet of the page has no canary: test_canary.py runs it",
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
     "sudo sh /greengrass/v2/prepare.sh": _DEVICE,

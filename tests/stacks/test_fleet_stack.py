@@ -11,6 +11,7 @@ from app import add_stacks
 from stacks import names
 from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
+from tests.conftest import REPOSITORY
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import (
     all_of,
@@ -206,3 +207,61 @@ def test_newest_telemetry_is_kept_of_the_fleet_s_own_component(template: dict[st
     assert rule["TopicRulePayload"]["Sql"].endswith(
         " FROM 'mli/telemetry/+' WHERE component = 'DlrInferenceFleet.shop-floor'"
     )
+
+
+def canary_of(folder: Path, **values: object) -> dict[str, Any]:
+    rollout = json.dumps({"canary": {"waitInMinutes": 30}})
+    return fleet_of(folder, rollout=rollout, **values)
+
+
+def ids_of(template: dict[str, Any], resource_type: str) -> set[str]:
+    """The logical ids of every resource of this type."""
+    found = template["Resources"].items()
+    return {name for name, one in found if one["Type"] == resource_type}
+
+
+def test_canary_gets_each_deployment_before_the_fleet(tmp_path: Path) -> None:
+    template = canary_of(tmp_path)
+    groups = {
+        one["ThingGroupName"] for one in map(resolved, all_of(template, "AWS::IoT::ThingGroup"))
+    }
+    assert groups == {"shop-floor", "shop-floor-canary"}
+    deployments = ids_of(template, "AWS::GreengrassV2::Deployment")
+    first, second = (
+        next(name for name in deployments if name.startswith(prefix))
+        for prefix in ("CanaryDeployment", "Deployment")
+    )
+    (verdict,) = ids_of(template, "AWS::CloudFormation::WaitCondition")
+    resources = template["Resources"]
+    assert resources[verdict]["Properties"]["Timeout"] == "1800"
+    assert first in resources[verdict]["DependsOn"]
+    assert verdict in resources[second]["DependsOn"]
+    assert verdict not in resources[first]["DependsOn"]
+    one, other = (dict(resources[name]["Properties"]) for name in (first, second))
+    assert one.pop("TargetArn") != other.pop("TargetArn")
+    assert one == other
+    assert "CanaryTarget" in template["Outputs"]
+
+
+def test_each_content_waits_for_a_verdict_of_its_own(tmp_path: Path) -> None:
+    first, changed = (
+        ids_of(canary_of(tmp_path / str(top), topK=top), "AWS::CloudFormation::WaitCondition")
+        for top in (3, 4)
+    )
+    assert first.isdisjoint(changed)
+
+
+def test_stack_stays_while_the_canary_has_cores(tmp_path: Path) -> None:
+    members = [resolved(one) for one in all_of(canary_of(tmp_path), "Custom::FleetMembers")]
+    assert {one["ThingGroupName"] for one in members} == {"shop-floor", "shop-floor-canary"}
+
+
+def test_canary_passes_the_checks_and_is_documented(tmp_path: Path) -> None:
+    app = new_app(tmp_path / "cdk.out")
+    context = {"fleetName": "a", "modelS3Uri": "s3://b-b/m.zip", "rollout": '{"canary": {}}'}
+    add_stacks(app, read_settings(context))
+    add_checks(app)
+    app.synth()  # raises for a finding of cdk-nag
+    text = (REPOSITORY / "docs" / "resources.md").read_text(encoding="utf-8")
+    kinds = {one["Type"] for one in canary_of(tmp_path / "other")["Resources"].values()}
+    assert all(f"`{kind}`" in text for kind in kinds - {"AWS::CloudFormation::WaitConditionHandle"})

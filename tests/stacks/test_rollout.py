@@ -127,3 +127,16 @@ def test_every_fault_is_reported() -> None:
 def test_single_core_has_no_rollout(tmp_path: Path) -> None:
     rule = rule_of(tmp_path, "rollout", rollout=json.dumps(ROLLOUT))
     assert rule == "requires fleetName: the deployment of one core goes to that core at once"
+
+
+def test_canary_waits_an_hour_unless_told_otherwise() -> None:
+    assert Rollout.parse("{}").canary_minutes is None
+    assert Rollout.parse('{"canary": {}}').canary_minutes == 60
+    assert Rollout.parse('{"canary": {"waitInMinutes": 5}}').canary_minutes == 5
+
+
+@pytest.mark.parametrize("canary", [{"waitInMinutes": 721}, {"minutes": 5}, True])
+def test_canary_that_is_not_one_is_named(canary: object) -> None:
+    with pytest.raises(schema.ConfigurationError) as refused:
+        Rollout.parse({"canary": canary})
+    assert all(fault.key.startswith("rollout.canary") for fault in refused.value.faults)

@@ -19,6 +19,7 @@ from mli import aws
 from mli.cli.output import Output
 from mli.device import keyfiles
 from mli.fleet.core_list import FleetCore
+from mli.fleet.work import Result, for_all
 from stacks import names
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import ACCOUNT, Commands, refusal
@@ -249,7 +250,7 @@ def test_dry_run_makes_nothing(commands: Commands, fleet: DeployedFleet, cores: 
 
 
 def test_interruption_is_summed_up() -> None:
-    result = mli.fleet.command.Result()
+    result = Result()
 
     class Interrupted(Output):
         def status(self, text: str) -> None:
@@ -264,7 +265,7 @@ def test_interruption_is_summed_up() -> None:
         gate.wait(0.2)
         return "id"
 
-    mli.fleet.command.create_all(make, listed, 1, result, Interrupted(as_json=True))
+    for_all(make, listed, 1, result, Interrupted(as_json=True))
     assert result.ended == "interrupted"
     assert "c0" in result.done
     assert result.not_begun

@@ -14,6 +14,8 @@ import pytest
 
 from local_core.cloud import LocalCloud
 from local_core.shared_cloud import DEPLOYER_POLICY
+from stacks import names
+from tests.cloud.support import recipe
 from tests.conftest import REPOSITORY
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import Commands, DeployedCore
@@ -227,6 +229,82 @@ def test_missing_permission_to_read_telemetry_is_named(
     said = commands.run(*words, code=status)
     assert f"is not authorized to perform: {lacking}" in said
     assert "docs/permissions.md" in said
+
+
+def _fleet_row(command: str) -> Calls:
+    text = (REPOSITORY / "docs" / "fleet.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]*) \|(.*)\|$", text, re.MULTILINE)
+    found: Calls = set()
+    for title, row in rows:
+        if title == "all" or f"`{command}`" in title:
+            found |= _actions(row)
+    return found
+
+
+@pytest.mark.parametrize("command", ["import", "rotate", "remove", "retire", "clean"])
+def test_command_of_a_fleet_calls_what_its_row_lists(
+    commands: Commands,
+    fleet: DeployedFleet,
+    request: pytest.FixtureRequest,
+    limited_to: Callable[[Calls], None],
+    command: str,
+) -> None:
+    core, iot = f"{fleet.name}-1", fleet.cloud.client("iot")
+    if command == "import":
+        iot.create_thing(thingName=names.thing_name(core))
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        iot.attach_thing_principal(
+            thingName=names.thing_name(core), principal=made["certificateArn"]
+        )
+    else:
+        Path("cores.csv").write_text(f"coreName\n{core}\n")
+        commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name)
+    if command == "retire":
+        iot.create_thing_group(thingGroupName=f"{fleet.name}-b", parentGroupName=fleet.name)
+    if command == "clean":
+        bucket = _with_old_version(fleet)
+    runs: dict[str, list[tuple[str, ...]]] = {
+        "import": [("fleet", "import", core, "--fleet", fleet.name)],
+        "rotate": [
+            ("fleet", "rotate", core),
+            ("fleet", "rotate", core, "--finish", "--seen"),
+            ("fleet", "rotate", core, "--request", "device.csr"),
+            ("fleet", "rotate", core, "--cancel"),
+        ],
+        "remove": [("fleet", "remove", fleet.name, core, "--yes")],
+        "retire": [("fleet", "retire", fleet.name, "--yes")],
+        "clean": [("clean", fleet.name, "--yes")],
+    }
+    commands.run("certificate", "A", "--csr", "--folder", "keys")
+    Path("keys/device.csr").rename("device.csr")
+    limited_to(_fleet_row(f"fleet {command}" if command != "clean" else command))
+    called: Calls = request.getfixturevalue("called")
+    for words in runs[command]:
+        commands.run(*words)
+    listed = _fleet_row(f"fleet {command}" if command != "clean" else command)
+    assert _with_dependent({_renamed(one) for one in called}) - listed == set()
+    if command == "clean":
+        assert "Contents" not in fleet.cloud.client("s3").list_objects_v2(Bucket=bucket)
+
+
+def _renamed(call: str) -> str:
+    """Return the action of IAM that an operation of Amazon S3 or of AWS IoT's data needs."""
+    return {
+        "s3:ListObjectsV2": "s3:ListBucket",
+        "iotdata:DeleteThingShadow": "iot:DeleteThingShadow",
+    }.get(call, call)
+
+
+def _with_old_version(fleet: DeployedFleet) -> str:
+    """Give the fleet's component an old version with an artifact, and a newer one."""
+    s3, bucket = fleet.cloud.client("s3"), f"old-{uuid.uuid4().hex[:8]}"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key=f"{fleet.component}/old.zip", Body=b"x")
+    uri = f"s3://{bucket}/{fleet.component}/old.zip"
+    greengrass = fleet.cloud.client("greengrassv2")
+    for text in (recipe(fleet.component, "0.1.0", uri), recipe(fleet.component, "2.0.0")):
+        greengrass.create_component_version(inlineRecipe=json.dumps(text).encode())
+    return bucket
 
 
 def test_deployers_policy_lists_what_greengrass_calls_for_it() -> None:

@@ -38,7 +38,8 @@ def refuse_while_there_are_any(properties: Mapping[str, Any]) -> None:
             f"the fleet {group} still has {len(things)} cores ({shown}), which need this stack: "
             "remove them first (docs/fleet.md)"
         )
-    claims = _listed("list_targets_for_policy", "targets", policyName=properties["ClaimPolicyName"])
+    policy = properties.get("ClaimPolicyName")  # a canary has none
+    claims = _listed("list_targets_for_policy", "targets", policyName=policy) if policy else []
     if claims:
         raise MembersError(
             f"the fleet {group} still has {len(claims)} claim certificates, with which devices "

@@ -1,0 +1,192 @@
+"""What will be removed of a core, and what stays because it is not only the core's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stacks import names
+
+from ..device.fleet_stack import FleetStack
+from ..device.package_checks import OWN_POLICIES, principals
+from ..device.stack_outputs import Clients
+from ..errors import MliError
+from . import tags
+from .journal import CERTIFICATE, ROTATION, Journal
+from .work import absent_is_done
+
+_HASH = re.compile("[0-9a-f]{32,64}")
+_TOKEN = re.compile(r'arn:[^"\s]+')
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A certificate of the core, the policies to detach from it, and whether it is deleted."""
+
+    id: str
+    arn: str
+    policies: Sequence[str]
+    is_deleted: bool
+
+
+@dataclass(frozen=True)
+class RemovalPlan:
+    """All that will be done to a core. It is written down first, so that nothing is forgotten.
+
+    ``policies`` are deleted unless something else turns out to use them, ``kept`` says in words
+    what stays and why.
+    """
+
+    thing: str
+    is_thing_deleted: bool
+    groups: Sequence[str]
+    deployments: Sequence[str]
+    certificates: Sequence[Attached]
+    policies: Sequence[str]
+    kept: Sequence[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan for the journal."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, noted: Mapping[str, Any]) -> RemovalPlan:
+        """Return the plan that a journal has."""
+        certificates = tuple(Attached(**one) for one in noted["certificates"])
+        return cls(**{**noted, "certificates": certificates})
+
+    def __str__(self) -> str:
+        """Name what would be deleted, in one line."""
+        gone = [f"thing {self.thing}"] if self.is_thing_deleted else []
+        gone += [f"certificate {one.id[:10]}…" for one in self.certificates if one.is_deleted]
+        gone += [f"policy {name}" for name in self.policies]
+        gone += [f"deployment {one}" for one in self.deployments]
+        text = f"leaves {', '.join(self.groups) or 'no group'}"
+        if gone:
+            text += f"; deleted: {', '.join(gone)}"
+        return text + "".join(f"; kept: {one}" for one in self.kept)
+
+
+def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) -> RemovalPlan:
+    """Return what to remove of a core of the fleet, without changing anything.
+
+    Raises:
+        MliError: if the core is not one of the fleet's.
+    """
+    iot, thing = clients("iot"), names.thing_name(core)
+    noted = journal.get(core, CERTIFICATE)
+    groups, arns = _groups(iot, thing), []
+    with absent_is_done():
+        arns = list(principals(iot, thing))
+    ours = [one for one in groups if one in fleet.groups]
+    if not ours and not isinstance(noted, dict):
+        raise MliError(
+            f"{thing} is not in the fleet {fleet.name}: `aws iot list-things-in-thing-group "
+            f"--thing-group-name {fleet.name}` lists its things"
+        )
+    if names.thing_group_name(core) in groups:
+        why = f"all of {core}, which has a stack of its own ({names.stack_name(core)})"
+        return RemovalPlan(thing, False, ours, (), (), (), (why,))
+    # A creation that failed because the thing exists has noted a certificate, but not attached it.
+    is_own_thing = bool(ours) or (isinstance(noted, dict) and noted["arn"] in arns)
+    for one in (noted, journal.get(core, ROTATION)):
+        if isinstance(one, dict) and one["arn"] not in arns:
+            arns.append(str(one["arn"]))
+    found = {arn: list(_policies(iot, arn)) for arn in arns}
+    marks = _marks(iot, fleet, core, {pair for pairs in found.values() for pair in pairs})
+    is_imported = any(one.get(tags.ORIGIN) == tags.IMPORTED for one in marks.values())
+    of_others = {n for n, one in marks.items() if one.get(tags.FLEET, fleet.name) != fleet.name}
+    policies = marks.keys() - of_others
+    policies |= {n for n in _own(fleet, core) - of_others if journal.get(core, n) is not None}
+    kept = [f"policy {name}, which its tag says is of another fleet" for name in sorted(of_others)]
+    certificates = []
+    for arn, pairs in found.items():
+        attached, others = {name for name, _ in pairs}, _things(iot, arn) - {thing}
+        identity, is_deleted = arn.rpartition("/")[2], not (others or is_imported)
+        if others:
+            kept.append(
+                f"certificate {identity[:10]}…, which is also that of {', '.join(sorted(others))}"
+            )
+        if is_deleted:
+            foreign = sorted(attached - marks.keys())
+            kept += [f"policy {name}, which is not this project's" for name in foreign]
+        detached = attached if is_deleted else attached & policies
+        certificates.append(Attached(identity, arn, tuple(sorted(detached)), is_deleted))
+    if is_imported:
+        kept.append(f"thing {thing} and its certificate, which the fleet has imported")
+    elif not is_own_thing:
+        kept.append(f"thing {thing}, if there is one: it never joined the fleet")
+    return RemovalPlan(
+        thing=thing,
+        is_thing_deleted=is_own_thing and not is_imported,
+        groups=tuple(ours),
+        deployments=() if is_imported else tuple(_deployments(clients, fleet, thing)),
+        certificates=tuple(certificates),
+        policies=tuple(sorted(policies)),
+        kept=tuple(kept),
+    )
+
+
+def _own(fleet: FleetStack, core: str) -> set[str]:
+    """Return the names of the policies that a core of the fleet has, or had before an update."""
+    return {*fleet.policies_of(core), *(f"{core}_{kind}" for kind in OWN_POLICIES)}
+
+
+def _marks(
+    iot: Any, fleet: FleetStack, core: str, attached: set[tuple[str, str]]
+) -> dict[str, Mapping[str, str]]:
+    """Return those of the attached policies that are made for this core, with their tags.
+
+    AWS IoT names the policies of a device that came by claim by a hash, and gives them no tags.
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    for name, arn in attached:
+        if name in _own(fleet, core):
+            found[name] = tags.tags_of(iot, arn)
+        elif _HASH.fullmatch(name):
+            document = iot.get_policy(policyName=name)["policyDocument"]
+            if _is_of(core, document):
+                found[name] = {}
+    return found
+
+
+def _is_of(core: str, document: str) -> bool:
+    """Return whether a policy names this core's own thing or topics."""
+    parts = {part for text in _TOKEN.findall(document) for part in text.rstrip("*").split("/")}
+    return not parts.isdisjoint({core, names.thing_name(core)})
+
+
+def _groups(iot: Any, thing: str) -> list[str]:
+    with absent_is_done():
+        pages = iot.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
+        return [str(group["groupName"]) for page in pages for group in page["thingGroups"]]
+    return []
+
+
+def _policies(iot: Any, arn: str) -> Iterator[tuple[str, str]]:
+    with absent_is_done():
+        for page in iot.get_paginator("list_attached_policies").paginate(target=arn):
+            for policy in page["policies"]:
+                yield str(policy["policyName"]), str(policy["policyArn"])
+
+
+def _things(iot: Any, arn: str) -> set[str]:
+    with absent_is_done():
+        pages = iot.get_paginator("list_principal_things").paginate(principal=arn)
+        return {str(thing) for page in pages for thing in page["things"]}
+    return set()
+
+
+def _deployments(clients: Clients, fleet: FleetStack, thing: str) -> list[str]:
+    """Return the deployments to the thing itself; those to its group are not only its."""
+    arn = f"{fleet.group_arn.rpartition(':')[0]}:thing/{thing}"
+    return deployments_to(clients("greengrassv2"), arn)
+
+
+def deployments_to(greengrass: Any, target: str) -> list[str]:
+    """Return the ids of all deployments to a target, also those that others have replaced."""
+    pages = greengrass.get_paginator("list_deployments")
+    found = pages.paginate(targetArn=target, historyFilter="ALL")
+    return [str(one["deploymentId"]) for page in found for one in page["deployments"]]

@@ -1,0 +1,113 @@
+"""``mli fleet remove``: takes cores out of a fleet, and deletes what AWS holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from ..aws import aws_options, clients
+from ..cli.options import dry_run_option
+from ..cli.output import Output, examples, reporting
+from ..device.fleet_stack import FleetStack
+from ..device.owner_names import CoreName, FleetName
+from ..errors import MliError
+from .journal import Journal
+from .options import fleet_folder, folder_option, workers_option, yes_option
+from .removal import CoreRemover
+from .work import MOST_SHOWN, Result, for_all
+
+_EXAMPLES = examples(
+    "mli fleet remove shop-floor press-1 press-2 --dry-run",
+    "mli fleet remove shop-floor press-1 press-2 --yes",
+)
+
+
+@dataclass(frozen=True)
+class RemovedCore:
+    """A core to remove."""
+
+    name: str
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("fleet_name", metavar="FLEET", type=FleetName())
+@click.argument("cores", metavar="CORE_NAME...", type=CoreName(), nargs=-1, required=True)
+@folder_option
+@workers_option
+@dry_run_option
+@yes_option
+@aws_options
+@reporting
+def remove(
+    output: Output,
+    fleet_name: str,
+    cores: tuple[str, ...],
+    folder: Path | None,
+    workers: int,
+    dry_run: bool,
+    yes: bool,
+    region: str | None,
+    aws_profile: str | None,
+) -> None:
+    """Remove the cores CORE_NAME from FLEET, and delete what AWS holds of them.
+
+    Of each core: membership in the group, deployments to the core alone, certificate, policies, the
+    core device, shadows and thing. What other things use too, or what the fleet has not created, is
+    kept and named. The device keeps running what it has, without a connection. When repeated, the
+    command continues where it ended.
+    """
+    of = clients(region, aws_profile)
+    found = FleetStack.find(of, fleet_name)
+    with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
+        place = journal.file.parent
+        remover = CoreRemover(of, found, journal, folder=place)
+        removed = [RemovedCore(name) for name in dict.fromkeys(cores)]
+        if not yes or dry_run:
+            show_plans(remover, removed, output, dry_run=dry_run)
+            return
+        result = Result()
+        for_all(remover.remove, removed, workers, result, output)
+    report(result, remover, removed, output, next_step="mli fleet add … adds cores again")
+    result.exit()
+
+
+def show_plans(
+    remover: CoreRemover, cores: Sequence[RemovedCore], output: Output, *, dry_run: bool
+) -> None:
+    """Show what would be removed of each core.
+
+    Raises:
+        MliError: unless this is a dry run, since nothing was removed.
+    """
+    plans = {core.name: remover.plan(core.name) for core in cores}
+    lines = [f"{name}: {plan}" for name, plan in plans.items()][:MOST_SHOWN]
+    if len(plans) > MOST_SHOWN:
+        lines.append(f"… and {len(plans) - MOST_SHOWN} more")
+    if not dry_run:
+        for line in lines:
+            output.say(line)
+        raise MliError(f"{len(plans)} cores would be removed for good: add --yes to remove them")
+    values = {"cores": {name: plan.to_json() for name, plan in plans.items()}}
+    output.result(values, "\n".join([*lines, "nothing was removed"]))
+
+
+def report(
+    result: Result,
+    remover: CoreRemover,
+    cores: Sequence[RemovedCore],
+    output: Output,
+    *,
+    next_step: str,
+) -> None:
+    """Write what was removed, what was kept, and what follows."""
+    kept = {name: texts for name, texts in remover.kept.items() if texts}
+    lines = result.lines(len(cores), "removed")
+    lines += [f"  {name}: kept {text}" for name, texts in sorted(kept.items()) for text in texts]
+    if result.is_complete:
+        lines.append(f"Next: {next_step}")
+    else:
+        lines.append("Next, when the cause is fixed: the same command, which continues from here")
+    output.result({**result.to_json(), "kept": kept}, "\n".join(lines))

@@ -1,0 +1,148 @@
+"""``mli fleet retire``: removes what a fleet's stack does not own, before the stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stacks import names
+
+from ..aws import aws_options, clients
+from ..cli.options import dry_run_option
+from ..cli.output import Output, examples, reporting
+from ..device.fleet_stack import FleetStack
+from ..device.owner_names import FleetName
+from ..device.stack_outputs import Clients
+from .journal import REMOVAL, Journal
+from .options import fleet_folder, folder_option, workers_option, yes_option
+from .removal import CoreRemover, end_deployment
+from .removal_plan import deployments_to
+from .remove import RemovedCore, report, show_plans
+from .work import Result, absent_is_done, for_all, patiently
+
+_EXAMPLES = examples(
+    "mli fleet retire shop-floor --dry-run",
+    "mli fleet retire shop-floor --yes && npx cdk destroy -c fleetName=shop-floor …",
+)
+_SUFFIX = names.thing_name("")
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("fleet_name", metavar="FLEET", type=FleetName())
+@folder_option
+@workers_option
+@dry_run_option
+@yes_option
+@aws_options
+@reporting
+def retire(
+    output: Output,
+    fleet_name: str,
+    folder: Path | None,
+    workers: int,
+    dry_run: bool,
+    yes: bool,
+    region: str | None,
+    aws_profile: str | None,
+) -> None:
+    """Remove all cores of FLEET, and what its stack does not own.
+
+    First the group's deployments end, so that no core begins one any more. Then each core is
+    removed as by `mli fleet remove`, then the groups below the fleet's, if they are empty. Thing
+    group, role alias and buckets are the stack's: `npx cdk destroy` follows. When repeated, the
+    command continues where it ended.
+    """
+    of = clients(region, aws_profile)
+    found = FleetStack.find(of, fleet_name)
+    with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
+        remover = CoreRemover(of, found, journal, folder=journal.file.parent)
+        cores, foreign = members_of(of, found, journal)
+        for thing in foreign:
+            output.say(f"{thing} only leaves the group: its name is not that of a core")
+        if not yes or dry_run:
+            show_plans(remover, cores, output, dry_run=dry_run)
+            return
+        result = Result()
+        retire_all(of, found, remover, (cores, foreign), workers, result, output)
+    report(
+        result,
+        remover,
+        cores,
+        output,
+        next_step=f"npx cdk destroy -c fleetName={fleet_name} …, with the context of its "
+        "deployment",
+    )
+    result.exit()
+
+
+def retire_all(
+    clients: Clients,
+    fleet: FleetStack,
+    remover: CoreRemover,
+    members: tuple[list[RemovedCore], list[str]],
+    workers: int,
+    result: Result,
+    output: Output,
+) -> None:
+    """End the fleet's deployments, remove its members, and delete the groups below its group."""
+    iot, (cores, foreign) = clients("iot"), members
+    for target in filter(None, (fleet.canary_arn, fleet.group_arn)):
+        for identity in deployments_to(clients("greengrassv2"), target):
+            end_deployment(clients("greengrassv2"), identity)
+    for thing in foreign:
+        for group in fleet.groups:
+            iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
+    for_all(remover.remove, cores, workers, result, output)
+    if result.is_complete:
+        for group in _below(iot, fleet.name):
+            _delete_group(clients, fleet, group, output)
+
+
+def members_of(
+    clients: Clients, fleet: FleetStack, journal: Journal
+) -> tuple[list[RemovedCore], list[str]]:
+    """Return the members of the groups, and the cores whose removal was interrupted.
+
+    The second list has the things that are no cores of this project.
+    """
+    pages = clients("iot").get_paginator("list_things_in_thing_group")
+    things = [
+        thing
+        for group in fleet.groups
+        for page in pages.paginate(thingGroupName=group)
+        for thing in page["things"]
+    ]
+    cores = [thing.removesuffix(_SUFFIX) for thing in things if thing.endswith(_SUFFIX)]
+    begun = [name for name in journal.cores() if journal.get(name, REMOVAL) or name not in cores]
+    foreign = [thing for thing in things if not thing.endswith(_SUFFIX)]
+    return [RemovedCore(name) for name in dict.fromkeys((*cores, *begun))], foreign
+
+
+def _below(iot: Any, group: str) -> list[str]:
+    """Return the groups below one, the deepest first."""
+    pages = iot.get_paginator("list_thing_groups").paginate(parentGroup=group, recursive=False)
+    listed = [str(one["groupName"]) for page in pages for one in page["thingGroups"]]
+    found = [name for name in listed if _parent_of(iot, name) == group]
+    return [name for child in found for name in (*_below(iot, child), child)]
+
+
+def _parent_of(iot: Any, group: str) -> str | None:
+    """Return the group above one. What will be deleted is not left to the filter of a list."""
+    about = iot.describe_thing_group(thingGroupName=group).get("thingGroupMetadata") or {}
+    parent = about.get("parentGroupName")
+    return None if parent is None else str(parent)
+
+
+def _delete_group(clients: Clients, fleet: FleetStack, group: str, output: Output) -> None:
+    """Delete a group below the fleet's with its deployments, unless it still has things."""
+    iot = clients("iot")
+    if iot.list_things_in_thing_group(thingGroupName=group, maxResults=1)["things"]:
+        output.say(f"the thing group {group} is kept: it has things that are not the fleet's")
+        return
+    arn = f"{fleet.group_arn.rpartition('/')[0]}/{group}"
+    for identity in deployments_to(clients("greengrassv2"), arn):
+        end_deployment(clients("greengrassv2"), identity)
+    with absent_is_done():
+        patiently(lambda: iot.delete_thing_group(thingGroupName=group))

@@ -1,0 +1,176 @@
+"""``mli fleet rotate``: a new key and certificate for a core of a fleet, in two steps."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import cast
+
+import click
+
+from inference import names as device_names
+from stacks import names
+
+from ..aws import aws_options, clients
+from ..cli.options import existing_file
+from ..cli.output import Output, examples, reporting
+from ..device.fleet_stack import FleetStack
+from ..device.keyfiles import load_request
+from ..device.options import nucleus_option, root_ca_option
+from ..device.owner_names import CoreName
+from ..device.package_layout import Nucleus, v2_layout
+from ..errors import MliError
+from ..watch.command import interrupted, with_credentials
+from ..watch.listener import Listener
+from .journal import Journal
+from .options import fleet_folder, folder_option
+from .rotation import ROTATION_ARCHIVE, Rotation
+
+_EXAMPLES = examples(
+    "mli fleet rotate press-1                       # then install the archive on the device",
+    "mli fleet rotate press-1 --request press-1.csr #  the new key is already on the device",
+    "mli fleet rotate press-1 --finish",
+)
+_RESTART = {
+    "classic": ("sudo systemctl restart greengrass",),
+    "lite": (
+        "sudo chown -R ggcore:ggcore /etc/greengrass",
+        "sudo systemctl restart greengrass-lite.target",
+    ),
+}
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("core_name", type=CoreName())
+@existing_file("--request", help="Signing request for a new key that is already on the device.")
+@click.option(
+    "--finish", is_flag=True, help="Delete the old certificate, once the core uses the new one."
+)
+@click.option("--cancel", is_flag=True, help="Delete the new certificate, and keep the old one.")
+@click.option(
+    "--seen", is_flag=True, help="With --finish: you know that it does; do not wait for telemetry."
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(0, 3_600),
+    default=360,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time in which AWS IoT disconnects the old certificate; telemetry counts after it.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3_600),
+    default=180,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time to wait.",
+)
+@folder_option
+@nucleus_option
+@root_ca_option
+@aws_options
+@reporting
+def rotate(
+    output: Output,
+    core_name: str,
+    request: Path | None,
+    finish: bool,
+    cancel: bool,
+    seen: bool,
+    settle: float,
+    timeout: float,
+    folder: Path | None,
+    nucleus: str,
+    root_ca: Path | None,
+    region: str | None,
+    aws_profile: str | None,
+) -> None:
+    """Give the core CORE_NAME of a fleet a new certificate beside its old one.
+
+    The archive that is written has only the new key and certificate, which replace the old ones on
+    the device. With --finish the old certificate is deactivated first. When telemetry of the core
+    still arrives after AWS IoT has disconnected it, the core uses the new one, and the old one is
+    deleted. If none arrives, the old one is activated again. Each step can be repeated.
+    """
+    if finish and cancel:
+        raise click.UsageError("give --finish or --cancel, not both")
+    of = clients(region, aws_profile)
+    fleet = FleetStack.of_thing(of, names.thing_name(core_name))
+    if fleet is None:
+        raise MliError(
+            f"{core_name} is not a core of a fleet: a core with a stack of its own gets a new "
+            "certificate by `cdk deploy` (docs/provisioning.md)"
+        )
+    with Journal.of_fleet(fleet_folder(folder, fleet.name), fleet) as journal:
+        rotation = Rotation(of("iot"), fleet, journal, core_name, journal.file.parent)
+        if cancel:
+            identity = rotation.cancel()
+            output.result(
+                {"deleted": [identity]}, f"{identity[:10]}… is deleted, the old one is active"
+            )
+        elif finish:
+            if not seen:
+                with rotation.without_old():
+                    _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
+            ended = rotation.finish()
+            shown = ", ".join(f"{one[:10]}…" for one in ended) or "none was left"
+            output.result({"deleted": ended}, f"{core_name}: old certificate deleted ({shown})")
+        else:
+            if request is not None:
+                load_request(request.read_bytes(), str(request))
+            identity = rotation.begin(request, cast(Nucleus, nucleus), root_ca)
+            layout = v2_layout(fleet.configuration_of(core_name), cast(Nucleus, nucleus))
+            file = rotation.keys.path / ROTATION_ARCHIVE
+            steps = (f"sudo unzip -o {file.name} -d {layout.folder}", *_RESTART[nucleus])
+            todo = "\n".join(f"  {step}" for step in (f"scp {file} DEVICE:", *steps))
+            output.result(
+                {"certificateId": identity, "archive": str(file), "commands": list(steps)},
+                f"{file}: written. Next, after `scp` on the device:\n{todo}\n"
+                f"  mli fleet rotate {core_name} --finish",
+            )
+
+
+def _wait_for_telemetry(
+    core: str,
+    settle: float,
+    timeout: float,
+    output: Output,
+    region: str | None,
+    profile: str | None,
+) -> None:
+    """Wait until telemetry arrives when the old certificate can no longer be connected.
+
+    https://docs.aws.amazon.com/iot/latest/apireference/API_UpdateCertificate.html
+
+    Raises:
+        MliError: if none does.
+    """
+    began = time.monotonic()
+    found: list[str] = []
+
+    def note(topic: str, payload: bytes) -> None:
+        if time.monotonic() - began >= settle:
+            found.append(topic)
+
+    with interrupted() as is_interrupted:
+
+        def is_done() -> bool:
+            elapsed = time.monotonic() - began
+            output.status(f"{elapsed:.0f} s: waiting for telemetry of {core} …")
+            return bool(found) or elapsed >= settle + timeout or is_interrupted()
+
+        Listener(
+            with_credentials(None, None, region, profile),
+            (device_names.telemetry_topic(core),),
+            handle=note,
+            is_done=is_done,
+            notice=output.say,
+        ).run()
+        if is_interrupted():
+            raise KeyboardInterrupt
+    if not found:
+        raise MliError(
+            f"no telemetry of {core} arrived without its old certificate, which is active again: "
+            "is the archive installed on the device? Then repeat; --seen does not wait"
+        )

@@ -1,0 +1,180 @@
+"""A second certificate for a core beside its first one, and the end of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stacks import names
+
+from ..device.fleet_stack import FleetStack
+from ..device.keyfiles import KeyFolder
+from ..device.package_archive import archive, save
+from ..device.package_checks import principals
+from ..device.package_layout import Nucleus, v2_layout
+from ..errors import MliError
+from .certificates import CertificateMaker
+from .core import write_archive
+from .journal import CERTIFICATE, REMOVAL, ROTATION, Journal
+from .removal import REMOVED_FOLDER
+from .work import absent_is_done, patiently
+
+ROTATION_ARCHIVE = "greengrass-rotation.zip"
+NEXT_FOLDER = "next"
+"""Where the new key and certificate are until the rotation is finished."""
+
+
+class Rotation:
+    """Replaces the certificate of one core; each step can be repeated.
+
+    ``folder`` is that of the fleet.
+    """
+
+    def __init__(
+        self, iot: Any, fleet: FleetStack, journal: Journal, core: str, folder: Path
+    ) -> None:
+        self._iot = iot
+        self._fleet = fleet
+        self._journal = journal
+        self._core = core
+        self._thing = names.thing_name(core)
+        self._folder = folder
+        self._own = folder / core
+        self.keys = KeyFolder(self._own / NEXT_FOLDER)
+
+    def begin(self, request: Path | None, nucleus: Nucleus, root_ca: Path | None) -> str:
+        """Give the core a second certificate, and write its archives; return its id.
+
+        It gets every policy that the first one has, and is activated when its key is saved.
+
+        Raises:
+            MliError: if the core has no certificate to replace.
+        """
+        if self._journal.get(self._core, REMOVAL) is not None:
+            raise MliError(f"{self._core} is being removed: finish with `mli fleet remove`")
+        if not self._old():
+            raise MliError(f"{self._thing} has no certificate to replace")
+        if not self._own.exists():
+            KeyFolder(self._own).prepare()
+        maker = CertificateMaker(self._iot, self._journal)
+        made = maker.obtain(self._core, ROTATION, self.keys, request)
+        self._iot.update_certificate(certificateId=made["id"], newStatus="ACTIVE")
+        for old in self._old():
+            for policy in self._policies(old):
+                self._iot.attach_policy(policyName=policy, target=made["arn"])
+        self._iot.attach_thing_principal(thingName=self._thing, principal=made["arn"])
+        layout = v2_layout(self._fleet.configuration_of(self._core), nucleus)
+        write_archive(self.keys, layout, with_key=request is None, root_ca=root_ca)
+        files = {layout.certificate: self.keys.certificate.read_bytes()}
+        if request is None:
+            files[layout.private_key] = self.keys.private_key.read_bytes()
+        save(self.keys.path / ROTATION_ARCHIVE, archive(files))
+        return made["id"]
+
+    @contextmanager
+    def without_old(self) -> Iterator[None]:
+        """Deactivate the old certificates; activate them again if the block fails."""
+        self.new()
+        old = [arn.rpartition("/")[2] for arn in self._old()]
+        for identity in old:
+            with absent_is_done():
+                self._iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+        try:
+            yield
+        except BaseException:
+            for identity in old:
+                with absent_is_done():
+                    self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
+            raise
+
+    def finish(self) -> list[str]:
+        """Delete the old certificates, and let the new files take the place of the old ones.
+
+        Returns the ids of the certificates that were deleted.
+
+        Raises:
+            MliError: if no rotation has begun, or a certificate is also that of another thing.
+        """
+        new, old = self.new(), self._old()
+        for arn in old:
+            self._check_alone(arn)
+        # A certificate that is detached is no longer found by its thing.
+        self._journal.note(self._core, ROTATION, {**new, "old": old})
+        for arn in old:
+            self._end(arn)
+        self._exchange_files(new["id"])
+        self._journal.note(self._core, CERTIFICATE, {"id": new["id"], "arn": new["arn"]})
+        self._journal.note(self._core, ROTATION, None)
+        return [arn.rpartition("/")[2] for arn in old]
+
+    def cancel(self) -> str:
+        """Delete the new certificate, and activate the old ones; return the id of the new one."""
+        new = self.new()
+        for arn in self._old():
+            self._iot.update_certificate(certificateId=arn.rpartition("/")[2], newStatus="ACTIVE")
+        self._end(new["arn"])
+        if self.keys.path.exists():
+            target = self._folder / REMOVED_FOLDER / f"{self._core}-{new['id'][:10]}"
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self.keys.path.rename(target)
+        self._journal.note(self._core, ROTATION, None)
+        return new["id"]
+
+    def new(self) -> dict[str, str]:
+        """Return the certificate of the rotation that has begun.
+
+        Raises:
+            MliError: if none has.
+        """
+        noted = self._journal.get(self._core, ROTATION)
+        if not isinstance(noted, dict):
+            raise MliError(
+                f"no rotation of {self._core} has begun, by the journal {self._journal.file}: "
+                f"`mli fleet rotate {self._core}` begins one"
+            )
+        return noted
+
+    def _old(self) -> list[str]:
+        """Return the ARNs of the core's certificates that are not the new one."""
+        noted = self._journal.get(self._core, ROTATION)
+        known = noted if isinstance(noted, dict) else {}
+        found = [*principals(self._iot, self._thing), *known.get("old", ())]
+        return [arn for arn in dict.fromkeys(found) if arn != known.get("arn")]
+
+    def _check_alone(self, arn: str) -> None:
+        others: set[str] = set()
+        with absent_is_done():
+            pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
+            others = {str(t) for page in pages for t in page["things"]} - {self._thing}
+        if others:
+            raise MliError(
+                f"the certificate {arn.rpartition('/')[2][:10]}… is also that of "
+                f"{', '.join(sorted(others))}: detach it with `aws iot detach-thing-principal "
+                f"--thing-name {self._thing} --principal {arn}`, then repeat"
+            )
+
+    def _end(self, arn: str) -> None:
+        identity = arn.rpartition("/")[2]
+        with absent_is_done():
+            self._iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+            for policy in self._policies(arn):
+                self._iot.detach_policy(policyName=policy, target=arn)
+        with absent_is_done():
+            self._iot.detach_thing_principal(thingName=self._thing, principal=arn)
+        with absent_is_done():
+            patiently(lambda: self._iot.delete_certificate(certificateId=identity))
+
+    def _policies(self, arn: str) -> list[str]:
+        pages = self._iot.get_paginator("list_attached_policies").paginate(target=arn)
+        return [str(one["policyName"]) for page in pages for one in page["policies"]]
+
+    def _exchange_files(self, identity: str) -> None:
+        """Let the folder ``next`` become the core's, by two renames that can be repeated."""
+        aside = self._folder / REMOVED_FOLDER / f"{self._core}-before-{identity[:10]}"
+        if self.keys.path.exists():
+            aside.parent.mkdir(mode=0o700, exist_ok=True)
+            self._own.rename(aside)
+        if (aside / NEXT_FOLDER).exists():
+            (aside / NEXT_FOLDER).rename(self._own)

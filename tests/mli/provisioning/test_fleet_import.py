@@ -1,0 +1,156 @@
+"""``fleet import``: things that exist join a fleet, and nothing of them is created or deleted."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mli import aws
+from mli.device.fleet_stack import FleetStack
+from mli.device.package_checks import principals
+from mli.fleet import tags
+from mli.fleet.core_list import FleetCore
+from mli.fleet.importing import CoreImporter
+from mli.fleet.journal import Journal
+from stacks import names
+from tests.mli.provisioning import faults
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
+from tests.mli.provisioning.support import Commands
+
+
+def _existing(fleet: DeployedFleet, core: str, *, active: bool = True) -> str:
+    """Create a thing with a certificate, as another tool has; return the certificate's id."""
+    iot = fleet.cloud.client("iot")
+    iot.create_thing(
+        thingName=names.thing_name(core), attributePayload={"attributes": {"rack": "7"}}
+    )
+    made = iot.create_keys_and_certificate(setAsActive=active)
+    iot.attach_thing_principal(thingName=names.thing_name(core), principal=made["certificateArn"])
+    return str(made["certificateId"])
+
+
+@pytest.fixture
+def core(commands: Commands, fleet: DeployedFleet) -> str:
+    return f"{fleet.name}-1"
+
+
+def test_existing_thing_joins_with_the_certificate_that_it_has(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    identity, iot, thing = _existing(fleet, core), fleet.cloud.client("iot"), names.thing_name(core)
+    words = ("fleet", "import", core, "--fleet", fleet.name)
+    assert commands.json(*words, "--dry-run")["done"] == {core: identity}
+    assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == []
+    said = commands.json(*words)
+    assert said["done"] == {core: identity}
+    assert commands.json(*words)["done"] == said["done"]
+    [arn] = principals(iot, thing)
+    assert arn.endswith(identity)
+    attached = {one["policyName"] for one in iot.list_attached_policies(target=arn)["policies"]}
+    assert attached == {f"{core}_CorePolicy", f"{core}_PublishPolicy"}
+    assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == [thing]
+    assert iot.describe_thing(thingName=thing)["attributes"] == {"rack": "7"}
+    with zipfile.ZipFile(Path("fleet") / fleet.name / core / "greengrass-setup.zip") as opened:
+        assert "private.pem.key" not in opened.namelist()
+        configuration = json.loads(opened.read("config.yaml"))
+    assert configuration["system"]["thingName"] == thing
+
+
+def test_removed_core_keeps_what_was_there_before_it_was_imported(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    identity, iot, thing = _existing(fleet, core), fleet.cloud.client("iot"), names.thing_name(core)
+    commands.run("fleet", "import", core, "--fleet", fleet.name)
+    Path("elsewhere").mkdir()  # another workstation, without the journal
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes", "--output", "elsewhere")
+    assert said["kept"][core] == [
+        f"thing {thing} and its certificate, which the fleet has imported"
+    ]
+    [arn] = principals(iot, thing)
+    found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
+    assert found["status"] == "ACTIVE"
+    assert iot.list_attached_policies(target=arn)["policies"] == []
+    policies = iot.get_paginator("list_policies").paginate()
+    listed = {one["policyName"] for page in policies for one in page["policies"]}
+    assert f"{core}_CorePolicy" not in listed
+    assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == []
+
+
+def test_what_is_missing_is_named_for_each_core(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    iot, stem = fleet.cloud.client("iot"), fleet.name
+    _existing(fleet, core)
+    inactive = _existing(fleet, f"{stem}-2", active=False)
+    iot.create_thing(thingName=names.thing_name(f"{stem}-3"))
+    _existing(fleet, f"{stem}-5")
+    own = names.thing_group_name(f"{stem}-5")
+    iot.create_thing_group(thingGroupName=own)
+    iot.add_thing_to_thing_group(thingGroupName=own, thingName=names.thing_name(f"{stem}-5"))
+    Path("cores.csv").write_text("coreName\n" + "".join(f"{stem}-{n}\n" for n in range(1, 6)))
+    said = commands.json("fleet", "import", "cores.csv", "--fleet", fleet.name, code=1)
+    assert list(said["done"]) == [core]
+    failed = said["failed"]
+    assert f"no active certificate ({inactive[:10]}… INACTIVE)" in failed[f"{stem}-2"]
+    assert "no active certificate (none is attached)" in failed[f"{stem}-3"]
+    assert f"there is no thing {stem}-4_Core" in failed[f"{stem}-4"]
+    assert "has a stack of its own" in failed[f"{stem}-5"]
+
+
+def test_import_continues_after_the_end_of_the_process_at_any_request(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    identity, of, folder = _existing(fleet, core), aws.clients(), Path("fleet") / fleet.name
+    found = FleetStack.find(of, fleet.name)
+    marks = {tags.FLEET: fleet.name, tags.ORIGIN: tags.IMPORTED}
+
+    def take_in() -> None:
+        with Journal.of_fleet(folder, found) as journal:
+            importer = CoreImporter(
+                of("iot"), found, journal, folder=folder, nucleus="lite", root_ca=None, marks=marks
+            )
+            assert importer.take_in(FleetCore(core, None, {})) == identity
+
+    ended = faults.until_done(take_in, is_answered=True)
+    assert {"CreatePolicy", "AttachPolicy", "AddThingToThingGroup"} <= set(ended)
+
+
+def test_core_of_another_fleet_is_refused(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    _existing(fleet, core)
+    other = DeployedFleet.deployed(fleet.cloud)
+    commands.run("fleet", "import", core, "--fleet", other.name)
+    said = commands.run("fleet", "import", core, "--fleet", fleet.name, code=1)
+    assert f"{core} is a core of the fleet {other.name}: remove it there first" in said
+
+
+def test_created_and_imported_cores_are_not_mixed_up(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    _existing(fleet, core)
+    commands.run("fleet", "import", core, "--fleet", fleet.name)
+    Path("cores.csv").write_text(f"coreName\n{core}\n{fleet.name}-2\n")
+    said = commands.json("fleet", "add", "cores.csv", "--fleet", fleet.name, code=1)
+    assert said["failed"] == {core: f"{core} was imported: `mli fleet import` updates it"}
+    again = commands.json("fleet", "import", f"{fleet.name}-2", "--fleet", fleet.name, code=1)
+    assert "was created by `mli fleet add`" in again["failed"][f"{fleet.name}-2"]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("nowhere.csv", "there is no file nowhere.csv"),
+        ("more.csv", "has more than coreName"),
+        ("bad name", "must be letters, digits"),
+    ],
+)
+def test_list_that_cannot_be_imported(
+    commands: Commands, fleet: DeployedFleet, given: str, fault: str
+) -> None:
+    Path("more.csv").write_text("coreName,attribute.hall\na,north\n")
+    code = 2 if given == "bad name" else 1
+    assert fault in commands.run("fleet", "import", given, "--fleet", fleet.name, code=code)

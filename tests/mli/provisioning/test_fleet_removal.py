@@ -1,0 +1,330 @@
+"""``fleet remove`` and ``fleet retire``: nothing is left of a core, and nothing else is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_core.cloud.v2.delivery import SHADOW
+from mli import aws
+from mli.cli.output import Output
+from mli.device.fleet_stack import FleetStack
+from mli.device.package_checks import principals
+from mli.fleet import tags
+from mli.fleet.journal import Journal
+from mli.fleet.removal import CoreRemover
+from mli.fleet.remove import RemovedCore
+from mli.fleet.retire import members_of, retire_all
+from mli.fleet.work import Result
+from stacks import names
+from tests.mli.provisioning import faults
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
+from tests.mli.provisioning.support import ACCOUNT, Commands, policy_documents
+
+EMPTY_POLICY = '{"Version": "2012-10-17", "Statement": []}'
+
+
+@pytest.fixture
+def cores(commands: Commands, fleet: DeployedFleet) -> list[str]:
+    """Three cores of the fleet, created."""
+    listed = [f"{fleet.name}-{number}" for number in range(3)]
+    _add(commands, fleet, listed)
+    return listed
+
+
+def _add(commands: Commands, fleet: DeployedFleet, cores: list[str]) -> dict[str, Any]:
+    Path("cores.csv").write_text("coreName\n" + "".join(f"{core}\n" for core in cores))
+    return commands.json("fleet", "add", "cores.csv", "--fleet", fleet.name)
+
+
+def _left(fleet: DeployedFleet, core: str) -> list[str]:
+    """Return what AWS IoT still has of a core."""
+    iot = fleet.cloud.client("iot")
+    things = {one["thingName"] for one in _all(iot, "list_things", "things")}
+    policies = {one["policyName"] for one in _all(iot, "list_policies", "policies")}
+    own = {f"{core}_CorePolicy", f"{core}_PublishPolicy", names.thing_name(core)}
+    return sorted((things | policies) & own)
+
+
+def _all(client: Any, operation: str, key: str, **request: Any) -> list[Any]:
+    pages = client.get_paginator(operation).paginate(**request)
+    return [item for page in pages for item in page[key]]
+
+
+def _members(fleet: DeployedFleet) -> list[str]:
+    iot = fleet.cloud.client("iot")
+    return sorted(_all(iot, "list_things_in_thing_group", "things", thingGroupName=fleet.name))
+
+
+def _certificate(fleet: DeployedFleet, core: str) -> str:
+    [arn] = principals(fleet.cloud.client("iot"), names.thing_name(core))
+    return arn
+
+
+def _exists(fleet: DeployedFleet, certificate_arn: str) -> bool:
+    iot = fleet.cloud.client("iot")
+    found = _all(iot, "list_certificates", "certificates", pageSize=250)
+    return certificate_arn in {one["certificateArn"] for one in found}
+
+
+def test_removed_core_leaves_nothing_and_the_others_stay(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    data, greengrass = fleet.cloud.client("iot-data"), fleet.cloud.client("greengrassv2")
+    gone, thing = _certificate(fleet, cores[0]), names.thing_name(cores[0])
+    for shadow in ({}, {"shadowName": SHADOW}):
+        data.update_thing_shadow(thingName=thing, payload=b'{"state": {}}', **shadow)
+    greengrass.create_deployment(targetArn=f"{ACCOUNT}:thing/{thing}")
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert list(said["done"]) == [cores[0]]
+    assert said["kept"] == {}
+    for shadow in ({}, {"shadowName": SHADOW}):
+        with pytest.raises(data.exceptions.ResourceNotFoundException):
+            data.get_thing_shadow(thingName=thing, **shadow)
+    assert _left(fleet, cores[0]) == []
+    assert not _exists(fleet, gone)
+    found = greengrass.list_deployments(targetArn=f"{ACCOUNT}:thing/{thing}", historyFilter="ALL")
+    assert found["deployments"] == []
+    assert _members(fleet) == [names.thing_name(core) for core in cores[1:]]
+    for core in cores[1:]:
+        assert len(_left(fleet, core)) == 3
+        assert _exists(fleet, _certificate(fleet, core))
+    assert not (Path("fleet") / fleet.name / cores[0]).exists()
+    moved = list((Path("fleet") / fleet.name / "removed").glob(f"{cores[0]}-*/private.pem.key"))
+    assert len(moved) == 1
+
+
+def test_removal_continues_after_the_end_of_the_process_at_any_request(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    cores = [f"{fleet.name}-{number}" for number in range(1, 28)]
+    _add(commands, fleet, cores)
+    of, folder, ended = aws.clients(), Path("fleet") / fleet.name, []
+    found = FleetStack.find(of, fleet.name)
+
+    def remove(core: str) -> None:
+        with Journal.of_fleet(folder, found) as journal:
+            CoreRemover(of, found, journal, folder=folder).remove(RemovedCore(core))
+
+    for number, core in enumerate(cores, 1):
+        gone = _certificate(fleet, core)
+        try:
+            with faults.killed_at(number, is_answered=True):
+                remove(core)
+        except faults.Killed as at:
+            ended.append(str(at))
+            remove(core)
+        assert _left(fleet, core) == []
+        assert not _exists(fleet, gone)
+        if len(ended) < number:
+            break
+    changing = [name for name in ended if not name.startswith(("Describe", "List", "Get"))]
+    assert changing == [
+        "RemoveThingFromThingGroup", "UpdateCertificate", "DetachPolicy", "DetachPolicy",
+        "DetachThingPrincipal", "DeleteCertificate", "DeletePolicy", "DeletePolicy",
+        "DeleteCoreDevice", "DeleteThingShadow", "DeleteThingShadow", "DeleteThing", "DeleteItem",
+    ]  # fmt: skip
+    assert len(_members(fleet)) == len(cores) - len(ended) - 1
+
+
+def test_core_can_be_created_again_under_its_name(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    before = _certificate(fleet, cores[0])
+    commands.run("fleet", "remove", fleet.name, cores[0], "--yes")
+    said = _add(commands, fleet, cores)
+    assert sorted(said["done"]) == cores
+    assert not before.endswith(said["done"][cores[0]])
+    assert len(_left(fleet, cores[0])) == 3
+
+
+def test_core_whose_removal_was_interrupted_is_not_created_again_by_half(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    with faults.killed_at(16, is_answered=True), pytest.raises(faults.Killed):
+        commands.run("fleet", "remove", fleet.name, cores[0], "--yes")
+    Path("cores.csv").write_text(f"coreName\n{cores[0]}\n")
+    said = commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name, code=1)
+    assert f"finish with `mli fleet remove {fleet.name} {cores[0]} --yes`" in said
+
+
+@pytest.mark.parametrize("command", ["remove", "retire"])
+def test_nothing_is_removed_without_yes(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], command: str
+) -> None:
+    words = ("fleet", command, fleet.name, *(cores if command == "remove" else ()))
+    said = commands.run(*words, code=1)
+    assert "3 cores would be removed for good: add --yes" in said
+    plans = commands.json(*words, "--dry-run")["cores"]
+    assert sorted(plans) == cores
+    assert plans[cores[0]]["policies"] == [f"{cores[0]}_CorePolicy", f"{cores[0]}_PublishPolicy"]
+    assert len(_members(fleet)) == 3
+    assert all(_exists(fleet, _certificate(fleet, core)) for core in cores)
+
+
+def test_certificate_of_another_thing_too_is_kept(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot, shared = fleet.cloud.client("iot"), _certificate(fleet, cores[0])
+    other = f"{fleet.name}-other"
+    iot.create_thing(thingName=other)
+    iot.attach_thing_principal(thingName=other, principal=shared)
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    [kept] = said["kept"][cores[0]]
+    assert kept == f"certificate {shared.rpartition('/')[2][:10]}…, which is also that of {other}"
+    about = iot.describe_certificate(certificateId=shared.rpartition("/")[2])
+    assert about["certificateDescription"]["status"] == "ACTIVE"
+    assert principals(iot, other) == [shared]
+    assert _left(fleet, cores[0]) == []
+
+
+def test_policy_of_others_is_kept(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot, foreign = fleet.cloud.client("iot"), f"{fleet.name}-audit"
+    iot.create_policy(policyName=foreign, policyDocument=EMPTY_POLICY)
+    iot.attach_policy(policyName=foreign, target=_certificate(fleet, cores[0]))
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert said["kept"][cores[0]] == [f"policy {foreign}, which is not this project's"]
+    assert iot.get_policy(policyName=foreign)["policyDocument"] == EMPTY_POLICY
+
+
+def test_own_policy_that_something_else_uses_is_kept(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot, user = fleet.cloud.client("iot"), _certificate(fleet, cores[1])
+    iot.attach_policy(policyName=f"{cores[0]}_CorePolicy", target=user)
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert said["kept"][cores[0]] == [f"policy {cores[0]}_CorePolicy, which {user} has too"]
+    assert _left(fleet, cores[0]) == [f"{cores[0]}_CorePolicy"]
+
+
+def test_core_with_a_stack_of_its_own_only_leaves_the_group(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    group = names.thing_group_name(cores[0])
+    iot.create_thing_group(thingGroupName=group)
+    iot.add_thing_to_thing_group(thingGroupName=group, thingName=names.thing_name(cores[0]))
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert "which has a stack of its own" in said["kept"][cores[0]][0]
+    assert len(_left(fleet, cores[0])) == 3
+    assert len(_members(fleet)) == 2
+
+
+def test_core_of_no_fleet_is_refused(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    stranger = f"{fleet.name}-stranger"
+    iot.create_thing(thingName=names.thing_name(stranger))
+    said = commands.run("fleet", "remove", fleet.name, stranger, cores[0], "--yes", code=1)
+    assert f"{names.thing_name(stranger)} is not in the fleet {fleet.name}" in said
+    assert _left(fleet, stranger) == [names.thing_name(stranger)]
+    assert _left(fleet, cores[0]) == []
+
+
+def test_thing_for_which_a_creation_has_failed_is_kept(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    iot, core = fleet.cloud.client("iot"), f"{fleet.name}-9"
+    thing = names.thing_name(core)
+    iot.create_thing(thingName=thing, attributePayload={"attributes": {"whose": "others"}})
+    Path("cores.csv").write_text(f"coreName\n{core}\n")
+    commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name, code=1)
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes")
+    assert said["kept"][core] == [f"thing {thing}, if there is one: it never joined the fleet"]
+    assert iot.describe_thing(thingName=thing)["attributes"] == {"whose": "others"}
+
+
+def test_retired_fleet_has_no_cores_and_no_deployments(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    iot, greengrass = fleet.cloud.client("iot"), fleet.cloud.client("greengrassv2")
+    core, below = f"{fleet.name}-0", f"{fleet.name}-below"
+    _add(commands, fleet, [core])
+    arn = iot.create_thing_group(thingGroupName=below, parentGroupName=fleet.name)["thingGroupArn"]
+    other = iot.create_thing_group(thingGroupName=f"{fleet.name}-beside")["thingGroupName"]
+    greengrass.create_deployment(targetArn=arn)
+    commands.run("redeploy", fleet.name, "--again", "--no-wait")
+    of, folder = aws.clients(), Path("fleet") / fleet.name
+    found = FleetStack.find(of, fleet.name)
+
+    def retire() -> None:
+        with Journal.of_fleet(folder, found) as journal:
+            remover = CoreRemover(of, found, journal, folder=folder)
+            members = members_of(of, found, journal)
+            output = Output(as_json=True)
+            retire_all(of, found, remover, members, 1, Result(), output)
+
+    ended = faults.until_done(retire, is_answered=True)
+    assert len(ended) > 10
+    assert _members(fleet) == []
+    assert _left(fleet, core) == []
+    assert fleet.deployments() == []
+    groups = {one["groupName"] for one in _all(iot, "list_thing_groups", "thingGroups")}
+    assert {fleet.name, other} <= groups
+    assert below not in groups
+    said = commands.run("fleet", "retire", fleet.name, "--yes")
+    assert f"npx cdk destroy -c fleetName={fleet.name}" in said
+
+
+def test_policies_have_the_tags_of_the_stack(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    policy = iot.get_policy(policyName=f"{cores[0]}_CorePolicy")
+    assert tags.tags_of(iot, policy["policyArn"])[tags.FLEET] == fleet.name
+
+
+def test_policy_that_is_tagged_as_another_fleet_s_is_kept(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    name = f"{cores[0]}_CorePolicy"
+    arn = iot.get_policy(policyName=name)["policyArn"]
+    iot.tag_resource(resourceArn=arn, tags=tags.as_list({tags.FLEET: "another"}))
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert f"policy {name}, which its tag says is of another fleet" in said["kept"][cores[0]]
+    assert json.loads(iot.get_policy(policyName=name)["policyDocument"])
+
+
+def test_policies_of_a_core_that_came_by_claim_go_with_it(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    iot = fleet.cloud.client("iot")
+    own, foreign = (hashlib.sha256(name.encode()).hexdigest() for name in (cores[0], cores[1]))
+    for name, of in ((own, cores[0]), (foreign, cores[1])):
+        document = policy_documents(of, "alias")["CorePolicy"]
+        iot.create_policy(policyName=name, policyDocument=json.dumps(document))
+        iot.attach_policy(policyName=name, target=_certificate(fleet, cores[0]))
+    said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert said["kept"][cores[0]] == [f"policy {foreign}, which is not this project's"]
+    left = {one["policyName"] for one in _all(iot, "list_policies", "policies")}
+    assert own not in left
+    assert foreign in left
+
+
+def test_newest_telemetry_of_a_removed_core_goes_with_it(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    table, of, folder = f"{fleet.name}-table", aws.clients(), Path("fleet") / fleet.name
+    of("dynamodb").create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "core", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "core", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for core in cores:
+        of("dynamodb").put_item(TableName=table, Item={"core": {"S": core}})
+    stack = FleetStack.find(of, fleet.name)
+    found = dataclasses.replace(stack, outputs={**stack.outputs, "TelemetryTable": table})
+    with Journal.of_fleet(folder, found) as journal:
+        CoreRemover(of, found, journal, folder=folder).remove(RemovedCore(cores[0]))
+    left = [item["core"]["S"] for item in of("dynamodb").scan(TableName=table)["Items"]]
+    assert sorted(left) == cores[1:]

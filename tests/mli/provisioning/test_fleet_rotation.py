@@ -1,0 +1,189 @@
+"""``fleet rotate``: a core gets another certificate, and is never without one that works."""
+
+from __future__ import annotations
+
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from inference.names import telemetry_topic
+from mli import aws
+from mli.device import keyfiles
+from mli.device.fleet_stack import FleetStack
+from mli.device.package_checks import principals
+from mli.fleet.journal import Journal
+from mli.fleet.rotation import Rotation
+from stacks import names
+from tests.mli.provisioning import faults
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
+from tests.mli.provisioning.support import Commands
+
+
+@pytest.fixture
+def core(commands: Commands, fleet: DeployedFleet) -> str:
+    """A core of the fleet, created."""
+    name = f"{fleet.name}-1"
+    Path("cores.csv").write_text(f"coreName\n{name}\n")
+    commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name)
+    return name
+
+
+def _certificates(fleet: DeployedFleet, core: str) -> dict[str, str]:
+    """Return the status of each of a core's certificates."""
+    iot = fleet.cloud.client("iot")
+    found = {}
+    for arn in principals(iot, names.thing_name(core)):
+        about = iot.describe_certificate(certificateId=arn.rpartition("/")[2])
+        description = about["certificateDescription"]
+        found[str(description["certificateId"])] = str(description["status"])
+    return found
+
+
+@contextmanager
+def _telemetry(fleet: DeployedFleet, core: str) -> Iterator[None]:
+    """Publish telemetry as the core does, more often."""
+    is_over, data = threading.Event(), fleet.cloud.client("iot-data")
+
+    def publish() -> None:
+        while not is_over.wait(0.1):
+            data.publish(topic=telemetry_topic(core), payload=b"{}")
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def test_core_gets_a_second_certificate_and_loses_the_first(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    folder = Path("fleet") / fleet.name / core
+    [old] = _certificates(fleet, core)
+    old_key = (folder / "private.pem.key").read_bytes()
+    said = commands.json("fleet", "rotate", core)
+    new = said["certificateId"]
+    assert commands.json("fleet", "rotate", core)["certificateId"] == new
+    assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
+    with zipfile.ZipFile(said["archive"]) as opened:
+        assert sorted(opened.namelist()) == ["device.pem.crt", "private.pem.key"]
+        certificate = opened.read("device.pem.crt")
+        assert opened.read("private.pem.key") != old_key
+        keyfiles.check_pair(certificate, opened.read("private.pem.key"), core)
+    assert keyfiles.certificate_id(certificate) == new
+    iot = fleet.cloud.client("iot")
+    policies = [
+        {one["policyName"] for one in iot.list_attached_policies(target=arn)["policies"]}
+        for arn in principals(iot, names.thing_name(core))
+    ]
+    assert policies[0] == policies[1]
+    with _telemetry(fleet, core):
+        done = commands.json("fleet", "rotate", core, "--finish", "--settle", "0")
+    assert done["deleted"] == [old]
+    assert _certificates(fleet, core) == {new: "ACTIVE"}
+    assert (folder / "device.pem.crt").read_bytes() == certificate
+    again = commands.json("fleet", "add", "cores.csv", "--fleet", fleet.name)
+    assert again["done"] == {core: new}
+    commands.run("package", core, "--folder", str(folder), "--output", "again.zip")
+    assert Path("again.zip").read_bytes() == (folder / "greengrass-setup.zip").read_bytes()
+
+
+def test_core_that_is_not_seen_keeps_its_old_certificate(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    [old] = _certificates(fleet, core)
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    said = commands.run(
+        "fleet", "rotate", core, "--finish", "--settle", "0", "--timeout", "1", code=1
+    )
+    assert f"no telemetry of {core} arrived without its old certificate" in said
+    assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
+    assert commands.json("fleet", "rotate", core, "--cancel")["deleted"] == [new]
+    assert _certificates(fleet, core) == {old: "ACTIVE"}
+    assert "no rotation" in commands.run("fleet", "rotate", core, "--finish", "--seen", code=1)
+
+
+def test_telemetry_of_the_old_connection_does_not_count(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    commands.run("fleet", "rotate", core)
+    data = fleet.cloud.client("iot-data")
+    timer = threading.Timer(0.3, lambda: data.publish(topic=telemetry_topic(core), payload=b"{}"))
+    timer.start()
+    said = commands.run(
+        "fleet", "rotate", core, "--finish", "--settle", "2", "--timeout", "1", code=1
+    )
+    timer.join()
+    assert "no telemetry" in said
+
+
+def test_rotation_continues_after_the_end_of_the_process_at_any_request(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    of, folder = aws.clients(), Path("fleet") / fleet.name
+    found, before = FleetStack.find(of, fleet.name), _certificates(fleet, core)
+
+    def rotation(journal: Journal) -> Rotation:
+        return Rotation(of("iot"), found, journal, core, folder)
+
+    def begin() -> None:
+        with Journal.of_fleet(folder, found) as journal:
+            rotation(journal).begin(None, "classic", None)
+
+    def finish() -> None:
+        with Journal.of_fleet(folder, found) as journal:
+            rotation(journal).finish()
+
+    began = faults.until_done(begin, is_answered=False)
+    assert {"CreateKeysAndCertificate", "AttachThingPrincipal"} <= set(began)
+    both = _certificates(fleet, core)
+    assert len(both) == 2
+    finished = faults.until_done(finish, is_answered=False)
+    assert {"UpdateCertificate", "DetachPolicy"} <= set(finished)
+    iot = fleet.cloud.client("iot")
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_certificate(certificateId=next(iter(before)))
+    [left] = _certificates(fleet, core)
+    assert left in both.keys() - before.keys()
+    own = (folder / core / "device.pem.crt").read_bytes()
+    assert keyfiles.certificate_id(own) == left
+
+
+def test_new_key_may_be_on_the_device_already(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    commands.run("certificate", "A", "--csr", "--folder", "device")
+    said = commands.json(
+        "fleet", "rotate", core, "--request", "device/device.csr", "--nucleus", "lite"
+    )
+    with zipfile.ZipFile(said["archive"]) as opened:
+        assert opened.namelist() == ["certs/device.pem.crt"]
+        certificate = opened.read("certs/device.pem.crt")
+    keyfiles.check_pair(certificate, Path("device/private.pem.key").read_bytes(), core)
+    assert any("greengrass-lite.target" in command for command in said["commands"])
+    commands.run("fleet", "rotate", core, "--finish", "--seen")
+    assert list(_certificates(fleet, core)) == [said["certificateId"]]
+
+
+def test_certificate_of_another_thing_too_is_not_deleted(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    iot, other = fleet.cloud.client("iot"), f"{fleet.name}-other"
+    [arn] = principals(iot, names.thing_name(core))
+    iot.create_thing(thingName=other)
+    iot.attach_thing_principal(thingName=other, principal=arn)
+    commands.run("fleet", "rotate", core)
+    said = commands.run("fleet", "rotate", core, "--finish", "--seen", code=1)
+    assert f"is also that of {other}" in said
+    assert len(_certificates(fleet, core)) == 2
+
+
+def test_core_without_a_fleet_is_told_what_to_do(commands: Commands, fleet: DeployedFleet) -> None:
+    said = commands.run("fleet", "rotate", "Nobody", code=1)
+    assert "Nobody is not a core of a fleet" in said
