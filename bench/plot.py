@@ -7,8 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mli.view.drawing import FONT
-
+_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _COLOURS = {
     "capture": "#4c78a8",
     "preprocess": "#72b7b2",
@@ -22,7 +21,7 @@ _WIDTH, _LEFT, _RIGHT, _BAR, _STEP, _TOP = 1000, 300, 110, 30, 58, 60
 
 def stages(bars: Mapping[str, Mapping[str, float]], path: Path) -> None:
     """Draw one bar per model from its milliseconds by stage, and write a PNG."""
-    font = ImageFont.truetype(str(FONT), 16)
+    font = ImageFont.load_default(16)
     image = Image.new("RGB", (_WIDTH, _TOP + _STEP * len(bars) + 10), "white")
     draw = ImageDraw.Draw(image)
     _legend(draw, font)
@@ -43,7 +42,7 @@ def stages(bars: Mapping[str, Mapping[str, float]], path: Path) -> None:
     image.save(path)
 
 
-def _legend(draw: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont) -> None:
+def _legend(draw: ImageDraw.ImageDraw, font: _Font) -> None:
     left = 12.0
     for stage, colour in _COLOURS.items():
         draw.rectangle((left, 18, left + 16, 34), colour)

@@ -22,7 +22,7 @@ KEYPOINT_SCORE = 0.3
 """Keypoints below this score are guesses of where something hidden would be, and are not drawn."""
 JPEG_QUALITY = 90
 
-FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
+_FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 _COLOURS = ("#ffd400", "#00e5ff", "#ff8cf5", "#7dff6b", "#ff9d5c", "#b9a7ff", "#ffffff", "#ff7b7b")
 """Bright enough for black text: contrast with it is 7:1 or better."""
 _TILE = (480, 320)
@@ -144,7 +144,7 @@ def jpeg(image: Image.Image) -> bytes:
 
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(FONT), size)
+    return ImageFont.truetype(str(_FONT), size)
 
 
 def _pixels(box: Rectangle, size: tuple[int, int]) -> Rectangle:
