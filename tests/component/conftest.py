@@ -82,7 +82,12 @@ class Rig:
     def configure(self, **changes: object) -> None:
         """Set the configuration with which the component will start."""
         access = {MQTT: policy(["PublishToIoTCore"], ["*"])}
-        values = {"coreName": CORE, "inferenceInterval": 0.05, "accessControl": access}
+        values = {
+            "coreName": CORE,
+            "inferenceInterval": 0.05,
+            "feedbackRateLimit": 0,  # tests count samples
+            "accessControl": access,
+        }
         self.bench.store.put(COMPONENT, {**values, **changes})
 
     def install(self, version: str) -> None:

@@ -18,8 +18,8 @@ class RuleRoles:
     """Lets a rule put an item into a table only as far as its role does.
 
     ministack matches the topic, evaluates the statement and puts the item. A refusal is logged,
-    and goes to the rule's error action. A message that is nested too deeply to be read is text
-    for a rule, and does not fail its sender. Create it once, after the emulator.
+    and goes to the rule's error action. A message that is nested too deeply, or has too long a
+    number, is text for a rule, and does not fail its sender. Create it once, after the emulator.
     """
 
     def __init__(self, iam: Authorization) -> None:
@@ -32,7 +32,7 @@ class RuleRoles:
     def _message(self, payload: bytes) -> Any:
         try:
             return self._read(payload)
-        except RecursionError:
+        except (RecursionError, ValueError):
             return payload.decode(errors="replace")
 
     def _checked_put(
