@@ -16,6 +16,9 @@ from typing import Sequence
 from ..syncing import sync_path
 from .environment import COMPLETE, bytecode_folder, environment_path, is_complete, python_of
 
+_TOOLS = "/(pip|setuptools|pkg_resources)/"
+"""Packages of a new environment that no start imports."""
+
 
 def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
     """Create the environment unless it exists, and remove those of earlier versions.
@@ -30,6 +33,18 @@ def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
         if other != environment:
             shutil.rmtree(str(other), ignore_errors=True)
     return environment
+
+
+def _compile_packages(environment: Path) -> None:
+    """Compile what pip installed; a package may have files of another Python."""
+    folders = [str(one) for one in environment.glob("lib*/python*/site-packages")]
+    subprocess.run(
+        [str(python_of(environment)), "-m", "compileall", "-qq", "-x", _TOOLS, *folders],
+        env={**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode_folder(environment))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def compile_code(code: Path, environment: Path) -> None:
@@ -61,11 +76,11 @@ def _create(environment: Path, requirements: Sequence[Path]) -> None:
     _run(
         [
             *(str(python_of(environment)), "-m", "pip", "install", "--no-deps", *source),
-            *("--disable-pip-version-check", "--no-input", *lists),
+            *("--disable-pip-version-check", "--no-input", "--no-compile", *lists),
         ],
         f"the packages of {names} cannot be installed; {advice}",
-        PYTHONPYCACHEPREFIX=str(bytecode_folder(environment)),
     )
+    _compile_packages(environment)
     os.sync()  # first: the mark must not survive a power cut that the packages do not
     (environment / COMPLETE).touch()
     sync_path(environment)
@@ -83,13 +98,9 @@ def _source(wheels: Path) -> tuple[list[str], str]:
     return ["--no-index", "--find-links", str(wheels)], advice
 
 
-def _run(command: list[str], advice: str, **variables: str) -> None:
+def _run(command: list[str], advice: str) -> None:
     finished = subprocess.run(
-        command,
-        env={**os.environ, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if finished.returncode != 0:
         lines = finished.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
