@@ -13,10 +13,12 @@ from typing import Protocol
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.actions.actions import LabelActions
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
 from stacks.core.stack import GreengrassCoreStack
 from stacks.fleet.stack import GreengrassFleetStack
+from stacks.monitoring.monitoring import Monitoring
 from stacks.simulator.set_up import V2_SET_UP, SetUpScript
 from stacks.v1.group_stack import GreengrassGroupStack
 from stacks.v1.rules import refused_by_v1, refused_by_v2
@@ -44,8 +46,14 @@ class Generation:
 
 
 def _v2_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
+    maker: type[GreengrassCoreStack | GreengrassFleetStack]
     maker = GreengrassCoreStack if settings.fleet_name is None else GreengrassFleetStack
-    return maker(scope, settings=settings)
+    stack = maker(scope, settings=settings)
+    if settings.dashboard or settings.alarm_email is not None:
+        Monitoring(stack, "Monitoring", settings=settings, last_words=stack.last_words)
+    if settings.actions:
+        LabelActions(stack, "Actions", own=settings.names, actions=settings.actions)
+    return stack
 
 
 GENERATIONS: Mapping[int, Generation] = {

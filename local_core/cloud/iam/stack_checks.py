@@ -36,7 +36,7 @@ class Step:
 
 
 _OWN_APIS = ("AWS::Greengrass::", "AWS::GreengrassV2::", "AWS::IoT::RoleAlias")
-_WITHOUT_RESOURCE = ("logs:DescribeLogGroups",)
+_WITHOUT_RESOURCE = ("kms:CreateKey", "logs:DescribeLogGroups")
 _NO_CALLS = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle")
 
 
@@ -78,14 +78,25 @@ def _of_type(step: Step, calls: Calls) -> Iterator[Check]:
         service = resource.split(":")[2]
         for action in found:
             whole = action if ":" in action else f"{service}:{action}"
-            yield Check(whole, "*" if whole in _WITHOUT_RESOURCE else resource)
+            place = "*" if whole in _WITHOUT_RESOURCE else resource
+            yield Check(whole, place, _context(step, whole))
+
+
+def _context(step: Step, action: str) -> dict[str, str]:
+    """Return the condition keys of a call that our policies ask for."""
+    if action in ("lambda:AddPermission", "lambda:RemovePermission"):
+        return {"lambda:Principal": str(step.properties.get("Principal"))}
+    if action.startswith("kms:") and action != "kms:CreateKey":
+        return {"aws:ResourceTag/aws:cloudformation:stack-name": step.stack}
+    return {}
 
 
 def _resources(step: Step, calls: Calls) -> list[str]:
     pattern = calls.resource.replace(":R:A:", f":{location.REGION}:{location.ACCOUNT}:")
     pattern = pattern.replace("::A:", f"::{location.ACCOUNT}:")
     if pattern.startswith("{"):
-        return [str(step.properties.get(pattern.strip("{}")))]
+        given = step.properties.get(pattern.strip("{}"))
+        return [str(one) for one in (given if isinstance(given, list) else [given])]
     whole = f"arn:aws:{pattern}"
     if "{}" in whole:
         return [whole.replace("{}", _name(step, calls.name))]
