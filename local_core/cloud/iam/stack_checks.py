@@ -36,7 +36,13 @@ class Step:
 
 
 _OWN_APIS = ("AWS::Greengrass::", "AWS::GreengrassV2::", "AWS::IoT::RoleAlias")
-_WITHOUT_RESOURCE = ("kms:CreateKey", "logs:DescribeLogGroups")
+_WITHOUT_RESOURCE = (
+    "kms:CreateKey",
+    "logs:DescribeLogGroups",
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+)
 _NO_CALLS = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle")
 
 
