@@ -51,7 +51,7 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         is_fleet = isinstance(silent, SilentCores)
         each = " (mean of the cores)" if is_fleet else ""
-        charts = {
+        charts: dict[str, list[cloudwatch.IMetric]] = {
             f"Frames per second{each}": [metrics.metric(RATE)],
             f"Inference, 95th percentile in ms{each}": [metrics.metric(LATENCY)],
             f"Confidence of the best prediction{each}": [metrics.metric(CONFIDENCE)],

@@ -1,4 +1,4 @@
-"""Deployed rules for labels send what they should to real targets, with their own permissions only."""
+"""Deployed rules for labels send what they should to real targets, with their own roles."""
 
 from __future__ import annotations
 
@@ -184,7 +184,8 @@ def test_what_a_rule_may_not_do_is_logged_with_the_message(
     stacks.deploy(stack, resources(tmp_path, made))
     _take_permissions(cloud, stack, function)
     publish(cloud, envelope(("cup", 0.9)))
-    found = eventually(lambda: len(errors(cloud, stack)) == 2 and errors(cloud, stack))
+    eventually(lambda: len(errors(cloud, stack)) == 2)
+    found = errors(cloud, stack)
     failed = {one["failures"][0]["failedAction"]: one["failures"][0] for one in found}
     assert failed.keys() == {"SqsAction", "LambdaAction"}
     assert "sqs:SendMessage" in failed["SqsAction"]["errorMessage"]

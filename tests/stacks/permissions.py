@@ -141,7 +141,7 @@ MONITORING_REASONS: dict[str, str] = {
     "Alarms": "The alarms.",
     "AlarmTopic": "Their topic, and its new subscription.",
     "Subscriptions": "`*`: these actions take no resource.",
-    "NewKeys": "`*`: a key has no ARN yet. The topic's key, with the tags that CloudFormation adds.",
+    "NewKeys": "`*`: a key has no ARN yet. The topic's key, with CloudFormation's tags.",
     "Keys": "Reads a key, and lets AWS rotate it: its tags take effect only after minutes.",
     "KeysOfTheStacks": "Only keys that CloudFormation made for stacks of this app.",
     "Schedule": "When the function counts the silent cores of a fleet.",

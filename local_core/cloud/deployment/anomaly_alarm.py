@@ -28,9 +28,7 @@ def alarm_type(inner: Handlers) -> dict[str, Handlers]:
         _log.warning("the local cloud does not evaluate alarms on a band of values: %s", name)
         return _created(name)
 
-    def update(
-        identity: str, old: Properties, new: Properties, stack: str, *further: Any
-    ) -> Any:
+    def update(identity: str, old: Properties, new: Properties, stack: str, *further: Any) -> Any:
         if _MARK in identity:
             return _created(identity)
         return inner["update"](identity, old, new, stack, *further)
@@ -39,8 +37,8 @@ def alarm_type(inner: Handlers) -> dict[str, Handlers]:
         if _MARK not in identity:
             inner["delete"](identity, properties)
 
-    handlers = {**inner, "create": create, "update": update, "delete": delete}
-    return {"AWS::CloudWatch::Alarm": handlers}
+    own = {"create": create, "update": update, "delete": delete}
+    return {"AWS::CloudWatch::Alarm": {**inner, **own}}
 
 
 def _created(name: str) -> Created:

@@ -92,7 +92,10 @@ class RuleRoles:
                 "aws:sourceaccount": location.ACCOUNT,
             },
         )
-        if found is None or evaluate_resource_policy(found[0], context, _SERVICE).decision != "Allow":
+        if (
+            found is None
+            or evaluate_resource_policy(found[0], context, _SERVICE).decision != "Allow"
+        ):
             raise PermissionError(f"the rule {rule} may not invoke {arn}")
 
     def _write_log(self, account: str, region: str, group: str, event: Any) -> None:
