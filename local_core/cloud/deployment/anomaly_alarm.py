@@ -37,7 +37,7 @@ def alarm_type(inner: Handlers) -> dict[str, Handlers]:
         if _MARK not in identity:
             inner["delete"](identity, properties)
 
-    own = {"create": create, "update": update, "delete": delete}
+    own: Handlers = {"create": create, "update": update, "delete": delete}
     return {"AWS::CloudWatch::Alarm": {**inner, **own}}
 
 

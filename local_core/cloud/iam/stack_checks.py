@@ -109,7 +109,14 @@ def _resources(step: Step, calls: Calls) -> list[str]:
     key = whole[whole.index("{") + 1 : whole.index("}")]
     value = step.properties.get(key)
     names = value if isinstance(value, list) else [value]
-    return [whole.replace(f"{{{key}}}", str(name).rsplit(":", 1)[-1]) for name in names]
+    return [whole.replace(f"{{{key}}}", _as_of_aws(str(name))) for name in names]
+
+
+def _as_of_aws(name: str) -> str:
+    """Return the name in an ARN, or a log group's as CloudFormation would have made it."""
+    if name.startswith(_LOGS_OF_MINISTACK):
+        return name.removeprefix(_LOGS_OF_MINISTACK).replace("/", "-")
+    return name.rsplit(":", 1)[-1]
 
 
 def _name(step: Step, key: str) -> str:
