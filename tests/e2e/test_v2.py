@@ -255,7 +255,11 @@ def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:
     """Return the scores of predictions in either format."""
     plain = [found["predictions"] if isinstance(found, dict) else found for found in lists]
-    return [float(one.get("confidence", one.get("score"))) for found in plain for one in found]
+    return [
+        float(one["confidence"] if "confidence" in one else one["score"])
+        for found in plain
+        for one in found
+    ]
 
 
 def _succeeded(status: dict[str, Any]) -> bool:

@@ -145,8 +145,8 @@ MONITORING_REASONS: dict[str, str] = {
     "Keys": "Reads a key, and lets AWS rotate it: its tags take effect only after minutes.",
     "KeysOfTheStacks": "Only keys that CloudFormation made for stacks of this app.",
     "Schedule": "When the function counts the silent cores of a fleet.",
-    "FunctionsThatRulesInvoke": "A rule may invoke the function of an action, which is yours, and "
-    "the schedule the one of this app. Only these two services can be allowed.",
+    "FunctionsThatRulesInvoke": "A rule may invoke the function of an action, which is yours. Only "
+    "AWS IoT can be allowed.",
     "PoliciesOfFunctions": "CloudFormation looks whether the permission is there.",
 }
 """What each statement of the second policy is for."""

@@ -144,3 +144,10 @@ def test_bad_address_is_a_fault(tmp_path: Path, address: object) -> None:
 @pytest.mark.parametrize("address", ["ops@example.com", "a.b+greengrass@mail.example.co.uk"])
 def test_address_is_taken(tmp_path: Path, address: str) -> None:
     assert settings(tmp_path, alarmEmail=address).alarm_email == address
+
+
+def test_fleet_is_watched_as_long_as_it_has_cores() -> None:
+    fleet = template("v2-fleet-watched", FLEET_STACK)["Resources"]
+    [members] = [one for one in fleet.values() if one["Type"] == "Custom::FleetMembers"]
+    watchers = {name for name in fleet if name.startswith(("Monitoring", "Actions"))}
+    assert watchers and watchers <= set(members["DependsOn"])
