@@ -21,6 +21,7 @@ from tests.waiting import eventually
 
 KIT = "n02966687 carpenter's kit, tool kit"
 HOSTILE = "' OR 1=1 OR label = '${topic()}\\"
+CLAUSES = "lid FROM 'mli/#' WHERE (SELECT"
 _MODEL = {"modelS3Uri": "s3://bucket/models/model.tar.gz", "messageFormat": "envelope"}
 
 
@@ -133,7 +134,7 @@ def test_device_s_prediction_of_the_label_arrives_in_the_queue(
     assert {one.decision for one in decisions(cloud, stack)} == {ALLOW}
 
 
-@pytest.mark.parametrize("label", [KIT, HOSTILE, "+ chr(39) +", "日本 (cup)"])
+@pytest.mark.parametrize("label", [KIT, HOSTILE, CLAUSES, "+ chr(39) +", "日本 (cup)"])
 def test_a_label_is_only_ever_a_text(
     cloud: LocalCloud, stacks: Stacks, stack: str, queue: Queue, label: str, tmp_path: Path
 ) -> None:

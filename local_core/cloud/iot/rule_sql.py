@@ -16,6 +16,7 @@ _QUERY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BEGIN = re.compile(r"\(\s*SELECT\s", re.IGNORECASE)
+_TOPIC = re.compile(r"FROM\s+'([^']*)'", re.IGNORECASE)
 _CALL = re.compile(r"[A-Za-z_]\w*\(")
 _MEMBER = re.compile(r"(?P<call>[a-z]+\(.+\))\.(?P<path>[A-Za-z_][\w.]*)", re.DOTALL)
 _CHARACTERS = 256
@@ -32,7 +33,33 @@ class RuleSql:
         self._function, iot._eval_select_function = iot._eval_select_function, self._called
         self._valid, iot._valid_where_operand = iot._valid_where_operand, self._is_operand
         self._fault, iot._validate_rule_sql = iot._validate_rule_sql, self._fault_of
+        self._parts = {
+            "filter": iot._rule_topic_filter,
+            "select": iot._rule_select_clause,
+            "where": iot._rule_where_clause,
+        }
+        iot._rule_topic_filter = lambda sql: self._part(sql, "filter")
+        iot._rule_select_clause = lambda sql: self._part(sql, "select")
+        iot._rule_where_clause = lambda sql: self._part(sql, "where")
         iot._IMPLEMENTED_SQL_FUNCS = iot._IMPLEMENTED_SQL_FUNCS | {"get", "chr"}
+
+    def _part(self, sql: str, name: str) -> str:
+        """Return a clause of a statement, whatever words stand in its texts and queries."""
+        places = {
+            word: place
+            for place in reversed(self._iot._top_level_indices(sql or "") or [])
+            for word in ("SELECT", "FROM", "WHERE")
+            if self._iot._is_keyword_at(sql, place, word)
+        }
+        match = _TOPIC.match(sql, places.get("FROM", len(sql or "")))
+        if "SELECT" not in places or match is None:
+            return str(self._parts[name](sql))
+        where = places.get("WHERE", len(sql))
+        return {
+            "filter": match[1],
+            "select": sql[places["SELECT"] + len("SELECT") : places["FROM"]].strip(),
+            "where": sql[where + len("WHERE") :].strip(),
+        }[name]
 
     def _fault_of(self, sql: str) -> str | None:
         outer, queries = _without_queries(sql or "")
