@@ -102,9 +102,10 @@ def test_only_members_that_were_heard_and_are_silent_are_counted(
     cloud: LocalCloud, watched: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     iot, data, table = (cloud.client(name) for name in ("iot", "iot-data", "dynamodb"))
-    for core in ("a", "b", "never"):
-        iot.create_thing(thingName=f"{watched}-{core}_Core")
-        iot.add_thing_to_thing_group(thingGroupName=watched, thingName=f"{watched}-{core}_Core")
+    things = [f"{watched}-{end}" for end in ("a_Core", "b", "never_Core")]
+    for thing in things:
+        iot.create_thing(thingName=thing)
+        iot.add_thing_to_thing_group(thingGroupName=watched, thingName=thing)
     message = json.dumps({**TELEMETRY, "component": f"DlrInferenceFleet.{watched}"})
     for core in ("a", "b", "left"):
         data.publish(topic=f"mli/telemetry/{watched}-{core}", payload=message)
@@ -124,5 +125,5 @@ def test_only_members_that_were_heard_and_are_silent_are_counted(
     assert directive["Namespace"] == "MliGreengrass/test"
     assert directive["Dimensions"] == [[]]
     assert {one["Name"] for one in directive["Metrics"]} <= line.keys()
-    for core in ("a", "b", "never"):
-        iot.delete_thing(thingName=f"{watched}-{core}_Core")
+    for thing in things:
+        iot.delete_thing(thingName=thing)

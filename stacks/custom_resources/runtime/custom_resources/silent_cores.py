@@ -18,7 +18,7 @@ def handler(event: Any, context: Any) -> dict[str, int]:
     now = time.time() * 1e3
     oldest = now - float(os.environ["SILENT_SECONDS"]) * 1e3
     heard = _heard(os.environ["TABLE"])
-    cores = [heard[thing] for thing in _members(os.environ["THING_GROUP"]) if thing in heard]
+    cores = [heard[core] for core in _members(os.environ["THING_GROUP"]) if core in heard]
     silent = sum(received < oldest for received in cores)
     numbers = {"CoresSilent": silent, "CoresReporting": len(cores) - silent}
     metrics = [{"Name": name, "Unit": "Count"} for name in numbers]
@@ -28,14 +28,15 @@ def handler(event: Any, context: Any) -> dict[str, int]:
     return numbers
 
 
-def _members(group: str) -> list[str]:
+def _members(group: str) -> set[str]:
+    """Return the cores of a thing group. A core is called like its thing, but for this ending."""
     pages = boto3.client("iot").get_paginator("list_things_in_thing_group")
     found = pages.paginate(thingGroupName=group, recursive=True)
-    return [thing for page in found for thing in page["things"]]
+    return {thing.removesuffix("_Core") for page in found for thing in page["things"]}
 
 
 def _heard(table: str) -> dict[str, float]:
-    """Return when each core was heard last, in milliseconds, by the name of its thing."""
+    """Return when each core was heard last, in milliseconds."""
     pages = boto3.client("dynamodb").get_paginator("scan")
     found = pages.paginate(
         TableName=table,
@@ -43,7 +44,7 @@ def _heard(table: str) -> dict[str, float]:
         ExpressionAttributeNames={"#core": "core", "#received": "received"},
     )
     return {
-        f"{item['core']['S']}_Core": float(item["received"]["N"])
+        item["core"]["S"]: float(item["received"]["N"])
         for page in found
         for item in page["Items"]
         if "received" in item
