@@ -22,6 +22,8 @@ from .target import PreparedCore, Target
 MODEL_BUCKET = "greengrass-models"
 """AWS's managed policy lets the service role of V1 read buckets with this word in their names."""
 DEPLOYER_POLICY = REPOSITORY / "stacks" / "deployer-policy.json"
+MONITORING_POLICY = REPOSITORY / "stacks" / "deployer-policy-monitoring.json"
+"""What CloudFormation needs in addition for a dashboard, alarms and actions."""
 """What CloudFormation needs to deploy the app."""
 _ARCHIVES = REPOSITORY / "build" / "models"
 _POLL_SECONDS = 0.1
@@ -60,14 +62,16 @@ class SharedCloud:
     def __exit__(self, *exception: object) -> None:
         self._open.close()
 
-    def bootstrap(self, policy: Path = DEPLOYER_POLICY) -> None:
-        """Create the stack that deployments of the CDK need, which may do what ``policy`` allows.
+    def bootstrap(self, *policies: Path) -> None:
+        """Create the stack that deployments of the CDK need, which may do what ``policies`` allow.
+
+        Without ``policies`` they are those of this project.
 
         Raises:
-            CdkError: if the file is not a policy, or the CLI fails.
+            CdkError: if a file is not a policy, or the CLI fails.
         """
         self._progress.say(f"cdk bootstrap aws://{self.cloud.account}/{self.cloud.region}")
-        self.deployer().bootstrap(policy)
+        self.deployer().bootstrap(*(policies or (DEPLOYER_POLICY, MONITORING_POLICY)))
         self._interrupts.check()
 
     def prepare(self, target: Target) -> PreparedCore:

@@ -13,10 +13,13 @@ from typing import Protocol
 import aws_cdk as cdk
 from constructs import Construct
 
+from stacks.actions.actions import LabelActions
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
+from stacks.core.inference_stack import InferenceStack
 from stacks.core.stack import GreengrassCoreStack
 from stacks.fleet.stack import GreengrassFleetStack
+from stacks.monitoring.monitoring import Monitoring
 from stacks.simulator.set_up import V2_SET_UP, SetUpScript
 from stacks.v1.group_stack import GreengrassGroupStack
 from stacks.v1.rules import refused_by_v1, refused_by_v2
@@ -44,8 +47,25 @@ class Generation:
 
 
 def _v2_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
-    maker = GreengrassCoreStack if settings.fleet_name is None else GreengrassFleetStack
-    return maker(scope, settings=settings)
+    if settings.fleet_name is None:
+        core = GreengrassCoreStack(scope, settings=settings)
+        _watch(core, settings)
+        return core
+    fleet = GreengrassFleetStack(scope, settings=settings)
+    fleet.keep(*_watch(fleet, settings))
+    return fleet
+
+
+def _watch(stack: InferenceStack, settings: Settings) -> list[Construct]:
+    """Add what watches cores in the cloud, as far as the settings ask for it, and return it."""
+    found: list[Construct] = []
+    if settings.dashboard or settings.alarm_email is not None:
+        found.append(
+            Monitoring(stack, "Monitoring", settings=settings, last_words=stack.last_words)
+        )
+    if settings.actions:
+        found.append(LabelActions(stack, "Actions", own=settings.names, actions=settings.actions))
+    return found
 
 
 GENERATIONS: Mapping[int, Generation] = {

@@ -101,6 +101,15 @@ def canary_group_name(fleet_name: str) -> str:
     return f"{fleet_name}-canary"
 
 
+def further_rule_name(stack: str, purpose: str) -> str:
+    """Return the name of another rule of a stack, at most 128 characters, which no other one has.
+
+    The digest distinguishes it from the rule of a stack that is called like both together.
+    """
+    digest = hashlib.sha256(f"{stack} {purpose}".encode()).hexdigest()[:6]
+    return f"{rule_name(stack)}_{purpose}_{digest}"
+
+
 @dataclass(frozen=True)
 class StackNames:
     """The names of what one stack owns.

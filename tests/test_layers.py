@@ -54,10 +54,11 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "stacks": (
         ("arns", "nag_acknowledgments", "nag_checks", "names", "retained_bucket"),
-        ("context", "custom_resources"),
+        ("context", "custom_resources", "iot_rules"),
         ("component",),
         ("core",),
         ("fleet",),
+        ("actions", "monitoring"),
         ("simulator",),
         ("v1",),
         ("generations",),

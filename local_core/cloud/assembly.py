@@ -17,6 +17,7 @@ from .api.gateway import Gateway
 from .api.local_only import LocalOnly
 from .api.rest_api import Request, RestApi
 from .api.router import Router
+from .deployment.anomaly_alarm import alarm_type
 from .deployment.ec2_instance import instance_type
 from .emulator import Emulator
 from .iam.api_calls import checks
@@ -33,6 +34,7 @@ from .iot.device_endpoint import DeviceEndpoint
 from .iot.mutual_tls import MutualTls
 from .iot.registry import IotAdditions
 from .iot.resource_types import resource_types
+from .iot.rule_sql import RuleSql
 from .provisioning.mqtt_api import FleetProvisioning
 from .v1.api import GreengrassV1
 from .v1.training_jobs import TrainingJobs
@@ -71,6 +73,7 @@ class Parts:
         self._emulator.guard_logs(self._may_write_logs)
         RuleRoles(self._iam)
         FleetProvisioning(self._may_provision)
+        RuleSql()
         (data / "ca.pem").write_text(self._emulator.ca_certificate())
         v1 = GreengrassV1()
         self._v2 = GreengrassV2(
@@ -89,6 +92,7 @@ class Parts:
             {
                 **resource_types(iot.api),
                 **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
+                **alarm_type(self._emulator.resource_type("AWS::CloudWatch::Alarm")),
             }
         )
         for types in (v1.resource_types(), self._v2.resource_types()):

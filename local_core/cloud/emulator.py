@@ -96,6 +96,11 @@ class Emulator:
         await self._events.put({"type": "lifespan.startup"})
         await self._said.get()
 
+    def resource_type(self, name: str) -> Handlers:
+        """Return the present handlers of a resource type of CloudFormation."""
+        found: Handlers = self._provisioners._RESOURCE_HANDLERS[name]
+        return found
+
     def add_resource_types(self, types: Mapping[str, Handlers]) -> None:
         """Add resource types to CloudFormation.
 

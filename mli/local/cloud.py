@@ -14,7 +14,7 @@ from local_core.folder_lock import FolderBusyError
 from local_core.generations import GENERATIONS
 from local_core.interrupts import Interrupted, Interrupts
 from local_core.progress import Progress
-from local_core.shared_cloud import DEPLOYER_POLICY, MODEL_BUCKET, SharedCloud
+from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
 from .failures import FAILURES, reported
@@ -43,11 +43,12 @@ _POLL_SECONDS = 0.2
     "--deployer-policy",
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    default=DEPLOYER_POLICY,
-    help="What CloudFormation may do: an IAM policy; default: stacks/deployer-policy.json.",
+    multiple=True,
+    help="What CloudFormation may do: an IAM policy, once or more often; "
+    "default: stacks/deployer-policy*.json.",
 )
 @region_option
-def cloud(folder: Path, deployer_policy: Path, region: str) -> None:
+def cloud(folder: Path, deployer_policy: tuple[Path, ...], region: str) -> None:
     """Start a cloud on this machine, and keep it running until Ctrl-C.
 
     It starts with what an account needs for `cdk deploy`, and nothing else: the CDK's bootstrap
@@ -64,7 +65,7 @@ def cloud(folder: Path, deployer_policy: Path, region: str) -> None:
         ):
             environment.unlink(missing_ok=True)
             try:
-                shared.bootstrap(deployer_policy)
+                shared.bootstrap(*deployer_policy)
                 shared.cloud.create_bucket(MODEL_BUCKET)
                 for generation in GENERATIONS.values():
                     generation.prepare_account(shared.cloud.client)

@@ -30,6 +30,7 @@ class InferenceComponent(Construct):
         *,
         own: StackNames,
         topics: Sequence[str],
+        local_topic: str | None,
         artifacts: Artifacts,
         store: ArtifactStore,
     ) -> None:
@@ -44,7 +45,7 @@ class InferenceComponent(Construct):
             # The deployment resets to these, and repeats no permission: see job_document.
             configuration={
                 "coreName": own.core,
-                "accessControl": access_control(own.component, topics),
+                "accessControl": access_control(own.component, topics, local_topic),
             },
         )
         copies = ArtifactCopies(self, "Copies", store=store, content=self.content)

@@ -19,6 +19,7 @@ from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
 from stacks.context.components import EXAMPLE
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
+from stacks.context.monitoring import MONITORING_FIELDS
 from stacks.context.rollout import Rollout
 
 ARCHITECTURES = ("x86_64", "aarch64")
@@ -272,7 +273,7 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
     ),
 )
 
-APP_FIELDS = (*CORE_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
+APP_FIELDS = (*CORE_FIELDS, *MONITORING_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
 """The attributes of ``Settings`` itself."""
 
 
@@ -290,6 +291,7 @@ CONTEXT_FIELDS: tuple[schema.Field[Any], ...] = (
     *FEEDBACK_FIELDS,
     device.FEEDBACK_REQUEST_LIMIT,
     device.FEEDBACK_RATE_LIMIT,
+    *MONITORING_FIELDS,
     *PACKAGE_FIELDS,
     *SIMULATOR_FIELDS,
 )

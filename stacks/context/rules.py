@@ -16,6 +16,7 @@ from inference.model.runnable import ONNX_RUNTIME
 from stacks.context.keys import EXAMPLES, RETIRED
 from stacks.context.model_runtime import chosen_runtime, faults_of_runtime
 from stacks.context.model_source import S3Object
+from stacks.context.monitoring import faults_of_monitoring
 from stacks.context.report import MissingKey, missing_key, option, with_option
 
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
@@ -41,6 +42,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     yield from _of_retention(given, parsed)
     yield from faults_of_runtime(parsed)
     yield from _profile_of_onnx(given, parsed)
+    yield from faults_of_monitoring(given, parsed)
     yield from _of_simulator(given, parsed)
 
 

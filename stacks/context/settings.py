@@ -12,6 +12,7 @@ from inference import settings as device
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.names import ANY_CORE
 from stacks.context import rules
+from stacks.context.actions import LabelAction
 from stacks.context.components import OtherComponent
 from stacks.context.keys import (
     APP_FIELDS,
@@ -72,6 +73,9 @@ class Settings:
     other_components: tuple[OtherComponent, ...]
     drop_components: bool
     rollout: Rollout
+    dashboard: bool
+    alarm_email: str | None
+    actions: tuple[LabelAction, ...]
     dependencies: Literal["online", "bundled"]
     architecture: Literal["x86_64", "aarch64", "armv7l"]
     simulator: bool

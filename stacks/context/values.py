@@ -8,6 +8,7 @@ from inference.feedback import configuration as feedback
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import ConfigurationError, Fault, choice
 from stacks.context import buckets, signing_request
+from stacks.context.actions import LabelAction, parse_actions
 from stacks.context.components import OtherComponent, parse_components
 from stacks.context.rollout import Rollout
 
@@ -114,6 +115,18 @@ def rollout(value: object) -> Rollout:
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
     return Rollout.parse(value)
+
+
+def actions(value: object) -> tuple[LabelAction, ...]:
+    """Read actions on predictions: their JSON text, the list itself, or the path of a file.
+
+    Raises:
+        ValueError: with the rule that the value breaks.
+        ConfigurationError: with every fault within the JSON.
+    """
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
+    return parse_actions(value)
 
 
 def network(value: object) -> str:

@@ -59,12 +59,13 @@ class InferenceStack(cdk.Stack):
             "Inference",
             own=self.own,
             topics=self.topics_of(self.own.core),
+            local_topic=settings.inference.local_topic,
             artifacts=artifacts,
             store=store,
         )
-        last_words = LastWords(self, "LastWords", own=self.own)
+        self.last_words = LastWords(self, "LastWords", own=self.own)
         add_output(
-            self, "TelemetryTable", last_words.table_name, "The newest telemetry of each core"
+            self, "TelemetryTable", self.last_words.table_name, "The newest telemetry of each core"
         )
         self._settings = settings
         # Only now are the names of the buckets known.

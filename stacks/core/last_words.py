@@ -7,10 +7,10 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from inference import names as device_names
-from stacks import arns, names
+from stacks import names
+from stacks.iot_rules import sql as rule_sql
 from stacks.names import StackNames
 
-_SQL_VERSION = "2016-03-23"
 _FIELDS = (
     "topic(3) AS core",
     # The cloud's clock: that of a device may be wrong, and a message may have waited there.
@@ -64,13 +64,7 @@ class LastWords(Construct):
             self,
             "Role",
             description=f"Keeps the newest telemetry of the {own.owner}",
-            assumed_by=iam.ServicePrincipal(
-                "iot.amazonaws.com",
-                conditions={
-                    "StringEquals": {"aws:SourceAccount": cdk.Aws.ACCOUNT_ID},
-                    "ArnLike": {"aws:SourceArn": arns.regional_arn("iot", f"rule/{name}")},
-                },
-            ),
+            assumed_by=rule_sql.trust(name),
             inline_policies={
                 "Table": iam.PolicyDocument(
                     statements=[
@@ -94,22 +88,18 @@ class LastWords(Construct):
             topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
                 description=f"Newest telemetry of the {own.owner}",
                 sql=sql(own),
-                aws_iot_sql_version=_SQL_VERSION,
+                aws_iot_sql_version=rule_sql.VERSION,
                 actions=[iot.CfnTopicRule.ActionProperty(dynamo_d_bv2=put)],
             ),
         )
         self.table_name = table.table_name
+        self.table_arn = table.table_arn
+        self.rule_name = name
 
 
 def sql(own: StackNames) -> str:
     """Return the rule's statement: telemetry of this core, or of the cores of this fleet.
 
-    A topic does not name its core's fleet, and a core may join a fleet at any time. So the rule of
-    a fleet sees the telemetry of all cores, and takes that of its own component. A core may write
-    what it likes into a message, but only under its own name: readers ask the thing group whose
-    cores are members.
+    Readers ask the thing group whose cores are members of the fleet.
     """
-    is_fleet = own.core == device_names.ANY_CORE
-    topic = device_names.telemetry_topic("+" if is_fleet else own.core)
-    statement = f"SELECT {', '.join(_FIELDS)} FROM '{topic}'"
-    return f"{statement} WHERE component = '{own.component}'" if is_fleet else statement
+    return f"SELECT {', '.join(_FIELDS)} {rule_sql.source(device_names.telemetry_topic, own)}"

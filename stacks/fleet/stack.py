@@ -69,9 +69,13 @@ class GreengrassFleetStack(InferenceStack):
         )
         provisioning = self._provisioning(fleet_name, group)
         provisioning.node.add_dependency(deployment)  # a core that comes finds it
-        needed = [child for child in self.node.children if child.node.id in _NEEDED]
-        for one in groups:
-            one.keep(*needed)
+        self._groups = groups
+        self.keep(*(child for child in self.node.children if child.node.id in _NEEDED))
+
+    def keep(self, *needed: IDependable) -> None:
+        """Let nothing of this be deleted before the fleet is known to have no cores."""
+        for group in self._groups:
+            group.keep(*needed)
 
     def _provisioning(self, fleet_name: str, group: FleetGroup) -> ProvisioningByClaim:
         """Add what lets devices with a claim certificate become cores of ``group``."""

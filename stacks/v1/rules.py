@@ -6,6 +6,7 @@ from typing import Any
 
 from inference import schema
 from inference.model import profile
+from stacks.context import monitoring
 from stacks.context.keys import EXAMPLES
 from stacks.context.model_runtime import refused_with_v1
 from stacks.context.model_source import S3Object
@@ -31,6 +32,7 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
             "modelPath", given["modelPath"], rule, option("modelPath", "path/to/model")
         )
     yield from refused_with_v1(parsed)
+    yield from monitoring.refused_with_v1(given, parsed)
     if parsed["dependencies"] == "bundled":
         rule = "requires greengrassVersion=2: packages are installed on a V1 core in advance"
         yield schema.Fault("dependencies", "bundled", rule, option("dependencies", "online"))

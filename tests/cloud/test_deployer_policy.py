@@ -1,4 +1,6 @@
-"""stacks/deployer-policy.json allows what CloudFormation needs for every configuration.
+"""The policies of the deployer allow what CloudFormation needs for every configuration.
+
+stacks/deployer-policy-monitoring.json is for dashboard, alarms and actions only.
 
 Calls of resource types that the local cloud serves itself are asked for with the operations of
 their services.
@@ -10,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +21,8 @@ from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_doc
 from local_core.cloud.api import service_model
 from local_core.cloud.iam.api_calls import Check, checks
 from local_core.cloud.iam.stack_checks import Step, stack_checks
-from local_core.shared_cloud import DEPLOYER_POLICY
-from tests.stacks.configurations import CONFIGURATIONS, templates
+from local_core.shared_cloud import DEPLOYER_POLICY, MONITORING_POLICY
+from tests.stacks.configurations import CONFIGURATIONS, WATCHED, templates
 from tests.stacks.synthesis import resolved
 
 MAXIMUM_CHARACTERS = 6_144
@@ -31,8 +34,10 @@ _ARNS = {
     "AWS::Lambda::Function": f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:{{}}",
     "AWS::IoT::Thing": f"arn:aws:iot:us-east-1:{_ACCOUNT}:thing/{{}}",
     "AWS::IoT::ThingGroup": f"arn:aws:iot:us-east-1:{_ACCOUNT}:thinggroup/{{}}",
+    "AWS::SNS::Topic": f"arn:aws:sns:us-east-1:{_ACCOUNT}:{{}}",
     "AWS::IoT::Certificate": f"arn:aws:iot:us-east-1:{_ACCOUNT}:cert/{{}}",
 }
+_REFERRED_BY_ARN = ("AWS::SNS::Topic",)
 _V1 = "AWS::Greengrass::"
 
 
@@ -51,7 +56,8 @@ def filled_in(value: Any, stack: str, types: Mapping[str, str]) -> Any:
 
     def one(match: re.Match[str]) -> str:
         name = f"{stack_name(stack)}-{match[1]}-new"
-        pattern = _ARNS.get(types.get(match[1], "")) if match[2] == ".Arn" else None
+        kind = types.get(match[1], "")
+        pattern = _ARNS.get(kind) if match[2] == ".Arn" or kind in _REFERRED_BY_ARN else None
         name = name.lower() if types.get(match[1]) == "AWS::S3::Bucket" else name
         return pattern.format(name) if pattern else name
 
@@ -107,7 +113,11 @@ def needed(stack: str, template: Mapping[str, Any]) -> Iterator[Check]:
 
 @cache
 def statements() -> list[Any]:
-    return list(parse_policy_document(DEPLOYER_POLICY.read_text(encoding="utf-8")))
+    return [
+        statement
+        for file in (DEPLOYER_POLICY, MONITORING_POLICY)
+        for statement in parse_policy_document(file.read_text(encoding="utf-8"))
+    ]
 
 
 def statement_for(check: Check) -> str | None:
@@ -123,6 +133,17 @@ def statement_for(check: Check) -> str | None:
     )
     result = evaluate(context, [statements()])
     return str(result.matched_sid) if result.decision == "Allow" else None
+
+
+@pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS.keys() - WATCHED))
+def test_first_policy_is_enough_without_dashboard_alarms_and_actions(configuration: str) -> None:
+    further = {one["Sid"] for one in json.loads(MONITORING_POLICY.read_text())["Statement"]}
+    used = {
+        statement_for(check)
+        for stack, template in templates(configuration).items()
+        for check in needed(stack, template)
+    }
+    assert used & further == set()
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
@@ -163,6 +184,9 @@ def test_deployer_cannot_pass_a_role_to_another_service() -> None:
         ("s3:DeleteBucket", "arn:aws:s3:::payroll"),
         ("lambda:DeleteFunction", f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:payroll"),
         ("greengrass:DeleteCoreDevice", f"arn:aws:greengrass:us-east-1:{_ACCOUNT}:coreDevices:a"),
+        ("sns:DeleteTopic", f"arn:aws:sns:us-east-1:{_ACCOUNT}:payroll"),
+        ("kms:ScheduleKeyDeletion", f"arn:aws:kms:us-east-1:{_ACCOUNT}:key/payroll"),
+        ("lambda:AddPermission", f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:payroll"),
         ("iot:DeleteThing", f"arn:aws:iot:us-east-1:{_ACCOUNT}:thing/conveyor"),
     ],
 )
@@ -170,6 +194,7 @@ def test_deployer_may_not_touch_what_is_not_of_the_app(action: str, resource: st
     assert statement_for(Check(action, resource)) is None
 
 
-def test_deployer_policy_fits_into_a_managed_policy() -> None:
-    document = json.loads(DEPLOYER_POLICY.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("file", [DEPLOYER_POLICY, MONITORING_POLICY], ids=lambda file: file.name)
+def test_deployer_policy_fits_into_a_managed_policy(file: Path) -> None:
+    document = json.loads(file.read_text(encoding="utf-8"))
     assert len(json.dumps(document, separators=(",", ":"))) <= MAXIMUM_CHARACTERS

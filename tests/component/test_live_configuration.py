@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import queue
 import shutil
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 from onnx import helper, numpy_helper
 
 from inference.names import TELEMETRY_SECONDS, telemetry_topic
+from local_core.ipc.authorization import MQTT_PROXY, PUBSUB
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
 from tests.inference.tiny_onnx import model_of, save, tensor
+from tests.local_core.support import policy
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -59,6 +63,35 @@ def test_a_core_name_cannot_change_and_a_missing_source_is_refused(rig: Rig) -> 
         rig.await_predictions()
         rig.merge(coreName=CORE, imageSource="static")
         eventually(lambda: rig.faults() == [])
+
+
+def test_another_component_hears_predictions_on_the_local_topic(rig: Rig) -> None:
+    access = policy(["SubscribeToTopic"], ["line1/#"])
+    heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    other = rig.bench.client("com.example.Other", {"accessControl": {PUBSUB: access}})
+    other.subscribe_to_topic(
+        topic="line1/#", on_stream_event=lambda event: heard.put(event.binary_message.message)
+    )
+    rig.configure(
+        localTopic="line1/seen",
+        accessControl={
+            MQTT_PROXY: policy(["PublishToIoTCore"], ["*"]),
+            PUBSUB: policy(["PublishToTopic"], ["line1/seen"]),
+        },
+    )
+    rig.start()
+    rig.await_predictions()
+    assert isinstance(json.loads(heard.get(timeout=20)), list)
+    rig.broker.away = True  # the device's own topic needs no cloud
+    while not heard.empty():
+        heard.get()
+    heard.get(timeout=20)
+    rig.broker.away = False
+    rig.merge(localTopic="elsewhere")  # for which the component has no permission
+    text = "nothing is published on the local topic elsewhere: the nucleus refused"
+    eventually(lambda: text in rig.log.read_text())
+    rig.await_predictions(3)
+    assert rig.faults() in ([], ["no broker"])
 
 
 def test_an_accelerator_that_is_not_there_leaves_the_old_model_at_work(rig: Rig) -> None:

@@ -33,6 +33,15 @@ from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
 
 GENERATION = 2
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:tripods"
+CHANGED = {
+    "confidenceThreshold": "0.9",
+    "messageFormat": "envelope",
+    "dashboard": "true",
+    "alarmEmail": "ops@example.com",
+    "actions": json.dumps([{"name": "seen", "label": "n04485082 tripod", "target": QUEUE}]),
+}
+"""What the deployer's second policy is needed for is created, and deleted by the next test."""
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
@@ -131,18 +140,24 @@ def test_removed_access_control_entry_stops_exactly_its_topic(rig: Rig) -> None:
     assert rig.next_predictions()
 
 
-def test_changed_threshold_reaches_the_process_that_runs(rig: Rig) -> None:
+def test_changed_threshold_reaches_the_process_that_runs_and_a_label_its_target(rig: Rig) -> None:
     assert min(_scores(rig.next_predictions())) < 0.9
     before = rig.processes()
-    rig.deploy(confidenceThreshold="0.9")
+    sqs = rig.client("sqs")
+    queue = sqs.create_queue(QueueName=QUEUE.rsplit(":", 1)[-1])["QueueUrl"]
+    rig.deploy(**CHANGED)
     assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
     eventually(lambda: min(_scores(rig.next_predictions())) >= 0.9)
     assert rig.processes() == before != set()
+    received = eventually(lambda: sqs.receive_message(QueueUrl=queue).get("Messages"))
+    message = json.loads(received[0]["Body"])
+    assert message["core"] == rig.core_name
+    assert {one["label"].split()[1] for one in message["matches"]} == {"tripod"}
 
 
 def test_deployment_that_breaks_is_rolled_back_and_the_old_one_predicts(module_rig: Rig) -> None:
     rig = module_rig  # as the test before leaves it, if that was run
-    rig.ensure_running(confidenceThreshold="0.9")
+    rig.ensure_running(**CHANGED)
     rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
     status, reason = rig.verdict()
     assert status == "FAILED"
@@ -238,7 +253,13 @@ def test_destroy_leaves_what_is_retained_and_nothing_else(rig: Rig) -> None:
 
 
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:
-    return [float(one["confidence"]) for found in lists for one in found]
+    """Return the scores of predictions in either format."""
+    plain = [found["predictions"] if isinstance(found, dict) else found for found in lists]
+    return [
+        float(one["confidence"] if "confidence" in one else one["score"])
+        for found in plain
+        for one in found
+    ]
 
 
 def _succeeded(status: dict[str, Any]) -> bool:

@@ -7,7 +7,10 @@ import queue
 
 import pytest
 
+from inference.outgoing.recent import RecentCounts
 from inference.outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread
+from inference.pipeline.results import FrameResult
+from inference.vision.postprocess import Prediction
 
 
 def test_a_part_that_fails_to_report_does_not_end_telemetry(
@@ -27,3 +30,57 @@ def test_a_part_that_fails_to_report_does_not_end_telemetry(
     thread.close()
     assert message["health"] == {"status": "degraded", "faults": ["no camera: it is gone"]}
     assert "a driver's own" in caplog.text
+
+
+def result(*scores: float) -> FrameResult:
+    predictions = [Prediction(label="cat", score=score, box=None) for score in scores]
+    return FrameResult(
+        frame_id=1,
+        source="s",
+        width=1,
+        height=1,
+        captured_at=0.0,
+        predictions=predictions,
+        latency_ms={},
+        scores=lambda: pytest.fail("nobody asked"),
+    )
+
+
+def test_recent_numbers_add_up_over_messages() -> None:
+    counts = RecentCounts()
+    for one in (result(0.9, 0.2), result(), result(0.5)):
+        counts.add(one)
+    assert counts.take(seconds=60.04, failed=2, samples=5, dropped=1) == {
+        "seconds": 60.0,
+        "predicted": 3,
+        "failed": 2,
+        "samples": 5,
+        "dropped": 1,
+        "confidence": 0.7,
+    }
+    counts.add(result())
+    assert counts.take(seconds=60.0, failed=3, samples=5, dropped=1) == {
+        "seconds": 60.0,
+        "predicted": 1,
+        "failed": 1,
+        "samples": 0,
+        "dropped": 0,
+    }
+
+
+def test_telemetry_has_the_recent_numbers() -> None:
+    telemetry = Telemetry(
+        core_name="c",
+        model={},
+        versions={},
+        report=lambda: Report([], {"failed": 1}, {"dropped": 4}, {"uploaded": 2}),
+    )
+    recent = telemetry.message()["recent"]
+    assert recent == {
+        "seconds": recent["seconds"],
+        "predicted": 0,
+        "failed": 1,
+        "samples": 2,
+        "dropped": 4,
+    }
+    assert telemetry.message()["recent"]["dropped"] == 0

@@ -30,6 +30,28 @@ ROLLOUT = {
     "inProgressTimeoutInMinutes": 90,
 }
 
+_TARGET = "arn:aws:{}:ap-southeast-2:123456789012:{}"
+ACTIONS: list[dict[str, object]] = [
+    {
+        "name": "person",
+        "label": "person",
+        "minScore": 0.8,
+        "target": _TARGET.format("sns", "alerts"),
+    },
+    {
+        "name": "kits",
+        "label": ["n02966687 carpenter's kit, tool kit", "hammer"],
+        "target": _TARGET.format("sqs", "tools"),
+    },
+    {"name": "any_label", "target": _TARGET.format("lambda", "function:count")},
+    {
+        "name": "kept",
+        "label": "cup",
+        "minScore": 0.5,
+        "target": _TARGET.format("firehose", "deliverystream/kept"),
+    },
+]
+
 CONFIGURATIONS: dict[str, dict[str, object]] = {
     "v2": {**_CORE},
     "v2-request-and-bundled": {
@@ -59,6 +81,22 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
             "com.org.LogShipper": {"version": "1.4.0", "configuration": {"level": "info"}},
         },
     },
+    "v2-watched": {
+        **_CORE,
+        "dashboard": "true",
+        "alarmEmail": "ops@example.com",
+        "messageFormat": "envelope",
+        "localTopic": "line1/predictions",
+        "actions": ACTIONS,
+    },
+    "v2-fleet-watched": {
+        "fleetName": "shop-floor",
+        **_MODEL,
+        "dashboard": "true",
+        "alarmEmail": "ops@example.com",
+        "messageFormat": "envelope",
+        "actions": ACTIONS[:1],
+    },
     "v2-without-feedback": {**_CORE, "feedback": "false"},
     "v2-simulator": {**_CORE, "simulator": "true"},
     "v1": {**_V1},
@@ -78,6 +116,10 @@ CONFIGURATIONS: dict[str, dict[str, object]] = {
         "simulatorSshCidr": "203.0.113.7/32",
     },
 }
+
+
+WATCHED = {"v2-watched", "v2-fleet-watched"}
+"""Those that need the second policy of the deployer."""
 
 
 @cache
@@ -101,6 +143,7 @@ def stand_in_wheels(architecture: str, runtime: str) -> tuple[Path, ...]:
 _STACKS = {
     "v2-fleet": "DlrInferenceFleet-shop-floor",
     "v2-fleet-rollout": "DlrInferenceFleet-shop-floor",
+    "v2-fleet-watched": "DlrInferenceFleet-shop-floor",
 }
 
 ALL_TEMPLATES = [

@@ -7,12 +7,21 @@ from typing import Any
 from tests.stacks.configurations import template
 from tests.stacks.synthesis import ROOT, resolved
 
-DEPLOYER_POLICY = ROOT / "stacks" / "deployer-policy.json"
+DEPLOYER_POLICIES = {
+    "deployer": ROOT / "stacks" / "deployer-policy.json",
+    "deployer-monitoring": ROOT / "stacks" / "deployer-policy-monitoring.json",
+}
+"""By the generated part of docs/permissions.md."""
 
 SECTIONS = {
     "A V2 core (the default)": ("v2", "Demo"),
     "What differs in a fleet (`fleetName`)": ("v2-fleet", "DlrInferenceFleet-shop-floor"),
     "With a key of AWS KMS (`kmsKeyArn`)": ("v2-kms", "Demo"),
+    "With dashboard, alarms and actions (`dashboard`, `alarmEmail`, `actions`)": (
+        "v2-watched",
+        "Demo",
+    ),
+    "What differs in a fleet with them": ("v2-fleet-watched", "DlrInferenceFleet-shop-floor"),
     "A V1 core (`greengrassVersion=1`)": ("v1", "Demo"),
     "What differs with AWS's connector (`estimator=connector`)": ("v1-connector", "Demo"),
     "The simulator (`simulator=true`)": ("v2-simulator", "Demo-Simulator"),
@@ -22,6 +31,8 @@ BASES = {
     "v1-connector": ("v1", "Demo"),
     "v2-fleet": ("v2", "Demo"),
     "v2-kms": ("v2", "Demo"),
+    "v2-watched": ("v2", "Demo"),
+    "v2-fleet-watched": ("v2-fleet", "DlrInferenceFleet-shop-floor"),
 }
 """Configurations of which only the differences from another are listed."""
 
@@ -75,7 +86,6 @@ REASONS: dict[tuple[str, ...], str] = {
     "`GreengrassConfig`.",
     ("iot:AddThingToThingGroup", "iot:RemoveThingFromThingGroup"): "Puts this core into its own "
     "thing group, and removes it: CloudFormation has no resource type for the membership.",
-    ("iot:ListThingsInThingGroup",): "Whether the fleet has cores: then its stack is not deleted.",
     ("dynamodb:PutItem",): "The rule keeps the newest telemetry of each core in this table.",
     ("iot:ListTargetsForPolicy",): "Whether there are claim certificates: then neither.",
     ("ProvisioningClaimPolicy", "iot:Connect"): "The shape of a UUID, which a nucleus without an "
@@ -91,6 +101,16 @@ REASONS: dict[tuple[str, ...], str] = {
     "its thing and policies; AWS has two names for the latter.",
     ("ReadRegistry",): "What AWS IoT looks up meanwhile. AWS documents no minimum: these are the "
     "reads of its managed policy that concern things, groups, certificates and policies.",
+    ("Send",): "Exactly the target of the action.",
+    ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"): "Rules of this stack "
+    "write this log group: telemetry, or actions that failed.",
+    ("kms:*",): "The account itself: its administrators manage the key, and IAM policies apply.",
+    ("Alarms",): "Alarms of this account, and nobody else, use the key and publish on the topic.",
+    ("AllowPublishThroughSSLOnly",): "Denies all requests without TLS.",
+    ("ReadTelemetry",): "When each core was heard last.",
+    ("ListMembers",): "Which cores are in the fleet: before its stack is deleted, and when silent "
+    "cores are counted.",
+    ("WriteLog",): "The function's own log group, where its numbers become metrics.",
     ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
     ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
     ("EncryptSamples",): "The core writes samples, which this key encrypts.",
@@ -114,6 +134,22 @@ REASONS: dict[tuple[str, ...], str] = {
 }
 """Why each set of actions is allowed in every policy or in one, or the statement with a Sid."""
 
+
+MONITORING_REASONS: dict[str, str] = {
+    "MetricFilters": "The filters that make metrics of the log of telemetry.",
+    "Dashboards": "The dashboard has the stack's name.",
+    "Alarms": "The alarms.",
+    "AlarmTopic": "Their topic, and its new subscription.",
+    "Subscriptions": "`*`: these actions take no resource.",
+    "NewKeys": "`*`: a key has no ARN yet. The topic's key, with CloudFormation's tags.",
+    "Keys": "Reads a key, and lets AWS rotate it: its tags take effect only after minutes.",
+    "KeysOfTheStacks": "Only keys that CloudFormation made for stacks of this app.",
+    "Schedule": "When the function counts the silent cores of a fleet.",
+    "FunctionsThatRulesInvoke": "A rule may invoke the function of an action, which is yours. Only "
+    "AWS IoT can be allowed.",
+    "PoliciesOfFunctions": "CloudFormation looks whether the permission is there.",
+}
+"""What each statement of the second policy is for."""
 
 DEPLOYER_REASONS: dict[str, str] = {
     "Things": "The core's thing.",
@@ -155,19 +191,21 @@ DEPLOYER_REASONS: dict[str, str] = {
 """What each statement of the deployer's policy is for."""
 
 
-def deployer_markdown() -> str:
-    """The table of the deployer's policy."""
+def deployer_markdown(part: str = "deployer") -> str:
+    """The table of one of the deployer's policies."""
     lines = ["| statement | actions | resources | reason |", "|---|---|---|---|"]
-    statements = json.loads(DEPLOYER_POLICY.read_text(encoding="utf-8"))["Statement"]
-    assert [one["Sid"] for one in statements] == list(DEPLOYER_REASONS)
+    statements = json.loads(DEPLOYER_POLICIES[part].read_text(encoding="utf-8"))["Statement"]
+    reasons = DEPLOYER_REASONS if part == "deployer" else MONITORING_REASONS
+    assert [one["Sid"] for one in statements] == list(reasons)
     for one in statements:
-        services = one.get("Condition", {}).get("StringEquals", {}).get("iam:PassedToService", [])
+        equal = one.get("Condition", {}).get("StringEquals", {})
+        services = [name for listed in equal.values() for name in listed]
         passed = f", to {_spaced(services)}" if services else ""
         cells = (
             one["Sid"],
             _spaced(one["Action"]) + passed,
             _spaced([item.removeprefix("arn:aws:") for item in one["Resource"]]),
-            DEPLOYER_REASONS[one["Sid"]],
+            reasons[one["Sid"]],
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
@@ -204,7 +242,8 @@ def markdown() -> str:
 
 
 def _statements(properties: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    documents = [properties.get("AssumeRolePolicyDocument"), properties.get("PolicyDocument")]
+    names = ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy")
+    documents = [properties.get(name) for name in names]
     documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
     for document in documents:
         if document:

@@ -41,9 +41,10 @@ def test_list_of_permissions_is_the_templates() -> None:
     assert generated(DOCS / "permissions.md", "permissions", expected) == expected
 
 
-def test_table_of_the_deployer_is_its_policy() -> None:
-    expected = permissions.deployer_markdown()
-    assert generated(DOCS / "permissions.md", "deployer", expected) == expected
+@pytest.mark.parametrize("part", permissions.DEPLOYER_POLICIES)
+def test_table_of_the_deployer_is_its_policy(part: str) -> None:
+    expected = permissions.deployer_markdown(part)
+    assert generated(DOCS / "permissions.md", part, expected) == expected
 
 
 def test_no_reason_is_left_of_a_permission_that_is_gone() -> None:

@@ -165,10 +165,23 @@ def test_component_may_publish_on_four_literal_topics(recipe: dict[str, Any]) ->
     }
 
 
+def test_component_may_publish_on_the_local_topic_and_no_other(tmp_path: Path) -> None:
+    recipe = recipe_of(template_of(tmp_path, localTopic="line1/predictions"))
+    configuration = recipe["ComponentConfiguration"]["DefaultConfiguration"]
+    assert configuration["accessControl"]["aws.greengrass.ipc.pubsub"] == {
+        "DlrInference.Demo:pubsub:1": {
+            "policyDescription": "Publish results",
+            "operations": ["aws.greengrass#PublishToTopic"],
+            "resources": ["line1/predictions"],
+        }
+    }
+
+
 def test_longest_recipe_fits_into_nucleus_lite(tmp_path: Path) -> None:
     template = template_of(
         tmp_path,
         coreName="n" * 64,
+        localTopic="t" * 128,
         modelS3Uri=f"s3://{'b' * 63}/{'d/' * 460}{'f' * 93}.tar.gz",
     )
     assert len(recipe_text(template).encode()) <= MAX_RECIPE_BYTES

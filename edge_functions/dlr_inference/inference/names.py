@@ -16,6 +16,10 @@ MAX_MESSAGE_BYTES = 7_000
 TELEMETRY_SECONDS = 60
 """How often a core sends telemetry without another reason: one that does not is gone."""
 
+LOCAL_TOPIC_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9/_.:-]{0,127}"
+"""A topic between components: without the characters that are wildcards in a topic or a policy, and
+short enough that the largest message passes through the IPC of nucleus lite."""
+
 CORE_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}"
 """A core's name is part of a thing name, MQTT topics, stack names and component names."""
 

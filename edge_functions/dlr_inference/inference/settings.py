@@ -133,6 +133,17 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "Most messages per second that the core sends; 0 is no limit",
     ),
     Field(
+        "localTopic",
+        text(
+            names.LOCAL_TOPIC_PATTERN,
+            "must be 1 to 128 letters, digits or / _ . : -, beginning with a letter or digit",
+        ),
+        None,
+        "line1/predictions",
+        "Topic on the device on which predictions are published too, for "
+        "[other components](alerts.md#actions-on-the-device)",
+    ),
+    Field(
         "embeddedMetrics",
         boolean,
         False,
@@ -170,6 +181,7 @@ class InferenceSettings:
     message_format: str = "list"
     publish_when: str = "always"
     publish_rate_limit: float = 0.0
+    local_topic: str | None = None
     embedded_metrics: bool = False
     feedback: FeedbackConfigurations | None = None
     feedback_request_limit: int = 0

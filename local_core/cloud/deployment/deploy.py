@@ -45,25 +45,29 @@ class Deployer:
     say: Say = _silent
     asked_to_stop: Callable[[], bool] = field(default=lambda: False)
 
-    def bootstrap(self, policy: Path | None = None) -> None:
+    def bootstrap(self, *policies: Path) -> None:
         """Create the CDK's own stack, unless it exists: the bucket and the roles of deployments.
 
-        CloudFormation may do what the file ``policy`` allows, or else everything.
+        CloudFormation may do what the files ``policies`` allow, or everything if there are none.
 
         Raises:
-            CdkError: if the file is not a policy, or the CLI fails.
+            CdkError: if a file is not a policy, or the CLI fails.
         """
         try:
             self.outputs(_TOOLKIT)
         except CdkError:
-            options = [] if policy is None else [f"{_POLICIES}={self._create_policy(policy)}"]
+            arns = [
+                self._create_policy(f"{_POLICY}{number or ''}", file)
+                for number, file in enumerate(policies)
+            ]
+            options = [f"{_POLICIES}={','.join(arns)}"] if arns else []
             place = f"aws://{self.cloud.account}/{self.cloud.region}"
             self._cli(bare=True).run("bootstrap", place, *options)
 
-    def _create_policy(self, file: Path) -> str:
+    def _create_policy(self, name: str, file: Path) -> str:
         try:
             made = self.cloud.client("iam").create_policy(
-                PolicyName=_POLICY, PolicyDocument=file.read_text(encoding="utf-8")
+                PolicyName=name, PolicyDocument=file.read_text(encoding="utf-8")
             )
         except botocore.exceptions.ClientError as error:
             reason = error.response["Error"]["Message"]

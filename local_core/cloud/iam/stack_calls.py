@@ -29,6 +29,21 @@ _EGRESS = "AuthorizeSecurityGroupEgress RevokeSecurityGroupEgress"
 _TAGS = {"Tags": "TagResource"}
 
 TYPES: Mapping[str, Calls] = {
+    "AWS::CloudWatch::Alarm": Calls(
+        "cloudwatch:R:A:alarm:{}",
+        "PutMetricAlarm DescribeAlarms",
+        "PutMetricAlarm DescribeAlarms",
+        "DeleteAlarms DescribeAlarms",
+        _TAGS,
+        "AlarmName",
+    ),
+    "AWS::CloudWatch::Dashboard": Calls(
+        "cloudwatch::A:dashboard/{}",
+        "PutDashboard GetDashboard",
+        "PutDashboard GetDashboard",
+        "DeleteDashboards GetDashboard",
+        name="DashboardName",
+    ),
     "AWS::DynamoDB::Table": Calls(
         "dynamodb:R:A:table/{}",
         "CreateTable DescribeTable",
@@ -36,6 +51,14 @@ TYPES: Mapping[str, Calls] = {
         "DeleteTable DescribeTable",
         {"TimeToLiveSpecification": "UpdateTimeToLive", **_TAGS},
         "TableName",
+    ),
+    "AWS::Events::Rule": Calls(
+        "events:R:A:rule/{}",
+        "PutRule DescribeRule",
+        "PutRule DescribeRule",
+        "DeleteRule DescribeRule",
+        {"Targets": "PutTargets", **_TAGS},
+        "Name",
     ),
     "AWS::IAM::InstanceProfile": Calls(
         "iam::A:instance-profile/{}",
@@ -106,6 +129,13 @@ TYPES: Mapping[str, Calls] = {
         _TAGS,
         "RuleName",
     ),
+    "AWS::KMS::Key": Calls(
+        "kms:R:A:key/{}",
+        "CreateKey DescribeKey",
+        "DescribeKey PutKeyPolicy UpdateKeyDescription",
+        "DescribeKey ScheduleKeyDeletion",
+        {"EnableKeyRotation": "EnableKeyRotation", **_TAGS},
+    ),
     "AWS::Lambda::Alias": Calls(
         "lambda:R:A:function:{FunctionName}",
         "CreateAlias GetAlias",
@@ -140,6 +170,12 @@ TYPES: Mapping[str, Calls] = {
         {"RetentionInDays": "PutRetentionPolicy", **_TAGS},
         "LogGroupName",
     ),
+    "AWS::Logs::MetricFilter": Calls(
+        "logs:R:A:log-group:{LogGroupName}",
+        "PutMetricFilter DescribeMetricFilters",
+        "PutMetricFilter DescribeMetricFilters",
+        "DeleteMetricFilter DescribeMetricFilters",
+    ),
     "AWS::S3::Bucket": Calls(
         "s3:::{}",
         "CreateBucket",
@@ -160,6 +196,23 @@ TYPES: Mapping[str, Calls] = {
         "PutBucketPolicy GetBucketPolicy",
         "PutBucketPolicy GetBucketPolicy",
         "DeleteBucketPolicy GetBucketPolicy",
+    ),
+    "AWS::SNS::Subscription": Calls(
+        "{TopicArn}",
+        "sns:Subscribe sns:GetSubscriptionAttributes",
+        "sns:SetSubscriptionAttributes sns:GetSubscriptionAttributes",
+        "sns:Unsubscribe",
+    ),
+    "AWS::SNS::Topic": Calls(
+        "sns:R:A:{}",
+        "CreateTopic GetTopicAttributes",
+        "SetTopicAttributes GetTopicAttributes ListSubscriptionsByTopic",
+        "DeleteTopic",
+        _TAGS,
+        "TopicName",
+    ),
+    "AWS::SNS::TopicPolicy": Calls(
+        "{Topics}", "sns:SetTopicAttributes", "sns:SetTopicAttributes", "sns:SetTopicAttributes"
     ),
 }
 

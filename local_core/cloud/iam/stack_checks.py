@@ -36,7 +36,13 @@ class Step:
 
 
 _OWN_APIS = ("AWS::Greengrass::", "AWS::GreengrassV2::", "AWS::IoT::RoleAlias")
-_WITHOUT_RESOURCE = ("logs:DescribeLogGroups",)
+_WITHOUT_RESOURCE = (
+    "kms:CreateKey",
+    "logs:DescribeLogGroups",
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+)
 _NO_CALLS = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle")
 
 
@@ -78,21 +84,39 @@ def _of_type(step: Step, calls: Calls) -> Iterator[Check]:
         service = resource.split(":")[2]
         for action in found:
             whole = action if ":" in action else f"{service}:{action}"
-            yield Check(whole, "*" if whole in _WITHOUT_RESOURCE else resource)
+            place = "*" if whole in _WITHOUT_RESOURCE else resource
+            yield Check(whole, place, _context(step, whole))
+
+
+def _context(step: Step, action: str) -> dict[str, str]:
+    """Return the condition keys of a call that our policies ask for."""
+    if action in ("lambda:AddPermission", "lambda:RemovePermission"):
+        return {"lambda:Principal": str(step.properties.get("Principal"))}
+    if action.startswith("kms:") and action != "kms:CreateKey":
+        return {"aws:ResourceTag/aws:cloudformation:stack-name": step.stack}
+    return {}
 
 
 def _resources(step: Step, calls: Calls) -> list[str]:
     pattern = calls.resource.replace(":R:A:", f":{location.REGION}:{location.ACCOUNT}:")
     pattern = pattern.replace("::A:", f"::{location.ACCOUNT}:")
     if pattern.startswith("{"):
-        return [str(step.properties.get(pattern.strip("{}")))]
+        given = step.properties.get(pattern.strip("{}"))
+        return [str(one) for one in (given if isinstance(given, list) else [given])]
     whole = f"arn:aws:{pattern}"
     if "{}" in whole:
         return [whole.replace("{}", _name(step, calls.name))]
     key = whole[whole.index("{") + 1 : whole.index("}")]
     value = step.properties.get(key)
     names = value if isinstance(value, list) else [value]
-    return [whole.replace(f"{{{key}}}", str(name).rsplit(":", 1)[-1]) for name in names]
+    return [whole.replace(f"{{{key}}}", _as_of_aws(str(name))) for name in names]
+
+
+def _as_of_aws(name: str) -> str:
+    """Return the name in an ARN, or a log group's as CloudFormation would have made it."""
+    if name.startswith(_LOGS_OF_MINISTACK):
+        return name.removeprefix(_LOGS_OF_MINISTACK).replace("/", "-")
+    return name.rsplit(":", 1)[-1]
 
 
 def _name(step: Step, key: str) -> str:

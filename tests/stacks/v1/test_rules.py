@@ -18,6 +18,9 @@ from tests.stacks.test_context_keys import rule_of, settings
         ("dependencies", "bundled"),
         ("mqttPort", "443"),
         ("networkProxy", "http://proxy:3128"),
+        ("dashboard", "true"),
+        ("alarmEmail", "ops@example.com"),
+        ("localTopic", "line1/predictions"),
         ("kmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-" + "0" * 32),
     ],
 )
@@ -29,6 +32,14 @@ def test_first_generation_accepts_less(tmp_path: Path, key: str, value: str) -> 
 def test_first_generation_has_no_limit_of_samples_per_hour(tmp_path: Path) -> None:
     rule = rule_of(tmp_path, "feedbackRateLimit", greengrassVersion=1, feedbackRateLimit=60)
     assert "requires greengrassVersion=2" in rule
+
+
+def test_first_generation_has_no_actions(tmp_path: Path) -> None:
+    action = {"name": "seen", "target": "arn:aws:sns:us-east-1:123456789012:alerts"}
+    given = {"actions": [action], "messageFormat": "envelope"}
+    settings(tmp_path, **given)
+    rule = rule_of(tmp_path, "actions", greengrassVersion=1, **given)
+    assert rule == "requires greengrassVersion=2: nothing is added to the groups of V1"
 
 
 def test_first_generation_has_no_fleets(tmp_path: Path) -> None:

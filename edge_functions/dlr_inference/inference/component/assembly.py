@@ -54,7 +54,9 @@ def build_stages(
     )
 
 
-def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> results.Encoder:
+def encoder_for(
+    settings: InferenceSettings, loaded: LoadedModel, *, component: str | None = None
+) -> results.Encoder:
     """Return the encoder for ``messageFormat`` and this model."""
     return results.encoder(
         settings.message_format,
@@ -62,6 +64,7 @@ def encoder_for(settings: InferenceSettings, loaded: LoadedModel) -> results.Enc
         model_name=loaded.profile.name,
         model_sha256=loaded.artifact.sha256,
         configuration=settings.digest(),
+        component=component,
     )
 
 

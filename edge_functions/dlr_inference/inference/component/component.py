@@ -22,6 +22,7 @@ from ..feedback.uploader import BROKER, Uploader
 from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog
+from ..outgoing.local_topic import LocalPublisher
 from ..outgoing.telemetry import HealthFault
 from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
@@ -85,6 +86,7 @@ class Component:
             faults=self._faults,
             feedback=self._feedback_numbers,
             backlog=Backlog(work / "unsent.jsonl"),
+            local=LocalPublisher(nucleus.publish_to_topic),
         )
         self._pipeline = Pipeline(build_stages(settings, loaded, self._sinks(settings, loaded)))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)

@@ -116,6 +116,20 @@ class Nucleus:
             )
         )
 
+    def publish_to_topic(self, topic: str, payload: bytes) -> None:
+        """Publish ``payload`` to the other components of the device.
+
+        Raises:
+            RefusedError: if the component may not publish there.
+            OSError: if the nucleus does not answer.
+        """
+        from awsiot.greengrasscoreipc.model import BinaryMessage, PublishMessage
+
+        message = PublishMessage(binary_message=BinaryMessage(message=payload))
+        self._call(
+            lambda client: client.publish_to_topic_async(topic=topic, publish_message=message)
+        )
+
     def close(self) -> None:
         """Close the connection, unless it is just being opened and that hangs."""
         if not self._lock.acquire(timeout=_CLOSE_SECONDS):

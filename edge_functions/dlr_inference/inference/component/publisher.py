@@ -11,6 +11,7 @@ from ..model.loaded import LoadedModel
 from ..model.watch import ModelWatch
 from ..names import prediction_topic, telemetry_topic
 from ..outgoing.backlog import Backlog
+from ..outgoing.local_topic import LocalPublisher
 from ..outgoing.outbox import Outbox, Send
 from ..outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread, embedded_metrics
 from ..pipeline.pipeline import Counters
@@ -43,14 +44,17 @@ class Publisher:
         faults: Faults = tuple,
         feedback: Numbers = dict,
         backlog: Backlog | None = None,
+        local: LocalPublisher | None = None,
     ) -> None:
         """``faults`` and ``feedback`` return the faults and counters of the generation's own parts.
 
         ``sources`` returns the state of each source; ``backlog`` is for the outbox. ``component``
-        is the component's name, which the first generation does not have.
+        is the component's name, and ``local`` publishes on the device; the first generation has
+        neither.
         """
         rate = settings.publish_rate_limit
-        self._component_version = component_version
+        self._component, self._component_version = component, component_version
+        self._local = local
         self.outbox = Outbox(send, messages_a_second=rate, backlog=backlog)
         self.telemetry = Telemetry(
             core_name=settings.core_name,
@@ -73,9 +77,15 @@ class Publisher:
     def prediction_sink(self, settings: InferenceSettings, loaded: LoadedModel) -> PredictionSink:
         """Return the sink that publishes predictions as ``settings`` say."""
         topic = prediction_topic(settings.core_name)
+
+        def publish(payload: bytes) -> None:
+            self.outbox.put(topic, payload)
+            if self._local is not None and settings.local_topic is not None:
+                self._local.put(settings.local_topic, payload)
+
         return PredictionSink(
-            encoder_for(settings, loaded),
-            lambda payload: self.outbox.put(topic, payload),
+            encoder_for(settings, loaded, component=self._component),
+            publish,
             policy=publish_policy(settings.publish_when),
             counters=self._messages,
         )
@@ -101,6 +111,8 @@ class Publisher:
         """
         if self._thread is not None:
             self._thread.close()
+        if self._local is not None:
+            self._local.close()
         return self.outbox.close(max(0.0, deadline - time.monotonic() - 1.0))
 
     def _versions(self, loaded: LoadedModel) -> Mapping[str, str]:
@@ -134,10 +146,16 @@ class Publisher:
                 "diskBytes": waiting.disk_bytes,
                 "heldBack": self._messages.held_back,
                 "predictionsLeftOut": self._messages.predictions_left_out,
+                **self._local_numbers(),
             },
             feedback=self._feedback(),
             sources=[status.to_json() for status in statuses],
         )
+
+    def _local_numbers(self) -> dict[str, Mapping[str, int]]:
+        if self._local is None or self._settings.local_topic is None:
+            return {}
+        return {"local": asdict(self._local.counters)}
 
     def _source_faults(self, status: SourceStatus) -> list[HealthFault]:
         """Return the fault of a source without frames, unless it has just begun to open."""

@@ -17,6 +17,7 @@ from ..memory import resident_bytes, return_freed_memory
 from ..names import MAX_MESSAGE_BYTES, TELEMETRY_SECONDS
 from ..pipeline.results import FrameResult, compact_json
 from ..sources import Frame
+from .recent import RecentCounts
 
 SCHEMA_VERSION = "1.0"
 WINDOW_FRAMES = 512
@@ -53,10 +54,10 @@ class Report:
 
 @dataclass
 class _Window:
-    """Frame times since the last message, and latencies of the last frames by stage."""
+    """Frames since the last message, and latencies of the last frames by stage."""
 
     latencies: dict[str, deque[float]] = field(default_factory=dict)
-    predicted: int = 0
+    recent: RecentCounts = field(default_factory=RecentCounts)
     began: float = field(default_factory=time.monotonic)
 
 
@@ -91,7 +92,7 @@ class Telemetry:
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Count ``frame`` and keep its latencies."""
         with self._lock:
-            self._window.predicted += 1
+            self._window.recent.add(result)
             for stage, milliseconds in result.latency_ms.items():
                 window = self._window.latencies.setdefault(stage, deque(maxlen=WINDOW_FRAMES))
                 window.append(milliseconds)
@@ -106,9 +107,14 @@ class Telemetry:
         with self._lock:
             window = self._window
             seconds = max(time.monotonic() - window.began, 1e-6)
-            rate = window.predicted / seconds
+            recent = window.recent.take(
+                seconds=seconds,
+                failed=report.frames.get("failed", 0),
+                samples=report.feedback.get("uploaded", 0),
+                dropped=report.publish.get("dropped", 0),
+            )
             latencies = {stage: _percentiles(times) for stage, times in window.latencies.items()}
-            self._window = _Window(latencies=window.latencies)
+            window.began = time.monotonic()
         return {
             "schemaVersion": SCHEMA_VERSION,
             "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
@@ -120,7 +126,8 @@ class Telemetry:
                 "status": "degraded" if report.faults else "ok",
                 "faults": [str(fault) for fault in report.faults],
             },
-            "frames": {**report.frames, "perSecond": round(rate, 3)},
+            "frames": {**report.frames, "perSecond": round(recent["predicted"] / seconds, 3)},
+            "recent": recent,
             "latencyMs": latencies,
             "memoryBytes": resident_bytes(),
             "publish": dict(report.publish),

@@ -68,10 +68,20 @@ class EnvelopeEncoder:
     """Encodes predictions with core, model, frame, time and latencies."""
 
     def __init__(
-        self, *, core_name: str, model_name: str, model_sha256: str, configuration: str
+        self,
+        *,
+        core_name: str,
+        model_name: str,
+        model_sha256: str,
+        configuration: str,
+        component: str | None = None,
     ) -> None:
-        """``configuration`` is the digest of the settings in use."""
-        self._core_name = core_name
+        """``configuration`` is the digest of the settings in use.
+
+        ``component`` is the name of the component of the second generation, by which rules in the
+        cloud know the cores of a fleet.
+        """
+        self._origin = {"core": core_name, **({"component": component} if component else {})}
         self._configuration = configuration
         self._model = {"name": model_name, "sha256": model_sha256}
 
@@ -81,7 +91,7 @@ class EnvelopeEncoder:
             {
                 "schemaVersion": SCHEMA_VERSION,
                 "timestamp": _timestamp(result.captured_at),
-                "core": self._core_name,
+                **self._origin,
                 "frame": {
                     "id": result.frame_id,
                     "source": result.source[-_MAX_SOURCE_CHARACTERS:],
@@ -98,7 +108,13 @@ class EnvelopeEncoder:
 
 
 def encoder(
-    message_format: str, *, core_name: str, model_name: str, model_sha256: str, configuration: str
+    message_format: str,
+    *,
+    core_name: str,
+    model_name: str,
+    model_sha256: str,
+    configuration: str,
+    component: str | None = None,
 ) -> Encoder:
     """Return the encoder for ``messageFormat``."""
     if message_format == "envelope":
@@ -107,6 +123,7 @@ def encoder(
             model_name=model_name,
             model_sha256=model_sha256,
             configuration=configuration,
+            component=component,
         )
     return encode_list
 

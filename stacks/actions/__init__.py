@@ -1,0 +1,1 @@
+"""What AWS IoT does when a core predicts a label."""

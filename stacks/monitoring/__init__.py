@@ -1,0 +1,1 @@
+"""Dashboard and alarms of a core or fleet, from its telemetry."""
