@@ -71,6 +71,8 @@ def _relative(sources: tuple[Specification, ...]) -> Iterator[Fault]:
 
 def _correction(text: str) -> str:
     """Return what was probably meant by a source that is refused, or nothing."""
+    if not text.isprintable():  # that is what is wrong with it
+        return ""
     for pattern, kind in ((_CAMERA, "camera"), (_CSI, "csi")):
         found = pattern.fullmatch(text)
         meant = found and f"{kind}:{found['number']}{found['mode'] or ''}"

@@ -76,6 +76,17 @@ def test_a_reason_of_several_lines_becomes_one() -> None:
     assert str(error) == "model m: the run failed: OpenCV says  no"
 
 
+@pytest.mark.parametrize(
+    "character", ["\x1b", "\u202e", "\ud7fc", "\ud800", "\u0378", "\U000e0001"]
+)
+def test_every_message_escapes_what_is_not_printable(character: str) -> None:
+    escape = ascii(character)[1:-1]
+    assert str(ModelError(f"model {character}: gone")) == f"model {escape}: gone"
+    fault = Fault("key", f"v{character}", f"rule {character}", f"example {character}")
+    expected = f"key='v{escape}': rule {escape}, for example example {escape}"
+    assert str(fault) == str(ConfigurationError([fault])) == expected
+
+
 def test_what_a_device_lacks_is_raised_as_an_error_of_the_tree() -> None:
     with pytest.raises(MissingLibraryError, match="pip install boto3"), explained_errors():
         raise ModuleNotFoundError("No module named 'boto3'", name="boto3")

@@ -49,18 +49,28 @@ class Findings:
     show_default=True,
     help="How long one process runs; the restarts before it take a quarter of that.",
 )
-def main(minutes: float) -> None:
+@click.option(
+    "--fault",
+    "chosen",
+    multiple=True,
+    metavar="TEXT",
+    help="Only faults with this text in their title; may be repeated. Left out, all.",
+)
+def main(minutes: float, chosen: Sequence[str]) -> None:
     """Run the component with every fault in turn, and print the results."""
     findings = Findings()
     with scene(_FRAME_SECONDS) as made:
         for what, why in made.skipped.items():
             click.echo(f"skipped, no {what}: {why}")
-        rig, faults = made.rig, passing_faults(made)
+        rig, every = made.rig, passing_faults(made)
+        faults = [fault for fault in every if _is_chosen(fault, chosen)]
+        if not faults:
+            raise click.BadParameter("is in none of: " + ", ".join(one.title for one in every))
         rig.start()
         rig.await_predictions(5)
         soak_restarts(rig, faults, minutes * 15, findings)
         if made.disk is not None:
-            soak_power_cut(rig, made.disk, faults, findings)
+            soak_power_cut(rig, made.disk, every, findings)
         before, first = len(rig.predictions()), len(rig.broker.arrived)
         rig.start()
         rig.await_predictions(5)
@@ -209,6 +219,10 @@ def report(findings: Findings, faults: Sequence[Fault]) -> None:
         ("recovery", findings.slowest_recovery),
     ):
         click.echo(f"slowest {what} {seconds:.1f} s: {title}")
+
+
+def _is_chosen(fault: Fault, chosen: Sequence[str]) -> bool:
+    return not chosen or any(text in fault.title for text in chosen)
 
 
 def _restarts(faults: Sequence[Fault]) -> Iterator[tuple[Fault, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,39 @@ class Fault:
     def hides_telemetry(self) -> bool:
         """Whether telemetry about it can arrive only when it is over."""
         return "no broker" in self.names
+
+
+class Filler:
+    """Another program that takes all room on a disk, also what is freed meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """``path`` is its file."""
+        self._path = path
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Take all room from now on."""
+        self._ended.clear()
+        self._fill()
+        self._thread = threading.Thread(target=self._refill, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Free it."""
+        self._ended.set()
+        assert self._thread is not None
+        self._thread.join()
+        self._path.unlink()
+
+    def _refill(self) -> None:
+        while not self._ended.wait(0.02):
+            self._fill()
+
+    def _fill(self) -> None:
+        with self._path.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
+            while True:
+                stream.write(bytes(4096))
 
 
 def passing_faults(scene: Scene) -> tuple[Fault, ...]:
@@ -187,7 +221,7 @@ def _of_disk(scene: Scene) -> tuple[Fault, ...]:
     disk, rig = scene.disk, scene.rig
     if disk is None:
         return ()
-    filler = disk.folder / "filler"
+    filler = Filler(disk.folder / "filler")
     begun: list[int] = []
 
     def hang() -> None:
@@ -198,7 +232,7 @@ def _of_disk(scene: Scene) -> tuple[Fault, ...]:
         return len(rig.predictions()) > begun[0] + 20
 
     return (
-        Fault("disk full", lambda: _fill(filler), filler.unlink, ("no disk",), restarts=()),
+        Fault("disk full", filler.begin, filler.end, ("no disk",), restarts=()),
         Fault("disk that hangs", hang, disk.thaw, ("no disk",), predicts, restarts=()),
     )
 
@@ -212,12 +246,6 @@ def _of_clock(scene: Scene) -> tuple[Fault, ...]:
         Fault("clock a day back", lambda: clock.jump(-_DAY), back),
         Fault("clock ten years on", lambda: clock.jump(10 * _YEAR), back),
     )
-
-
-def _fill(path: Path) -> None:
-    with path.open("ab", buffering=0) as stream, contextlib.suppress(OSError):
-        while True:
-            stream.write(bytes(4096))
 
 
 def _nothing() -> None:

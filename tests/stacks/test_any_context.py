@@ -63,6 +63,8 @@ def changes() -> st.SearchStrategy[dict[str, object]]:
 @given(changes())
 @example(dict.fromkeys(KEYS))
 @example(dict.fromkeys(KEYS, "\ud800"))
+@example({"imageSource": "!\ud7fc"})
+@example({"imageSource": "rtsp:/a\ud7fc"})
 @example({"modelProfile": "a" * 300 + ".json"})
 @example({"modelPath": "a" * 5_000})
 @example({"modelPath": "~nobody-here"})

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 
+def escaped(text: str) -> str:
+    """Return ``text`` with every character escaped that is not printable, or not yet assigned."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 class InferenceError(Exception):
     """Root of the tree. Its text is one line that says what is wrong, and what to do if we know.
 
@@ -15,8 +22,8 @@ class InferenceError(Exception):
     health_fault: str | None = None
 
     def __str__(self) -> str:
-        """Return the text in one line: reasons that libraries give may have several."""
-        return " ".join(line.strip() for line in super().__str__().splitlines())
+        """Return the text in one printable line: reasons that libraries give may have several."""
+        return escaped(" ".join(line.strip() for line in super().__str__().splitlines()))
 
 
 class ModelError(InferenceError, RuntimeError):

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Callable, Generic, Iterable, Mapping, Sequence, TypeVar
 
-from .errors import InferenceError
+from .errors import InferenceError, escaped
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Fault:
     def __str__(self) -> str:
         advice = f", for example {self.example}" if self.example else ""
         key = self.key if self.key and self.key.isprintable() else shown(self.key)
-        return f"{key}={shown(self.value)}: {self.rule}{advice}"
+        return escaped(f"{key}={shown(self.value)}: {self.rule}{advice}")
 
 
 class ConfigurationError(InferenceError, ValueError):

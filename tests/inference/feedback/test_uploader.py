@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from inference.feedback import spool as spool_module
 from inference.feedback.spool import Sample, Spool
 from inference.feedback.uploader import BROKER, Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
@@ -197,6 +199,28 @@ def test_a_sample_that_is_being_uploaded_does_not_make_room(tmp_path: Path) -> N
     gate.set()
     assert uploader.close(5) == 0
     assert b"id-0" in b"".join(statuses)
+
+
+def test_a_disk_that_hangs_delays_an_upload_for_a_moment_only(
+    tmp_path: Path,
+    cloud: Cloud,
+    start: Callable[[Spool], Uploader],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(os, "fsync", lambda descriptor: gate.wait(20))
+    monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 60.0)
+    spool = Spool(tmp_path, MEGABYTE)
+    spool.add((request(1),), b"image")
+    start(spool).wake()
+    [name] = spool.names()
+    assert not spool.is_ready(name)
+    monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 0.0)
+    eventually(lambda: cloud.ids_of_statuses() == ["id-1"])
+    assert cloud.objects == [("b", "k/1.jpg")]
+    assert not gate.is_set()
+    gate.set()
+    eventually(lambda: list(tmp_path.iterdir()) == [])
 
 
 def test_close_stops_in_time_and_says_how_many_are_left(

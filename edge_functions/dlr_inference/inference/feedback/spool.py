@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from .sample_files import SUFFIX, SampleFiles
 from .samples import DamagedSampleError, Sample, SampleRequest, encode
@@ -24,6 +25,8 @@ _LOOK_SECONDS = 2.0
 """How often a disk that failed is tried again."""
 _HANGS_SECONDS = 7.0
 """A disk that has not written a batch for this long is a fault."""
+_PATIENCE_SECONDS = 1.0
+"""A sample waits this long for the disk before it may be uploaded from memory."""
 _BATCH_BYTES = 4 << 20
 """Samples up to this size in total, or a larger one, are written together."""
 _CLOSE_SECONDS = 2.0
@@ -80,6 +83,7 @@ class Spool:
         self._wanted = self._started = self._ended = 0
         self._writing_since: float | None = None
         self._closing = False
+        self._on_ready: Callable[[], None] = lambda: None
         for name, size in self._files.take_over():
             self._entries[name] = _Entry(size, self._files.request_ids(name))
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
@@ -112,10 +116,26 @@ class Spool:
                 return f"no answer for {seconds:.0f} s"
         return self._error
 
+    def watch(self, on_ready: Callable[[], None]) -> None:
+        """Call ``on_ready`` from now on, from another thread, when samples become ready."""
+        self._on_ready = on_ready
+
     def names(self) -> list[str]:
         """Return the names of the waiting samples, the oldest first."""
         with self._lock:
             return sorted(self._entries)
+
+    def is_ready(self, name: str) -> bool:
+        """Tell whether a sample may be uploaded: it is safe on disk, or the disk fails or is slow.
+
+        If one were uploaded from memory, and the process then killed, nothing would ever report its
+        object. Where the disk takes nothing, that is better than to lose the sample.
+        """
+        with self._lock:
+            if name not in self._memory or self._error is not None:
+                return True
+            since = self._writing_since
+            return since is not None and time.monotonic() - since > _PATIENCE_SECONDS
 
     def add(
         self, requests: tuple[SampleRequest, ...], image: bytes, mask: bytes = b""
@@ -266,6 +286,7 @@ class Spool:
                 self._writing_since = None
                 self._ended = self._started
                 self._changed.notify_all()
+            self._on_ready()
 
     def _is_due(self) -> bool:
         if self._closing or self._wanted > self._started:
@@ -316,6 +337,7 @@ class Spool:
                     self._files.remove(name)
                 else:
                     self.counters.kept += 1
+            self._on_ready()
 
     def _rejected(self, error: OSError) -> None:
         if self._error is None:

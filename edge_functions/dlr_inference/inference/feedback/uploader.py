@@ -84,6 +84,7 @@ class Uploader:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._stopping = threading.Event()
+        spool.watch(self.wake)
         self._thread = threading.Thread(target=self._run, name="uploader", daemon=True)
         self._thread.start()
 
@@ -93,7 +94,7 @@ class Uploader:
         return {**self._puts.faults(), **self._faults}
 
     def wake(self) -> None:
-        """Note that the spool has a new sample, or that a slow bucket has answered."""
+        """Note that the spool has a sample that is ready, or that a slow bucket has answered."""
         self._wake.set()
 
     def close(self, seconds: float) -> int:
@@ -131,6 +132,8 @@ class Uploader:
         for name in sorted(names, key=self._refusals.tries):
             if self._stopping.is_set():
                 return progress
+            if not self._spool.is_ready(name):
+                continue  # the spool wakes this thread
             resources = self._blocked_by.get(name)
             if resources and all(self._is_blocked(resource) for resource in resources):
                 continue  # without reading it from disk again

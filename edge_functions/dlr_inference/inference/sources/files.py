@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 from typing import Callable
 
-from ..errors import FrameError
+from ..errors import FrameError, escaped
 from ..schema import ConfigurationError, Fault
 from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
 from .listing import Signature, is_folder, list_files, signature
@@ -180,8 +180,7 @@ def _read(path: str) -> bytes:
 
 def printable(path: str) -> str:
     """Return ``path`` with line breaks, and bytes that are not text, escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return escaped(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def _why_empty(pattern: str) -> str:
