@@ -17,6 +17,9 @@ from .waiting import WaitingMessages
 _HANGS_SECONDS = 7.0
 """A message that is neither accepted nor refused for this long is a fault."""
 
+_FEW = 5
+"""So many messages may be on their way without a delay that matters."""
+
 _KEEP_SECONDS = 2.0
 """How long the end waits for a disk that hangs."""
 
@@ -84,6 +87,10 @@ class Outbox:
             if seconds > _HANGS_SECONDS:
                 return f"no answer for {seconds:.0f} s"
         return self._failure
+
+    def is_free(self) -> bool:
+        """Return whether the broker accepts messages as fast as they come."""
+        return self.fault is None and len(self) <= _FEW
 
     def put(self, topic: str, payload: bytes) -> None:
         """Accept a message; never waits for the broker, nor for a disk that hangs."""
