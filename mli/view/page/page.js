@@ -3,11 +3,13 @@
 
 import { Charts } from "/charts.js";
 import { Picture } from "/picture.js";
+import { Settings } from "/settings.js";
 
 const FROZEN_MS = 5000, LONGEST_PAUSE = 5;
 const element = (id) => document.getElementById(id);
 const charts = new Charts(element("charts"));
-const frames = new Map(), samples = new Map();
+const settings = new Settings();
+const frames = new Map(), samples = new Map(), live = new Map();
 let socket = null, state = null, arrived = 0, selected = null, isPaused = false;
 let pause = 0.5, nextTry = 0;
 
@@ -19,12 +21,14 @@ function connect() {
     pause = 0.5;
     requestAnimationFrame(() => {
       if (!isPaused) paint();
+      settings.update(state);
       showState();
       socket.send(JSON.stringify({ core: selected }));
     });
   };
   socket.onclose = () => {
     socket = null;
+    settings.disconnected();
     nextTry = performance.now() + pause * 1000;
     pause = Math.min(LONGEST_PAUSE, pause * 2);
     showState();
@@ -61,6 +65,9 @@ function paint() {
   paintRows(core.rows.slice(0, 12));
   paintHealth(core.telemetry);
   charts.update(core.series);
+  element("live-section").hidden = core.live.length === 0;
+  element("no-sample").hidden = core.latest.length > 0;
+  paintPictures(element("live"), live, core.live, false);
   paintPictures(element("frames"), frames, core.latest, false);
   paintPictures(element("samples"), samples, core.samples, true);
 }
@@ -121,7 +128,7 @@ function paintPictures(list, known, wanted, isSmall) {
     if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);
     sample.seen = arrived;
     tile.picture.onPainted = (painted) => paintCaption(tile, painted, isSmall);
-    tile.picture.show(sample, state.pictures);
+    tile.picture.show(sample, state.pictures || known === live);
     paintCaption(tile, tile.picture.drawn || sample, isSmall);
   });
 }
