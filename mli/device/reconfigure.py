@@ -151,7 +151,7 @@ def _with_merge(deployed: Deployed, merge: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of the deployment with another configuration and a marked name."""
     content = dict(deployed.content)
     component = content["components"][deployed.component]
-    update = {**component["configurationUpdate"], "merge": json.dumps(merge)}
+    update = {**component.get("configurationUpdate", {}), "merge": json.dumps(merge)}
     content["components"] = {
         **content["components"],
         deployed.component: {**component, "configurationUpdate": update},

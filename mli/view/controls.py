@@ -119,7 +119,8 @@ class Controls:
             created = change(self._clients, deployed, threshold=checked, on=on)
         except _FAULTS as error:
             with self._lock:
-                core.change, core.looked_at = None, 0.0
+                core.change = None
+            self._look(core_name, core)  # it may have changed, or have been deleted
             raise ChangeRefusedError(_words(error)) from error
         with self._lock:
             core.deployed = made.deployed = created

@@ -31,11 +31,15 @@ FOREIGN: tuple[Mapping[str, str], ...] = (
 
 
 def get(
-    viewed: Viewed, path: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+    viewed: Viewed,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
 ) -> tuple[int, Mapping[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", viewed.server.port, timeout=20)
     filled = {k: v.format(port=viewed.server.port) for k, v in (headers or {}).items()}
-    connection.request(method, path, headers=filled)
+    connection.request(method, path, body, filled)
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
@@ -101,6 +105,32 @@ def test_there_are_no_other_paths(viewed: Viewed, path: str) -> None:
 
 def test_only_get_is_allowed(viewed: Viewed) -> None:
     assert get(viewed, "/", cookie(viewed), "POST")[0] == 405
+
+
+def changing(viewed: Viewed) -> dict[str, str]:
+    """Return the headers with which the page changes settings."""
+    own = {"Origin": "http://127.0.0.1:{port}", "X-Mli-View": viewed.server._gate.form_token}
+    return {**cookie(viewed), **own}
+
+
+@pytest.mark.parametrize("lacking", ["Cookie", "Origin", "X-Mli-View"])
+def test_only_the_page_itself_changes_settings(viewed: Viewed, lacking: str) -> None:
+    headers = changing(viewed)
+    status, _, content = get(viewed, "/settings", headers, "POST", b"{}")
+    assert (status, b"AWS credentials" in content) == (409, True)
+    del headers[lacking]
+    assert get(viewed, "/settings", headers, "POST", b"{}")[0] == 403
+
+
+@pytest.mark.parametrize("foreign", [*FOREIGN, {"X-Mli-View": "wrong"}, {"Cookie": "a=b"}], ids=str)
+def test_other_sites_change_nothing(viewed: Viewed, foreign: Mapping[str, str]) -> None:
+    headers = {**changing(viewed), **foreign}
+    assert get(viewed, "/settings", headers, "POST", b"{}")[0] == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 9_000, b"x" * 20_000])
+def test_a_change_that_is_no_object_is_refused(viewed: Viewed, body: bytes) -> None:
+    assert get(viewed, "/settings", changing(viewed), "POST", body)[0] == 400
 
 
 def test_an_object_that_is_no_image_is_not_passed_on(viewed: Viewed) -> None:
