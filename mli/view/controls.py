@@ -117,11 +117,13 @@ class Controls:
             core.change = made = _Change()
         try:
             created = change(self._clients, deployed, threshold=checked, on=on)
-        except _FAULTS as error:
+        except Exception as error:
             with self._lock:
                 core.change = None
             self._look(core_name, core)  # it may have changed, or have been deleted
-            raise ChangeRefusedError(_words(error)) from error
+            if isinstance(error, _FAULTS):
+                raise ChangeRefusedError(_words(error)) from error
+            raise
         with self._lock:
             core.deployed = made.deployed = created
         self._take(core_name, created)
@@ -155,7 +157,7 @@ class Controls:
         found, fault = None, None
         try:
             found = find_deployed(self._clients, name)
-        except _FAULTS as error:
+        except Exception as error:  # the page must not wait for ever
             fault = _words(error)
         with self._lock:
             core.is_looking, core.looked_at, core.fault = False, time.monotonic(), fault

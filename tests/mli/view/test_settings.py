@@ -17,6 +17,7 @@ from mli.view.server import Server
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import DeployedCore
 from tests.mli.provisioning.test_controls import CONFIGURED, deploy, merged
+from tests.mli.view.axe import grave_violations
 from tests.mli.view.conftest import CUP, Viewed
 from tests.mli.view.test_page import open_page
 
@@ -69,6 +70,7 @@ def test_slider_and_switches_change_the_deployment(
     said(page, f"These are the settings of the core {core.name}.")
     assert page.locator("#threshold-text").inner_text() == "the profile's"
     assert page.locator("#apply").is_disabled()
+    assert grave_violations(page) == []
     slide(page, 0.35)
     page.get_by_role("switch", name="Entropy: entropy > 1").uncheck()
     assert page.locator("#threshold-text").inner_text() == "0.35"
@@ -100,6 +102,7 @@ def test_a_fleet_is_changed_only_after_a_question(
         slide(page, 0.6)
         page.locator("#apply").click()
         page.get_by_role("dialog", name=f"2 cores of the fleet {fleet.name}?").wait_for()
+        assert grave_violations(page) == []
         assert "confidenceThreshold" not in merged(cloud, fleet.group_arn, fleet.component)
         page.get_by_role("button", name=answer).click()
         said(page, "Not applied yet." if answer == "Cancel" else "Changing: waiting for")
