@@ -38,6 +38,9 @@ Use = Callable[[str, FeedbackConfigurations], None]
 """Takes the feedback configurations of a core, to say why it keeps samples."""
 
 
+State = Literal["pending", "done", "failed"]
+
+
 class ChangeRefusedError(MliError):
     """A change from the page cannot be made; its text says why."""
 
@@ -48,7 +51,7 @@ class _Change:
 
     deployed: Deployed | None = None
     """None until it is created."""
-    state: Literal["pending", "done", "failed"] = "pending"
+    state: State = "pending"
     text: str = "deploying"
     at: float = field(default_factory=time.monotonic)
 
@@ -174,27 +177,34 @@ class Controls:
         """Say how the deployment goes on, until the core uses it, or cannot."""
         assert self._clients is not None
         pause = _LOCAL_POLL_SECONDS if self._is_local else _POLL_SECONDS
-        stack, began = deployed.stack, time.monotonic()
+        began = time.monotonic()
         while made.state == "pending" and not self._stopping.wait(pause):
-            try:
-                found, _ = generation_of(stack).progress(self._clients, stack, deployed.id)
-            except _FAULTS as error:
-                made.state, made.text = "failed", _words(error)
-                return
-            if found is not None and found.status in FAILED:
-                made.state = "failed"
-                made.text = shown_line(
-                    f"{found.status}: {found.reason or 'no reason given'}", _TEXT
-                )
-            elif found is not None and found.status in SUCCEEDED:
-                made.text = "deployed; waiting for the core to report it"
-            elif time.monotonic() - began > _PATIENCE_SECONDS:
-                made.state, made.text = "failed", "the core has not carried it out; is it online?"
-            else:
-                made.text = "waiting for the core" if found is None else "the core carries it out"
+            state, text = _progress(self._clients, deployed)
+            if state == "pending" and time.monotonic() - began > _PATIENCE_SECONDS:
+                state, text = "failed", "the core has not carried it out; is it online?"
+            with self._lock:
+                if made.state == "pending":  # or the core has reported it meanwhile
+                    made.state, made.text = state, text
 
     def _start(self, work: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=work, args=arguments, name="controls", daemon=True).start()
+
+
+def _progress(clients: Clients, deployed: Deployed) -> tuple[State, str]:
+    """Return how a deployment goes on, in words."""
+    stack = deployed.stack
+    try:
+        found, _ = generation_of(stack).progress(clients, stack, deployed.id)
+    except Exception as error:
+        return "failed", _words(error)
+    if found is None:
+        return "pending", "waiting for the core"
+    if found.status in FAILED:
+        reason = f"{found.status}: {found.reason or 'no reason given'}"
+        return "failed", shown_line(reason, _TEXT)
+    if found.status in SUCCEEDED:
+        return "pending", "deployed; waiting for the core to report it"
+    return "pending", "the core carries it out"
 
 
 def _checked_threshold(value: Any) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 from inference.feedback.configuration import FeedbackConfigurations
 
 from ..watch.payload import Payload
+from ..watch.silence import silent_after
 from .described import Described
 from .drawing import Mark
 from .predictions import marks_of, number_of
@@ -22,8 +23,6 @@ MOST_FRAMES = 600
 """Predictions that wait for a sample of their frame: two minutes at five per second."""
 MOST_SOURCES = 16
 _RATE_SECONDS = 10.0
-_SILENT_SECONDS, _LONGEST_SILENCE = 15.0, 150.0
-"""A core that predicts once an hour still sends telemetry every 60 s."""
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
 
 
@@ -190,7 +189,7 @@ class CoreView:
             "name": shown(self.name),
             "configuration": self.configuration,
             "age": round(now - self.last, 1),
-            "silentAfter": min(_LONGEST_SILENCE, max([_SILENT_SECONDS / 2, *self._gaps]) * 2),
+            "silentAfter": silent_after(self._gaps),
             "count": self.count,
             "perSecond": round(len(recent) / _RATE_SECONDS, 2),
             "rows": rows[::-1],

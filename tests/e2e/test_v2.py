@@ -160,11 +160,7 @@ def test_slider_of_the_page_changes_the_running_core(
         page.get_by_role("switch", name="Entropy").check()
         page.locator("#apply").click()
         said.filter(has_text="Changing").wait_for()
-        try:
-            said.filter(has_text="Applied: in use").wait_for()
-        except Exception:
-            print("XXX", said.inner_text(), viewed._board.snapshot(None)["core"]["configuration"], viewed._server._controls.state(rig.core_name, None), rig.log()[-3000:])
-            raise
+        said.filter(has_text="Applied: in use").wait_for()
     assert all(rig.next_predictions(4))
     assert rig.processes() == process, "no restart"
     assert [rig.verdict()[0] for _ in range(2)] == ["SUCCEEDED", "SUCCEEDED"]
