@@ -91,7 +91,7 @@ function paintRows(rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((row, number) => {
     const found = row.found.map((mark) => mark.text).join(", ") || "nothing found";
-    const texts = [ago(row.age), row.source.split("/").pop() || `${row.n}`,
+    const texts = [ago(row.age + since()), row.source.split("/").pop() || `${row.n}`,
       row.more ? `${found} (+${row.more})` : found, row.ms === null ? "" : row.ms.toFixed(1)];
     texts.forEach((text, column) => {
       const cell = body.rows[number].cells[column];
@@ -105,7 +105,7 @@ function paintHealth(telemetry) {
   if (telemetry === null) parts.push("No telemetry yet: cores send it once a minute.");
   else {
     parts.push(`${telemetry.status || "?"} · ${telemetry.model}`);
-    if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50} ms, p95 ${telemetry.p95} ms`);
+    if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50.toFixed(1)} ms, p95 ${(telemetry.p95 ?? telemetry.p50).toFixed(1)} ms`);
     parts.push(...telemetry.faults);
     for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
     parts.push(`telemetry ${ago(telemetry.age)} old`);
@@ -155,6 +155,18 @@ function tileOf(isSmall) {
   return { figure, picture, caption };
 }
 
+function since() {
+  return (performance.now() - arrived) / 1000;
+}
+
+// What has stopped must not look as if it had just come.
+function paintAges() {
+  paintRows(state.core.rows.slice(0, 12));
+  for (const [tiles, isSmall] of [[live, false], [frames, false], [samples, true]]) {
+    for (const tile of tiles.values()) paintCaption(tile, tile.picture.drawn || tile.picture.sample, isSmall);
+  }
+}
+
 function ago(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -170,5 +182,6 @@ element("cores").onchange = (event) => { selected = event.target.value; };
 setInterval(() => {
   if (socket === null && performance.now() >= nextTry) connect();
   showState();
+  if (state && state.core && since() > 1 && !isPaused) paintAges();
 }, 250);
 connect();

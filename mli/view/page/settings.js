@@ -79,6 +79,7 @@ export class Settings {
 
   showThreshold() {
     const own = element("own-threshold").checked;
+    element("settings").classList.toggle("own", own);
     element("threshold-text").textContent = own ? "the profile's" : Number(element("threshold").value).toFixed(2);
   }
 

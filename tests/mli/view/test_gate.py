@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -161,17 +161,13 @@ def test_live_state_is_for_the_page_only(
     if origin is not None:
         headers.append((b"Origin", origin.format(port=port).encode()))
 
-    async def answer() -> object:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        socket = WSConnection(ConnectionType.CLIENT)
-        request = Request(host=f"127.0.0.1:{port}", target="/live", extra_headers=headers)
-        writer.write(socket.send(request))
-        socket.receive_data(await reader.read(4096))
-        writer.close()
-        return next(socket.events())
-
+    peer = WSConnection(ConnectionType.CLIENT)
+    request = Request(host=f"127.0.0.1:{port}", target="/live", extra_headers=headers)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as opened:
+        opened.sendall(peer.send(request))
+        peer.receive_data(opened.recv(4096))
     kind = AcceptConnection if is_open else RejectConnection
-    assert isinstance(asyncio.run(answer()), kind)
+    assert isinstance(next(peer.events()), kind)
 
 
 def test_a_taken_port_is_named(viewed: Viewed) -> None:

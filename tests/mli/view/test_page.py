@@ -215,6 +215,8 @@ def test_page_without_its_server_says_so(
     state(page, "live")
     viewed.server.__exit__(None, None, None)
     state(page, "disconnected")
+    page.wait_for_timeout(2500)
+    assert float(page.locator("#rows td").first.inner_text().removesuffix(" s")) > 2, "it ages"
     assert "Traceback" not in capfd.readouterr().err
 
 
