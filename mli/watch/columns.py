@@ -23,8 +23,8 @@ class Columns:
     """Time, core, latency, source, what was found, and the rate.
 
     Latency and source come with envelopes: their columns begin with the first one. A terminal that
-    is too narrow has no source, then no latency, then no rate. ``cells`` is the width of the terminal, None if
-    there is none: then no line is cut to a width.
+    is too narrow has no source, then no latency, then no rate. ``cells`` is the width of the
+    terminal, None if there is none: then no line is cut to a width.
     """
 
     def __init__(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import closing
+from functools import partial
 
 import cv2
 import numpy as np
@@ -12,7 +13,6 @@ import pytest
 
 from inference.errors import FrameError
 from inference.names import MAX_MESSAGE_BYTES
-from inference.outgoing import previews as module
 from inference.outgoing.previews import Previews, PreviewSink, preview_message
 from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings
@@ -33,13 +33,6 @@ def result(*predictions: Prediction) -> FrameResult:
     return FrameResult(
         1, "camera:0", 1920, 1080, 1_795_000_000.25, predictions, {}, lambda: Scores((), (), False)
     )
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    now = [1_000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    return now
 
 
 @pytest.mark.parametrize("shape", [(1080, 1920, 3), (4000, 30, 3), (1, 1, 3), (300, 451, 3)])
@@ -77,9 +70,12 @@ def test_thumbnails_refuse_what_cannot_fit() -> None:
         Thumbnails()(NOISE, 20)
 
 
-def test_previews_are_due_by_interval_source_and_limit(clock: list[float]) -> None:
+def test_previews_are_due_by_interval_source_and_limit() -> None:
     offered: list[tuple[float, str]] = []
-    sink = PreviewSink(lambda one, _: offered.append((clock[0] - 1_000, one.origin)), 10)
+    clock = [1_000.0]
+    sink = PreviewSink(
+        lambda one, _: offered.append((clock[0] - 1_000, one.origin)), 10, lambda: clock[0]
+    )
     for _ in range(120):  # a minute of two cameras, two frames per second each
         for origin in ("a", "b"):
             sink(frame(origin=origin), result())
@@ -88,9 +84,10 @@ def test_previews_are_due_by_interval_source_and_limit(clock: list[float]) -> No
         assert [at for at, one in offered if one == origin] == [first + 10 * n for n in range(6)]
 
 
-def test_many_sources_share_one_preview_per_second(clock: list[float]) -> None:
+def test_many_sources_share_one_preview_per_second() -> None:
     offered: list[str] = []
-    sink = PreviewSink(lambda one, _: offered.append(one.origin), 1)
+    clock = [1_000.0]
+    sink = PreviewSink(lambda one, _: offered.append(one.origin), 1, lambda: clock[0])
     for number in range(16 * 100):
         sink(frame(origin=str(number % 16)), result())
         clock[0] += 0.1
@@ -98,7 +95,7 @@ def test_many_sources_share_one_preview_per_second(clock: list[float]) -> None:
     assert min(offered.count(str(source)) for source in range(16)) >= 5, "none starves"
 
 
-def test_nothing_waits_for_a_preview_and_only_the_newest_remains(clock: list[float]) -> None:
+def test_nothing_waits_for_a_preview_and_only_the_newest_remains() -> None:
     entered, go = threading.Event(), threading.Event()
     sent: list[bytes] = []
 
@@ -108,18 +105,17 @@ def test_nothing_waits_for_a_preview_and_only_the_newest_remains(clock: list[flo
         sent.append(payload)
 
     with closing(Previews(send, Thumbnails(), lambda: True)) as made:
-        sink = made.sink("Demo", 1)
+        made.sink("Demo", 1)
         for number in range(1, 6):
-            sink(frame(number), result())  # returns although the broker does not answer
+            made.put("topic", frame(number), result())  # returns although nothing answers
             assert entered.wait(10)
-            clock[0] += 1
         go.set()
         eventually(lambda: made.counters.sent == 2)
     ids = [json.loads(one.partition(b"\n")[0])["frame"]["id"] for one in sent]
     assert (ids, made.counters.dropped) == ([1, 5], 3)
 
 
-def test_no_preview_is_made_while_messages_wait(clock: list[float]) -> None:
+def test_no_preview_is_made_while_messages_wait() -> None:
     encoded: list[object] = []
 
     def encode(image: object, room: int) -> bytes:
@@ -133,20 +129,23 @@ def test_no_preview_is_made_while_messages_wait(clock: list[float]) -> None:
 
 
 def test_a_failure_is_counted_and_logged_once(
-    clock: list[float], caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def send(topic: str, payload: bytes) -> None:
         raise OSError("the nucleus is away")
 
     with closing(Previews(send, Thumbnails(), lambda: True)) as made:
-        sink = made.sink("Demo", 1)
+        made.sink("Demo", 1)
         for number in range(1, 4):
-            sink(frame(number), result())
-            eventually(lambda n=number: made.counters.dropped == n)
-            clock[0] += 1
-        sink(frame(image=np.zeros((0, 0, 3), np.uint8)), result())
+            made.put("topic", frame(number), result())
+            eventually(partial(_has_dropped, made, number))
+        made.put("topic", frame(image=np.zeros((0, 0, 3), np.uint8)), result())
         eventually(lambda: made.counters.failed == 1)
     assert caplog.text.count("the nucleus is away") == 1
+
+
+def _has_dropped(made: Previews, count: int) -> bool:
+    return made.counters.dropped == count
 
 
 @pytest.mark.parametrize(("given", "seconds"), [(10, 10.0), ("2.5", 2.5), (0, None), ("0", None)])

@@ -51,7 +51,8 @@ def merged(cloud: LocalCloud, target: str, component: str) -> dict[str, Any]:
 
 def settled(controls: Controls, name: str, reported: str | None = None) -> dict[str, Any]:
     """Return the state once the deployment was read."""
-    return eventually(lambda: (s := controls.state(name, reported))["reason"] is None and s)
+    eventually(lambda: controls.state(name, reported)["reason"] is None)
+    return controls.state(name, reported)
 
 
 @pytest.fixture

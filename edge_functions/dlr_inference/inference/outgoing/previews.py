@@ -125,14 +125,20 @@ class Previews:
 class PreviewSink:
     """Hands over a frame of each source when its next preview is due."""
 
-    def __init__(self, put: Callable[[Frame, FrameResult], None], interval: float) -> None:
+    def __init__(
+        self,
+        put: Callable[[Frame, FrameResult], None],
+        interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._put = put
+        self._clock = clock
         self._interval = interval
         self._last: dict[str, float] = {}
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Hand over ``frame`` if a preview of its source is due."""
-        now = time.monotonic()
+        now = self._clock()
         last = self._last.get(frame.origin)
         gap = max(self._interval, SHORTEST_GAP_SECONDS * len(self._last))
         is_early = last is not None and now - last < gap
@@ -143,7 +149,7 @@ class PreviewSink:
 
 
 def preview_message(frame: Frame, result: FrameResult, encode: Encode) -> bytes:
-    """Return a line of JSON about ``frame``, a line feed, and the JPEG: without Base64, a third more.
+    """Return a line of JSON about ``frame``, a line feed, and the JPEG, which Base64 would enlarge.
 
     The predictions, best first, are ``[label, score]`` or ``[label, score, box]``, as many as fit.
 
