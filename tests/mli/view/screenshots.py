@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mli.local.run import SHEET
+from mli.local.run import SHEET, STATE
 
 from .conftest import CHROMIUM
 
@@ -31,6 +32,8 @@ def main() -> None:
     if CHROMIUM is None:
         sys.exit("screenshots: there is no Chromium: sudo apt-get install chromium")
     SHEET.unlink(missing_ok=True)
+    # An earlier run may have left samples for its own bucket, which is a fault on the page.
+    shutil.rmtree(STATE, ignore_errors=True)
     command = [sys.executable, "-m", "mli", "run", "--view"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
