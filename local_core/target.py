@@ -26,6 +26,7 @@ class Target:
     message_format: str
     interval: float
     greengrass_version: int = 2
+    preview_seconds: int = 0
 
     @property
     def generation(self) -> Generation:
@@ -47,6 +48,7 @@ class Target:
         """
         return {
             **({"feedbackRateLimit": "0"} if self.greengrass_version == 2 else {}),
+            **({"previewInterval": f"{self.preview_seconds}"} if self.preview_seconds else {}),
             **({"modelRuntime": ONNX_RUNTIME} if self._is_onnx else {}),
             "coreName": self.core_name,
             "certificateId": certificate_id,

@@ -150,9 +150,16 @@ class StackNames:
         )
 
 
-def published_topics(core_name: str, *, feedback: bool = True) -> tuple[str, ...]:
+def published_topics(
+    core_name: str, *, feedback: bool = True, previews: bool = False
+) -> tuple[str, ...]:
     """Return every topic on which the core publishes, predictions first, those of feedback last."""
-    own = (device_names.prediction_topic(core_name), device_names.telemetry_topic(core_name))
+    own: tuple[str, ...] = (
+        device_names.prediction_topic(core_name),
+        device_names.telemetry_topic(core_name),
+    )
+    if previews:
+        own = (*own, device_names.preview_topic(core_name))
     if not feedback:
         return own
     return (

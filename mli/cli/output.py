@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, TextIO
 
 import click
@@ -43,6 +45,23 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+class Colour(Enum):
+    """A colour of a line, by its number for a terminal."""
+
+    FAULT = 31
+    NEWS = 36
+
+    def paint(self, text: str) -> str:
+        """Return the text between the sequences that switch the colour on and off."""
+        return f"\x1b[{self.value}m{text}\x1b[0m"
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal whose user wants colours."""
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not is_plain
+
+
 class Output:
     """A command's two streams; what is not printable reaches neither, whoever wrote it."""
 
@@ -51,6 +70,7 @@ class Output:
         self._stderr = sys.stderr if stderr is None else stderr
         self._shown = ""
         self._shown_at = 0.0
+        self._colour: Colour | None = None
 
     def say(self, text: str) -> None:
         """Write a line of progress that stays."""
@@ -71,15 +91,21 @@ class Output:
         """Write the result to stdout: ``text`` for people, ``values`` with ``--json``."""
         self._clear()
         if not self._as_json:
-            _print(shown_text(text), sys.stdout)
+            shown = shown_text(text)
+            _print(shown if self._colour is None else self._colour.paint(shown), sys.stdout)
         elif "utf" in (sys.stdout.encoding or "utf-8").lower():
             _print(json_line(values), sys.stdout)
         else:
             _print(json.dumps(values), sys.stdout)
 
-    def event(self, values: Mapping[str, Any], text: str) -> None:
-        """Write one of many results, such as each prediction that arrives, on one line."""
+    def event(self, values: Mapping[str, Any], text: str, colour: Colour | None = None) -> None:
+        """Write one of many results, such as each prediction that arrives, on one line.
+
+        A terminal shows it in a colour, unless the user does not want any: https://no-color.org.
+        """
+        self._colour = colour if not self._as_json and has_colours(sys.stdout) else None
         self.result(values, text)
+        self._colour = None
 
     def _clear(self) -> None:
         if self._shown and self._stderr.isatty():

@@ -44,6 +44,7 @@ SHEET = REPOSITORY / "build" / "contact-sheet.jpg"
 SAMPLE_PHOTOGRAPHS = 4
 """The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
+PREVIEW_SECONDS = 2
 DEMOS: Mapping[int, Sequence[str]] = {
     1: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco"),
     2: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco-onnx"),
@@ -111,7 +112,16 @@ def run(
     try:
         with for_local_cloud(), Interrupts() as interrupts:
             targets = [
-                _target(name, folder, known, image_source, message_format, int(greengrass_version))
+                Target(
+                    _core_name(name),
+                    folder,
+                    known,
+                    image_source,
+                    message_format,
+                    INTERVAL_SECONDS,
+                    int(greengrass_version),
+                    preview_seconds=PREVIEW_SECONDS if view and greengrass_version == "2" else 0,
+                )
                 for name, folder, known in _models(
                     model, profile, DEMOS[int(greengrass_version)], progress
                 )
@@ -354,13 +364,8 @@ def _chosen_model(model: Path, profile: str | None) -> tuple[str, Path, str]:
     return model.name.split(".")[0], model.resolve(), known
 
 
-def _target(
-    name: str, model: Path, profile: str, image_source: str, message_format: str, generation: int
-) -> Target:
-    core_name = "Demo-" + re.sub(r"[^a-zA-Z0-9_-]", "-", name)[:40]
-    return Target(
-        core_name, model, profile, image_source, message_format, INTERVAL_SECONDS, generation
-    )
+def _core_name(model: str) -> str:
+    return "Demo-" + re.sub(r"[^a-zA-Z0-9_-]", "-", model)[:40]
 
 
 def _absolute_images(images: str) -> str:

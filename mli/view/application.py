@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from .board import Board
+from .controls import ChangeRefusedError, Controls
 from .gate import Gate
-from .pictures import LONGEST_SIDE, SMALL_SIDE, PictureError, Pictures
+from .pictures import LONGEST_SIDE, SMALL_SIDE, PictureError, Pictures, reduced
 
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -25,6 +26,7 @@ _FILES: Mapping[str, tuple[str, str]] = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/picture.js": ("picture.js", "text/javascript; charset=utf-8"),
+    "/settings.js": ("settings.js", "text/javascript; charset=utf-8"),
     "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
@@ -45,31 +47,37 @@ _HEADERS = (
     (b"cache-control", b"no-store"),
 )
 _MOST_MESSAGE_CHARACTERS = 300
+_MOST_BODY_BYTES = 16_384
 _POLICY_VIOLATION = 1008
 
 
 class Application:
     """Serves one page to any number of tabs."""
 
-    def __init__(self, board: Board, gate: Gate, pictures: Pictures | None) -> None:
+    def __init__(
+        self, board: Board, gate: Gate, pictures: Pictures | None, controls: Controls
+    ) -> None:
         """Without ``pictures`` there are no AWS credentials to fetch samples with."""
         self._board = board
+        self._controls = controls
         self._gate = gate
         self._pictures = pictures
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http":
-            await self._http(scope, send)
+            await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
 
-    async def _http(self, scope: Any, send: Send) -> None:
+    async def _http(self, scope: Any, receive: Receive, send: Send) -> None:
         refusal = self._gate.refusal(scope["headers"])
         if refusal is not None:
             await _reply(send, 403, refusal.encode())
+        elif scope["method"] == "POST" and scope["path"] == "/settings":
+            await self._change(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
             await _reply(send, 405, b"only GET is allowed")
         elif scope["path"] == "/" and (cookie := self._gate.traded(scope["query_string"])):
@@ -80,25 +88,57 @@ class Application:
         else:
             await self._serve(scope["path"], send)
 
+    async def _change(self, scope: Any, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        if not self._gate.has_cookie(headers) or not self._gate.may_change(headers):
+            await _reply(send, 403, b"only the page itself may change settings")
+            return
+        wanted = _object(await _body(receive))
+        if wanted is None:
+            await _reply(send, 400, b"the request must be an object of JSON")
+            return
+        core, base = str(wanted.get("core")), str(wanted.get("base"))
+        try:
+            await asyncio.to_thread(
+                self._controls.apply, core, base, wanted.get("threshold"), wanted.get("on")
+            )
+        except ChangeRefusedError as error:
+            await _reply(send, 409, str(error).encode(errors="backslashreplace"))
+        else:
+            await _reply(send, 202, b"deployed")
+
     async def _serve(self, path: str, send: Send) -> None:
         if path in _FILES:
             name, kind = _FILES[path]
             await _reply(send, 200, (_FOLDER / name).read_bytes(), kind)
             return
         match = _PICTURE.fullmatch(path)
-        uri = self._board.uri_of(int(match[1])) if match else None
-        if match is None or uri is None:
+        if match is None:
             await _reply(send, 404, b"there is no such page or sample")
-        elif self._pictures is None:
-            await _reply(send, 404, b"pictures of samples need AWS credentials")
+            return
+        side = SMALL_SIDE if match[2] else LONGEST_SIDE
+        try:
+            picture = await asyncio.to_thread(self._picture, int(match[1]), side)
+        except PictureError as error:
+            await _reply(send, 404, str(error).encode(errors="backslashreplace"))
         else:
-            side = SMALL_SIDE if match[2] else LONGEST_SIDE
-            try:
-                picture = await asyncio.to_thread(self._pictures.get, uri, side)
-            except PictureError as error:
-                await _reply(send, 404, str(error).encode(errors="backslashreplace"))
-            else:
-                await _reply(send, 200, picture, "image/jpeg")
+            await _reply(send, 200, picture, "image/jpeg")
+
+    def _picture(self, identity: int, side: int) -> bytes:
+        """Return a live picture or that of a sample.
+
+        Raises:
+            PictureError: if there is none.
+        """
+        live = self._board.live_picture(identity)
+        if live is not None:
+            return reduced(live, side)
+        uri = self._board.uri_of(identity)
+        if uri is None:
+            raise PictureError("there is no such page or sample")
+        if self._pictures is None:
+            raise PictureError("pictures of samples need AWS credentials")
+        return self._pictures.get(uri, side)
 
     async def _websocket(self, scope: Any, receive: Receive, send: Send) -> None:
         """Send a state, and the next once the page has painted it and a moment has passed.
@@ -114,23 +154,50 @@ class Application:
         await send({"type": "websocket.accept"})
         selected: str | None = None
         while True:
-            state = {**self._board.snapshot(selected), "pictures": self._pictures is not None}
-            await send({"type": "websocket.send", "text": json.dumps(state)})
+            await send({"type": "websocket.send", "text": json.dumps(self._state(selected))})
             answer = await receive()
             if answer["type"] != "websocket.receive":
                 return
             selected = _selected(answer.get("text"))
             await asyncio.sleep(PAUSE_SECONDS)
 
+    def _state(self, selected: str | None) -> dict[str, Any]:
+        state = self._board.snapshot(selected)
+        core = state["core"]
+        controls = core and self._controls.state(core["name"], core["configuration"])
+        return {
+            **state,
+            "pictures": self._pictures is not None,
+            "controls": controls,
+            "form": self._gate.form_token,
+        }
+
 
 def _selected(text: str | None) -> str | None:
     """Return the core that the page asks for: its answer is ``{"core": …}``."""
+    value = _object((text or "")[:_MOST_MESSAGE_CHARACTERS])
+    core = value.get("core") if value is not None else None
+    return core if isinstance(core, str) else None
+
+
+def _object(text: str | bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads((text or "")[:_MOST_MESSAGE_CHARACTERS])
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    core = value.get("core") if isinstance(value, dict) else None
-    return core if isinstance(core, str) else None
+    return value if isinstance(value, dict) else None
+
+
+async def _body(receive: Receive) -> bytes:
+    """Return the body of a request; empty if it is too long."""
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        is_more = message["type"] == "http.request" and message.get("more_body", False)
+        body += message.get("body", b"")
+        if len(body) > _MOST_BODY_BYTES:
+            return b""
+    return body
 
 
 async def _reply(

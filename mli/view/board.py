@@ -18,6 +18,7 @@ from .described import Described
 
 MOST_CORES = 100
 _NAME_CHARACTERS = 128
+_PREFIXES = (names.prediction_topic(""), names.telemetry_topic(""), names.preview_topic(""))
 
 Configurations = Callable[[str], FeedbackConfigurations | None]
 """Returns the feedback configurations of a core, if they are known."""
@@ -53,7 +54,8 @@ class Board:
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a message of any topic."""
-        message = Payload.of(payload).value
+        is_preview = topic.startswith(names.preview_topic(""))
+        message = None if is_preview else Payload.of(payload).value
         name = _core_of(topic, message)
         if name is None or (self._only is not None and name != self._only):
             return
@@ -67,6 +69,8 @@ class Board:
                 core.add_prediction(message, now)
             elif topic.startswith(names.telemetry_topic("")):
                 core.add_telemetry(message, now)
+            elif is_preview:
+                core.add_preview(payload, now)
             else:
                 core.add_sample(message, now)
 
@@ -95,6 +99,21 @@ class Board:
             for core in self._cores.values():
                 core.describe(uri, about)
 
+    def use_configurations(self, name: str, configurations: FeedbackConfigurations) -> None:
+        """Take a core's feedback configurations, which may have changed."""
+        with self._lock:
+            if name in self._cores:
+                self._cores[name].configurations = configurations
+
+    def live_picture(self, identity: int) -> bytes | None:
+        """Return the content of a live picture that is shown."""
+        with self._lock:
+            for core in self._cores.values():
+                for one in core.live.values():
+                    if one.id == identity:
+                        return one.content
+        return None
+
     def uri_of(self, sample_id: int) -> str | None:
         """Return where a sample that is shown lies."""
         with self._lock:
@@ -116,7 +135,7 @@ class Board:
 
 
 def _core_of(topic: str, message: Any) -> str | None:
-    for prefix in (names.prediction_topic(""), names.telemetry_topic("")):
+    for prefix in _PREFIXES:
         if topic.startswith(prefix):
             return _name(topic.removeprefix(prefix))
     if topic == names.FEEDBACK_PREDICTION_TOPIC and isinstance(message, dict):

@@ -22,6 +22,7 @@ from ..watch.command import interrupted, with_certificate, with_credentials
 from ..watch.connections import Connection
 from ..watch.listener import Listener
 from .board import Board, Configurations
+from .controls import Controls
 from .pictures import Pictures, s3_fetch
 from .reasons import deployed_configurations
 from .server import Server
@@ -64,9 +65,10 @@ def view(
 ) -> None:
     """Show the core CORE_NAME, or all cores, on a page of this machine, until Ctrl-C.
 
-    The page has the latest samples with boxes and labels, predictions, why feedback kept a
-    sample, and charts. It is served on loopback only, at an address with a random token. Pictures
-    of samples come from S3, and need AWS credentials.
+    The page has live pictures of cores that send them (previewInterval), the latest samples with
+    boxes and labels, predictions, why feedback kept a sample, and charts. Threshold and feedback
+    strategies can be changed there, which creates a deployment. It is served on loopback only, at
+    an address with a random token. Samples and changes need AWS credentials.
     """
     if certificate is not None:
         connection: Connection = with_certificate(certificate, endpoint, None, region, aws_profile)
@@ -75,8 +77,9 @@ def view(
     of = _credentials(output, region, aws_profile)
     board = Board(_configurations(output, of), only=core_name)
     pictures = None if of is None else Pictures(s3_fetch(of("s3")), board.describe)
+    controls = Controls(of, board.use_configurations)
     began = time.monotonic()
-    with interrupted() as is_interrupted, Server(board, pictures, port=port) as server:
+    with interrupted() as is_interrupted, Server(board, pictures, controls, port=port) as server:
 
         def is_done() -> bool:
             board.set_connection(listener.is_connected)
@@ -91,6 +94,7 @@ def view(
         topics = (
             names.prediction_topic(who),
             names.telemetry_topic(who),
+            names.preview_topic(who),
             names.FEEDBACK_PREDICTION_TOPIC,
         )
         listener = Listener(
@@ -110,7 +114,7 @@ def _credentials(
             return clients(region, profile)
     except (MliError, botocore.exceptions.BotoCoreError):
         pass
-    output.say("there are no AWS credentials: the page has no pictures of samples")
+    output.say("there are no AWS credentials: the page shows no samples and changes nothing")
     return None
 
 

@@ -2,58 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from typing import Any
 
 from inference.feedback.configuration import FeedbackConfigurations
-from local_core.terminal import shown_line
 
+from ..watch.payload import Payload
+from ..watch.silence import silent_after
 from .described import Described
 from .drawing import Mark
 from .predictions import marks_of, number_of
 from .reasons import reason, strategy_text
 from .series import Series
+from .shown_frames import Live, Sample, end_of, identity_of, mark_json, object_of, shown
 
 MOST_ROWS = 30
 MOST_SAMPLES = 12
 MOST_FRAMES = 600
 """Predictions that wait for a sample of their frame: two minutes at five per second."""
 MOST_SOURCES = 16
-_TEXT = 120
 _RATE_SECONDS = 10.0
-_SILENT_SECONDS, _LONGEST_SILENCE = 15.0, 150.0
-"""A core that predicts once an hour still sends telemetry every 60 s."""
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
-_ids = itertools.count(1)
-
-
-class Sample:
-    """A frame that feedback kept; ``uri`` is where it is stored."""
-
-    def __init__(self, uri: str, identity: str, at: float) -> None:
-        self.id = next(_ids)
-        self.uri = uri
-        self.identity = identity
-        self.frame = ""
-        self.at = at
-        self.captured = ""
-        self.source = ""
-        self.reasons: dict[str, str] = {}
-        self.marks: Sequence[Mark] | None = None
-
-    def to_json(self, now: float) -> dict[str, Any]:
-        """Return what the page shows; ``marks`` are null while nothing says them."""
-        return {
-            "id": self.id,
-            "frame": self.frame,
-            "age": round(now - self.at, 1),
-            "captured": self.captured,
-            "source": self.source,
-            "reasons": list(self.reasons.values()),
-            "marks": None if self.marks is None else [mark_json(mark) for mark in self.marks],
-        }
 
 
 class CoreView:
@@ -67,6 +37,10 @@ class CoreView:
         self.samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
         self.latest: OrderedDict[str, Sample] = OrderedDict()
         """The latest sample of each source."""
+        self.live: OrderedDict[str, Live] = OrderedDict()
+        """The latest live picture of each source, or of all files of a folder."""
+        self.configuration: str | None = None
+        """The digest of the settings that the core said last."""
         self._gaps: deque[float] = deque(maxlen=10)
         self._rows: deque[dict[str, Any]] = deque(maxlen=MOST_ROWS)
         self._frames: OrderedDict[str, tuple[Sequence[Mark], str]] = OrderedDict()
@@ -82,9 +56,10 @@ class CoreView:
         self.count += 1
         self._arrivals.append(now)
         marks = marks_of(message)
-        frame = _object(message, "frame")
-        source = _end(frame.get("source"))
-        latency = _object(message, "latencyMs")
+        frame = object_of(message, "frame")
+        source = end_of(frame.get("source"))
+        self._note_configuration(message)
+        latency = object_of(message, "latencyMs")
         total = 0.0
         for stage in _STAGES:
             value = number_of(latency.get(stage))
@@ -102,22 +77,26 @@ class CoreView:
             }
         )
         if frame.get("id") is not None:
-            identity = _identity(frame["id"], message.get("timestamp"))
+            identity = identity_of(frame["id"], message.get("timestamp"))
             self._frames[identity] = (marks, source)
             if len(self._frames) > MOST_FRAMES:
                 self._frames.popitem(last=False)
             for sample in self.samples:
                 if sample.identity == identity:
                     self._join(sample)
+            for live in self.live.values():
+                if live.identity == identity:
+                    live.marks = marks
 
     def add_telemetry(self, message: Any, now: float) -> None:
         """Take a message of the telemetry topic, which may be anything."""
         if not isinstance(message, dict):
             return
         self._note(now)
+        self._note_configuration(message)
         self._telemetry_at = now
-        publish, frames = _object(message, "publish"), _object(message, "frames")
-        latency, sources = _object(message, "latencyMs"), message.get("sources")
+        publish, frames = object_of(message, "publish"), object_of(message, "frames")
+        latency, sources = object_of(message, "latencyMs"), message.get("sources")
         numbers = {
             "fps": frames.get("perSecond"),
             "memory": message.get("memoryBytes"),
@@ -130,45 +109,60 @@ class CoreView:
                 self._point(name, now, number)
         if not any(stage in self._series for stage in _STAGES):  # the list format has no latencies
             for stage in _STAGES:
-                median = number_of(_object(latency, stage).get("p50"))
+                median = number_of(object_of(latency, stage).get("p50"))
                 if median is not None:
                     self._point(f"{stage} p50", now, median)
-        health = _object(message, "health")
+        health = object_of(message, "health")
         faults = health.get("faults")
         known = (
             [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
         )
-        self._source_names = [_end(one.get("name")) for one in known]
+        self._source_names = [end_of(one.get("name")) for one in known]
         self._telemetry = {
-            "status": _text(health.get("status")),
-            "faults": [_text(one) for one in faults[:8]] if isinstance(faults, list) else [],
-            "model": _text(_object(message, "model").get("name")),
-            "p50": number_of(_object(latency, "inference").get("p50")),
-            "p95": number_of(_object(latency, "inference").get("p95")),
+            "status": shown(health.get("status")),
+            "faults": [shown(one) for one in faults[:8]] if isinstance(faults, list) else [],
+            "model": shown(object_of(message, "model").get("name")),
+            "p50": number_of(object_of(latency, "inference").get("p50")),
+            "p95": number_of(object_of(latency, "inference").get("p95")),
             "sources": [
-                {"name": _end(one.get("name")), "state": _text(one.get("state"))}
+                {"name": end_of(one.get("name")), "state": shown(one.get("state"))}
                 for one in known[:MOST_SOURCES]
             ],
         }
 
-    def add_sample(self, message: dict[str, Any], now: float) -> None:
+    def add_preview(self, payload: bytes, now: float) -> None:
+        """Take a live picture: a line of JSON, and the image."""
+        self._note(now)
+        line, _, content = payload.partition(b"\n")
+        head = Payload.of(line).value
+        if not content or not isinstance(head, dict):
+            return
+        live = Live(content, head, now)
+        envelope = self._frames.get(live.identity)
+        if envelope is not None:
+            live.marks = envelope[0]
+        self.live[self._place_of(live.source)] = live
+        if len(self.live) > MOST_SOURCES:
+            self.live.popitem(last=False)
+
+    def add_sample(self, message: Any, now: float) -> None:
         """Take a message that follows the upload of a sample."""
         self._note(now)
-        uri, metadata = message.get("source-ref"), _object(message, "metadata")
+        uri, metadata = message.get("source-ref"), object_of(message, "metadata")
         if not isinstance(uri, str) or not uri.startswith("s3://"):
             return
         sample = next((one for one in self.samples if one.uri == uri), None)
         captured = metadata.get("captured-at")
-        identity = _identity(metadata.get("frame"), captured)
+        identity = identity_of(metadata.get("frame"), captured)
         if sample is None:  # each strategy may keep a frame at a place of its own
             sample = next((one for one in self.samples if one.identity == identity), None)
         if sample is None:
             sample = Sample(uri, identity, now)
-            sample.frame, sample.captured = _text(metadata.get("frame")), _text(captured)
+            sample.frame, sample.captured = shown(metadata.get("frame")), shown(captured)
             self.samples.append(sample)
             self._join(sample)
-        config_id = _text(message.get("config-id"))
-        sample.reasons[config_id] = _text(
+        config_id = shown(message.get("config-id"))
+        sample.reasons[config_id] = shown(
             reason(self.configurations, config_id, message.get("model-prediction"))
         )
         self._show(sample)
@@ -180,10 +174,10 @@ class CoreView:
                 continue
             for one in about.reasons:
                 text = strategy_text(one.strategy, one.value, one.limit)
-                sample.reasons[one.config_id] = _text(f"{one.config_id}: {text}")
+                sample.reasons[one.config_id] = shown(f"{one.config_id}: {text}")
             if sample.marks is None:  # an envelope has more: keypoints, and all predictions
                 sample.marks = about.marks
-                sample.source = _end(about.source)
+                sample.source = end_of(about.source)
                 self._show(sample)
 
     def to_json(self, now: float) -> dict[str, Any]:
@@ -192,14 +186,16 @@ class CoreView:
         rows = [{**row, "age": round(now - row["age"], 1)} for row in self._rows]
         telemetry = {**self._telemetry, "age": round(now - self._telemetry_at, 1)}
         return {
-            "name": _text(self.name),
+            "name": shown(self.name),
+            "configuration": self.configuration,
             "age": round(now - self.last, 1),
-            "silentAfter": min(_LONGEST_SILENCE, max([_SILENT_SECONDS / 2, *self._gaps]) * 2),
+            "silentAfter": silent_after(self._gaps),
             "count": self.count,
             "perSecond": round(len(recent) / _RATE_SECONDS, 2),
             "rows": rows[::-1],
             "telemetry": telemetry if self._telemetry else None,
             "series": {name: one.points(now) for name, one in self._series.items()},
+            "live": [one.to_json(now) for one in self.live.values()],
             "latest": [sample.to_json(now) for sample in self.latest.values()],
             "samples": [sample.to_json(now) for sample in reversed(self.samples)],
         }
@@ -213,13 +209,22 @@ class CoreView:
 
     def _show(self, sample: Sample) -> None:
         """Make it the latest of its source: a camera, or all files of a folder."""
-        is_camera = len(self._source_names) > 1 and sample.source in self._source_names
-        source = sample.source if is_camera else ""
+        source = self._place_of(sample.source)
         present = self.latest.get(source)
         if present is None or present.id <= sample.id:
             self.latest[source] = sample
         if len(self.latest) > MOST_SOURCES:
             self.latest.popitem(last=False)
+
+    def _place_of(self, source: str) -> str:
+        """Return the camera that a picture is of; all files of a folder are one source."""
+        is_camera = len(self._source_names) > 1 and source in self._source_names
+        return source if is_camera else ""
+
+    def _note_configuration(self, message: Any) -> None:
+        digest = message.get("configuration") if isinstance(message, dict) else None
+        if isinstance(digest, str):
+            self.configuration = shown(digest)
 
     def _note(self, now: float) -> None:
         if self.last:
@@ -228,36 +233,3 @@ class CoreView:
 
     def _point(self, name: str, now: float, value: float) -> None:
         self._series.setdefault(name, Series()).add(now, value)
-
-
-def mark_json(mark: Mark) -> dict[str, Any]:
-    """Return a mark for the page; its text is safe to show, and the page shows it as text."""
-    return {
-        "text": mark.text,
-        "colour": mark.colour,
-        "score": mark.score,
-        "box": mark.box,
-        "points": list(mark.keypoints),
-    }
-
-
-def _identity(frame: Any, captured: Any) -> str:
-    """Return what an envelope and a sample's message have in common.
-
-    A core numbers its frames from 1 again when it restarts, so that the time belongs to it.
-    """
-    return f"{frame}@{captured}"[:_TEXT].replace("Z", "+00:00")
-
-
-def _object(document: Any, key: str) -> dict[str, Any]:
-    part = document.get(key) if isinstance(document, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _text(value: Any) -> str:
-    return shown_line(value, _TEXT) if isinstance(value, str) else ""
-
-
-def _end(value: Any) -> str:
-    """Return the end of a long path, which says more than its beginning."""
-    return _text(value[-_TEXT:]) if isinstance(value, str) else ""

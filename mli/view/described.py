@@ -12,7 +12,7 @@ from inference.feedback import metadata
 from inference.feedback.metadata import Reason
 
 from .drawing import Mark
-from .predictions import box_of, number_of
+from .predictions import marks_of_arrays, number_of
 
 _TEXT = 300
 _MOST_ITEMS = 200
@@ -54,7 +54,7 @@ class Described:
             model_sha256=_plain(found, metadata.MODEL_SHA256),
             configuration=_plain(found, metadata.CONFIGURATION),
             reasons=tuple(filter(None, map(_reason, _list(found, metadata.STRATEGIES)))),
-            marks=tuple(filter(None, map(_mark, _list(found, metadata.PREDICTIONS)))),
+            marks=tuple(marks_of_arrays(_list(found, metadata.PREDICTIONS))),
             left_out=max(0, int(left_out)),
         )
 
@@ -76,10 +76,3 @@ def _reason(item: Any) -> Reason | None:
         return None
     name = item[1] if isinstance(item[1], str) else None
     return Reason(item[0], name, number_of(item[2]), number_of(item[3]))
-
-
-def _mark(item: Any) -> Mark | None:
-    if not isinstance(item, list) or len(item) not in (2, 3) or not isinstance(item[0], str):
-        return None
-    score = number_of(item[1])
-    return None if score is None else Mark(item[0], score, box_of(item[2]) if item[2:] else None)

@@ -23,6 +23,8 @@ class Gate:
         self._token = secrets.token_urlsafe(32)
         self._port = port
         self._cookie = f"mli-view-{secrets.token_hex(8)}"
+        self.form_token = secrets.token_urlsafe(32)
+        """What a page of ours knows, and repeats in a header when it changes something."""
 
     @property
     def address(self) -> str:
@@ -58,6 +60,16 @@ class Gate:
             if morsel is not None and _equal(morsel.value, self._token):
                 return True
         return False
+
+    def may_change(self, headers: Headers) -> bool:
+        """Return whether a request that changes something comes from a page of ours.
+
+        Beside the cookie it needs our Origin, and the token in a header of its own.
+        """
+        found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
+        tokens = [value for name, value in found if name == b"x-mli-view"]
+        has_origin = any(name == b"origin" for name, _ in found)
+        return has_origin and len(tokens) == 1 and _equal(tokens[0], self.form_token)
 
     def traded(self, query: bytes) -> str | None:
         """Return the cookie for the right token in a query; None for any other."""

@@ -12,6 +12,7 @@ from local_core.cloud import LocalCloud
 
 from ..errors import MliError
 from .board import Board
+from .controls import Controls
 from .pictures import Pictures, s3_fetch
 from .reasons import deployed_configurations
 from .server import Server
@@ -24,7 +25,9 @@ class LocalPage:
         self._clients = functools.cache(cloud.client)
         self._board = Board(self._configurations)
         self._server = Server(
-            self._board, Pictures(s3_fetch(cloud.client("s3")), self._board.describe)
+            self._board,
+            Pictures(s3_fetch(cloud.client("s3")), self._board.describe),
+            Controls(self._clients, self._board.use_configurations),
         )
         self.receive = self._board.receive
 

@@ -52,7 +52,7 @@ class Pictures:
             known = self._kept.get((uri, side))
             if known is not None:
                 return known
-        made = _reduced(self._content(uri), side)
+        made = reduced(self._content(uri), side)
         with self._lock:
             self._kept[(uri, side)] = made
             while len(self._kept) > _KEPT:
@@ -94,7 +94,12 @@ def s3_fetch(client: Any) -> Fetch:
     return fetch
 
 
-def _reduced(content: bytes, side: int) -> bytes:
+def reduced(content: bytes, side: int) -> bytes:
+    """Return a picture as a JPEG of our own, whose longer side is at most ``side``.
+
+    Raises:
+        PictureError: if it cannot be decoded.
+    """
     try:
         with Image.open(io.BytesIO(content)) as image:
             image.draft("RGB", (side, side))

@@ -22,6 +22,13 @@ def marks_of(message: Any) -> list[Mark]:
     return [mark for item in items[:MOST_MARKS] if (mark := _mark(item)) is not None]
 
 
+def marks_of_arrays(items: Any) -> list[Mark]:
+    """Return predictions as samples and live pictures have them: ``[label, score, box]``."""
+    if not isinstance(items, list):
+        return []
+    return [mark for item in items[:MOST_MARKS] if (mark := _of_array(item)) is not None]
+
+
 def number_of(value: Any) -> float | None:
     """Return a finite number, also one that is written as a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -49,6 +56,13 @@ def _mark(item: Any) -> Mark | None:
     points = item.get("keypoints")
     known = [_three(point) for point in points] if isinstance(points, list) else []
     return Mark(label, score, box_of(item.get("box")), [point for point in known if point])
+
+
+def _of_array(item: Any) -> Mark | None:
+    if not isinstance(item, list) or len(item) not in (2, 3) or not isinstance(item[0], str):
+        return None
+    score = number_of(item[1])
+    return None if score is None else Mark(item[0], score, box_of(item[2]) if item[2:] else None)
 
 
 def _three(value: Any) -> tuple[float, float, float] | None:

@@ -14,6 +14,7 @@ import hypercorn.config
 from ..errors import MliError
 from .application import Application
 from .board import Board
+from .controls import Controls
 from .gate import Gate
 from .pictures import Pictures
 
@@ -25,8 +26,15 @@ _GRACE_SECONDS = 1.0
 class Server:
     """A context in which the page is served."""
 
-    def __init__(self, board: Board, pictures: Pictures | None, *, port: int = 0) -> None:
-        """Take a port, a free one by default.
+    def __init__(
+        self,
+        board: Board,
+        pictures: Pictures | None,
+        controls: Controls | None = None,
+        *,
+        port: int = 0,
+    ) -> None:
+        """Take a port, a free one by default. Without ``controls`` nothing can be changed.
 
         Raises:
             MliError: if the port is taken.
@@ -40,7 +48,8 @@ class Server:
             raise MliError(f"--port {port}: {error.strerror}; choose another port") from None
         self.port: int = self._socket.getsockname()[1]
         self._gate = Gate(self.port)
-        self._application = Application(board, self._gate, pictures)
+        self._controls = controls or Controls(None)
+        self._application = Application(board, self._gate, pictures, self._controls)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
@@ -56,6 +65,7 @@ class Server:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._controls.close()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(_GRACE_SECONDS + 4)

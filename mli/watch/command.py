@@ -18,14 +18,16 @@ from inference import names
 from local_core.device.setup import Address
 
 from ..aws import aws_options, session
-from ..cli.output import Output, examples, reporting
+from ..cli.output import Colour, Output, examples, reporting
 from ..device.keyfiles import KeyFolder
 from ..device.owner_names import CoreName
 from ..errors import MliError
+from .columns import Columns, terminal_cells
 from .connections import CertificateConnection, Connection, CredentialsConnection
-from .display import Message, Tally, line
+from .display import Message, Tally, is_degraded
 from .listener import Listener
 from .record import Record
+from .silence import Silences
 
 _EXAMPLES = examples(
     "mli watch Demo",
@@ -101,12 +103,18 @@ def watch(
     if with_samples:
         topics.append(names.FEEDBACK_PREDICTION_TOPIC)
     tally, began = Tally(), time.monotonic()
+    columns, silences = Columns(), Silences()
 
     with contextlib.ExitStack() as opened:
         record = opened.enter_context(Record(save)) if save is not None else None
         is_interrupted = opened.enter_context(interrupted())
 
         def is_done() -> bool:
+            now = time.monotonic()
+            if not listener.is_connected:
+                silences.disconnected(now)
+            for core, pause in silences.news(now):
+                output.say(f"{datetime.now(UTC):%H:%M:%S} {core}: silent for {pause:.0f} s")
             late = seconds is not None and time.monotonic() - began >= seconds
             enough = count is not None and tally.of("prediction") >= count
             return late or enough or is_interrupted()
@@ -117,9 +125,12 @@ def watch(
                 return
             if record is not None:
                 record.add(message.to_json())
-            rate = tally.add(message, time.monotonic())
+            now = time.monotonic()
+            rate = tally.add(message, now)
+            silences.heard(message.core_name, now)
             shown = None if rate is None else round(rate, 3)
-            output.event({**message.to_json(), "perSecond": shown}, line(message, rate))
+            text = columns.line(message, rate, terminal_cells())
+            output.event({**message.to_json(), "perSecond": shown}, text, _colour(message))
 
         listener = Listener(connection, topics, handle=handle, is_done=is_done, notice=output.say)
         listener.run()
@@ -134,6 +145,12 @@ def watch(
     output.result({"summary": values}, text)
     if count is not None and tally.of("prediction") < count and not is_interrupted():
         raise MliError(f"{tally.of('prediction')} of {count} predictions arrived in {seconds:g} s")
+
+
+def _colour(message: Message) -> Colour | None:
+    if is_degraded(message):
+        return Colour.FAULT
+    return Colour.NEWS if message.kind == "sample" else None
 
 
 def with_certificate(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from inference import names
-from local_core.terminal import LINE_CHARACTERS, json_line, shown_line
+from local_core.terminal import json_line, shown_line
 
 from .payload import Payload
 
@@ -117,19 +117,36 @@ class Tally:
         return f" ({(self.counts[key] - 1) / seconds:.2f}/s)"
 
 
-def line(message: Message, rate: float | None) -> str:
-    """Return a message in one line, whatever is in it.
+def text_of(message: Message) -> str:
+    """Return what a message says, in words.
 
     A payload that is not what cores publish is shown as it is, shortened.
     """
-    is_prediction = message.kind == "prediction"
-    shown = f"  {rate:.2f}/s" if rate is not None and is_prediction else ""
     read, what = _READERS[message.kind]
     text = read(message.payload.value)
-    if text is None:
-        text = f"not {what}: {_raw(message.payload)}"
-    core = shown_line(message.core_name, LINE_CHARACTERS)
-    return f"{message.received:%H:%M:%S} {core:12} {shown_line(text, LINE_CHARACTERS)}{shown}"
+    return f"not {what}: {_raw(message.payload)}" if text is None else text
+
+
+def latency_of(message: Message) -> float | None:
+    """Return the milliseconds that all stages of a prediction took; None if it does not say."""
+    stages = _object(_as_object(message.payload.value), "latencyMs").values()
+    numbers = [one for one in stages if isinstance(one, int | float) and not isinstance(one, bool)]
+    try:
+        return float(sum(numbers)) if numbers else None
+    except OverflowError:
+        return None
+
+
+def source_of(message: Message) -> str:
+    """Return the source of a prediction's frame; empty if it does not say."""
+    source = _object(_as_object(message.payload.value), "frame").get("source")
+    return source.rpartition("/")[2] or source if isinstance(source, str) else ""
+
+
+def is_degraded(message: Message) -> bool:
+    """Return whether a message is telemetry of a core with a fault."""
+    health = _object(_as_object(message.payload.value), "health")
+    return message.kind == "telemetry" and health.get("status") != "ok"
 
 
 def _raw(payload: Payload) -> str:
@@ -162,9 +179,11 @@ def _telemetry(found: Any) -> str | None:
     if faults:
         parts.append("; ".join(map(str, faults)) if isinstance(faults, list) else str(faults))
     parts.append(f"{frames.get('predicted', '?')} frames, {frames.get('perSecond', '?')}/s")
-    model = _object(_object(found, "latencyMs"), "model")
-    if model:
-        parts.append(f"model p50 {model.get('p50', '?')} ms, p95 {model.get('p95', '?')} ms")
+    inference = _object(_object(found, "latencyMs"), "inference")
+    if inference:
+        parts.append(
+            f"inference p50 {inference.get('p50', '?')} ms, p95 {inference.get('p95', '?')} ms"
+        )
     if isinstance(found.get("memoryBytes"), int):
         parts.append(f"{found['memoryBytes'] // 2**20} MiB")
     return " · ".join(parts)

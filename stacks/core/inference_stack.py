@@ -41,6 +41,7 @@ class InferenceStack(cdk.Stack):
             component_name=self.own.component,
             kms_key_arn=settings.kms_key_arn,
         )
+        self._previews = settings.inference.preview_interval is not None
         self.feedback: FeedbackBucket | None = None
         if settings.feedback is not None:
             self.feedback = FeedbackBucket(
@@ -75,7 +76,11 @@ class InferenceStack(cdk.Stack):
 
     def topics_of(self, core_name: str) -> tuple[str, ...]:
         """Return the topics of a core of this stack, predictions first."""
-        return published_topics(core_name, feedback=self.feedback is not None)
+        return published_topics(
+            core_name,
+            feedback=self.feedback is not None,
+            previews=self._previews,
+        )
 
     @property
     def feedback_bucket(self) -> str | None:

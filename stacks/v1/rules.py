@@ -55,6 +55,11 @@ def refused_by_v1(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
         if given.get(key) is not None:
             rule = "requires greengrassVersion=2: a V1 core uses port 443, and its own config.json"
             yield schema.Fault(key, given[key], rule, option("greengrassVersion", "2"))
+    if parsed["previewInterval"] is not None:
+        rule = "requires greengrassVersion=2: the function of V1 sends no live pictures"
+        yield schema.Fault(
+            "previewInterval", given["previewInterval"], rule, option("greengrassVersion", "2")
+        )
     if parsed["estimator"] == "connector":
         yield from _refused_by_connector(given, parsed)
     else:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.names import prediction_topic, telemetry_topic
+from inference.names import prediction_topic, preview_topic, telemetry_topic
 from local_core.cloud import LocalCloud
 from models import store
 from tests.local_core.support import MQTT, Bench, InMemoryCloud, policy
@@ -56,7 +56,8 @@ class Broker(InMemoryCloud):
             raise ConnectionError("broker away")
         self.answers.wait()
         with self._arrivals:
-            self.arrived.append((topic, json.loads(payload)))
+            content = payload if topic == preview_topic(CORE) else json.loads(payload)
+            self.arrived.append((topic, content))
             self.arrived_at.append(time.monotonic())
 
     def on(self, topic: str) -> list[Any]:

@@ -7,11 +7,12 @@ import queue
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-from inference.names import TELEMETRY_SECONDS, telemetry_topic
+from inference.names import TELEMETRY_SECONDS, preview_topic, telemetry_topic
 from local_core.ipc.authorization import MQTT_PROXY, PUBSUB
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
 from tests.inference.tiny_onnx import model_of, save, tensor
@@ -38,6 +39,29 @@ def test_a_threshold_takes_effect_without_a_restart(rig: Rig) -> None:
     assert rig.process.pid == before
     assert rig.process.poll() is None
     assert rig.stop() == 0
+
+
+def test_live_pictures_begin_and_end_without_a_restart(rig: Rig) -> None:
+    rig.configure(messageFormat="envelope")
+    rig.start()
+    rig.await_predictions(3)
+    assert rig.broker.on(preview_topic(CORE)) == []
+    rig.merge(previewInterval=1)
+    eventually(lambda: len(rig.broker.on(preview_topic(CORE))) >= 2)
+    previews = rig.broker.on(preview_topic(CORE))
+    head, _, jpeg = previews[-1].partition(b"\n")
+    shown = json.loads(head)
+    twin = next(one for one in rig.predictions() if one["frame"] == shown["frame"])
+    assert twin["timestamp"] == shown["timestamp"]
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[2] == 3
+    rig.merge(previewInterval=0)
+    eventually(lambda: len(reports := rig.broker.on(telemetry_topic(CORE))) >= 3
+               and reports[-1]["configuration"] == reports[0]["configuration"])  # fmt: skip
+    assert rig.broker.on(telemetry_topic(CORE))[-2]["publish"]["previews"]["failed"] == 0
+    count = len(rig.broker.on(preview_topic(CORE)))
+    rig.await_predictions(30)
+    assert len(rig.broker.on(preview_topic(CORE))) == count
+    assert rig.unsent(preview_topic(CORE)) == []
 
 
 def test_a_bad_value_is_refused_and_reported_and_the_old_one_stays(rig: Rig) -> None:

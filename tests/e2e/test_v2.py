@@ -11,8 +11,10 @@ import gzip
 import json
 import shutil
 import stat
+import time
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +28,8 @@ from local_core.device.credentials import CoreCredentials, CredentialsError
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from local_core.device.v2.configuration import read_configuration
+from local_core.device.watcher import Watcher
+from mli.view.local import LocalPage
 from stacks.component.access_control import access_control
 from stacks.names import component_name, published_topics, rule_name
 from tests.e2e.expected import chosen
@@ -42,6 +46,8 @@ CHANGED = {
     "actions": json.dumps([{"name": "seen", "label": "n04485082 tripod", "target": QUEUE}]),
 }
 """What the deployer's second policy is needed for is created, and deleted by the next test."""
+SLIDER_SECONDS = 10.0
+"""On a busy machine; it takes less than two on an idle one."""
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
@@ -118,6 +124,46 @@ def test_each_sample_says_which_core_model_and_strategy_it_is_of(rig: Rig) -> No
         [[config_id, *_]] = json.loads(said["strategies"])
         assert default_configuration().find(config_id).prefix == prefix  # type: ignore[union-attr]
         assert int(said["predictions-left-out"]) + len(json.loads(said["predictions"])) > 0
+
+
+@pytest.mark.browser
+def test_slider_of_the_page_changes_the_running_core(
+    rig: Rig, page: Any, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    cloud, process = rig.shared.cloud, rig.processes()
+    with (
+        LocalPage(cloud) as viewed,
+        Watcher(
+            cloud.client("iot"),
+            broker=rig.watcher.broker,
+            root_ca=cloud.ca_path,
+            folder=tmp_path,
+            on_message=lambda message: viewed.receive(message.topic, message.payload),
+            name="viewer",
+        ),
+    ):
+        page.goto(viewed.address)
+        said = page.locator("#settings-state")
+        said.filter(has_text=f"These are the settings of the core {rig.core_name}.").wait_for()
+        page.locator("#threshold").fill("1")
+        page.get_by_role("switch", name="Entropy").uncheck()
+        clicked = time.monotonic()
+        page.locator("#apply").click()
+        page.locator("#rows td", has_text="nothing found").first.wait_for()
+        seconds = time.monotonic() - clicked
+        record_property("seconds", round(seconds, 2))
+        print(f"the slider took effect after {seconds:.2f} s")
+        assert seconds < SLIDER_SECONDS
+        said.filter(has_text="Applied: in use").wait_for()
+        assert rig.next_predictions(2) == [[], []]
+        page.locator("#own-threshold").check()
+        page.get_by_role("switch", name="Entropy").check()
+        page.locator("#apply").click()
+        said.filter(has_text="Changing").wait_for()
+        said.filter(has_text="Applied: in use").wait_for()
+    assert all(rig.next_predictions(4))
+    assert rig.processes() == process, "no restart"
+    assert [rig.verdict()[0] for _ in range(2)] == ["SUCCEEDED", "SUCCEEDED"]
 
 
 def test_core_that_was_stopped_carries_on_with_its_deployment(rig: Rig) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from inference.feedback.configuration import default_configuration
 from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
 from local_core.shared_cloud import SharedCloud
@@ -19,6 +23,7 @@ from models import store
 from stacks.names import component_name
 from tests.e2e.rig import MODEL, Rig
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
+from tests.mli.provisioning.test_view import Page
 from tests.waiting import eventually
 
 GENERATION, NUCLEUS, CORE = 2, LITE, "E2E-Lite"
@@ -51,7 +56,7 @@ def test_stack_s_deployment_arrives_and_the_next_one_starts_a_new_process(rig: R
     assert not rig.processes() & before
 
 
-def test_run_with_nucleus_lite_runs_a_core_with_nucleus_lite(
+def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: list[Mapping[str, Any]] = []
@@ -64,12 +69,40 @@ def test_run_with_nucleus_lite_runs_a_core_with_nucleus_lite(
         devices.append(greengrass.get_core_device(coreDeviceThingName=name))
         return show_samples(self, shared, outputs)
 
+    follow = run.Run._follow
+
+    def open_page(self: run.Run, text: str) -> None:
+        """Look at the page as a browser does, and press Ctrl-C."""
+        [address] = set(re.findall(r"http://127\S+token=\S+", text))
+        page = Page(address)
+        shown = page.until(
+            lambda state: state["core"] and state["core"]["live"] and state["core"]["samples"],
+            lambda: None,
+        )
+        seen.append(shown)
+        for one in (*shown["core"]["live"], *shown["core"]["samples"][:1]):
+            headers, _ = page.get(f"/pictures/{one['id']}", page.cookie)
+            assert headers["content-type"] == "image/jpeg"
+        seen.append(page.until(lambda s: s["controls"]["reason"] is None, lambda: None))
+        os.kill(os.getpid(), signal.SIGINT)
+        follow(self, text)
+
+    seen: list[Mapping[str, Any]] = []
     monkeypatch.setattr(run, "STATE", tmp_path)
+    monkeypatch.setattr(run, "SHEET", tmp_path / "sheet.jpg")
     monkeypatch.setattr(run.Run, "_show_samples", look)
+    monkeypatch.setattr(run.Run, "_follow", open_page)
     arguments = ["--model", str(store.unpacked(MODEL)), "--profile", MODEL, "--frames", "4"]
-    done = CliRunner().invoke(main, ["run", "--nucleus", "lite", *arguments])
+    done = CliRunner().invoke(main, ["run", "--nucleus", "lite", "--view", *arguments])
     assert done.exit_code == 0, done.output
     assert [device["runtime"] for device in devices] == ["aws_nucleus_lite"]
+    assert (tmp_path / "sheet.jpg").stat().st_size > 10_000
+    [live] = seen[0]["core"]["live"]
+    assert live["source"].endswith(".jpg")
+    assert live["marks"], "an envelope says what is in it"
+    assert [one["id"] for one in seen[1]["controls"]["strategies"]] == [
+        one.id for one in default_configuration().all
+    ]
 
 
 def _scores(rig: Rig) -> list[float]:

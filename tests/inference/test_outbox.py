@@ -263,3 +263,24 @@ def test_a_damaged_line_of_the_backlog_is_left_out(
     assert left_in(path) == [("t", b"good"), ("t", b"next")]
     broker.error = None
     assert box.close(5) == 0
+
+
+def test_it_is_free_while_it_keeps_up() -> None:
+    """What may be left out, such as a live picture, waits for no message and delays none."""
+    broker = Broker()
+    box = outbox(broker, capacity=100)
+    assert box.is_free()
+    broker.gate.clear()
+    for payload in numbers(10):
+        box.put("t", payload)
+    assert box.is_free(), "a burst"
+    box.put("t", b"one more")
+    assert not box.is_free()
+    broker.gate.set()
+    eventually(box.is_free)
+    broker.error = OSError("broker away")
+    box.put("t", b"x")
+    eventually(lambda: not box.is_free())
+    broker.error = None
+    eventually(box.is_free)
+    assert box.close(5) == 0

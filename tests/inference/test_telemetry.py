@@ -84,3 +84,22 @@ def test_telemetry_has_the_recent_numbers() -> None:
         "dropped": 4,
     }
     assert telemetry.message()["recent"]["dropped"] == 0
+
+
+def test_another_configuration_is_reported_at_once() -> None:
+    """Someone who changed it waits to see that the core uses it."""
+    published: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    telemetry = Telemetry(
+        core_name="c",
+        model={},
+        versions={},
+        report=lambda: Report([], {}, {}, {}),
+        configuration="a" * 12,
+    )
+    thread = TelemetryThread(telemetry, published.put, look_every=0.02)
+    assert json.loads(published.get(timeout=5))["configuration"] == "a" * 12
+    telemetry.configuration = "b" * 12
+    assert json.loads(published.get(timeout=5))["configuration"] == "b" * 12
+    thread.close()
+    published.get(timeout=5)
+    assert published.empty(), "only the last message followed"

@@ -122,6 +122,16 @@ def test_core_publishes_on_its_own_topics_only(template: dict[str, Any]) -> None
     ]
 
 
+def test_only_a_core_with_previews_may_publish_them(tmp_path: Path) -> None:
+    found = template_of(tmp_path, previewInterval=10)
+    preview = "mli/preview/Demo"
+    [statement] = policy(found, "Demo_PublishPolicy")
+    assert f"{IOT}:topic/{preview}" in statement["Resource"]
+    access = recipe_of(found)["ComponentConfiguration"]["DefaultConfiguration"]["accessControl"]
+    [rule] = access["aws.greengrass.ipc.mqttproxy"].values()
+    assert preview in rule["resources"]
+
+
 def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.MonkeyPatch) -> None:
     longest = "n" * 64
 
@@ -132,7 +142,7 @@ def test_policies_of_the_longest_core_name_fit_in_aws_iot(monkeypatch: pytest.Mo
     alias = arn("iot", f"rolealias/{names.role_alias_name(longest)}")
     for document in (
         core_policy(thing_name=names.thing_name(longest), role_alias_arn=alias),
-        publish_policy(names.published_topics(longest)),
+        publish_policy(names.published_topics(longest, previews=True)),
     ):
         size = len(json.dumps(document, separators=(",", ":")))
         assert size <= MAX_POLICY_CHARACTERS

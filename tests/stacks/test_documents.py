@@ -70,6 +70,7 @@ def test_topics_are_the_code_s() -> None:
     for topic in (
         names.PREDICTION_TOPIC.format(core_name="<coreName>"),
         names.TELEMETRY_TOPIC.format(core_name="<coreName>"),
+        names.PREVIEW_TOPIC.format(core_name="<coreName>"),
         names.FEEDBACK_PREDICTION_TOPIC,
         names.FEEDBACK_STATUS_TOPIC,
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PREDICTION_TOPIC = "mli/predictions/{core_name}"
 TELEMETRY_TOPIC = "mli/telemetry/{core_name}"
+PREVIEW_TOPIC = "mli/preview/{core_name}"
 FEEDBACK_PREDICTION_TOPIC = "feedback/message/prediction"
 FEEDBACK_STATUS_TOPIC = "feedback/message/status"
 
@@ -32,3 +33,8 @@ def prediction_topic(core_name: str) -> str:
 def telemetry_topic(core_name: str) -> str:
     """Return the topic on which the core called ``core_name`` reports its counters and health."""
     return TELEMETRY_TOPIC.format(core_name=core_name)
+
+
+def preview_topic(core_name: str) -> str:
+    """Return the topic on which the core called ``core_name`` publishes small live pictures."""
+    return PREVIEW_TOPIC.format(core_name=core_name)

@@ -70,6 +70,20 @@ FEEDBACK_RATE_LIMIT = Field(
     "0 is no limit, as in the MLFeedback connector",
 )
 
+SHORTEST_PREVIEW_SECONDS = 1
+_preview_seconds = number(SHORTEST_PREVIEW_SECONDS, 86_400)
+
+
+def _preview_interval(value: object) -> float | None:
+    """Read seconds between previews; 0 is None, which is no preview."""
+    if value in (0, "0") and not isinstance(value, bool):
+        return None
+    try:
+        return _preview_seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or 0 for none") from None
+
+
 INFERENCE_FIELDS: tuple[Field[Any], ...] = (
     Field(
         "imageSource",
@@ -144,6 +158,13 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "[other components](alerts.md#actions-on-the-device)",
     ),
     Field(
+        "previewInterval",
+        _preview_interval,
+        None,
+        "10",
+        "Seconds between small [live pictures](view.md#live-pictures) of each source; 0 is none",
+    ),
+    Field(
         "embeddedMetrics",
         boolean,
         False,
@@ -182,6 +203,7 @@ class InferenceSettings:
     publish_when: str = "always"
     publish_rate_limit: float = 0.0
     local_topic: str | None = None
+    preview_interval: float | None = None
     embedded_metrics: bool = False
     feedback: FeedbackConfigurations | None = None
     feedback_request_limit: int = 0

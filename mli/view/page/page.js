@@ -3,11 +3,13 @@
 
 import { Charts } from "/charts.js";
 import { Picture } from "/picture.js";
+import { Settings } from "/settings.js";
 
 const FROZEN_MS = 5000, LONGEST_PAUSE = 5;
 const element = (id) => document.getElementById(id);
 const charts = new Charts(element("charts"));
-const frames = new Map(), samples = new Map();
+const settings = new Settings();
+const frames = new Map(), samples = new Map(), live = new Map();
 let socket = null, state = null, arrived = 0, selected = null, isPaused = false;
 let pause = 0.5, nextTry = 0;
 
@@ -19,12 +21,14 @@ function connect() {
     pause = 0.5;
     requestAnimationFrame(() => {
       if (!isPaused) paint();
+      settings.update(state);
       showState();
       socket.send(JSON.stringify({ core: selected }));
     });
   };
   socket.onclose = () => {
     socket = null;
+    settings.disconnected();
     nextTry = performance.now() + pause * 1000;
     pause = Math.min(LONGEST_PAUSE, pause * 2);
     showState();
@@ -61,6 +65,9 @@ function paint() {
   paintRows(core.rows.slice(0, 12));
   paintHealth(core.telemetry);
   charts.update(core.series);
+  element("live-section").hidden = core.live.length === 0;
+  element("no-sample").hidden = core.latest.length > 0;
+  paintPictures(element("live"), live, core.live, false);
   paintPictures(element("frames"), frames, core.latest, false);
   paintPictures(element("samples"), samples, core.samples, true);
 }
@@ -84,7 +91,7 @@ function paintRows(rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((row, number) => {
     const found = row.found.map((mark) => mark.text).join(", ") || "nothing found";
-    const texts = [ago(row.age), row.source.split("/").pop() || `${row.n}`,
+    const texts = [ago(row.age + since()), row.source.split("/").pop() || `${row.n}`,
       row.more ? `${found} (+${row.more})` : found, row.ms === null ? "" : row.ms.toFixed(1)];
     texts.forEach((text, column) => {
       const cell = body.rows[number].cells[column];
@@ -98,7 +105,7 @@ function paintHealth(telemetry) {
   if (telemetry === null) parts.push("No telemetry yet: cores send it once a minute.");
   else {
     parts.push(`${telemetry.status || "?"} · ${telemetry.model}`);
-    if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50} ms, p95 ${telemetry.p95} ms`);
+    if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50.toFixed(1)} ms, p95 ${(telemetry.p95 ?? telemetry.p50).toFixed(1)} ms`);
     parts.push(...telemetry.faults);
     for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
     parts.push(`telemetry ${ago(telemetry.age)} old`);
@@ -121,7 +128,7 @@ function paintPictures(list, known, wanted, isSmall) {
     if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);
     sample.seen = arrived;
     tile.picture.onPainted = (painted) => paintCaption(tile, painted, isSmall);
-    tile.picture.show(sample, state.pictures);
+    tile.picture.show(sample, state.pictures || known === live);
     paintCaption(tile, tile.picture.drawn || sample, isSmall);
   });
 }
@@ -148,6 +155,18 @@ function tileOf(isSmall) {
   return { figure, picture, caption };
 }
 
+function since() {
+  return (performance.now() - arrived) / 1000;
+}
+
+// What has stopped must not look as if it had just come.
+function paintAges() {
+  paintRows(state.core.rows.slice(0, 12));
+  for (const [tiles, isSmall] of [[live, false], [frames, false], [samples, true]]) {
+    for (const tile of tiles.values()) paintCaption(tile, tile.picture.drawn || tile.picture.sample, isSmall);
+  }
+}
+
 function ago(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
@@ -163,5 +182,6 @@ element("cores").onchange = (event) => { selected = event.target.value; };
 setInterval(() => {
   if (socket === null && performance.now() >= nextTry) connect();
   showState();
+  if (state && state.core && since() > 1 && !isPaused) paintAges();
 }, 250);
 connect();

@@ -42,6 +42,7 @@ export class Picture {
       this.canvas.width = bitmap.width;
       this.canvas.height = bitmap.height;
       this.canvas.getContext("2d").drawImage(bitmap, 0, 0);
+      this.element.style.setProperty("--ratio", bitmap.width / bitmap.height);
       bitmap.close();
       this.problem.textContent = "";
       this.id = sample.id;
@@ -71,7 +72,7 @@ export class Picture {
     const { width, height } = this.canvas;
     this.over.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.over.setAttribute("aria-label", marks.map((mark) => mark.text).join(", ") || "no boxes");
-    const size = Math.max(width, height) / (this.isSmall ? 14 : 28);
+    const size = (this.isSmall ? 12 : 14) * width / (this.element.clientWidth || 400);
     const boxed = marks.filter((mark) => mark.box).sort((a, b) => area(b.box) - area(a.box));
     const shapes = [];
     for (const mark of boxed) shapes.push(...rectangle(mark, width, height));

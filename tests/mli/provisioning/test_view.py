@@ -179,3 +179,27 @@ def test_strategies_are_those_of_the_latest_deployment(
 def test_a_core_that_is_not_there_is_named(cloud: LocalCloud) -> None:
     with pytest.raises(MliError, match="Nowhere"):
         deployed_configurations(cloud.client, "Nowhere")
+
+
+def test_page_survives_a_restart_of_the_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with LocalCloud() as own:
+        for name, value in {**own.environment(), "MLI_ROOT_CA": str(own.ca_path)}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(tmp_path)
+        Commands(tmp_path).run("certificate", "screen", "--watch")
+        data = own.client("iot-data")
+
+        def publish(core: str) -> None:
+            data.publish(topic=f"mli/predictions/{core}", qos=1, payload=b"[]")
+
+        where = ["--certificate", "certs/screen", "--endpoint", f"127.0.0.1:{own.mqtt_port}"]
+        with viewing(*where) as page:
+            page.until(lambda s: s["connected"] and s["core"], lambda: publish("A"))
+            own.stop_part("mqtt")
+            state = page.until(lambda s: not s["connected"], lambda: None)
+            assert "the connection broke" in state["detail"]
+            assert state["core"]["name"] == "A", "what arrived stays"
+            own.start_part("mqtt")
+            page.until(lambda s: len(s["cores"]) == 2, lambda: publish("B"))

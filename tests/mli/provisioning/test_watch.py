@@ -29,7 +29,8 @@ from local_core.cloud import LocalCloud
 from mli.samples.messages import saved_messages
 from mli.watch import listener as watch_listener
 from mli.watch import signing as watch_signing
-from mli.watch.display import Message, Tally, line
+from mli.watch.columns import Columns
+from mli.watch.display import Message, Tally
 from mli.watch.record import Record
 from tests.conftest import REPOSITORY
 from tests.mli.provisioning.support import Commands
@@ -247,19 +248,19 @@ def test_envelope_and_telemetry_are_shown() -> None:
     telemetry = {
         "health": {"status": "degraded", "faults": ["no camera: gone"]},
         "frames": {"predicted": 7, "perSecond": 0.2},
-        "latencyMs": {"model": {"p50": 1.5, "p95": 2.5}},
+        "latencyMs": {"inference": {"p50": 1.5, "p95": 2.5}},
         "memoryBytes": 2**20 * 300,
     }
 
     def shown(kind: str, content: Any, rate: float | None = None) -> str:
         message = Message.parse(f"mli/{kind}/A", json.dumps(content).encode(), now)
         assert message is not None
-        return line(message, rate)
+        return Columns().line(message, rate)
 
     assert shown("predictions", envelope, 0.25).endswith(
         "dog 0.50, dog 0.50, dog 0.50 (+2)  0.25/s"
     )
-    assert "degraded · no camera: gone · 7 frames, 0.2/s · model p50 1.5" in shown(
+    assert "degraded · no camera: gone · 7 frames, 0.2/s · inference p50 1.5" in shown(
         "telemetry", telemetry
     )
     assert "nothing found" in shown("predictions", [])
@@ -295,7 +296,7 @@ def test_samples_of_the_core_are_shown_and_saved(
 def test_any_message_about_a_sample_is_one_line(payload: bytes) -> None:
     message = Message.parse(FEEDBACK_PREDICTION_TOPIC, payload, datetime.now(UTC))
     assert message is not None
-    assert "not about a sample" in line(message, None)
+    assert "not about a sample" in Columns().line(message, None)
 
 
 def test_rate_is_of_the_last_half_minute() -> None:

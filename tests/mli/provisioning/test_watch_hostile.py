@@ -22,7 +22,8 @@ from mli.cli.output import Output
 from mli.device.core_stack import CoreStack
 from mli.device.core_state import Component, CoreState, Deployment
 from mli.device.status import describe as describe_status
-from mli.watch.display import Message, Tally, line
+from mli.watch.columns import Columns
+from mli.watch.display import Message, Tally
 from mli.watch.record import Record
 from tests.mli.provisioning.support import Commands
 
@@ -62,7 +63,7 @@ HOSTILE = {
     "a source with escapes": _json({"frame": {"source": ESCAPES}, "predictions": []}),
     "memory out of float64": _json({"memoryBytes": HUGE}),
     "faults that are a number": _json({"health": {"faults": 7, "status": [ESCAPES]}}),
-    "latencies with escapes": _json({"latencyMs": {"model": {"p50": ESCAPES, "p95": HUGE}}}),
+    "latencies with escapes": _json({"latencyMs": {"inference": {"p50": ESCAPES, "p95": HUGE}}}),
     "health that is a list": _json({"health": [], "frames": ESCAPES, "latencyMs": {"model": 1}}),
 }
 
@@ -109,7 +110,7 @@ def _shown(topic: str, payload: bytes) -> str:
     tally = Tally()
     tally.add(message, 0.0)
     assert shown_text(tally.summary(1.0, 0)[1]).replace("\n", "").isprintable()
-    return line(message, 0.5)
+    return Columns().line(message, 0.5)
 
 
 @given(TOPICS, st.text(max_size=400), PAYLOADS)

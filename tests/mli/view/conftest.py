@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 
 from inference.feedback.configuration import default_configuration
 from inference.feedback.messages import prediction_message
+from inference.outgoing.previews import preview_message
 from inference.pipeline.results import EnvelopeEncoder, FrameResult
+from inference.sources import Frame
 from inference.vision.postprocess import Prediction
 from inference.vision.scores import Scores
+from inference.vision.thumbnail import Thumbnails
 from mli.view.board import Board
 from mli.view.pictures import Pictures
 from mli.view.server import Server
@@ -53,12 +57,23 @@ class Viewed:
 
     def predict(self, frame: int, *predictions: Prediction, source: str = "coffee.jpg") -> None:
         """Publish an envelope."""
-        result = FrameResult(
+        result = self._result(frame, source, predictions)
+        self.board.receive(f"mli/predictions/{CORE}", self._encode(result).payload)
+
+    def _result(self, frame: int, source: str, predictions: Sequence[Prediction]) -> FrameResult:
+        return FrameResult(
             frame, source, 600, 400, _CAPTURED + frame, predictions,
             {"capture": 1.2, "preprocess": 0.5, "inference": 31.0 + frame % 3, "postprocess": 0.4},
             lambda: Scores((), (), False),
         )  # fmt: skip
-        self.board.receive(f"mli/predictions/{CORE}", self._encode(result).payload)
+
+    def preview(self, frame: int, *predictions: Prediction, source: str = "coffee.jpg") -> None:
+        """Publish a live picture, as a core encodes it."""
+        image = cv2.imread(str(self.photographs / source))
+        result = self._result(frame, source, predictions)
+        shot = Frame(frame, source, image, None, result.captured_at, 1.0)
+        payload = preview_message(shot, result, Thumbnails())
+        self.board.receive(f"mli/preview/{CORE}", payload)
 
     def keep(self, frame: int, config_id: str, scores: list[float], photograph: str) -> None:
         """Publish the message after an upload, and hold the object."""

@@ -137,6 +137,30 @@ def test_any_payload_is_survived(viewed: Viewed, payload: bytes) -> None:
     assert viewed.board.snapshot(None)["core"]["rows"][0]["found"][0]["text"] == "cup 0.96"
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\n", b"\nx", b"{}\n", b"[]\nx", b"null\nx", b'{"frame": 5, "predictions": {}}\nx',
+     b'{"frame": {"id": [], "source": 4}, "timestamp": 7, "predictions": [[], [1, 2], 5]}\nx'],
+)  # fmt: skip
+def test_any_preview_is_survived(viewed: Viewed, payload: bytes) -> None:
+    viewed.board.receive("mli/preview/Demo", payload)
+    assert all(one["marks"] == [] for one in viewed.board.snapshot(None)["core"]["live"])
+
+
+def test_live_pictures_are_one_for_each_camera(viewed: Viewed) -> None:
+    viewed.preview(1, CUP)
+    viewed.preview(2, CUP, source="chelsea.jpg")
+    [shown] = viewed.board.snapshot(None)["core"]["live"]
+    assert shown["frame"] == "2"
+    viewed.telemetry(sources=[{"name": name} for name in ("coffee.jpg", "chelsea.jpg")])
+    viewed.preview(3, CUP)
+    viewed.preview(4, CUP, source="chelsea.jpg")
+    viewed.preview(5, CUP)
+    shown = viewed.board.snapshot(None)["core"]["live"]
+    assert sorted(one["frame"] for one in shown) == ["2", "4", "5"]
+    assert viewed.board.live_picture(shown[0]["id"]) is not None
+
+
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, "\u202eevil"])
 def test_a_topic_without_a_core_s_name_has_no_page(name: str) -> None:
     board = Board()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
+import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -31,11 +31,15 @@ FOREIGN: tuple[Mapping[str, str], ...] = (
 
 
 def get(
-    viewed: Viewed, path: str, headers: Mapping[str, str] | None = None, method: str = "GET"
+    viewed: Viewed,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: bytes | None = None,
 ) -> tuple[int, Mapping[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", viewed.server.port, timeout=20)
     filled = {k: v.format(port=viewed.server.port) for k, v in (headers or {}).items()}
-    connection.request(method, path, headers=filled)
+    connection.request(method, path, body, filled)
     answer = connection.getresponse()
     content = answer.read()
     connection.close()
@@ -103,6 +107,32 @@ def test_only_get_is_allowed(viewed: Viewed) -> None:
     assert get(viewed, "/", cookie(viewed), "POST")[0] == 405
 
 
+def changing(viewed: Viewed) -> dict[str, str]:
+    """Return the headers with which the page changes settings."""
+    own = {"Origin": "http://127.0.0.1:{port}", "X-Mli-View": viewed.server._gate.form_token}
+    return {**cookie(viewed), **own}
+
+
+@pytest.mark.parametrize("lacking", ["Cookie", "Origin", "X-Mli-View"])
+def test_only_the_page_itself_changes_settings(viewed: Viewed, lacking: str) -> None:
+    headers = changing(viewed)
+    status, _, content = get(viewed, "/settings", headers, "POST", b"{}")
+    assert (status, b"AWS credentials" in content) == (409, True)
+    del headers[lacking]
+    assert get(viewed, "/settings", headers, "POST", b"{}")[0] == 403
+
+
+@pytest.mark.parametrize("foreign", [*FOREIGN, {"X-Mli-View": "wrong"}, {"Cookie": "a=b"}], ids=str)
+def test_other_sites_change_nothing(viewed: Viewed, foreign: Mapping[str, str]) -> None:
+    headers = {**changing(viewed), **foreign}
+    assert get(viewed, "/settings", headers, "POST", b"{}")[0] == 403
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b"[" * 9_000, b"x" * 20_000])
+def test_a_change_that_is_no_object_is_refused(viewed: Viewed, body: bytes) -> None:
+    assert get(viewed, "/settings", changing(viewed), "POST", body)[0] == 400
+
+
 def test_an_object_that_is_no_image_is_not_passed_on(viewed: Viewed) -> None:
     viewed.predict(1, CUP)
     viewed.keep(1, "LC50", [0.4], "coffee.jpg")
@@ -131,17 +161,13 @@ def test_live_state_is_for_the_page_only(
     if origin is not None:
         headers.append((b"Origin", origin.format(port=port).encode()))
 
-    async def answer() -> object:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        socket = WSConnection(ConnectionType.CLIENT)
-        request = Request(host=f"127.0.0.1:{port}", target="/live", extra_headers=headers)
-        writer.write(socket.send(request))
-        socket.receive_data(await reader.read(4096))
-        writer.close()
-        return next(socket.events())
-
+    peer = WSConnection(ConnectionType.CLIENT)
+    request = Request(host=f"127.0.0.1:{port}", target="/live", extra_headers=headers)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as opened:
+        opened.sendall(peer.send(request))
+        peer.receive_data(opened.recv(4096))
     kind = AcceptConnection if is_open else RejectConnection
-    assert isinstance(asyncio.run(answer()), kind)
+    assert isinstance(next(peer.events()), kind)
 
 
 def test_a_taken_port_is_named(viewed: Viewed) -> None:

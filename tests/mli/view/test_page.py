@@ -109,6 +109,27 @@ def test_caption_is_of_the_picture_that_is_painted(page: Any, viewed: Viewed) ->
     assert caption.count() == 1
 
 
+def test_a_live_picture_has_the_boxes_of_its_own_frame(page: Any, viewed: Viewed) -> None:
+    viewed.preview(7, CUP)
+    open_page(page, viewed)
+    page.locator("#live rect.box").wait_for(state="attached")
+    page.locator("#live p", has_text="frame 7 · coffee.jpg").wait_for()
+    assert page.locator("#no-sample").is_visible()
+    size = page.locator("#live canvas").evaluate("c => [c.width, c.height]")
+    assert size[0] / size[1] == pytest.approx(1.5, abs=0.02)
+    viewed.preview(8, CUP)
+    viewed.predict(8, CUP, TABLE)  # an envelope has all predictions, and keypoints
+    page.locator("#live p", has_text="frame 8").wait_for()
+    page.locator("#live rect.box").nth(1).wait_for(state="attached")
+    page.locator("#state", has_text="Live").wait_for()
+
+
+def test_a_live_picture_that_is_none_is_not_passed_on(page: Any, viewed: Viewed) -> None:
+    viewed.board.receive("mli/preview/Demo", b'{"frame": {"id": 1}}\n<svg onload="x()"/>')
+    open_page(page, viewed)
+    page.locator("#live .problem", has_text="it is no image").wait_for()
+
+
 def test_page_says_why_each_sample_was_kept(page: Any, viewed: Viewed) -> None:
     viewed.keep(1, "LC50", [0.41, 0.2], "chelsea.jpg")
     viewed.keep(1, "Entropy", [0.25, 0.25, 0.25, 0.25], "chelsea.jpg")
@@ -194,6 +215,8 @@ def test_page_without_its_server_says_so(
     state(page, "live")
     viewed.server.__exit__(None, None, None)
     state(page, "disconnected")
+    page.wait_for_timeout(2500)
+    assert float(page.locator("#rows td").first.inner_text().removesuffix(" s")) > 2, "it ages"
     assert "Traceback" not in capfd.readouterr().err
 
 

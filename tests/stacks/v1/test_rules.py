@@ -42,6 +42,12 @@ def test_first_generation_has_no_actions(tmp_path: Path) -> None:
     assert rule == "requires greengrassVersion=2: nothing is added to the groups of V1"
 
 
+def test_first_generation_has_no_live_pictures(tmp_path: Path) -> None:
+    rule = rule_of(tmp_path, "previewInterval", greengrassVersion=1, previewInterval=10)
+    assert "requires greengrassVersion=2" in rule
+    settings(tmp_path, greengrassVersion=1, previewInterval=0)
+
+
 def test_first_generation_has_no_fleets(tmp_path: Path) -> None:
     fleet = {"coreName": None, "certificateId": None, "fleetName": "shop-floor"}
     settings(tmp_path, **fleet)

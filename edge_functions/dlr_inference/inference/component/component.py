@@ -23,10 +23,12 @@ from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog
 from ..outgoing.local_topic import LocalPublisher
+from ..outgoing.previews import Previews
 from ..outgoing.telemetry import HealthFault
 from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
+from ..vision.thumbnail import Thumbnails
 from .assembly import build_stages
 from .live_configuration import LiveConfiguration
 from .loading import load_model
@@ -87,6 +89,10 @@ class Component:
             feedback=self._feedback_numbers,
             backlog=Backlog(work / "unsent.jsonl"),
             local=LocalPublisher(nucleus.publish_to_topic),
+            previews=self._preview_numbers,
+        )
+        self._previews = Previews(
+            nucleus.publish_to_iot_core, Thumbnails(), self._publisher.outbox.is_free
         )
         self._pipeline = Pipeline(build_stages(settings, loaded, self._sinks(settings, loaded)))
         self._live = LiveConfiguration(nucleus.configuration, self._apply)
@@ -171,6 +177,8 @@ class Component:
             self._publisher.prediction_sink(settings, loaded),
             self._publisher.telemetry,
         ]
+        if settings.preview_interval is not None:
+            sinks.append(self._previews.sink(settings.core_name, settings.preview_interval))
         if settings.feedback is not None:
             settings.feedback.require_buckets()
             sinks.append(
@@ -208,6 +216,10 @@ class Component:
             "damaged": self._spool.counters.damaged,
         }
 
+    def _preview_numbers(self) -> Mapping[str, float]:
+        is_used = self._settings.preview_interval is not None
+        return asdict(self._previews.counters) if is_used else {}
+
     def _faults(self) -> list[HealthFault]:
         faults = [
             HealthFault("no bucket", f"{bucket}: {reason}")
@@ -230,6 +242,7 @@ class Component:
         _log.info("stopping: %s", self._pipeline.counters)
         self._pipeline.stages.source.close()
         self._live.close()
+        self._previews.close()
         self._uploader.close(max(0.5, (deadline - time.monotonic()) / 2))
         self._keep_samples()
         _log.info(

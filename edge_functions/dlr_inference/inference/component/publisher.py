@@ -23,6 +23,7 @@ from .assembly import encoder_for
 Faults = Callable[[], Sequence[HealthFault]]
 Sources = Callable[[], Sequence[SourceStatus]]
 Numbers = Callable[[], Mapping[str, int]]
+Previewed = Callable[[], Mapping[str, float]]
 
 
 OPENING_SECONDS = 5.0
@@ -45,12 +46,13 @@ class Publisher:
         feedback: Numbers = dict,
         backlog: Backlog | None = None,
         local: LocalPublisher | None = None,
+        previews: Previewed = dict,
     ) -> None:
         """``faults`` and ``feedback`` return the faults and counters of the generation's own parts.
 
-        ``sources`` returns the state of each source; ``backlog`` is for the outbox. ``component``
-        is the component's name, and ``local`` publishes on the device; the first generation has
-        neither.
+        ``previews`` returns the counters of live pictures, if there are any, and ``sources`` the
+        state of each source; ``backlog`` is for the outbox. ``component`` is the component's name,
+        and ``local`` publishes on the device; the first generation has neither.
         """
         rate = settings.publish_rate_limit
         self._component, self._component_version = component, component_version
@@ -68,6 +70,7 @@ class Publisher:
         self._sources = sources
         self._faults = faults
         self._feedback = feedback
+        self._previews = previews
         self._frames = Counters()
         self._messages = PublishCounters()
         self._thread: TelemetryThread | None = None
@@ -133,7 +136,7 @@ class Publisher:
         broker_fault = self.outbox.fault
         if broker_fault is not None:
             faults.append(HealthFault("no broker", broker_fault))
-        waiting = self.outbox.waiting
+        waiting, previews = self.outbox.waiting, self._previews()
         return Report(
             faults=[*faults, *self._faults()],
             frames=asdict(self._frames),
@@ -147,6 +150,7 @@ class Publisher:
                 "heldBack": self._messages.held_back,
                 "predictionsLeftOut": self._messages.predictions_left_out,
                 **self._local_numbers(),
+                **({"previews": previews} if previews else {}),
             },
             feedback=self._feedback(),
             sources=[status.to_json() for status in statuses],

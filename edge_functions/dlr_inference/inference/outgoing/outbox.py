@@ -17,6 +17,9 @@ from .waiting import WaitingMessages
 _HANGS_SECONDS = 7.0
 """A message that is neither accepted nor refused for this long is a fault."""
 
+_FREE_SHARE = 0.1
+"""With so much of its room in use, an outbox still keeps up: feedback alone adds bursts."""
+
 _KEEP_SECONDS = 2.0
 """How long the end waits for a disk that hangs."""
 
@@ -57,6 +60,7 @@ class Outbox:
         """Start the thread, with what an earlier one left. ``messages_a_second`` 0 is no limit."""
         self.waiting = WaitingMessages(capacity, backlog)
         """How many messages of each kind wait or were dropped, and what the disk's fault is."""
+        self._few = int(capacity * _FREE_SHARE)
         self._counts: Counter[str] = Counter(accepted=len(self.waiting))
         self._lock = threading.Lock()
         self._failure: str | None = None
@@ -84,6 +88,10 @@ class Outbox:
             if seconds > _HANGS_SECONDS:
                 return f"no answer for {seconds:.0f} s"
         return self._failure
+
+    def is_free(self) -> bool:
+        """Return whether the broker accepts messages about as fast as they come."""
+        return self.fault is None and len(self) <= self._few
 
     def put(self, topic: str, payload: bytes) -> None:
         """Accept a message; never waits for the broker, nor for a disk that hangs."""

@@ -148,7 +148,10 @@ class Telemetry:
 
 
 class TelemetryThread:
-    """Publishes telemetry every ``interval`` seconds, and whenever a fault appears or clears."""
+    """Publishes telemetry every ``interval`` seconds, and at once when something changes.
+
+    That is a fault that appears or clears, or another configuration: someone waits to see it.
+    """
 
     def __init__(
         self,
@@ -166,6 +169,7 @@ class TelemetryThread:
         self._due = time.monotonic()
         self._trim_due = self._due
         self._known: frozenset[str] = frozenset()
+        self._configuration = telemetry.configuration
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
@@ -189,8 +193,10 @@ class TelemetryThread:
             self._trim_due = time.monotonic() + _TRIM_SECONDS
             return_freed_memory()
         names = frozenset(fault.name for fault in self._telemetry.faults())
-        if names != self._known or time.monotonic() >= self._due:
-            self._known = names
+        configuration = self._telemetry.configuration
+        is_changed = names != self._known or configuration != self._configuration
+        if is_changed or time.monotonic() >= self._due:
+            self._known, self._configuration = names, configuration
             self._due = time.monotonic() + self._interval
             return_freed_memory()
             self._publish(self._telemetry.payload())

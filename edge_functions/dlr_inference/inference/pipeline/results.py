@@ -90,7 +90,7 @@ class EnvelopeEncoder:
         head = compact_json(
             {
                 "schemaVersion": SCHEMA_VERSION,
-                "timestamp": _timestamp(result.captured_at),
+                "timestamp": timestamp(result.captured_at),
                 **self._origin,
                 "frame": {
                     "id": result.frame_id,
@@ -168,6 +168,7 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _timestamp(seconds: float) -> str:
+def timestamp(seconds: float) -> str:
+    """Return seconds since the epoch as messages have them."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,138 @@
+// Threshold and strategies: a draft until it is applied, then a deployment until the core reports it.
+
+const element = (id) => document.getElementById(id);
+const STATES = { pending: "Changing", done: "Applied", failed: "Failed" };
+
+export class Settings {
+  constructor() {
+    this.shown = null;
+    this.isEdited = this.isSending = false;
+    this.fault = "";
+    element("threshold").oninput = () => { element("own-threshold").checked = false; this.edited(); };
+    element("own-threshold").onchange = () => this.edited();
+    element("discard").onclick = () => this.reset();
+    element("settings").onsubmit = (event) => { event.preventDefault(); this.apply(); };
+    element("confirm").onclose = () => { if (element("confirm").returnValue === "yes") this.send(); };
+    this.buttons();
+  }
+
+  update(state) {
+    const controls = state.controls, name = state.core && state.core.name;
+    if (name !== this.core) this.isEdited = false;
+    this.core = name;
+    this.form = state.form;
+    this.controls = controls;
+    const known = controls && controls.reason === null;
+    element("fields").disabled = !known;
+    if (!known) return this.say(controls ? controls.reason : "No core yet.", "");
+    if (this.isEdited && !this.isSending && this.shown !== this.key()) this.note = "The deployment has changed meanwhile: discard, then look again.";
+    if (!this.isEdited && !this.isSending && this.shown !== this.key()) this.fill();
+    this.report();
+    this.buttons();
+  }
+
+  disconnected() {
+    element("fields").disabled = true;
+    this.say("Disconnected: nothing can be changed.", "");
+  }
+
+  key() {
+    return `${this.core} ${this.controls.base}`;
+  }
+
+  fill() {
+    const { threshold, strategies } = this.controls;
+    this.shown = this.key();
+    this.note = "";
+    element("own-threshold").checked = threshold === null;
+    element("threshold").value = threshold === null ? 0.5 : threshold;
+    element("strategies").replaceChildren(...strategies.map((one) => this.switchOf(one)));
+    if (!strategies.length) element("strategies").textContent = "nothing: the core has no feedback";
+    this.showThreshold();
+  }
+
+  switchOf(one) {
+    const label = document.createElement("label"), box = document.createElement("input");
+    label.className = "check";
+    Object.assign(box, { type: "checkbox", checked: one.on, value: one.id });
+    box.setAttribute("role", "switch");
+    box.onchange = () => this.edited();
+    label.append(box, ` ${one.text}`);
+    return label;
+  }
+
+  edited() {
+    this.isEdited = true;
+    this.fault = "";
+    this.showThreshold();
+    this.report();
+    this.buttons();
+  }
+
+  reset() {
+    this.isEdited = false;
+    this.fault = "";
+    this.fill();
+    this.report();
+    this.buttons();
+  }
+
+  showThreshold() {
+    const own = element("own-threshold").checked;
+    element("settings").classList.toggle("own", own);
+    element("threshold-text").textContent = own ? "the profile's" : Number(element("threshold").value).toFixed(2);
+  }
+
+  report() {
+    const change = this.controls && this.controls.change;
+    if (this.fault) this.say(this.fault, "failed");
+    else if (this.note) this.say(this.note, "failed");
+    else if (this.isSending) this.say("Changing: creating the deployment …", "");
+    else if (change) this.say(`${STATES[change.state]}: ${change.text}`, change.state);
+    else this.say(this.isEdited ? "Not applied yet." : `These are the settings of ${this.controls.whom}.`, "");
+  }
+
+  say(text, kind) {
+    const line = element("settings-state");
+    if (line.textContent !== text) line.textContent = text;
+    line.className = kind;
+  }
+
+  buttons() {
+    const change = this.controls && this.controls.change;
+    const isBusy = this.isSending || (change && change.state === "pending");
+    element("apply").disabled = !this.isEdited || isBusy || Boolean(this.note);
+    element("discard").disabled = !this.isEdited || this.isSending;
+  }
+
+  apply() {
+    if (!this.controls.confirm) return this.send();
+    element("confirm-text").textContent = `Create a deployment that changes the settings of ${this.controls.whom}?`;
+    element("confirm").returnValue = "no";
+    element("confirm").showModal();
+  }
+
+  async send() {
+    this.isSending = true;
+    this.report();
+    this.buttons();
+    const own = element("own-threshold").checked;
+    const on = [...element("strategies").querySelectorAll("input:checked")].map((one) => one.value);
+    const wanted = {
+      core: this.core, base: this.controls.base, on,
+      threshold: own ? null : Number(element("threshold").value),
+    };
+    try {
+      const answer = await fetch("/settings", {
+        method: "POST", body: JSON.stringify(wanted), headers: { "X-Mli-View": this.form },
+      });
+      if (answer.ok) this.isEdited = false;
+      else this.fault = `Not changed: ${(await answer.text()).slice(0, 300)}`;
+    } catch (error) {
+      this.fault = `Not changed: ${error}`;
+    }
+    this.isSending = false;
+    this.report();
+    this.buttons();
+  }
+}

@@ -1,0 +1,137 @@
+"""Threshold and strategies on the page, with the cloud's API behind it."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.settings import InferenceSettings
+from local_core.cloud import LocalCloud
+from mli.view.controls import NO_CREDENTIALS, Controls
+from mli.view.server import Server
+from tests.mli.provisioning.deployed_fleet import DeployedFleet
+from tests.mli.provisioning.support import DeployedCore
+from tests.mli.provisioning.test_controls import CONFIGURED, deploy, merged
+from tests.mli.view.axe import grave_violations
+from tests.mli.view.conftest import CUP, Viewed
+from tests.mli.view.test_page import open_page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    """A running cloud."""
+    with LocalCloud() as running:
+        yield running
+
+
+@pytest.fixture
+def core(cloud: LocalCloud) -> DeployedCore:
+    made = DeployedCore.deployed(cloud, generation=2)
+    deploy(cloud, made.thing_arn, made.component, coreName=made.name, **CONFIGURED)
+    return made
+
+
+@pytest.fixture
+def controlled(cloud: LocalCloud, photographs: Path) -> Iterator[Viewed]:
+    """A page whose settings are those of the cloud's deployments."""
+    made = Viewed(photographs)
+    controls = Controls(functools.cache(cloud.client), made.board.use_configurations)
+    made.server = Server(made.board, made.pictures, controls)
+    with made.server:
+        yield made
+
+
+def report(viewed: Viewed, name: str, digest: str = "") -> None:
+    """Send telemetry of a core with the digest of the settings that it uses."""
+    payload = json.dumps({"health": {"status": "ok"}, "configuration": digest})
+    viewed.board.receive(f"mli/telemetry/{name}", payload.encode())
+
+
+def slide(page: Any, value: float) -> None:
+    page.locator("#threshold").fill(str(value))
+
+
+def said(page: Any, text: str) -> None:
+    page.locator("#settings-state", has_text=text).wait_for()
+
+
+def test_slider_and_switches_change_the_deployment(
+    page: Any, controlled: Viewed, cloud: LocalCloud, core: DeployedCore
+) -> None:
+    report(controlled, core.name)
+    open_page(page, controlled)
+    said(page, f"These are the settings of the core {core.name}.")
+    assert page.locator("#threshold-text").inner_text() == "the profile's"
+    assert page.locator("#apply").is_disabled()
+    assert grave_violations(page) == []
+    slide(page, 0.35)
+    page.get_by_role("switch", name="Entropy: entropy > 1").uncheck()
+    assert page.locator("#threshold-text").inner_text() == "0.35"
+    said(page, "Not applied yet.")
+    page.wait_for_timeout(600)  # two states later the draft is still there
+    assert page.locator("#threshold-text").inner_text() == "0.35"
+    page.locator("#apply").click()
+    said(page, "Changing: waiting for the core")
+    merge = merged(cloud, core.thing_arn, core.component)
+    assert merge["confidenceThreshold"] == 0.35
+    assert "Entropy" not in merge["feedbackConfiguration"]
+    report(controlled, core.name, InferenceSettings.from_configuration(merge).digest())
+    said(page, "Applied: in use")
+    assert page.locator("#threshold").input_value() == "0.35"
+    assert page.get_by_role("switch", checked=True).count() == 2
+
+
+def test_a_fleet_is_changed_only_after_a_question(
+    page: Any, controlled: Viewed, cloud: LocalCloud
+) -> None:
+    fleet = DeployedFleet.deployed(cloud)
+    for name in (one := f"{fleet.name}-a", f"{fleet.name}-b"):
+        fleet.add(name)
+    deploy(cloud, fleet.group_arn, fleet.component, coreName="*", **CONFIGURED)
+    report(controlled, one)
+    open_page(page, controlled)
+    said(page, f"These are the settings of 2 cores of the fleet {fleet.name}.")
+    for answer in ("Cancel", "Deploy"):
+        slide(page, 0.6)
+        page.locator("#apply").click()
+        page.get_by_role("dialog", name=f"2 cores of the fleet {fleet.name}?").wait_for()
+        assert grave_violations(page) == []
+        assert "confidenceThreshold" not in merged(cloud, fleet.group_arn, fleet.component)
+        page.get_by_role("button", name=answer).click()
+        said(page, "Not applied yet." if answer == "Cancel" else "Changing: waiting for")
+    assert merged(cloud, fleet.group_arn, fleet.component)["confidenceThreshold"] == 0.6
+
+
+def test_a_change_that_fails_is_shown_and_keeps_the_draft(
+    page: Any, controlled: Viewed, cloud: LocalCloud, core: DeployedCore
+) -> None:
+    report(controlled, core.name)
+    open_page(page, controlled)
+    said(page, "These are the settings")
+    slide(page, 0.35)
+    deploy(cloud, core.thing_arn, core.component, coreName=core.name, topK=1, **CONFIGURED)
+    page.locator("#apply").click()
+    said(page, "Not changed: someone has deployed meanwhile")
+    assert page.locator("#threshold-text").inner_text() == "0.35"
+    page.wait_for_timeout(600)  # until the page has the other deployment
+    page.locator("#discard").click()
+    said(page, "These are the settings")
+    slide(page, 0.45)
+    page.locator("#apply").click()
+    said(page, "Changing: waiting for the core")
+    core.report("FAILED", "<b>no disk space</b>")
+    said(page, "Failed: FAILED: <b>no disk space</b>")
+
+
+def test_without_credentials_the_settings_say_why(page: Any, viewed: Viewed) -> None:
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    said(page, NO_CREDENTIALS)
+    assert page.locator("#threshold").is_disabled()
