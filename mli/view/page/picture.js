@@ -18,7 +18,7 @@ export class Picture {
     this.canvas = document.createElement("canvas");
     this.canvas.width = 3;
     this.canvas.height = 2;
-    this.over = svg("svg", { role: "img" });
+    this.over = svg("svg", { role: "img", "aria-label": "no picture yet" });
     this.problem = document.createElement("p");
     this.problem.className = "problem";
     this.element.append(this.canvas, this.over, this.problem);
@@ -61,6 +61,8 @@ export class Picture {
     this.retryAt = performance.now() + 5000;
     this.id = null;
     this.over.replaceChildren();
+    this.over.setAttribute("aria-label", "no picture");
+    this.painted = null;
   }
 
   paint() {
