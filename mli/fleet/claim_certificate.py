@@ -41,7 +41,9 @@ class FleetClaims:
         pages = self._iot.get_paginator("list_targets_for_policy").paginate(policyName=self._policy)
         found: list[Claim] = []
         with absent_is_done():
-            found += [self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]]
+            found += [
+                self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]
+            ]
         return {claim.id: claim for claim in found}
 
     def create(self, keys: KeyFolder) -> tuple[Claim, bool]:

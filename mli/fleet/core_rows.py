@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,6 +13,7 @@ from ..device.core_state import FAILED
 from ..device.fleet_stack import FleetStack
 from ..device.last_word import TABLE_OUTPUT, LastWord, read_all
 from ..device.liveness import Health, digest_of, health_of
+from ..device.rollout import job_progress, members_of
 from ..device.stack_outputs import Clients, output_of
 from ..device.v2 import latest_deployment
 
@@ -125,38 +126,17 @@ class _Group:
 
 def _group(clients: Clients, arn: str) -> _Group:
     greengrass, name = clients("greengrassv2"), arn.rpartition("/")[2]
-    pages = clients("iot").get_paginator("list_things_in_thing_group")
-    found = pages.paginate(thingGroupName=name, PaginationConfig={"PageSize": 250})
-    listed = _paged(greengrass, "list_core_devices", "coreDevices", thingGroupArn=arn)
+    pages = greengrass.get_paginator("list_core_devices")
+    listed = pages.paginate(thingGroupArn=arn, PaginationConfig={"PageSize": 100})
     latest = latest_deployment(greengrass, arn)
     content = latest[1] if latest else {}
     return _Group(
-        members=[str(thing) for page in found for thing in page["things"]],
+        members=list(members_of(clients, name)),
         deployment=content,
-        progress=_progress(clients, str(content.get("iotJobId") or "")),
-        devices={one["coreDeviceThingName"]: str(one.get("status", "")) for one in listed},
+        progress=job_progress(clients, str(content.get("iotJobId") or "")),
+        devices={
+            one["coreDeviceThingName"]: str(one.get("status", ""))
+            for page in listed
+            for one in page.get("coreDevices", [])
+        },
     )
-
-
-def _progress(clients: Clients, job: str) -> dict[str, str]:
-    """Return the status of a job, which a deployment to a thing group is, by thing."""
-    if not job:
-        return {}
-    newest: dict[str, tuple[int, str]] = {}
-    for one in _paged(
-        clients("iot"), "list_job_executions_for_job", "executionSummaries", jobId=job
-    ):
-        summary = one["jobExecutionSummary"]
-        found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
-        thing = one["thingArn"].rpartition("/")[2]
-        newest[thing] = max(found, newest.get(thing, (-1, "")))
-    return {thing: status for thing, (_, status) in newest.items()}
-
-
-def _paged(client: Any, operation: str, key: str, **request: Any) -> Iterator[Mapping[str, Any]]:
-    largest = {"list_core_devices": 100, "list_job_executions_for_job": 250}[operation]
-    pages = client.get_paginator(operation).paginate(
-        **request, PaginationConfig={"PageSize": largest}
-    )
-    for page in pages:
-        yield from page.get(key, [])
