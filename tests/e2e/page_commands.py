@@ -116,11 +116,18 @@ SCENES: Mapping[str, Scene] = {
             "$(aws iot create-keys-and-certificate --set-as-active --query certificateArn)",
         },
         filled_in=(
-            (r" …$", " -c modelS3Uri=s3://my-models/model.tar.gz"),
+            (
+                r" …$",
+                f" -c modelS3Uri=s3://my-models/model.tar.gz -c modelProfile={PROFILE}"
+                " -c inferenceInterval=2",
+            ),
             (r"^npx cdk destroy", "npx cdk destroy --force"),
             (r"--finish$", "--finish --seen"),
+            # At the end of the line "&" means something that says when it is ready.
+            (r"^(mli fleet canary shop-floor) &$", r"\1 --healthy 1 > verdict.log 2>&1 & true"),
         ),
-        fails=("mli fleet status",),  # no device has been set up
+        fails=("mli fleet status",),  # of four cores one has a device
+        after="cat verdict.log && grep -q healthy verdict.log && kill %1 && wait",
     ),
     "docs/migration.md": Scene(
         before={"npx cdk deploy": CERTIFICATE},
@@ -183,7 +190,6 @@ NOT_RUN: Mapping[str, str] = {
     "python3 -m venv .venv": _DOWNLOADS,
     "pip install -r requirements.txt": _DOWNLOADS,
     "scp": _DEVICE,
-    "mli fleet canary": "the fleet of the page has no canary: test_canary.py runs it",
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
     "sudo sh /greengrass/v2/prepare.sh": _DEVICE,
