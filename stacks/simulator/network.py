@@ -14,7 +14,7 @@ class SimulatorNetwork:
     """A network with the subnet in which the instance starts.
 
     Of an existing one only the ids are known: a look-up during synthesis would need credentials.
-    So the instance leaves its availability zone, and whether it has a public address, to the subnet.
+    So the subnet decides about the availability zone, and whether there is a public address.
     """
 
     vpc: ec2.IVpc

@@ -114,7 +114,10 @@ class FleetLife:
         self._expect_all(self.fleet.deployed())
 
     def remove_three(self) -> None:
-        """Remove the canary's core and two others."""
+        """Remove the canary's core and two others; all were well."""
+        table = self.fleet.tools("fleet", "status", FLEET)
+        assert {row["core"] for row in table["cores"]} == {CORE, *self.cores}
+        assert {row["deployment"] for row in table["cores"]} == {"SUCCEEDED"}
         removed = self.cores[:3]
         said = self.fleet.tools("fleet", "remove", FLEET, *removed, "--yes", *self.fleet.journalled)
         assert set(said["done"]) == set(removed)

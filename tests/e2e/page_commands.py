@@ -57,6 +57,7 @@ class Scene:
 
 
 _ID = (r"certificateId=…", "certificateId=$CERTIFICATE")
+_FLEET_MODEL = f" -c modelS3Uri=s3://my-models/model.tar.gz -c modelProfile={PROFILE}"
 _MODEL = (r"modelS3Uri=…", "modelS3Uri=s3://my-models/model.tar.gz")
 
 SCENES: Mapping[str, Scene] = {
@@ -118,8 +119,7 @@ SCENES: Mapping[str, Scene] = {
         filled_in=(
             (
                 r" …$",
-                f" -c modelS3Uri=s3://my-models/model.tar.gz -c modelProfile={PROFILE}"
-                " -c inferenceInterval=2",
+                f"{_FLEET_MODEL} -c inferenceInterval=2",
             ),
             (r"^npx cdk destroy", "npx cdk destroy --force"),
             (r"--finish$", "--finish --seen"),
@@ -139,6 +139,14 @@ SCENES: Mapping[str, Scene] = {
     "docs/profiles.md": Scene(before={"mli profile": _ONNX}),
     "docs/provisioning.md": Scene(
         before={
+            "aws iot attach-policy --policy-name Demo_CorePolicy": "OLD=$CERTIFICATE; "
+            + _ID_OF.format("certs/Demo-next/device.pem.crt").replace("CERTIFICATE=", "NEW=")
+            + "; ARN=arn:aws:iot:$AWS_REGION:000000000000:cert/$NEW",
+            # The device restarts with the archive. A local core takes that for another device,
+            # which runs nothing yet, and "&" at the end would wait until it runs something.
+            "npx cdk deploy -c coreName=Demo -c certificateId=NEW": "kill %1; wait; "
+            "mli core rotated.zip > rotated.log 2>&1 & true",
+            "mli status Demo": "mli redeploy Demo --again",
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
             "mli redeploy": "mli core greengrass-setup.zip &",
             "mli watch --all": _HOST,
@@ -147,7 +155,7 @@ SCENES: Mapping[str, Scene] = {
             _ID,
             (r"(modelS3Uri=\S+)", rf"\1 -c modelProfile={PROFILE} -c inferenceInterval=0.5"),
             (r"^(mli watch .*)$", r"\1 --count 4"),
-            (r"\bHOST\b", "$HOST"),
+            (r"\b(HOST|ARN|NEW|OLD)\b", r"$\1"),
         ),
         after="mli status Demo && kill %1 && wait",
     ),
