@@ -144,8 +144,8 @@ SCENES: Mapping[str, Scene] = {
             + "; ARN=arn:aws:iot:$AWS_REGION:000000000000:cert/$NEW",
             # The device restarts with the archive. A local core takes that for another device,
             # which runs nothing yet, and "&" at the end would wait until it runs something.
-            "npx cdk deploy -c coreName=Demo -c certificateId=NEW": "kill %1; wait; "
-            "mli core rotated.zip > rotated.log 2>&1 & true",
+            "npx cdk deploy -c certificateId=… -c coreName=Demo": "CERTIFICATE=$NEW; kill %1; "
+            "wait; mli core rotated.zip > rotated.log 2>&1 & true",
             "mli status Demo": "mli redeploy Demo --again",
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
             "mli redeploy": "mli core greengrass-setup.zip &",
