@@ -148,10 +148,15 @@ class FleetLife:
         assert fleet_component_name(FLEET) not in left
 
     def stop(self) -> None:
-        """Switch all devices off."""
-        for device, _ in self.devices.values():
-            device.__exit__(None, None, None)
-        self.fleet.stop()
+        """Switch all devices off, together: each waits for its component to end."""
+        with ThreadPoolExecutor(8) as pool:
+            ended = [
+                pool.submit(device.__exit__, None, None, None)
+                for device, _ in self.devices.values()
+            ]
+            self.fleet.stop()
+        for one in ended:
+            one.result()
 
     def _deploy(self, **changes: str) -> dict[str, Any]:
         with self._verdict(0) as said:
