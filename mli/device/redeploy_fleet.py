@@ -4,57 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..cli.output import Output
 from ..errors import MliError
 from .fleet_stack import FleetStack
+from .rollout import Rollout, reasons_of, rollout_of
 from .stack_outputs import Clients
 from .v2 import latest_deployment, repeat
 
 POLL_SECONDS = 3.0
-
-_UNDER_WAY = ("Queued", "InProgress")
-_SUCCEEDED = ("Succeeded",)
-_FAILED = ("Failed", "Rejected", "TimedOut")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many cores of a fleet are at which point of a deployment, by AWS IoT's words.
-
-    https://docs.aws.amazon.com/iot/latest/apireference/API_JobProcessDetails.html
-    """
-
-    by_state: Mapping[str, int]
-
-    @property
-    def under_way(self) -> int:
-        """The cores that have not finished."""
-        return self._sum(_UNDER_WAY)
-
-    @property
-    def succeeded(self) -> int:
-        """The cores that run what was deployed."""
-        return self._sum(_SUCCEEDED)
-
-    @property
-    def failed(self) -> int:
-        """The cores that do not."""
-        return self._sum(_FAILED)
-
-    @property
-    def all(self) -> int:
-        """The cores that the deployment has reached so far."""
-        return self.under_way + self.succeeded + self.failed
-
-    def __str__(self) -> str:
-        return f"{self.succeeded} of {self.all} cores done, {self.failed} failed"
-
-    def _sum(self, states: tuple[str, ...]) -> int:
-        return sum(self.by_state.get(f"numberOf{state}Things", 0) for state in states)
+_MOST_WAITED_FOR = 5
 
 
 def redeploy_fleet(
@@ -68,7 +28,7 @@ def redeploy_fleet(
     """Repeat the latest deployment of a fleet, and report how its cores carry it out.
 
     One that cores have not finished is followed and not repeated, unless ``again``. With
-    ``wait_seconds`` None nothing is followed. Return whether no core has failed.
+    ``wait_seconds`` None nothing is followed. Return whether each core has carried it out.
 
     Raises:
         MliError: if there is nothing to repeat, or the cores take too long.
@@ -81,47 +41,49 @@ def redeploy_fleet(
             f"(npx cdk deploy -c fleetName={fleet.name} …)"
         )
     latest, content = found
-    is_new = again or content["deploymentStatus"] != "ACTIVE" or not _unfinished(clients, latest)
+    is_under_way = content["deploymentStatus"] == "ACTIVE" and not again
+    is_new = not is_under_way or not rollout_of(clients, latest, fleet.name).under_way
     identity = repeat(greengrass, content) if is_new else latest
     state = "created" if is_new else "is under way"
     output.say(f"deployment {identity} {state} for the fleet {fleet.name}")
     values: dict[str, Any] = {"deploymentId": identity, "made": is_new}
-    if wait_seconds is None or not _has_cores(clients, fleet):
-        output.result(values, "Next:\n  mli watch --all")
+    rollout = None if wait_seconds is None else rollout_of(clients, identity, fleet.name)
+    if rollout is None or wait_seconds is None or not rollout.states:
+        output.result(values, f"Next:\n  mli fleet status {fleet.name}")
         return True
-    counts = _followed(clients, identity, wait_seconds, output)
-    follow = "mli status CORE_NAME     # shows why" if counts.failed else "mli watch --all"
-    output.result({**values, "cores": dict(counts.by_state)}, f"{counts}. Next:\n  {follow}")
-    return not counts.failed
+    rollout = _followed(clients, fleet, identity, wait_seconds, output)
+    reasons = reasons_of(clients, identity, rollout.failed)
+    follow = "mli status CORE_NAME     # shows why" if rollout.failed else "mli watch --all"
+    values["cores"] = rollout.to_json(reasons)
+    output.result(values, "\n".join([*rollout.rows(reasons), f"{rollout}. Next:", f"  {follow}"]))
+    return rollout.succeeded == len(rollout.states)
 
 
-def _unfinished(clients: Clients, identity: str) -> int:
-    return _counts(clients, identity).under_way
-
-
-def _has_cores(clients: Clients, fleet: FleetStack) -> bool:
-    reply = clients("iot").list_things_in_thing_group(thingGroupName=fleet.name, maxResults=1)
-    return bool(reply["things"])
-
-
-def _followed(clients: Clients, identity: str, seconds: float, output: Output) -> Counts:
+def _followed(
+    clients: Clients, fleet: FleetStack, identity: str, seconds: float, output: Output
+) -> Rollout:
     began = time.monotonic()
     while True:
-        counts = _counts(clients, identity)
-        if counts.all and not counts.under_way:
-            return counts
+        rollout = rollout_of(clients, identity, fleet.name)
+        if not rollout.under_way or _is_over(clients, identity):
+            return rollout
         elapsed = time.monotonic() - began
         if elapsed >= seconds:
             raise MliError(
-                f"not done after {seconds:g} s: {counts}; repeat the command to continue waiting"
+                f"not done after {seconds:g} s: {rollout}; {_waited_for(rollout)}; repeat the "
+                "command to continue waiting"
             )
-        output.status(f"{math.floor(elapsed)} s: {counts}")
+        output.status(f"{math.floor(elapsed)} s: {rollout}")
         time.sleep(min(POLL_SECONDS, max(0.0, seconds - elapsed)))
 
 
-def _counts(clients: Clients, identity: str) -> Counts:
-    """Return the counts of the job that a deployment to a thing group is."""
-    job = clients("greengrassv2").get_deployment(deploymentId=identity)["iotJobId"]
-    details = clients("iot").describe_job(jobId=job)["job"].get("jobProcessDetails") or {}
-    numbers = {key: value for key, value in details.items() if isinstance(value, int)}
-    return Counts(numbers)
+def _is_over(clients: Clients, identity: str) -> bool:
+    """Return whether AWS IoT has ended the rollout, as ``abortCriteria`` do: no core follows."""
+    found = clients("greengrassv2").get_deployment(deploymentId=identity)
+    return found["deploymentStatus"] in ("CANCELED", "INACTIVE")
+
+
+def _waited_for(rollout: Rollout) -> str:
+    cores, more = rollout.under_way[:_MOST_WAITED_FOR], len(rollout.under_way) - _MOST_WAITED_FOR
+    text = ", ".join(f"{core} is {rollout.states[core]}" for core in cores)
+    return f"{text} and {more} more" if more > 0 else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ..device.certificate import request_certificate
 from ..device.keyfiles import KeyFolder, certificate_id, check_pair
 from ..errors import MliError
+from .work import absent_is_done
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 _KEY_TYPE = "ec"
@@ -36,9 +37,13 @@ class FleetClaims:
         self._policy = policy
 
     def all(self) -> Mapping[str, Claim]:
-        """Return every claim by its id."""
+        """Return every claim by its id; none if the policy does not exist (any more)."""
         pages = self._iot.get_paginator("list_targets_for_policy").paginate(policyName=self._policy)
-        found = [self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]]
+        found: list[Claim] = []
+        with absent_is_done():
+            found += [
+                self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]
+            ]
         return {claim.id: claim for claim in found}
 
     def create(self, keys: KeyFolder) -> tuple[Claim, bool]:
@@ -83,21 +88,27 @@ class FleetClaims:
             self._set(claim, INACTIVE)
         return [claim.id for claim in found]
 
-    def end(self) -> tuple[list[str], list[str]]:
+    def end(self, known: Sequence[str] = ()) -> tuple[list[str], list[str]]:
         """Deactivate and delete every claim; return the ids of all, and of those left for later.
 
-        AWS IoT detaches a policy with a delay, in which it does not delete the certificate.
+        AWS IoT detaches a policy with a delay, in which it does not delete the certificate. It no
+        longer knows it as a claim then: ``known`` are those of an earlier attempt.
         """
-        found, left = self.all().values(), []
-        for claim in found:
+        found, left = dict(self.all()), []
+        for identity in known:
+            with absent_is_done():
+                found.setdefault(identity, self._described(identity))
+        for claim in found.values():
             self._set(claim, INACTIVE)
-        for claim in found:
-            self._iot.detach_policy(policyName=self._policy, target=claim.arn)
+        for claim in found.values():
+            with absent_is_done():
+                self._iot.detach_policy(policyName=self._policy, target=claim.arn)
             try:
-                self._iot.delete_certificate(certificateId=claim.id, forceDelete=True)
+                with absent_is_done():
+                    self._iot.delete_certificate(certificateId=claim.id, forceDelete=True)
             except self._iot.exceptions.DeleteConflictException:
                 left.append(claim.id)
-        return [claim.id for claim in found], left
+        return list(found), left
 
     def _registered(self, identity: str, folder: Path) -> Claim:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from stacks import names
@@ -12,6 +13,7 @@ from ..device.core_state import FAILED
 from ..device.fleet_stack import FleetStack
 from ..device.last_word import TABLE_OUTPUT, LastWord, read_all
 from ..device.liveness import Health, digest_of, health_of
+from ..device.rollout import job_progress, members_of
 from ..device.stack_outputs import Clients, output_of
 from ..device.v2 import latest_deployment
 
@@ -90,21 +92,12 @@ def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
     """
     table = output_of(fleet.outputs, TABLE_OUTPUT, names.fleet_stack_name(fleet.name))
     words, now = read_all(clients, table)
-    devices = {
-        one["coreDeviceThingName"]: str(one.get("status", ""))
-        for one in _paged(
-            clients("greengrassv2"),
-            "list_core_devices",
-            "coreDevices",
-            thingGroupArn=fleet.group_arn,
-        )
-    }
-    found = latest_deployment(clients("greengrassv2"), fleet.group_arn)
-    content = found[1] if found else {}
+    groups = [_group(clients, arn) for arn in (fleet.canary_arn, fleet.group_arn) if arn]
+    content = groups[-1].deployment
     component = (content.get("components") or {}).get(names.fleet_component_name(fleet.name)) or {}
-    progress = _progress(clients, str(content.get("iotJobId") or ""))
     rows = []
-    for thing in sorted(_members(clients, fleet)):
+    group_of = {thing: group for group in groups for thing in group.members}
+    for thing, group in sorted(group_of.items(), key=itemgetter(0)):
         name = thing.removesuffix(_THING_ENDING)
         word = words.get(name)
         rows.append(
@@ -113,41 +106,37 @@ def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
                 health_of(word, now),
                 word,
                 word.age(now) if word else None,
-                progress.get(thing, ""),
-                devices.get(thing, ""),
+                group.progress.get(thing, ""),
+                group.devices.get(thing, ""),
             )
         )
     version = str(component.get("componentVersion", ""))
     return FleetReport(tuple(rows), version, digest_of(component) if component else "")
 
 
-def _members(clients: Clients, fleet: FleetStack) -> Iterator[str]:
-    iot = clients("iot")
-    pages = iot.get_paginator("list_things_in_thing_group")
-    for group in fleet.groups:
-        for page in pages.paginate(thingGroupName=group, PaginationConfig={"PageSize": 250}):
-            yield from page["things"]
+@dataclass(frozen=True)
+class _Group:
+    """One thing group of a fleet: its things, and the deployment that they get."""
+
+    members: Sequence[str]
+    deployment: Mapping[str, Any]
+    progress: Mapping[str, str]
+    devices: Mapping[str, str]
 
 
-def _progress(clients: Clients, job: str) -> dict[str, str]:
-    """Return the status of a job, which a deployment to a thing group is, by thing."""
-    if not job:
-        return {}
-    newest: dict[str, tuple[int, str]] = {}
-    for one in _paged(
-        clients("iot"), "list_job_executions_for_job", "executionSummaries", jobId=job
-    ):
-        summary = one["jobExecutionSummary"]
-        found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
-        thing = one["thingArn"].rpartition("/")[2]
-        newest[thing] = max(found, newest.get(thing, (-1, "")))
-    return {thing: status for thing, (_, status) in newest.items()}
-
-
-def _paged(client: Any, operation: str, key: str, **request: Any) -> Iterator[Mapping[str, Any]]:
-    largest = {"list_core_devices": 100, "list_job_executions_for_job": 250}[operation]
-    pages = client.get_paginator(operation).paginate(
-        **request, PaginationConfig={"PageSize": largest}
+def _group(clients: Clients, arn: str) -> _Group:
+    greengrass, name = clients("greengrassv2"), arn.rpartition("/")[2]
+    pages = greengrass.get_paginator("list_core_devices")
+    listed = pages.paginate(thingGroupArn=arn, PaginationConfig={"PageSize": 100})
+    latest = latest_deployment(greengrass, arn)
+    content = latest[1] if latest else {}
+    return _Group(
+        members=list(members_of(clients, name)),
+        deployment=content,
+        progress=job_progress(clients, str(content.get("iotJobId") or "")),
+        devices={
+            one["coreDeviceThingName"]: str(one.get("status", ""))
+            for page in listed
+            for one in page.get("coreDevices", [])
+        },
     )
-    for page in pages:
-        yield from page.get(key, [])

@@ -20,6 +20,10 @@ ROTATION = "rotation"
 """The certificate that will replace the core's, until it has."""
 REMOVAL = "removal"
 """What will be removed of a core; it is noted until nothing is left of the core."""
+CLAIMS = "claims"
+"""Noted of the fleet: the claims to delete, until they are."""
+OF_FLEET = ""
+"""Takes the place of a core's name in what is noted of the fleet itself."""
 JOURNAL = "journal.jsonl"
 
 
@@ -55,7 +59,8 @@ class Journal(AppendedFile):
     def cores(self) -> list[str]:
         """Return the names of all cores of which something is noted."""
         with self._lock:
-            return [name for name, steps in self._steps.items() if any(steps.values())]
+            steps = self._steps.items()
+            return [name for name, done in steps if any(done.values()) and name != OF_FLEET]
 
     def forget(self, core: str) -> None:
         """Note of each step of a core that it is not done (any more), in reverse order."""

@@ -15,7 +15,8 @@ from ..cli.output import Output, examples, reporting
 from ..device.fleet_stack import FleetStack
 from ..device.owner_names import FleetName
 from ..device.stack_outputs import Clients
-from .journal import REMOVAL, Journal
+from .claim_certificate import FleetClaims
+from .journal import CLAIMS, OF_FLEET, REMOVAL, Journal
 from .options import fleet_folder, folder_option, workers_option, yes_option
 from .removal import CoreRemover, end_deployment
 from .removal_plan import deployments_to
@@ -49,23 +50,24 @@ def retire(
 ) -> None:
     """Remove all cores of FLEET, and what its stack does not own.
 
-    First the group's deployments end, so that no core begins one any more. Then each core is
-    removed as by `mli fleet remove`, then the groups below the fleet's, if they are empty. Thing
-    group, role alias and buckets are the stack's: `npx cdk destroy` follows. When repeated, the
-    command continues where it ended.
+    First the claims end, so that no core comes any more, and the group's deployments, so that none
+    begins one. Then each core is removed as by `mli fleet remove`, then the groups below the
+    fleet's, if they are empty. Thing group, role alias and buckets are the stack's: `npx cdk
+    destroy` follows. When repeated, the command continues where it ended.
     """
     of = clients(region, aws_profile)
     found = FleetStack.find(of, fleet_name)
     with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
         remover = CoreRemover(of, found, journal, folder=journal.file.parent)
-        cores, foreign = members_of(of, found, journal)
-        for thing in foreign:
-            output.say(f"{thing} only leaves the group: its name is not that of a core")
         if not yes or dry_run:
+            if (claims := _claims(of, found)) and (number := len(claims.all())):
+                output.say(f"{number} claims, by which devices come, would be deleted")
+            cores, foreign = members_of(of, found, journal)
+            _name_foreign(foreign, output)
             show_plans(remover, cores, output, dry_run=dry_run)
             return
         result = Result()
-        retire_all(of, found, remover, (cores, foreign), workers, result, output)
+        cores = retire_all(of, found, remover, journal, workers, result, output)
     report(
         result,
         remover,
@@ -81,23 +83,65 @@ def retire_all(
     clients: Clients,
     fleet: FleetStack,
     remover: CoreRemover,
-    members: tuple[list[RemovedCore], list[str]],
+    journal: Journal,
     workers: int,
     result: Result,
     output: Output,
-) -> None:
-    """End the fleet's deployments, remove its members, and delete the groups below its group."""
-    iot, (cores, foreign) = clients("iot"), members
+) -> list[RemovedCore]:
+    """End claims and deployments, remove the members, and delete the groups below the fleet's.
+
+    Returns the cores, also those that came by a claim while others were removed: AWS IoT
+    disconnects a claim minutes after its end.
+    """
+    end_claims(clients, fleet, journal, output)
     for target in filter(None, (fleet.canary_arn, fleet.group_arn)):
         for identity in deployments_to(clients("greengrassv2"), target):
             end_deployment(clients("greengrassv2"), identity)
-    for thing in foreign:
-        for group in fleet.groups:
-            iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
-    for_all(remover.remove, cores, workers, result, output)
+    iot, removed = clients("iot"), dict[str, RemovedCore]()
+    while True:
+        cores, foreign = members_of(clients, fleet, journal)
+        _name_foreign(foreign, output)
+        for thing in foreign:
+            for group in fleet.groups:
+                iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
+        begun = [core for core in cores if core.name not in removed]
+        if not begun:
+            break
+        removed |= {core.name: core for core in begun}
+        for_all(remover.remove, begun, workers, result, output)
+        if result.ended is not None:
+            break
     if result.is_complete:
         for group in _below(iot, fleet.name):
             _delete_group(clients, fleet, group, output)
+    return list(removed.values())
+
+
+def end_claims(clients: Clients, fleet: FleetStack, journal: Journal, output: Output) -> None:
+    """Delete the claims of the fleet, if its stack lets cores come by themselves."""
+    claims = _claims(clients, fleet)
+    if claims is None:
+        return
+    noted = list(journal.get(OF_FLEET, CLAIMS) or ())
+    known = list(dict.fromkeys([*noted, *claims.all()]))
+    if not known:
+        return
+    journal.note(OF_FLEET, CLAIMS, known)
+    ended, left = claims.end(known)
+    journal.note(OF_FLEET, CLAIMS, left or None)
+    output.say(f"{len(ended)} claims ended: no device becomes a core any more")
+    for identity in left:
+        output.say(f"claim {identity[:10]}… is inactive; it is deleted when you repeat the command")
+
+
+def _claims(clients: Clients, fleet: FleetStack) -> FleetClaims | None:
+    policy = fleet.outputs.get("ClaimPolicy")
+    return FleetClaims(clients("iot"), fleet=fleet.name, policy=policy) if policy else None
+
+
+def _name_foreign(things: list[str], output: Output) -> None:
+    for thing in things:
+        output.say(f"{thing} only leaves the group: its name is not that of a core")
 
 
 def members_of(

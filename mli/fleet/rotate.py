@@ -99,8 +99,8 @@ def rotate(
     fleet = FleetStack.of_thing(of, names.thing_name(core_name))
     if fleet is None:
         raise MliError(
-            f"{core_name} is not a core of a fleet: a core with a stack of its own gets a new "
-            "certificate by `cdk deploy` (docs/provisioning.md)"
+            f"{core_name} is not a core of a fleet: docs/provisioning.md, 'A new certificate', has "
+            "the steps for a core with a stack of its own"
         )
     with Journal.of_fleet(fleet_folder(folder, fleet.name), fleet) as journal:
         rotation = Rotation(of("iot"), fleet, journal, core_name, journal.file.parent)

@@ -258,6 +258,26 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         "keeps",
     ),
     schema.Field(
+        "simulatorVpcId",
+        schema.text(
+            r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+            "must be the id of a VPC in the core's Region, such as vpc-0123456789abcdef0",
+        ),
+        None,
+        "vpc-0123456789abcdef0",
+        "An existing network for it, only with simulatorSubnetId; left out, it gets one of its own",
+    ),
+    schema.Field(
+        "simulatorSubnetId",
+        schema.text(
+            r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
+            "must be the id of a subnet of simulatorVpcId, such as subnet-0123456789abcdef0",
+        ),
+        None,
+        "subnet-0123456789abcdef0",
+        "The subnet of simulatorVpcId in which it starts, with a way to the Internet",
+    ),
+    schema.Field(
         "simulatorKeyName",
         schema.text(r"[ -~]{1,255}", "must be the name of an EC2 key pair"),
         None,
@@ -313,6 +333,8 @@ _DEFAULTS_IN_WORDS = {
     "rollout": "–",
     "simulatorInstanceType": "by architecture",
     "simulatorImageId": "the newest",
+    "simulatorVpcId": "a new one",
+    "simulatorSubnetId": "a new one",
     "confidenceThreshold": "the profile's",
     "topK": "the profile's",
     "classes": "all",

@@ -141,13 +141,16 @@ def _of_retention(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
 
 
 def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
-    for key, other in (
-        ("simulatorKeyName", "simulatorSshCidr"),
-        ("simulatorSshCidr", "simulatorKeyName"),
+    ssh = "requires {} too, since SSH needs both; leave both out for no SSH"
+    network = "requires {} too; leave both out for a network of its own"
+    for key, other, rule in (
+        ("simulatorKeyName", "simulatorSshCidr", ssh),
+        ("simulatorSshCidr", "simulatorKeyName", ssh),
+        ("simulatorVpcId", "simulatorSubnetId", network),
+        ("simulatorSubnetId", "simulatorVpcId", network),
     ):
         if given.get(key) is not None and given.get(other) is None:
-            rule = f"requires {other} too, since SSH needs both; leave both out for no SSH"
-            yield schema.Fault(key, given[key], rule, option(other, EXAMPLES[other]))
+            yield schema.Fault(key, given[key], rule.format(other), option(other, EXAMPLES[other]))
     chosen, architecture = parsed["simulatorInstanceType"], parsed["simulatorArchitecture"]
     if chosen is None:
         return

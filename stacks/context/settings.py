@@ -82,6 +82,8 @@ class Settings:
     simulator_instance_type: str
     simulator_architecture: Literal["x86_64", "arm64"]
     simulator_image_id: str | None
+    simulator_vpc_id: str | None
+    simulator_subnet_id: str | None
     simulator_key_name: str | None
     simulator_ssh_cidr: str | None
     inference: device.InferenceSettings

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from stacks.context.settings import Settings
 from stacks.simulator.image import LinuxImage, image_id
+from stacks.simulator.network import SimulatorNetwork
 from stacks.simulator.set_up import SetUpScript
 
 LOGICAL_ID = "Core"
@@ -28,7 +29,7 @@ class SimulatorInstance(Construct):
         *,
         settings: Settings,
         set_up: SetUpScript,
-        vpc: ec2.IVpc,
+        network: SimulatorNetwork,
         security_group: ec2.ISecurityGroup,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -46,8 +47,8 @@ class SimulatorInstance(Construct):
             self,
             "Instance",
             instance_name=f"{settings.core_name}_Core",
-            vpc=vpc,
-            vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC),
+            vpc=network.vpc,
+            vpc_subnets=network.subnets,
             security_group=security_group,
             instance_type=ec2.InstanceType(settings.simulator_instance_type),
             machine_image=LinuxImage(
@@ -59,7 +60,7 @@ class SimulatorInstance(Construct):
             ),
             role=role,
             require_imdsv2=True,
-            associate_public_ip_address=True,
+            associate_public_ip_address=True if network.is_own else None,
             key_pair=ec2.KeyPair.from_key_pair_name(self, "Key", key_name) if key_name else None,
             block_devices=[
                 ec2.BlockDevice(
@@ -75,6 +76,8 @@ class SimulatorInstance(Construct):
         )
         resource = self.instance.instance
         resource.override_logical_id(LOGICAL_ID)
+        if not network.is_own:
+            resource.add_property_deletion_override("AvailabilityZone")
         resource.cfn_options.creation_policy = cdk.CfnCreationPolicy(
             resource_signal=cdk.CfnResourceSignal(count=1, timeout=SET_UP_TIMEOUT.to_iso_string())
         )

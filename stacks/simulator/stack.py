@@ -7,6 +7,7 @@ from constructs import Construct
 from stacks import names
 from stacks.context.settings import Settings
 from stacks.simulator.instance import SimulatorInstance
+from stacks.simulator.network import SimulatorNetwork
 from stacks.simulator.set_up import SetUpScript
 
 SETUP_ZIP = "greengrass-setup.zip"
@@ -27,43 +28,21 @@ class SimulatorStack(cdk.Stack):
             names.simulator_stack_name(settings.core_name),
             description=f"EC2 instance that plays the Greengrass core {settings.core_name}",
         )
+        network = SimulatorNetwork.of(self, settings)
         simulator = SimulatorInstance(
             self,
             "Simulator",
             settings=settings,
             set_up=set_up,
-            vpc=(vpc := self._vpc()),
-            security_group=self._security_group(vpc, settings.simulator_ssh_cidr),
+            network=network,
+            security_group=self._security_group(network.vpc, settings.simulator_ssh_cidr),
         )
-        self._add_outputs(simulator.instance, settings.simulator_key_name)
+        instance = simulator.instance
+        # In an existing network it may have no public address.
+        host = instance.instance_public_dns_name if network.is_own else instance.instance_private_ip
+        self._add_outputs(instance, settings.simulator_key_name, host)
 
-    def _vpc(self) -> ec2.Vpc:
-        """Return a network with one public subnet and no NAT gateway, which would cost more."""
-        vpc = ec2.Vpc(
-            self,
-            "Network",
-            max_azs=1,
-            nat_gateways=0,
-            # Nothing uses the default group; restricting it would require a Lambda function.
-            restrict_default_security_group=False,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public",
-                    subnet_type=ec2.SubnetType.PUBLIC,
-                    map_public_ip_on_launch=False,
-                )
-            ],
-        )
-        cdk.Validations.of(vpc).acknowledge(
-            cdk.Acknowledgment(
-                id="AwsSolutions-VPC7",
-                reason="The network holds one instance for trials, which accepts no connection; "
-                "a log of its outbound ones would have no use.",
-            )
-        )
-        return vpc
-
-    def _security_group(self, vpc: ec2.Vpc, ssh_cidr: str | None) -> ec2.SecurityGroup:
+    def _security_group(self, vpc: ec2.IVpc, ssh_cidr: str | None) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(
             self,
             "Ports",
@@ -77,14 +56,14 @@ class SimulatorStack(cdk.Stack):
             group.add_ingress_rule(ec2.Peer.ipv4(ssh_cidr), ec2.Port.tcp(22), "SSH, as asked for")
         return group
 
-    def _add_outputs(self, instance: ec2.Instance, key_name: str | None) -> None:
+    def _add_outputs(self, instance: ec2.Instance, key_name: str | None, host: str) -> None:
         instance_id = instance.instance_id
         region = f"--region {self.region}"
         values = {
             "InstanceId": instance_id,
             "CommandToConnect": f"aws ssm start-session {region} --target {instance_id}",
             "CommandToCopySetup": (
-                f"scp -i {key_name}.pem {SETUP_ZIP} {_USER}@{instance.instance_public_dns_name}:"
+                f"scp -i {key_name}.pem {SETUP_ZIP} {_USER}@{host}:"
                 if key_name
                 else _copy_through_session_manager(region, instance_id)
             ),

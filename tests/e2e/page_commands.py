@@ -57,6 +57,7 @@ class Scene:
 
 
 _ID = (r"certificateId=…", "certificateId=$CERTIFICATE")
+_FLEET_MODEL = f" -c modelS3Uri=s3://my-models/model.tar.gz -c modelProfile={PROFILE}"
 _MODEL = (r"modelS3Uri=…", "modelS3Uri=s3://my-models/model.tar.gz")
 
 SCENES: Mapping[str, Scene] = {
@@ -116,11 +117,17 @@ SCENES: Mapping[str, Scene] = {
             "$(aws iot create-keys-and-certificate --set-as-active --query certificateArn)",
         },
         filled_in=(
-            (r" …$", " -c modelS3Uri=s3://my-models/model.tar.gz"),
+            (
+                r" …$",
+                f"{_FLEET_MODEL} -c inferenceInterval=2",
+            ),
             (r"^npx cdk destroy", "npx cdk destroy --force"),
             (r"--finish$", "--finish --seen"),
+            # At the end of the line "&" means something that says when it is ready.
+            (r"^(mli fleet canary shop-floor) &$", r"\1 --healthy 1 > verdict.log 2>&1 & true"),
         ),
-        fails=("mli fleet status",),  # no device has been set up
+        fails=("mli fleet status",),  # of four cores one has a device
+        after="cat verdict.log && grep -q healthy verdict.log && kill %1 && wait",
     ),
     "docs/migration.md": Scene(
         before={"npx cdk deploy": CERTIFICATE},
@@ -132,6 +139,14 @@ SCENES: Mapping[str, Scene] = {
     "docs/profiles.md": Scene(before={"mli profile": _ONNX}),
     "docs/provisioning.md": Scene(
         before={
+            "aws iot attach-policy --policy-name Demo_CorePolicy": "OLD=$CERTIFICATE; "
+            + _ID_OF.format("certs/Demo-next/device.pem.crt").replace("CERTIFICATE=", "NEW=")
+            + "; ARN=arn:aws:iot:$AWS_REGION:000000000000:cert/$NEW",
+            # The device restarts with the archive. A local core takes that for another device,
+            # which runs nothing yet, and "&" at the end would wait until it runs something.
+            "npx cdk deploy -c certificateId=… -c coreName=Demo": "CERTIFICATE=$NEW; kill %1; "
+            "wait; mli core rotated.zip > rotated.log 2>&1 & true",
+            "mli status Demo": "mli redeploy Demo --again",
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
             "mli redeploy": "mli core greengrass-setup.zip &",
             "mli watch --all": _HOST,
@@ -140,7 +155,7 @@ SCENES: Mapping[str, Scene] = {
             _ID,
             (r"(modelS3Uri=\S+)", rf"\1 -c modelProfile={PROFILE} -c inferenceInterval=0.5"),
             (r"^(mli watch .*)$", r"\1 --count 4"),
-            (r"\bHOST\b", "$HOST"),
+            (r"\b(HOST|ARN|NEW|OLD)\b", r"$\1"),
         ),
         after="mli status Demo && kill %1 && wait",
     ),
@@ -183,7 +198,6 @@ NOT_RUN: Mapping[str, str] = {
     "python3 -m venv .venv": _DOWNLOADS,
     "pip install -r requirements.txt": _DOWNLOADS,
     "scp": _DEVICE,
-    "mli fleet canary": "the fleet of the page has no canary: test_canary.py runs it",
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
     "sudo sh /greengrass/v2/prepare.sh": _DEVICE,

@@ -12,10 +12,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -24,156 +23,23 @@ from click.testing import CliRunner
 from inference import names
 from local_core.cdk import REPOSITORY, CdkError
 from local_core.claim_archive import ClaimArchive
-from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
-from local_core.device.setup import CoreConfiguration
 from local_core.device.v2.core import V2Device
-from local_core.device.watcher import Received, Watcher
+from local_core.device.watcher import Watcher
 from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.device import last_word
 from mli.fleet.core import ARCHIVE
 from mli.fleet.status import ATTENTION
-from stacks.names import fleet_component_name, fleet_stack_name, thing_name
+from stacks.names import fleet_component_name, thing_name
 from tests.cloud.support import recipe
-from tests.e2e.rig import MODEL, SECONDS, Verdicts, target
+from tests.e2e.fleet_life import FleetLife
+from tests.e2e.fleet_rig import CLAIMED, CORE, FLEET, GROUP_ARN, OTHER, STACK, Fleet, remove_core
+from tests.e2e.rig import Verdicts, target
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-FLEET, CORE, OTHER = "e2e-fleet", "E2E-Press", "E2E-Hall"
-CLAIMED = "E2E-Claimed"
-STACK = fleet_stack_name(FLEET)
-GROUP_ARN = f"arn:aws:iot:us-east-1:000000000000:thinggroup/{FLEET}"
-
-
-class Fleet:
-    """The stack of a fleet, and a folder with its only core."""
-
-    def __init__(self, shared: SharedCloud, watcher: Watcher, folder: Path, model: str) -> None:
-        self.shared = shared
-        self.watcher = watcher
-        self.folder = folder
-        self.context = {
-            "fleetName": FLEET,
-            "modelS3Uri": model,
-            "modelProfile": MODEL,
-            "imageSource": "static",
-            "inferenceInterval": "0.2",
-            "feedbackRateLimit": "0",
-        }
-        self.list = folder / "cores.csv"
-        self.list.write_text(f"coreName\n{CORE}\n")
-        self.verdicts = Verdicts()
-        self.first_verdict = ("", "")
-        """The one on the core's first deployment."""
-        self.device: V2Device | None = None
-        self.outputs: Mapping[str, str] = {}
-        self._deployed: dict[str, str] | None = None
-        """What the last deployment changed in the context; None before the first."""
-        self._before = len(watcher.messages)
-
-    @property
-    def cloud(self) -> LocalCloud:
-        return self.shared.cloud
-
-    def client(self, service: str) -> Any:
-        return self.cloud.client(service)
-
-    def deploy(self, **changes: str) -> None:
-        """Run ``cdk deploy`` for the fleet."""
-        self._deployed = changes
-        deployer = self.shared.deployer()
-        deployer.deploy({**self.context, **changes})
-        self.outputs = deployer.outputs(STACK)
-
-    def ensure_deployed(self) -> None:
-        """Deploy the fleet as the user's context has it, if it is not so already."""
-        if self._deployed == {}:
-            return
-        self.deploy()
-        if self.device is not None:
-            self.verdicts.next()
-
-    def ensure_running(self) -> None:
-        """Bring fleet and core to a known state, whatever an earlier test has left."""
-        self.ensure_deployed()
-        if self.device is None:
-            self.command()
-            self.start()
-            self.first_verdict = self.verdicts.next()
-
-    def command(self) -> dict[str, Any]:
-        """Run ``mli fleet``; return what it says to scripts."""
-        out = str(self.folder / "out")
-        return self.tools("fleet", str(self.list), "--fleet", FLEET, "--output", out)
-
-    def tools(self, *words: str) -> dict[str, Any]:
-        """Run ``mli`` with these words."""
-        done = subprocess.run(
-            [sys.executable, "-m", "mli", *words, "--json"],
-            cwd=REPOSITORY,
-            env=self.cloud.environment(),
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return said
-
-    def deployments(self) -> list[dict[str, Any]]:
-        """All deployments to the group that have ever been made."""
-        reply = self.client("greengrassv2").list_deployments(
-            targetArn=GROUP_ARN, historyFilter="ALL"
-        )
-        return list(reply["deployments"])
-
-    def deployed(self) -> dict[str, Any]:
-        """The components of the latest deployment to the group."""
-        found = self.client("greengrassv2").get_deployment(
-            deploymentId=self.deployments()[0]["deploymentId"]
-        )
-        return dict(found["components"])
-
-    def configuration(self) -> CoreConfiguration:
-        """What the core's device finds in its archive, unpacked."""
-        archive = SetupArchive.read(self.folder / "out" / CORE / ARCHIVE)
-        return archive.install(self.folder / "device")
-
-    def start(self) -> None:
-        """Start the core on its device."""
-        self.device = V2Device(
-            self.configuration(),
-            endpoint=self.cloud.endpoint,
-            on_verdict=self.verdicts.put,
-            settle=2.0,
-        )
-        self.device.__enter__()
-
-    def stop(self) -> None:
-        device, self.device = self.device, None
-        if device is not None:
-            device.__exit__(None, None, None)
-
-    def heard(self) -> list[Received]:
-        """Every message that a core has sent since these tests began."""
-        return list(self.watcher.messages[self._before :])
-
-    def things_with_samples(self) -> set[str]:
-        """The things of the fleet below whose names there are samples."""
-        keys = self.shared.samples(self.outputs["FeedbackBucket"])
-        return {key.split("/")[1] for key in keys}
-
-    def next_scores(self) -> list[float]:
-        """The confidence of all that the core's next frames show."""
-        topic, watcher = names.prediction_topic(CORE), self.watcher
-        before = len(watcher.on(topic))
-        eventually(lambda: len(watcher.on(topic)) >= before + 4)
-        found = [json.loads(message.payload) for message in watcher.on(topic)[before:]]
-        return [float(one["confidence"]) for predictions in found for one in predictions]
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +54,7 @@ def module_fleet(
     if not made.outputs:
         return  # the first deployment failed
     # Other tests share the cloud, and look at what there is.
-    remove_core(made)
+    made.tools("fleet", "retire", FLEET, "--yes", *made.journalled)
     shared.deployer().destroy(made.context)
     greengrass = made.client("greengrassv2")
     arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{fleet_component_name(FLEET)}"
@@ -197,12 +63,6 @@ def module_fleet(
     for other in greengrass.list_components()["components"]:
         if other["componentName"].startswith("com.example."):
             greengrass.delete_component(arn=other["latestVersion"]["arn"])
-
-
-def remove_core(fleet: Fleet, name: str = CORE) -> None:
-    fleet.client("iot").remove_thing_from_thing_group(
-        thingGroupName=FLEET, thingName=thing_name(name)
-    )
 
 
 @pytest.fixture
@@ -318,7 +178,7 @@ def test_changed_setting_reaches_the_core_by_one_deployment(fleet: Fleet) -> Non
 def test_redeployment_of_the_fleet_waits_for_its_cores(fleet: Fleet) -> None:
     said = fleet.tools("redeploy", FLEET)
     assert said["made"]
-    assert said["cores"]["numberOfSucceededThings"] == 1
+    assert said["cores"] == {CORE: {"status": "SUCCEEDED", "reason": ""}}
     assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
 
 
@@ -403,3 +263,19 @@ def test_stack_of_a_fleet_without_cores_can_be_destroyed(fleet: Fleet) -> None:
     fleet.start()
     assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
     assert fleet.next_scores()
+
+
+def test_life_of_a_fleet_from_its_first_core_to_its_end(fleet: Fleet, tmp_path: Path) -> None:
+    """The last one, because nothing of the fleet is left."""
+    life = FleetLife(fleet, tmp_path)
+    try:
+        life.begin()
+        life.let_all_come()
+        life.choose_canary()
+        life.see_a_bad_model_rolled_back()
+        life.see_a_good_model_reach_all()
+        life.lose_what_the_stack_was_made_of()
+        life.remove_three()
+    finally:
+        life.stop()
+    life.retire()

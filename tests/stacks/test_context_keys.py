@@ -23,7 +23,7 @@ DESIGNED_KEYS = {
     *("confidenceThreshold", "topK", "classes", "accelerator", "feedback", "feedbackBucketName"),
     *("feedbackConfiguration", "feedbackRequestLimit", "messageFormat", "dependencies"),
     *("architecture", "simulator", "simulatorInstanceType", "simulatorArchitecture"),
-    *("simulatorKeyName", "simulatorSshCidr"),
+    *("simulatorVpcId", "simulatorSubnetId", "simulatorKeyName", "simulatorSshCidr"),
 }
 
 
@@ -253,6 +253,15 @@ def test_ssh_needs_a_key_and_a_network(tmp_path: Path) -> None:
     assert settings(tmp_path, **both).simulator_ssh_cidr == "203.0.113.0/24"
     for key, value in both.items():
         assert "since SSH needs both" in rule_of(tmp_path, key, **{key: value})
+
+
+def test_existing_network_needs_its_subnet_too(tmp_path: Path) -> None:
+    both = {"simulatorVpcId": "vpc-0123456789abcdef0", "simulatorSubnetId": "subnet-0a1b2c3d"}
+    assert settings(tmp_path, **both).simulator_subnet_id == "subnet-0a1b2c3d"
+    for key, value in both.items():
+        assert "leave both out for a network of its own" in rule_of(tmp_path, key, **{key: value})
+        wrong = {**both, key: "my-network"}
+        assert f"such as {key[9:-2].lower()}-0123456789abcdef0" in rule_of(tmp_path, key, **wrong)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,27 @@ def test_image_is_the_given_one(tmp_path: Path) -> None:
     assert "Custom::SimulatorImage" not in json.dumps(found)
 
 
+def test_instance_starts_in_the_given_subnet_and_creates_no_network(tmp_path: Path) -> None:
+    vpc, subnet = "vpc-0123456789abcdef0", "subnet-0123456789abcdef0"
+    ssh = {"simulatorKeyName": "my-key", "simulatorSshCidr": "10.0.0.0/8"}
+    values = context(
+        tmp_path, simulator="true", simulatorVpcId=vpc, simulatorSubnetId=subnet, **ssh
+    )
+    found = templates_of(tmp_path / "cdk.out", values)["Demo-Simulator"]
+    instance = only(found, "AWS::EC2::Instance")
+    assert "AvailabilityZone" not in instance
+    assert "NetworkInterfaces" not in instance  # whether it has a public address, the subnet says
+    assert instance["SubnetId"] == subnet
+    assert only(found, "AWS::EC2::SecurityGroup")["VpcId"] == vpc
+    kinds = {one["Type"] for one in found["Resources"].values()}
+    assert {one for one in kinds if one.startswith("AWS::EC2::")} == {
+        "AWS::EC2::Instance",
+        "AWS::EC2::LaunchTemplate",
+        "AWS::EC2::SecurityGroup",
+    }
+    assert "PrivateIp" in json.dumps(found["Outputs"]["CommandToCopySetup"])
+
+
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_stack_waits_for_the_script_and_fails_with_it(name: str) -> None:
     resource = simulator(name)["Resources"][LOGICAL_ID]

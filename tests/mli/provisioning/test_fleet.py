@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import stat
 import threading
 import zipfile
@@ -298,9 +299,9 @@ def test_redeployment_of_a_fleet_is_followed_until_its_cores_are_done(
     (latest,) = fleet.deployments()
     under_way = commands.json("redeploy", fleet.name, "--no-wait")
     assert under_way == {"deploymentId": latest, "made": False}
-    assert "not done after 1 s: 0 of 3 cores done, 0 failed" in commands.run(
-        "redeploy", fleet.name, "--timeout", "1", code=1
-    )
+    said = commands.run("redeploy", fleet.name, "--timeout", "1", code=1)
+    assert "not done after 1 s: 0 of 3 cores done, 0 failed, 3 waiting" in said
+    assert f"{sorted(cores)[0]} is QUEUED" in said
 
 
 def test_result_of_a_fleet_s_deployment_counts_its_cores(
@@ -320,10 +321,30 @@ def test_result_of_a_fleet_s_deployment_counts_its_cores(
     monkeypatch.setattr("mli.device.redeploy_fleet.time.sleep", report)
     said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
     assert "2 of 3 cores done, 1 failed" in said
+    assert re.search(rf"^  {cores[2]} +FAILED$", said, re.MULTILINE)
+    assert re.search(rf"^  {cores[0]} +SUCCEEDED$", said, re.MULTILINE)
     assert "mli status CORE_NAME" in said
     assert len(fleet.deployments()) == len(before) + 1
     again = commands.json("redeploy", fleet.name, "--no-wait")  # all have finished
     assert again["made"]
+
+
+def test_rollout_that_was_cancelled_is_not_waited_for(
+    commands: Commands,
+    fleet: DeployedFleet,
+    cores: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    greengrass = fleet.cloud.client("greengrassv2")
+
+    def cancel(seconds: float) -> None:
+        fleet.report(cores[0], "SUCCEEDED")
+        greengrass.cancel_deployment(deploymentId=fleet.deployments()[0])
+
+    monkeypatch.setattr("mli.device.redeploy_fleet.time.sleep", cancel)
+    said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
+    assert "1 of 3 cores done, 0 failed" in said
 
 
 def test_fleet_without_cores_is_redeployed_without_waiting(

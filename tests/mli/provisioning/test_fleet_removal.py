@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ from mli.cli.output import Output
 from mli.device.fleet_stack import FleetStack
 from mli.device.package_checks import principals
 from mli.fleet import tags
-from mli.fleet.journal import Journal
+from mli.fleet.journal import CLAIMS, OF_FLEET, Journal
 from mli.fleet.removal import CoreRemover
 from mli.fleet.remove import RemovedCore
-from mli.fleet.retire import members_of, retire_all
-from mli.fleet.work import Result
+from mli.fleet.retire import retire_all
+from mli.fleet.work import Named, Result
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
@@ -258,9 +260,7 @@ def test_retired_fleet_has_no_cores_and_no_deployments(
     def retire() -> None:
         with Journal.of_fleet(folder, found) as journal:
             remover = CoreRemover(of, found, journal, folder=folder)
-            members = members_of(of, found, journal)
-            output = Output(as_json=True)
-            retire_all(of, found, remover, members, 1, Result(), output)
+            retire_all(of, found, remover, journal, 1, Result(), Output(as_json=True))
 
     ended = faults.until_done(retire, is_answered=True)
     assert len(ended) > 10
@@ -272,6 +272,52 @@ def test_retired_fleet_has_no_cores_and_no_deployments(
     assert below not in groups
     said = commands.run("fleet", "retire", fleet.name, "--yes")
     assert f"npx cdk destroy -c fleetName={fleet.name}" in said
+
+
+def test_no_device_becomes_a_core_of_a_fleet_that_is_being_retired(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    iot, policy = fleet.cloud.client("iot"), names.claim_policy_name(fleet.name)
+    iot.create_policy(policyName=policy, policyDocument=EMPTY_POLICY)
+    said = commands.json("fleet", "claim", fleet.name)
+    commands.run("fleet", "claim", fleet.name, "--new")
+    shown = commands.run("fleet", "retire", fleet.name, "--dry-run")
+    assert "2 claims, by which devices come, would be deleted" in shown
+    iot.detach_policy(policyName=policy, target=_arn_of(fleet, said["certificateId"]))
+    of, folder = aws.clients(), Path("fleet") / fleet.name
+    found = FleetStack.find(of, fleet.name)
+    with Journal.of_fleet(folder, found) as journal:  # as an interrupted command leaves it
+        journal.note(OF_FLEET, CLAIMS, [said["certificateId"]])
+    late = f"{fleet.name}-late"
+    with _coming_after_the_first_removal(fleet, late):
+        _add(commands, fleet, [f"{fleet.name}-0"])
+        commands.run("fleet", "retire", fleet.name, "--yes")
+    assert _members(fleet) == []
+    assert _left(fleet, late) == []
+    assert iot.list_targets_for_policy(policyName=policy)["targets"] == []
+    assert not _exists(fleet, _arn_of(fleet, said["certificateId"]))
+    with Journal.of_fleet(folder, found) as journal:
+        assert journal.get(OF_FLEET, CLAIMS) is None
+
+
+def _arn_of(fleet: DeployedFleet, certificate_id: str) -> str:
+    return f"{ACCOUNT}:cert/{certificate_id}"
+
+
+@contextmanager
+def _coming_after_the_first_removal(fleet: DeployedFleet, late: str) -> Iterator[None]:
+    """Let one more core join when another has been removed."""
+    inner = CoreRemover.remove
+
+    def remove(self: CoreRemover, core: Named) -> str:
+        said = inner(self, core)
+        if core.name != late:
+            fleet.add(late)
+        return said
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CoreRemover, "remove", remove)
+        yield
 
 
 def test_policies_have_the_tags_of_the_stack(

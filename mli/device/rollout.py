@@ -1,0 +1,122 @@
+"""How far the cores of a thing group are with a deployment, which is a job of AWS IoT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stacks import names
+
+from .stack_outputs import Clients
+
+MOST_SHOWN = 20
+"""Cores that are named one by one."""
+
+_SUCCEEDED = "SUCCEEDED"
+_FAILED = ("FAILED", "REJECTED", "TIMED_OUT")
+_WITHOUT_RESULT = ("CANCELED", "REMOVED")
+_NOT_REACHED = "not reached"
+_IN_WORDS = {"IN_PROGRESS": "in progress", "QUEUED": "waiting", _NOT_REACHED: _NOT_REACHED}
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The state of each core, in the words of AWS IoT, or that the rollout has not reached it.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/iot-jobs-lifecycle.html
+    """
+
+    states: Mapping[str, str]
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The cores that do not run what was deployed."""
+        return tuple(core for core, state in self.states.items() if state in _FAILED)
+
+    @property
+    def succeeded(self) -> int:
+        """How many cores run what was deployed."""
+        return sum(state == _SUCCEEDED for state in self.states.values())
+
+    @property
+    def under_way(self) -> tuple[str, ...]:
+        """The cores that have no result yet."""
+        final = (_SUCCEEDED, *_FAILED, *_WITHOUT_RESULT)
+        return tuple(core for core, state in self.states.items() if state not in final)
+
+    def __str__(self) -> str:
+        text = f"{self.succeeded} of {len(self.states)} cores done, {len(self.failed)} failed"
+        for state, words in _IN_WORDS.items():
+            number = sum(one == state for one in self.states.values())
+            text += f", {number} {words}" if number else ""
+        return text
+
+    def rows(self, reasons: Mapping[str, str]) -> list[str]:
+        """Return a line for each core: its name, its state and, if there is one, the reason."""
+        width = max(map(len, self.states), default=0)
+        # Those that need somebody first.
+        order = sorted(self.states, key=lambda core: (self.states[core] == _SUCCEEDED, core))
+        lines = [
+            f"  {core:{width}}  {self.states[core]:11}  {reasons.get(core, '')}".rstrip()
+            for core in order[:MOST_SHOWN]
+        ]
+        more = len(order) - MOST_SHOWN
+        return [*lines, f"  … and {more} more: --json has all"] if more > 0 else lines
+
+    def to_json(self, reasons: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return the same for scripts."""
+        return {
+            core: {"status": state, "reason": reasons.get(core, "")}
+            for core, state in self.states.items()
+        }
+
+
+def rollout_of(clients: Clients, identity: str, group: str) -> Rollout:
+    """Ask how far the members of a thing group are with a deployment to it."""
+    job = clients("greengrassv2").get_deployment(deploymentId=identity)["iotJobId"]
+    progress, ending = job_progress(clients, job), names.thing_name("")
+    return Rollout(
+        {
+            thing.removesuffix(ending): progress.get(thing, _NOT_REACHED)
+            for thing in sorted(members_of(clients, group))
+        }
+    )
+
+
+def members_of(clients: Clients, group: str) -> Iterator[str]:
+    """Return the things of a thing group."""
+    pages = clients("iot").get_paginator("list_things_in_thing_group")
+    for page in pages.paginate(thingGroupName=group, PaginationConfig={"PageSize": 250}):
+        yield from map(str, page["things"])
+
+
+def job_progress(clients: Clients, job: str) -> dict[str, str]:
+    """Return the status of a job, which a deployment to a thing group is, by thing."""
+    if not job:
+        return {}
+    newest: dict[str, tuple[int, str]] = {}
+    pages = clients("iot").get_paginator("list_job_executions_for_job")
+    for page in pages.paginate(jobId=job, PaginationConfig={"PageSize": 250}):
+        for one in page.get("executionSummaries", []):
+            summary = one["jobExecutionSummary"]
+            found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
+            thing = one["thingArn"].rpartition("/")[2]
+            newest[thing] = max(found, newest.get(thing, (-1, "")))
+    return {thing: status for thing, (_, status) in newest.items()}
+
+
+def reasons_of(clients: Clients, identity: str, cores: tuple[str, ...]) -> dict[str, str]:
+    """Return what cores report about a deployment, for the first of them."""
+    return {core: _reason(clients("greengrassv2"), identity, core) for core in cores[:MOST_SHOWN]}
+
+
+def _reason(greengrass: Any, identity: str, core: str) -> str:
+    try:
+        reply = greengrass.list_effective_deployments(coreDeviceThingName=names.thing_name(core))
+    except greengrass.exceptions.ResourceNotFoundException:
+        return ""  # It has never reported.
+    for one in reply.get("effectiveDeployments", []):
+        if one["deploymentId"] == identity:
+            return str(one.get("reason", ""))
+    return ""
