@@ -13,6 +13,7 @@ import botocore.exceptions
 
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
+from inference.sources.status import STOPPED
 from stacks import names
 
 from ..aws import explain
@@ -114,10 +115,15 @@ class Liveness:
                 f"sudo systemctl status {service}; {log_command}"
             )
         if self.health is Health.DARK:
-            camera = self.word.dark_cameras[0].name if self.word else ""
+            camera = self.word.dark_cameras[0] if self.word else None
+            if camera and camera.state == STOPPED:  # nothing opens it again by itself
+                return (
+                    "next: was the component stopped, or the device switched off? On the device: "
+                    f"sudo systemctl status {service}; {log_command}"
+                )
             return (
-                f"next: check {camera}, its power and its address; the core opens it again by "
-                "itself (docs/troubleshooting.md)"
+                f"next: check {camera.name if camera else ''}, its power and its address; the core "
+                "opens it again by itself (docs/troubleshooting.md)"
             )
         if self.health is Health.DEGRADED:
             return (

@@ -73,7 +73,8 @@ def _component(name: str, given: object, faults: list[Fault]) -> OtherComponent:
         faults.append(Fault(path, key, "is neither version nor configuration"))
     version, configuration = values.get("version"), values.get("configuration", {})
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        faults.append(Fault(path, version, _VERSION_RULE, EXAMPLE))
+        example = f"{name}={EXAMPLE.partition('=')[2]}" if path != KEY else EXAMPLE
+        faults.append(Fault(path, version, _VERSION_RULE, example))
     if not isinstance(configuration, dict):
         faults.append(Fault(path, configuration, "must have an object as its configuration"))
         configuration = {}

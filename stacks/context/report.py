@@ -48,12 +48,25 @@ def with_option(fault: schema.Fault) -> schema.Fault:
     A fault within a JSON value names the part and the option that the JSON belongs to.
     """
     root, _, part = fault.key.partition(".")
-    if part and root in EXAMPLES:
+    if part and fault.example.startswith(f"{part}="):  # components have two forms
+        example = option(root, fault.example)
+    elif part and root in EXAMPLES:
         name = part.rsplit(".", 1)[-1]
-        example = f'"{name}": {fault.example} in -c {root}=…' if fault.example else ""
+        example = f'"{name}": {_as_json(fault.example)} in -c {root}=…' if fault.example else ""
     elif fault.key in EXAMPLES:
         example = option(fault.key, fault.example or EXAMPLES[fault.key])
     else:
         near = difflib.get_close_matches(fault.key, list(EXAMPLES), n=1, cutoff=0.5)
         example = option(near[0], fault.value) if near else ""
     return dataclasses.replace(fault, example=example)
+
+
+def _as_json(example: str) -> str:
+    """Return ``example`` as it stands in JSON: only what is JSON already has no quotation marks."""
+    if example.startswith(("{", "[")):  # some are shortened by "…"
+        return example
+    try:
+        json.loads(example)
+    except ValueError:
+        return json.dumps(example, ensure_ascii=False)
+    return example

@@ -21,6 +21,8 @@ _PROXY = re.compile(
 )
 _HIGHEST_PORT = 65_535
 _MAX_FILE_BYTES = 65_536
+_JSON_BEGINS = ("{", "[")
+"""Both, also where one is wrong: "must be a list" helps more than "there is no such file"."""
 
 
 def greengrass_version(value: object) -> int:
@@ -77,7 +79,7 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith("{"):
+    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
     found = FeedbackConfigurations.parse(value)
     faults = []
@@ -112,7 +114,7 @@ def rollout(value: object) -> Rollout:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith("{"):
+    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
     return Rollout.parse(value)
 
@@ -124,7 +126,7 @@ def actions(value: object) -> tuple[LabelAction, ...]:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith("["):
+    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
         value = _text_of_file(value, "must be JSON text, or the path of a file with it")
     return parse_actions(value)
 

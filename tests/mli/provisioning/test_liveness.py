@@ -62,6 +62,18 @@ def test_core_that_speaks_is_shown_with_all_that_it_says(
     assert values["liveness"]["telemetry"]["inferenceMs"] == {"p50": 30.0, "p95": 40.5}
 
 
+def test_core_whose_component_was_stopped_is_not_told_to_check_the_camera(
+    commands: Commands, core: DeployedCore
+) -> None:
+    core.report("SUCCEEDED")
+    core.speak(sources=[{"name": "rtsp://cam", "state": source.STOPPED}])
+    said = commands.run("status", core.name, code=1)
+    assert "camera rtsp://cam: stopped" in said
+    assert next_line(said).startswith(
+        "next: was the component stopped, or the device switched off?"
+    )
+
+
 def test_core_that_is_silent_for_three_intervals_fails_although_greengrass_calls_it_healthy(
     commands: Commands, core: DeployedCore, later: Later
 ) -> None:
