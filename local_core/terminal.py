@@ -13,6 +13,11 @@ LINE_CHARACTERS = 300
 """How much is shown of a text that has no form of its own."""
 
 
+def counted(number: int, what: str) -> str:
+    """Return ``number`` with its noun, which is given in the singular and takes an s."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def shown_line(text: str, limit: int | None = None) -> str:
     """Return ``text`` as one line, with what is not printable escaped, and at most ``limit`` long.
 

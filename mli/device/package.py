@@ -91,7 +91,7 @@ def package(
     output.result(
         values,
         f"{file}: {state} ({', '.join(sorted(files))}). "
-        f"Next, after `scp` on the device:\n{todo}\n"
+        f"Next, the first here and the others on the device:\n{todo}\n"
         f"  mli redeploy {core_name}",
     )
 

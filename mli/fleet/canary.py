@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from local_core.terminal import counted
 from stacks import names
 
 from ..aws import aws_options, clients
@@ -201,8 +202,8 @@ def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
         elif not state.is_healthy or any(one.is_bad for one in state.components):
             return Verdict(False, f"{core} is {state.device} after the deployment")
     if under_way:
-        return Verdict(None, f"{len(under_way)} of {len(things)} cores have not finished")
-    return Verdict(True, f"{len(things)} cores of the canary are healthy")
+        return Verdict(None, f"{len(under_way)} of {counted(len(things), 'core')} still at work")
+    return Verdict(True, f"all of the canary is healthy: {counted(len(things), 'core')}")
 
 
 def roll_back(clients: Clients, fleet_name: str, timeout: float, output: Output) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import click
 
+from local_core.terminal import counted
 from stacks import names
 
 from ..aws import aws_options, clients
@@ -126,7 +127,9 @@ def claim(
 
 def _end(output: Output, claims: FleetClaims, fleet_name: str) -> None:
     ended, left = claims.end()
-    lines = [f"{len(ended)} claims of {fleet_name} ended; cores that have come continue to run"]
+    lines = [
+        f"{counted(len(ended), 'claim')} of {fleet_name} ended; cores that have come continue to run"
+    ]
     lines += [
         f"  not deleted yet: `aws iot delete-certificate --certificate-id {one}`" for one in left
     ]

@@ -70,7 +70,9 @@ def remove(
             return
         result = Result()
         for_all(remover.remove, removed, workers, result, output)
-    report(result, remover, removed, output, next_step="mli fleet add … adds cores again")
+    report(
+        result, remover, removed, output, next_step="mli fleet add … or a claim adds cores again"
+    )
     result.exit()
 
 

@@ -126,7 +126,7 @@ def rotate(
             todo = "\n".join(f"  {step}" for step in (f"scp {file} DEVICE:", *steps))
             output.result(
                 {"certificateId": identity, "archive": str(file), "commands": list(steps)},
-                f"{file}: written. Next, after `scp` on the device:\n{todo}\n"
+                f"{file}: written. Next, the first here and the others on the device:\n{todo}\n"
                 f"  mli fleet rotate {core_name} --finish",
             )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from local_core.terminal import shown_line
+from local_core.terminal import counted, shown_line
 
 from ..device.liveness import short_age
 from .core_rows import CoreRow, FleetReport
@@ -63,7 +63,7 @@ def summary(report: FleetReport, fleet_name: str) -> str:
     counts.update({"ok": len(report.rows) - len(report.bad)})
     listed = ", ".join(f"{number} {what}" for what, number in sorted(counts.items()) if number)
     deployed = f"; deployed: {report.version or '-'}, configuration {report.configuration or '-'}"
-    lines = [f"{len(report.rows)} cores of {fleet_name}: {shown_line(listed)}{deployed}"]
+    lines = [f"{counted(len(report.rows), 'core')} of {fleet_name}: {shown_line(listed)}{deployed}"]
     if report.bad:
         lines.append(f"next: mli status {report.bad[0].name}")
     return "\n".join(lines)

@@ -13,6 +13,8 @@ from typing import Any, Protocol, TypeVar
 
 import botocore.exceptions
 
+from local_core.terminal import counted
+
 from ..aws import explain
 from ..cli.output import FAILED, INTERRUPTED, Output
 from ..errors import MliError
@@ -65,7 +67,7 @@ class Result:
     def lines(self, total: int, what: str = "done") -> list[str]:
         """Return for people how many cores are ``what``, and the faults of the others."""
         counts = f"{len(self.failed)} failed, {len(self.not_begun)} not begun"
-        lines = [f"{len(self.done)} of {total} cores {what}, {counts}"]
+        lines = [f"{len(self.done)} of {counted(total, 'core')} {what}, {counts}"]
         lines += [f"  {name}: {reason}" for name, reason in sorted(self.failed.items())][
             :MOST_SHOWN
         ]

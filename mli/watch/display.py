@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from inference import names
-from local_core.terminal import json_line, shown_line
+from local_core.terminal import counted, json_line, shown_line
 
 from .payload import Payload
 
@@ -96,16 +96,19 @@ class Tally:
             "interruptions": interruptions,
             "cores": cores,
         }
-        total = f"{self.of('prediction')} predictions and {self.of('telemetry')} telemetry messages"
+        total = counted(self.of("prediction"), "prediction")
+        total += f" and {counted(self.of('telemetry'), 'telemetry message')}"
         if self.of("sample"):
-            total += f", {self.of('sample')} messages about samples,"
-        where = f"of {len(cores)} cores in {seconds:.0f} s, {interruptions} interruptions"
+            total += f", {counted(self.of('sample'), 'message')} about samples,"
+        where = f"of {counted(len(cores), 'core')} in {seconds:.0f} s, "
+        where += counted(interruptions, "interruption")
         lines = [f"{total} {where}"]
         for core, numbers in cores.items():
             lines.append(
-                f"  {shown_line(core)}: {numbers['prediction']} predictions{self._rate(core)}, "
+                f"  {shown_line(core)}: {counted(numbers['prediction'], 'prediction')}"
+                f"{self._rate(core)}, "
                 f"{numbers['telemetry']} telemetry"
-                + (f", {numbers['sample']} samples" if numbers["sample"] else "")
+                + (f", {counted(numbers['sample'], 'sample')}" if numbers["sample"] else "")
             )
         return values, "\n".join(lines)
 

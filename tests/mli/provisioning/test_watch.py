@@ -72,7 +72,7 @@ def test_predictions_come_with_aws_credentials(
     lines = [text for text in result.stdout.splitlines() if "dog 0.93, cat 0.10" in text]
     assert len(lines) == 3
     assert lines[-1].endswith("/s")
-    assert "3 predictions and 0 telemetry messages of 1 cores" in result.stdout
+    assert "3 predictions and 0 telemetry messages of 1 core" in result.stdout
 
 
 def test_predictions_of_all_cores_come_with_a_certificate(
@@ -199,7 +199,7 @@ def test_signal_ends_it_with_a_summary(
         os.kill(process.pid, number)
         rest, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "predictions and 0 telemetry messages of 1 cores" in rest
+    assert "predictions and 0 telemetry messages of 1 core" in rest
     assert [json.loads(text) for text in (commands.folder / "k").read_text().splitlines()]
 
 
