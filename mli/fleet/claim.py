@@ -127,9 +127,8 @@ def claim(
 
 def _end(output: Output, claims: FleetClaims, fleet_name: str) -> None:
     ended, left = claims.end()
-    lines = [
-        f"{counted(len(ended), 'claim')} of {fleet_name} ended; cores that have come continue to run"
-    ]
+    number = counted(len(ended), "claim")
+    lines = [f"{number} of {fleet_name} ended; cores that have come continue to run"]
     lines += [
         f"  not deleted yet: `aws iot delete-certificate --certificate-id {one}`" for one in left
     ]

@@ -199,7 +199,7 @@ def test_signal_ends_it_with_a_summary(
         os.kill(process.pid, number)
         rest, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert "predictions and 0 telemetry messages of 1 core" in rest
+    assert "and 0 telemetry messages of 1 core in" in rest
     assert [json.loads(text) for text in (commands.folder / "k").read_text().splitlines()]
 
 

@@ -155,7 +155,7 @@ def watching(cells: int, **variables: str) -> Iterator[Callable[[re.Pattern[str]
     try:
         yield until
         running.send_signal(signal.SIGINT)
-        until(re.compile("messages of 1 core in"))
+        until(re.compile("messages? of 1 core in"))
         assert running.wait(30) == 0
         assert "Traceback" not in seen
     finally:
