@@ -98,7 +98,9 @@ def test_fleet_is_good_until_a_core_falls_silent(
     fleet.speak(name)
     assert commands.json("fleet", "status", fleet.name)["good"] is True
     inner = last_word.time_in_aws
-    monkeypatch.setattr(last_word, "time_in_aws", lambda page: inner(page) + timedelta(minutes=5))
+    monkeypatch.setattr(
+        last_word, "time_in_aws", lambda page: inner(page) + timedelta(minutes=5, seconds=20)
+    )
     said = commands.run("fleet", "status", fleet.name, code=ATTENTION)
     assert "silent" in said
     assert "5 min" in said
