@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.browser import chromium, page, playwright  # noqa: F401 - fixtures
+
 settings.register_profile(
     "repeatable",
     deadline=None,

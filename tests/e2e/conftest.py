@@ -14,7 +14,6 @@ from local_core.nucleus.dialect import CLASSIC
 from local_core.progress import Progress
 from local_core.shared_cloud import SharedCloud
 from tests.e2e.rig import Rig, target
-from tests.mli.view.conftest import chromium, page  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC
@@ -24,9 +23,6 @@ from inference.vision.thumbnail import Thumbnails
 from mli.view.board import Board
 from mli.view.pictures import Pictures
 from mli.view.server import Server
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-"""Debian's, or what GitHub's runners have."""
 
 CORE = "Demo"
 CUP = Prediction("cup", 0.960304, (0.28791, 0.05112, 0.68895, 0.60998))
@@ -116,29 +112,3 @@ def viewed(photographs: Path) -> Iterator[Viewed]:
     made = Viewed(photographs)
     with made.server:
         yield made
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: sudo apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    """A tab with nothing in it, whose errors fail the test."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.set_default_timeout(20_000)
-    errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    context.close()
-    assert errors == []

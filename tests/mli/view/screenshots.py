@@ -16,8 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from mli.local.run import SHEET, STATE
-
-from .conftest import CHROMIUM
+from tests.browser import CHROMIUM
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 MOST_BYTES = 180_000

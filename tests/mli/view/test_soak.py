@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.mli.view.conftest import CHROMIUM, CUP, TABLE, Viewed
+from tests.browser import CHROMIUM
+from tests.mli.view.conftest import CUP, TABLE, Viewed
 from tests.mli.view.test_page import open_page, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -73,34 +74,31 @@ def browser_bytes(profile: Path) -> int:
     return pages * 4096
 
 
-def test_memory_is_flat_at_hundreds_of_messages_per_second(viewed: Viewed, tmp_path: Path) -> None:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium: sudo apt-get install chromium")
-    from playwright.sync_api import sync_playwright
+def test_memory_is_flat_at_hundreds_of_messages_per_second(
+    viewed: Viewed, playwright: Any, tmp_path: Path
+) -> None:
+    context = playwright.chromium.launch_persistent_context(
+        str(tmp_path), executable_path=CHROMIUM, args=["--no-sandbox"]
+    )
+    page = context.new_page()
+    tools = context.new_cdp_session(page)
 
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path), executable_path=CHROMIUM, args=["--no-sandbox"]
-        )
-        page = context.new_page()
-        tools = context.new_cdp_session(page)
+    def measured() -> tuple[int, int]:
+        tools.send("HeapProfiler.collectGarbage")
+        heap: Any = page.evaluate("() => performance.memory.usedJSHeapSize")
+        return int(heap), browser_bytes(tmp_path)
 
-        def measured() -> tuple[int, int]:
-            tools.send("HeapProfiler.collectGarbage")
-            heap: Any = page.evaluate("() => performance.memory.usedJSHeapSize")
-            return int(heap), browser_bytes(tmp_path)
-
-        with flooded(viewed):
-            open_page(page, viewed)
-            state(page, "live")
-            page.wait_for_timeout(_WARM_SECONDS * 1_000)
-            heap, resident = measured()
-            page.wait_for_timeout(_SECONDS * 1_000)
-            heap_later, resident_later = measured()
-            rate = float(page.locator("#rate").inner_text().removesuffix("/s"))
-            state(page, "live")
-        nodes = page.evaluate("() => document.querySelectorAll('*').length")
-        context.close()
+    with flooded(viewed):
+        open_page(page, viewed)
+        state(page, "live")
+        page.wait_for_timeout(_WARM_SECONDS * 1_000)
+        heap, resident = measured()
+        page.wait_for_timeout(_SECONDS * 1_000)
+        heap_later, resident_later = measured()
+        rate = float(page.locator("#rate").inner_text().removesuffix("/s"))
+        state(page, "live")
+    nodes = page.evaluate("() => document.querySelectorAll('*').length")
+    context.close()
     print(f"heap {heap:,} -> {heap_later:,}, browser {resident:,} -> {resident_later:,}")
     assert rate > 0.8 * MESSAGES_PER_SECOND
     assert heap_later - heap < _HEAP_GROWTH
