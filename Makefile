@@ -53,7 +53,7 @@ device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON
 arm: setup ## Run the device's code as 64-bit ARM, emulated (Debian on x86-64; ARGS="-k stages")
 	@pytest tests/arm -rs $(ARGS)
 
-bench: setup ## Measure against the bare runtime; writes build/bench.json
+bench: setup ## Measure beside the bare engines and others (ARGS="--quick", "compare BEFORE AFTER")
 	@python -m bench $(ARGS)
 
 soak: setup ## Run the component with fault after fault (ARGS="--minutes 20")

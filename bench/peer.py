@@ -18,6 +18,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(__file__).parent.parent / "build/bench/bytecode")}
 """A core compiles at install: here the first start does, which is not measured."""
 
+_PAIRS_OF_A_PROCESS = 2
+
 Command = Sequence[str]
 
 
@@ -97,22 +99,25 @@ def in_turns(
 ) -> tuple[list[tuple[float, float]], list[float]]:
     """Time calls of two processes in turns; return the mean seconds of ``pairs`` blocks each.
 
-    Each pair runs in the opposite order of the one before, so that drift favours neither. Second,
-    the seconds of each call of the first process are returned.
+    Each pair runs in the opposite order of the one before, so that drift favours neither. Both
+    processes start again after a few pairs: two runs of the same model in two processes can differ
+    by more than anything that is compared here, depending on where its weights lie in memory.
+    Second, the seconds of each call of the first process are returned.
     """
     timed: list[tuple[float, float]] = []
     every: list[float] = []
-    with ExitStack() as stack:
-        peers = [stack.enter_context(Peer(command, threads)) for command in (first, second)]
-        for peer in peers:
-            peer.seconds(block)  # the first calls are slower
-        for index in range(pairs):
-            means = [0.0, 0.0]
-            for which in (0, 1) if index % 2 == 0 else (1, 0):
-                seconds = peers[which].seconds(block)
-                means[which] = statistics.fmean(seconds)
-                every += seconds if which == 0 else []
-            timed.append((means[0], means[1]))
+    while len(timed) < pairs:
+        with ExitStack() as stack:
+            peers = [stack.enter_context(Peer(command, threads)) for command in (first, second)]
+            for peer in peers:
+                peer.seconds(block)  # the first calls are slower
+            for _ in range(min(_PAIRS_OF_A_PROCESS, pairs - len(timed))):
+                means = [0.0, 0.0]
+                for which in (0, 1) if len(timed) % 2 == 0 else (1, 0):
+                    seconds = peers[which].seconds(block)
+                    means[which] = statistics.fmean(seconds)
+                    every += seconds if which == 0 else []
+                timed.append((means[0], means[1]))
     return timed, every
 
 

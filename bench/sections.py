@@ -50,7 +50,7 @@ class Effort:
     kinds: Sequence[str]
 
 
-QUICK = Effort(3, 2, (1,), 10.0, (1, 16), ("h264",))
+QUICK = Effort(6, 3, (1,), 10.0, (1, 16), ("h264",))
 WHOLE = Effort(15, 7, (1, 2), 20.0, (1, 2, 4, 8, 16), ("h264", "mjpeg", "files"))
 
 
