@@ -29,7 +29,7 @@ def prerequisites(target: str) -> list[str]:
 def test_steps_run_targets_that_the_test_of_everything_runs_too() -> None:
     run = [step["run"] for step in STEPS if "run" in step]
     assert [command for command in run if not command.startswith("apt-get ")] == [
-        *("make lint", "make templates", ".ci/run"),
+        *("make lint", "make templates", ".ci/run", "make screenshots"),
         *("make debian-packages", "make device-tests DEVICE_PYTHON=python3.8"),
         "make arm",
     ]
