@@ -215,6 +215,19 @@ def test_partial_health_message_changes_the_components_that_it_names(
     assert states == {"a": "RUNNING", "b": "ERRORED"}
 
 
+def test_health_message_of_a_thing_that_is_gone_is_ignored(
+    cloud: LocalCloud, device: Device
+) -> None:
+    greengrass, iot = cloud.client("greengrassv2"), cloud.client("iot")
+    iot.create_thing(thingName=f"{device.thing}-gone")
+    iot.delete_thing(thingName=f"{device.thing}-gone")
+    publish_health(cloud, f"{device.thing}-gone", {"ggcVersion": "2.6.0"})
+    publish_health(cloud, device.thing, {"ggcVersion": "2.6.0"})
+    assert greengrass.get_core_device(coreDeviceThingName=device.thing)["coreVersion"] == "2.6.0"
+    with pytest.raises(greengrass.exceptions.ResourceNotFoundException):
+        greengrass.get_core_device(coreDeviceThingName=f"{device.thing}-gone")
+
+
 def test_health_message_that_is_malformed_is_ignored(cloud: LocalCloud, device: Device) -> None:
     publish_health(cloud, device.thing, {"components": []})
     for bad in ({"componentName": "a", "version": "1.0.0", "status": "ASLEEP"}, {}, "a"):

@@ -137,7 +137,7 @@ class FleetLife:
         fleet.shared.deployer().destroy({**fleet.context, **self.context})
         with pytest.raises(ClientError, match="does not exist"):
             fleet.client("cloudformation").describe_stacks(StackName=STACK)
-        fleet.tools("clean", FLEET, "--yes")
+        cleaned = fleet.tools("clean", FLEET, "--yes")
         fleet.forget()
         iot, greengrass = fleet.client("iot"), fleet.client("greengrassv2")
         things = {one["thingName"] for one in iot.list_things(maxResults=250)["things"]}
@@ -145,7 +145,7 @@ class FleetLife:
         groups = {one["groupName"] for one in iot.list_thing_groups()["thingGroups"]}
         assert not groups & {FLEET, canary_group_name(FLEET)}
         left = {one["componentName"] for one in greengrass.list_components()["components"]}
-        assert fleet_component_name(FLEET) not in left
+        assert fleet_component_name(FLEET) not in left, cleaned
 
     def stop(self) -> None:
         """Switch all devices off, together: each waits for its component to end."""

@@ -577,4 +577,4 @@ print((time.process_time() - before - busy) / busy)
         text=True,
         check=True,
     )
-    assert float(done.stdout) > 0.2  # about 0.05 with threads that spin
+    assert float(done.stdout) > 0.1  # about 0.05 with threads that spin, 0.2 and more without

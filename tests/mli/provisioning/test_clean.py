@@ -75,6 +75,7 @@ def test_versions_that_nothing_names_go_with_their_artifacts(
     fleet.cloud.client("iot").create_thing(thingName=thing)
     artifacts.deploy("1.2.0", f"{ACCOUNT}:thing/{thing}")
     core = {"componentName": fleet.component, "version": "1.3.0", "status": "RUNNING"}
+    fleet.cloud.client("iot").create_thing(thingName=f"{fleet.name}-old_Core")
     publish_health(fleet.cloud, f"{fleet.name}-old_Core", {"components": [core]})
     before = (artifacts.files(), artifacts.versions())
     listed = commands.json("clean", fleet.name)
