@@ -237,6 +237,8 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
         assert names.prediction_topic(names.ANY_CORE) not in topics
     finally:
         remove_core(fleet, CLAIMED)
+        # What it has installed would keep that version from the clean-up in the last test.
+        fleet.client("greengrassv2").delete_core_device(coreDeviceThingName=thing_name(CLAIMED))
         ended = fleet.tools("fleet", "claim", FLEET, "--end")
     assert ended["ended"] == [said["certificateId"]]
 
