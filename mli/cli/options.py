@@ -51,6 +51,18 @@ def dry_run_option(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--dry-run", is_flag=True, help=DRY_RUN_HELP)(command)
 
 
+def timeout_option(default: float, longest: float) -> Decorator:
+    """Give a command ``--timeout``, with this default and largest value in seconds."""
+    return click.option(
+        "--timeout",
+        type=click.FloatRange(1, longest),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help="Longest time to wait.",
+    )
+
+
 def wait_option(what: str) -> Decorator:
     """Give a command ``--wait`` and ``--no-wait``; ``what`` is what it waits for."""
     return click.option(

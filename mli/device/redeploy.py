@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ..aws import aws_options, clients
-from ..cli.options import wait_option
+from ..cli.options import timeout_option, wait_option
 from ..cli.output import FAILED as EXIT_FAILED
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
@@ -38,14 +38,7 @@ _EXAMPLES = examples(
     "--again", is_flag=True, help="Repeat a deployment that the core has not carried out yet too."
 )
 @wait_option("the core to carry it out")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1, 86_400),
-    default=900,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to wait.",
-)
+@timeout_option(default=900, longest=86_400)
 @aws_options
 @reporting
 def redeploy(

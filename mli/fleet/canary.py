@@ -15,6 +15,7 @@ from local_core.terminal import counted
 from stacks import names
 
 from ..aws import aws_options, clients
+from ..cli.options import timeout_option
 from ..cli.output import Output, examples, reporting
 from ..device.core_stack import CoreStack
 from ..device.core_state import FAILED, SUCCEEDED
@@ -58,14 +59,7 @@ class Verdict:
     metavar="SECONDS",
     help="How long the cores must be healthy before the others follow.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1, 43_200),
-    default=3_600,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to wait.",
-)
+@timeout_option(default=3_600, longest=43_200)
 @aws_options
 @reporting
 def canary(

@@ -77,7 +77,7 @@ def import_cores(
             folder=journal.file.parent,
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
-            marks=marks,
+            tags_of_stack=marks,
         )
         do = importer.check if dry_run else importer.take_in
         for_all(do, wanted, workers, result, output)
@@ -94,36 +94,8 @@ def import_cores(
     result.exit()
 
 
-class CoreImporter:
-    """Adds policies and membership to things that exist. Threads may share it."""
-
-    def __init__(
-        self,
-        iot: Any,
-        fleet: FleetStack,
-        journal: Journal,
-        *,
-        folder: Path,
-        nucleus: Nucleus,
-        root_ca: Path | None,
-        marks: dict[str, str],
-    ) -> None:
-        self._iot = iot
-        self._fleet = fleet
-        self._journal = journal
-        self._folder = folder
-        self._nucleus: Nucleus = nucleus
-        self._root_ca = root_ca
-        self._marks = marks
-        self._creator = CoreCreator(
-            iot,
-            fleet,
-            journal,
-            folder=folder,
-            nucleus=nucleus,
-            root_ca=root_ca,
-            tags_of_stack=marks,
-        )
+class CoreImporter(CoreCreator):
+    """Adds policies, membership and archive to things that exist. Threads may share it."""
 
     def check(self, core: FleetCore) -> str:
         """Return the ids of the core's certificates if it can join.
@@ -131,7 +103,7 @@ class CoreImporter:
         Raises:
             MliError: naming what is missing, or what else the core belongs to.
         """
-        return ", ".join(one["certificateId"] for one in self._certificates(core.name))
+        return ", ".join(one["certificateId"] for one in self._active_certificates(core.name))
 
     def take_in(self, core: FleetCore) -> str:
         """Take a core in; return the ids of its certificates.
@@ -139,10 +111,10 @@ class CoreImporter:
         Raises:
             MliError: naming what is missing, or what else the core belongs to.
         """
-        certificates = self._certificates(core.name)
+        certificates = self._active_certificates(core.name)
         thing = names.thing_name(core.name)
         for one in certificates:
-            self._creator.give_policies(core.name, one["certificateArn"])
+            self.give_policies(core.name, one["certificateArn"])
         self._journal.note(core.name, IMPORT, [one["certificateId"] for one in certificates])
         newest = certificates[-1]
         noted = {"id": newest["certificateId"], "arn": newest["certificateArn"]}
@@ -154,10 +126,10 @@ class CoreImporter:
         layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
         write_archive(keys, layout, with_key=False, root_ca=self._root_ca)
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
-        self._journal.note(core.name, DONE, json.dumps(self._marks, sort_keys=True))
+        self._journal.note(core.name, DONE, json.dumps(self._tags, sort_keys=True))
         return ", ".join(one["certificateId"] for one in certificates)
 
-    def _certificates(self, core: str) -> Sequence[dict[str, Any]]:
+    def _active_certificates(self, core: str) -> Sequence[dict[str, Any]]:
         """Return the active certificates of a core, the newest last."""
         thing = names.thing_name(core)
         if self._journal.get(core, REMOVAL) is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from local_core.terminal import counted
 from stacks import names
 
 from ..aws import aws_options, clients
@@ -61,7 +62,7 @@ def retire(
         remover = CoreRemover(of, found, journal, folder=journal.file.parent)
         if not yes or dry_run:
             if (claims := _claims(of, found)) and (number := len(claims.all())):
-                output.say(f"{number} claims, by which devices come, would be deleted")
+                output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
             cores, foreign = members_of(of, found, journal)
             _name_foreign(foreign, output)
             show_plans(remover, cores, output, dry_run=dry_run)

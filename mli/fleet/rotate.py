@@ -12,7 +12,7 @@ from inference import names as device_names
 from stacks import names
 
 from ..aws import aws_options, clients
-from ..cli.options import existing_file
+from ..cli.options import existing_file, timeout_option
 from ..cli.output import Output, examples, reporting
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import load_request
@@ -58,14 +58,7 @@ _RESTART = {
     metavar="SECONDS",
     help="Time in which AWS IoT disconnects the old certificate; telemetry counts after it.",
 )
-@click.option(
-    "--timeout",
-    type=click.FloatRange(1, 3_600),
-    default=180,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest time to wait.",
-)
+@timeout_option(default=180, longest=3_600)
 @folder_option
 @nucleus_option
 @root_ca_option

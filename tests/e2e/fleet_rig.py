@@ -144,7 +144,7 @@ class Fleet:
             device.__exit__(None, None, None)
 
     def forget(self) -> None:
-        """Begin anew: stack and cores are gone."""
+        """Let the next test deploy again: stack and cores are gone."""
         self._deployed, self.outputs = None, {}
 
     def heard(self) -> list[Received]:
