@@ -12,14 +12,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from inference.names import TELEMETRY_SECONDS
+from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 
 from .stack_outputs import Clients
 
 TABLE_OUTPUT = "TelemetryTable"
-SILENT_INTERVALS = 3
-"""A core is silent if it misses so many messages: one or two may be lost, or wait on the core."""
-
 _LONGEST_INTERVAL = 86_400.0
 _NO_CAMERA = "no camera"
 _STREAMING, _CONNECTING = "streaming", "connecting"

@@ -192,7 +192,7 @@ def short_age(seconds: float) -> str:
 def _heard(word: LastWord, now: datetime, health: Health) -> str:
     text = f"{short_age(word.age(now))} ago"
     if health is Health.SILENT:
-        text += f": SILENT, it should speak every {word.interval:g} s"
+        text += f": SILENT, expected every {word.interval:g} s"
     try:
         skew = (word.received - datetime.fromisoformat(word.written)).total_seconds()
     except (ValueError, TypeError):

@@ -79,7 +79,7 @@ class Application:
         elif scope["method"] == "POST" and scope["path"] == "/settings":
             await self._change(scope, receive, send)
         elif scope["method"] not in ("GET", "HEAD"):
-            await _reply(send, 405, b"only GET is allowed")
+            await _reply(send, 405, b"this method is not allowed here")
         elif scope["path"] == "/" and (cookie := self._gate.traded(scope["query_string"])):
             more = ((b"location", b"/"), (b"set-cookie", cookie.encode()))
             await _reply(send, 303, b"", more=more)

@@ -142,7 +142,7 @@ class Controls:
         made = core.change
         if made is None or made.deployed is None:
             return
-        if made.state == "pending" and reported == made.deployed.digest:
+        if made.state != "done" and reported == made.deployed.digest:
             made.state, made.text, made.at = "done", "in use", time.monotonic()
         if made.state == "done" and time.monotonic() - made.at > _SHOWN_SECONDS:
             core.change = None
@@ -196,7 +196,7 @@ def _progress(clients: Clients, deployed: Deployed) -> tuple[State, str]:
     try:
         found, _ = generation_of(stack).progress(clients, stack, deployed.id)
     except Exception as error:
-        return "failed", _words(error)
+        return "pending", _words(error)  # the next question may get an answer
     if found is None:
         return "pending", "waiting for the core"
     if found.status in FAILED:

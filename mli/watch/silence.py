@@ -1,4 +1,4 @@
-"""Which cores have stopped to send, by how often each of them sends."""
+"""Which cores have stopped sending, by how often each of them sends."""
 
 from __future__ import annotations
 

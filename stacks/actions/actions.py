@@ -21,7 +21,7 @@ from stacks.names import StackNames
 class LabelActions(Construct):
     """One rule per action, with a role that may do exactly what the action does.
 
-    What a target refuses goes to a log group, with the message: nothing else would tell about it.
+    What a target refuses goes to a log group, with the message: nothing else reports it.
     """
 
     def __init__(

@@ -52,9 +52,7 @@ MONITORING_FIELDS: tuple[schema.Field[Any], ...] = (
 """The attributes of ``Settings`` that only the stacks of the second generation have."""
 
 
-def faults_of_monitoring(
-    given: Mapping[str, object], parsed: Mapping[str, Any]
-) -> Iterable[schema.Fault]:
+def faults_of_monitoring(parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
     """Yield the faults between these keys and others."""
     actions: tuple[LabelAction, ...] = parsed[ACTIONS_KEY]
     if not actions:
@@ -67,7 +65,7 @@ def faults_of_monitoring(
         yield schema.Fault(ACTIONS_KEY, _names(actions), rule, "-c messageFormat=envelope")
     first = actions[0].target
     key, (region, account) = next(
-        iter(_places(parsed)), (f"{actions[0].name}", (first.region, first.account))
+        iter(_places(parsed)), (actions[0].name, (first.region, first.account))
     )
     for number, action in enumerate(actions):
         if (action.target.region, action.target.account) != (region, account):
@@ -86,7 +84,7 @@ def refused_with_v1(
 
 
 def _places(parsed: Mapping[str, Any]) -> Iterable[tuple[str, tuple[str, str]]]:
-    """Yield what other keys tell about the account and Region of the stack."""
+    """Yield the account and Region that other keys name."""
     for key in ("certificateId", "kmsKeyArn"):
         if parsed[key] and (found := _place(parsed[key])):
             yield key, found

@@ -42,7 +42,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     yield from _of_retention(given, parsed)
     yield from faults_of_runtime(parsed)
     yield from _profile_of_onnx(given, parsed)
-    yield from faults_of_monitoring(given, parsed)
+    yield from faults_of_monitoring(parsed)
     yield from _of_simulator(given, parsed)
 
 

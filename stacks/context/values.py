@@ -43,7 +43,7 @@ def network_proxy(value: object) -> str:
     """
     if isinstance(value, str) and "@" in value:
         raise ValueError(
-            "must have no user and password, which everybody who may read the stack could see: add "
+            "must have no user and password, which anyone who can read the stack could see: add "
             "them to the configuration on the device"
         )
     found = _PROXY.fullmatch(value) if isinstance(value, str) else None
@@ -79,9 +79,7 @@ def feedback_configuration(value: object) -> FeedbackConfigurations:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
-        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
-    found = FeedbackConfigurations.parse(value)
+    found = FeedbackConfigurations.parse(_json_or_file(value))
     faults = []
     for one in found.all:
         try:
@@ -101,10 +99,10 @@ def components(value: object) -> tuple[OtherComponent, ...]:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the value.
     """
-    if isinstance(value, str) and "=" not in value and not value.lstrip().startswith("{"):
-        rule = "must be name=version, separated by commas, or JSON, or the path of a file with it"
-        value = _text_of_file(value, rule)
-    return parse_components(value)
+    if isinstance(value, str) and "=" in value:
+        return parse_components(value)
+    rule = "must be name=version, separated by commas, or JSON, or the path of a file with it"
+    return parse_components(_json_or_file(value, rule))
 
 
 def rollout(value: object) -> Rollout:
@@ -114,9 +112,7 @@ def rollout(value: object) -> Rollout:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
-        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
-    return Rollout.parse(value)
+    return Rollout.parse(_json_or_file(value))
 
 
 def actions(value: object) -> tuple[LabelAction, ...]:
@@ -126,9 +122,16 @@ def actions(value: object) -> tuple[LabelAction, ...]:
         ValueError: with the rule that the value breaks.
         ConfigurationError: with every fault within the JSON.
     """
-    if isinstance(value, str) and not value.lstrip().startswith(_JSON_BEGINS):
-        value = _text_of_file(value, "must be JSON text, or the path of a file with it")
-    return parse_actions(value)
+    return parse_actions(_json_or_file(value))
+
+
+def _json_or_file(
+    value: object, rule: str = "must be JSON text, or the path of a file with it"
+) -> object:
+    """Return the text of the file that ``value`` names, unless it is JSON, or no text."""
+    if not isinstance(value, str) or value.lstrip().startswith(_JSON_BEGINS):
+        return value
+    return _text_of_file(value, rule)
 
 
 def network(value: object) -> str:

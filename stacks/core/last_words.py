@@ -1,4 +1,4 @@
-"""Where the newest telemetry of each core is kept, so that silence can be told from health."""
+"""Where the newest telemetry of each core is kept, so that a silent core can be found."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_dynamodb as dynamodb

@@ -13,7 +13,7 @@ class Canary(FleetGroup):
     """A second thing group, whose deployment comes before that of the fleet.
 
     A core is in one of the two groups: one in both would get two versions of one component, which
-    no nucleus can resolve. A subdeployment would allow it, but nucleus lite knows none.
+    no nucleus can resolve. A subdeployment would allow it, but nucleus lite does not support it.
     """
 
     def wait(

@@ -12,9 +12,9 @@ class FleetGroup(Construct):
     """A thing group whose members do not belong to the stack.
 
     The stack cannot be deleted while there are members, or certificates with the ``claim_policy``,
-    if there is one: by them more would come, and AWS IoT does not delete it then. Members get their
-    AWS credentials by its role alias, and download artifacts and write samples by its role: without
-    them, a core only continues with what it has.
+    if there is one: more cores could join with them, and AWS IoT does not delete a policy that is
+    attached. Members get their AWS credentials by its role alias, and download artifacts and write
+    samples by its role: without them, a core only continues with what it has.
     """
 
     def __init__(

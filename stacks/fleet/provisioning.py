@@ -1,4 +1,4 @@
-"""Cores that come by themselves: fleet provisioning by claim."""
+"""Cores that provision themselves: fleet provisioning by claim."""
 
 from collections.abc import Mapping
 from typing import Any

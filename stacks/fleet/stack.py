@@ -87,9 +87,9 @@ class GreengrassFleetStack(InferenceStack):
             policies=iot_policies.policies_of_core(
                 thing_name=names.thing_name(CORE_PLACEHOLDER),
                 role_alias_arn=self.credentials.alias_arn,
-                # With those of feedback in any case: the policies of a core that has provisioned
-                # itself do not change any more, and the setting may.
-                topics=names.published_topics(CORE_PLACEHOLDER),
+                # With those of feedback and live pictures in any case: the policies of a core that
+                # has provisioned itself do not change any more, and the settings may.
+                topics=names.published_topics(CORE_PLACEHOLDER, previews=True),
             ),
         )
         add_output(

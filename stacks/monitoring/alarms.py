@@ -5,6 +5,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from constructs import Construct
 
+from inference.names import SILENT_INTERVALS
 from stacks.monitoring import silence
 from stacks.monitoring.alarm_topic import AlarmTopic
 from stacks.monitoring.silence import SilentCores
@@ -64,7 +65,7 @@ class Alarms(Construct):
             metric=silent,
             threshold=1,
             comparison_operator=_Operator.LESS_THAN_THRESHOLD,
-            evaluation_periods=silence.INTERVALS,
+            evaluation_periods=SILENT_INTERVALS,
             treat_missing_data=_Missing.BREACHING,
         )
 

@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from inference.names import TELEMETRY_SECONDS
+from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 from stacks.arns import regional_arn
 from stacks.core.last_words import LastWords
 from stacks.custom_resources.function import RUNTIME, RUNTIME_FOLDER
@@ -17,9 +17,6 @@ from stacks.monitoring.telemetry_metrics import MINUTE, namespace
 from stacks.names import StackNames
 
 SILENT, REPORTING = "CoresSilent", "CoresReporting"
-INTERVALS = 3
-"""A core is silent after so many intervals without telemetry, here and in `mli status`."""
-
 _EVERY = cdk.Duration.minutes(3)
 _PERIOD = cdk.Duration.minutes(5)
 """Longer than the time between two runs, so that each period has a value."""
@@ -44,8 +41,8 @@ class SilentCores(Construct):
 
     No rule sees a message that is not sent, and the messages of other cores hide it in every sum.
     So the function compares the table of the newest telemetry with the members of the fleet. A core
-    that was never heard is not counted: it may lie in its box. It writes its metrics into its log
-    in CloudWatch's embedded metric format, for which it needs no permission.
+    that was never heard is not counted: it may not be installed yet. It writes its metrics into its
+    log in CloudWatch's embedded metric format, for which it needs no permission.
     """
 
     def __init__(
@@ -107,7 +104,7 @@ class SilentCores(Construct):
                 "TABLE": last_words.table_name,
                 "THING_GROUP": own.thing_group,
                 "NAMESPACE": self._namespace,
-                "SILENT_SECONDS": str(INTERVALS * TELEMETRY_SECONDS),
+                "SILENT_SECONDS": str(SILENT_INTERVALS * TELEMETRY_SECONDS),
             },
         )
         events.Rule(

@@ -125,7 +125,7 @@ def test_core_that_is_killed_falls_silent_although_greengrass_calls_it_healthy(
     for name, value in fleet.cloud.environment().items():
         monkeypatch.setenv(name, value)
     inner = last_word.time_in_aws
-    passed = timedelta(seconds=3 * names.TELEMETRY_SECONDS)
+    passed = timedelta(seconds=names.SILENT_INTERVALS * names.TELEMETRY_SECONDS)
     monkeypatch.setattr(last_word, "time_in_aws", lambda reply: inner(reply) + passed)
     for words, status in ((("status", CORE), 1), (("fleet", "status", FLEET), ATTENTION)):
         done = CliRunner().invoke(main, words)

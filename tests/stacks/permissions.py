@@ -91,7 +91,7 @@ REASONS: dict[tuple[str, ...], str] = {
     ("ProvisioningClaimPolicy", "iot:Connect"): "The shape of a UUID, which a nucleus without an "
     "identity chooses as its client id: a claim cannot take a core's connection.",
     ("ProvisioningClaimPolicy", "iot:Publish"): "The two requests of "
-    "[fleet provisioning](fleet.md#cores-that-come-by-themselves).",
+    "[fleet provisioning](fleet.md#cores-that-provision-themselves).",
     ("iot:Receive",): "The replies to these two requests.",
     ("ProvisioningClaimPolicy", "iot:Subscribe"): "The replies to these two requests.",
     ("FindThing",): "Whether a thing of this name exists: the device chooses the name of its core.",

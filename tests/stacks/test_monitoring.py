@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from inference.names import TELEMETRY_SECONDS
+from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 from stacks.monitoring import telemetry_metrics
-from stacks.monitoring.silence import INTERVALS
 from stacks.names import StackNames
 from tests.stacks.configurations import template
 from tests.stacks.synthesis import all_of, context, only, resolved, templates_of
@@ -66,7 +65,7 @@ def test_core_is_silent_after_three_intervals() -> None:
     found = alarm(template("v2-watched"), "Silence")
     assert (found["Namespace"], found["MetricName"]) == ("AWS/IoT", "TopicMatch")
     assert found["Dimensions"] == [{"Name": "RuleName", "Value": "DlrInference_Demo"}]
-    assert found["Period"] * found["EvaluationPeriods"] == INTERVALS * TELEMETRY_SECONDS
+    assert found["Period"] * found["EvaluationPeriods"] == SILENT_INTERVALS * TELEMETRY_SECONDS
     assert found["TreatMissingData"] == "breaching"
 
 
@@ -81,7 +80,7 @@ def test_fleet_is_asked_core_by_core() -> None:
     ]
     variables = function["Environment"]["Variables"]
     assert variables["NAMESPACE"] == found["Namespace"]
-    assert variables["SILENT_SECONDS"] == str(INTERVALS * TELEMETRY_SECONDS)
+    assert variables["SILENT_SECONDS"] == str(SILENT_INTERVALS * TELEMETRY_SECONDS)
     assert variables["THING_GROUP"] == "shop-floor"
     minutes = int(only(fleet, "AWS::Events::Rule")["ScheduleExpression"].split()[0].strip("rate("))
     assert minutes * 60 < found["Period"]  # no period is without a value

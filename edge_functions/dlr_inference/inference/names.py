@@ -15,7 +15,9 @@ MAX_MESSAGE_BYTES = 7_000
 """Largest payload published: nucleus lite closes the connection near 7,300 bytes."""
 
 TELEMETRY_SECONDS = 60
-"""How often a core sends telemetry without another reason: one that does not is gone."""
+"""How often a core sends telemetry without another reason."""
+SILENT_INTERVALS = 3
+"""A core is silent if it misses so many messages: one or two may be lost, or wait on the core."""
 
 LOCAL_TOPIC_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9/_.:-]{0,127}"
 """A topic between components: without the characters that are wildcards in a topic or a policy, and

@@ -108,7 +108,7 @@ function paintHealth(telemetry) {
     if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50.toFixed(1)} ms, p95 ${(telemetry.p95 ?? telemetry.p50).toFixed(1)} ms`);
     parts.push(...telemetry.faults);
     for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
-    parts.push(`telemetry ${ago(telemetry.age)} old`);
+    parts.push(`telemetry ${ago(telemetry.age + since())} old`);
   }
   element("health").textContent = parts.join(" · ");
 }
@@ -162,6 +162,7 @@ function since() {
 // What has stopped must not look as if it had just come.
 function paintAges() {
   paintRows(state.core.rows.slice(0, 12));
+  paintHealth(state.core.telemetry);
   for (const [tiles, isSmall] of [[live, false], [frames, false], [samples, true]]) {
     for (const tile of tiles.values()) paintCaption(tile, tile.picture.drawn || tile.picture.sample, isSmall);
   }

@@ -43,6 +43,8 @@ export class Settings {
   fill() {
     const { threshold, strategies } = this.controls;
     this.shown = this.key();
+    this.target = this.core;
+    this.base = this.controls.base;
     this.note = "";
     element("own-threshold").checked = threshold === null;
     element("threshold").value = threshold === null ? 0.5 : threshold;
@@ -112,14 +114,16 @@ export class Settings {
     element("confirm").showModal();
   }
 
+  // The draft is for the core and the deployment that it began with, whatever came meanwhile.
   async send() {
+    if (this.note || this.core !== this.target) return this.report();
     this.isSending = true;
     this.report();
     this.buttons();
     const own = element("own-threshold").checked;
     const on = [...element("strategies").querySelectorAll("input:checked")].map((one) => one.value);
     const wanted = {
-      core: this.core, base: this.controls.base, on,
+      core: this.target, base: this.base, on,
       threshold: own ? null : Number(element("threshold").value),
     };
     try {

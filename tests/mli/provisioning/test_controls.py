@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -132,7 +133,40 @@ def test_a_change_that_the_core_refuses_is_shown(
         lambda: (c := controls.state(core.name, None)["change"])["state"] == "failed" and c
     )
     assert "no disk space" in change["text"]
+    # It may be repeated, and the core may then report the settings after all.
+    merge = merged(cloud, core.thing_arn, core.component)
+    digest = InferenceSettings.from_configuration(merge).digest()
+    assert controls.state(core.name, digest)["change"]["state"] == "done"
     controls.apply(core.name, controls.state(core.name, None)["base"], 0.8, ALL)
+
+
+def test_a_change_is_followed_through_an_interruption(
+    cloud: LocalCloud, core: DeployedCore, clients: Callable[[str], Any]
+) -> None:
+    is_broken = threading.Event()
+
+    def sometimes(service: str) -> Any:
+        if is_broken.is_set() and threading.current_thread().name == "controls":
+            raise ConnectionError("no network")
+        return clients(service)
+
+    deploy(cloud, core.thing_arn, core.component, coreName=core.name, **CONFIGURED)
+    followed = Controls(sometimes)
+    shown = settled(followed, core.name)
+    followed.apply(core.name, shown["base"], 0.9, ALL)
+
+    def change() -> dict[str, str]:
+        found: dict[str, str] = followed.state(core.name, None)["change"]
+        return found
+
+    eventually(lambda: change()["text"] == "waiting for the core")
+    is_broken.set()
+    eventually(lambda: "no network" in change()["text"])
+    assert change()["state"] == "pending"
+    is_broken.clear()
+    core.report("FAILED", "no disk space")
+    eventually(lambda: change()["state"] == "failed")
+    followed.close()
 
 
 def test_a_fleet_says_how_many_cores_change(

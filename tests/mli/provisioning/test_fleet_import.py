@@ -110,7 +110,13 @@ def test_import_continues_after_the_end_of_the_process_at_any_request(
     def take_in() -> None:
         with Journal.of_fleet(folder, found) as journal:
             importer = CoreImporter(
-                of("iot"), found, journal, folder=folder, nucleus="lite", root_ca=None, marks=marks
+                of("iot"),
+                found,
+                journal,
+                folder=folder,
+                nucleus="lite",
+                root_ca=None,
+                tags_of_stack=marks,
             )
             assert importer.take_in(FleetCore(core, None, {})) == identity
 

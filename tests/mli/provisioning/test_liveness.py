@@ -84,7 +84,7 @@ def test_core_that_is_silent_for_three_intervals_fails_although_greengrass_calls
     later(3.1 * TELEMETRY_SECONDS)
     said = commands.run("status", core.name, code=1)
     assert "HEALTHY" in said
-    assert "last heard: 3 min ago: SILENT, it should speak every 60 s" in said
+    assert "last heard: 3 min ago: SILENT, expected every 60 s" in said
     assert "sudo systemctl status greengrass" in next_line(said)
     assert "mli watch" not in said
     assert commands.json("status", core.name, code=1)["good"] is False
@@ -101,7 +101,7 @@ def test_interval_is_the_one_of_the_telemetry(
     later(1_700)
     commands.run("status", core.name)
     later(1_900)
-    assert "SILENT, it should speak every 600 s" in commands.run("status", core.name, code=1)
+    assert "SILENT, expected every 600 s" in commands.run("status", core.name, code=1)
 
 
 def test_core_that_never_spoke_is_not_good(commands: Commands, core: DeployedCore) -> None:

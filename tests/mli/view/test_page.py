@@ -211,12 +211,15 @@ def test_page_without_its_server_says_so(
     page: Any, viewed: Viewed, capfd: pytest.CaptureFixture[str]
 ) -> None:
     viewed.predict(1, CUP)
+    viewed.telemetry()
     open_page(page, viewed)
     state(page, "live")
     viewed.server.__exit__(None, None, None)
     state(page, "disconnected")
     page.wait_for_timeout(2500)
     assert float(page.locator("#rows td").first.inner_text().removesuffix(" s")) > 2, "it ages"
+    age = re.search(r"telemetry ([0-9.]+) s old", page.locator("#health").inner_text())
+    assert age is not None and float(age[1]) > 2
     assert "Traceback" not in capfd.readouterr().err
 
 

@@ -109,6 +109,30 @@ def test_a_fleet_is_changed_only_after_a_question(
     assert merged(cloud, fleet.group_arn, fleet.component)["confidenceThreshold"] == 0.6
 
 
+def test_a_deployment_while_the_question_is_open_is_not_overwritten(
+    page: Any, controlled: Viewed, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mli.view.controls._LOOK_AGAIN_SECONDS", 0.1)
+    fleet = DeployedFleet.deployed(cloud)
+    for name in (one := f"{fleet.name}-a", f"{fleet.name}-b"):
+        fleet.add(name)
+    deploy(cloud, fleet.group_arn, fleet.component, coreName="*", **CONFIGURED)
+    report(controlled, one)
+    open_page(page, controlled)
+    said(page, "These are the settings")
+    slide(page, 0.6)
+    page.locator("#apply").click()
+    page.get_by_role("dialog").wait_for()
+    deploy(cloud, fleet.group_arn, fleet.component, coreName="*", topK=1, **CONFIGURED)
+    report(controlled, one, "another digest")
+    said(page, "The deployment has changed meanwhile")
+    page.get_by_role("button", name="Deploy").click()
+    page.wait_for_timeout(1000)  # for the deployment that must not be made
+    merge = merged(cloud, fleet.group_arn, fleet.component)
+    assert (merge["topK"], merge.get("confidenceThreshold")) == (1, None)
+    said(page, "The deployment has changed meanwhile")
+
+
 def test_a_change_that_fails_is_shown_and_keeps_the_draft(
     page: Any, controlled: Viewed, cloud: LocalCloud, core: DeployedCore
 ) -> None:
