@@ -21,7 +21,7 @@ from inference.errors import InferenceError
 from inference.model.runnable import DLR, RUNTIMES
 from inference.preflight import explained_errors
 
-CODE = Path(__file__).parent
+CODE = Path(__file__).absolute().parent
 
 _log = logging.getLogger("dlr_inference")
 
@@ -95,6 +95,8 @@ def _replace_process(environment: Path) -> None:
     """Continue as the environment's Python in the same process, which the nucleus stops."""
     python = str(python_of(environment))
     os.environ["PYTHONPYCACHEPREFIX"] = str(bytecode_folder(environment))
+    # Only ``install`` writes bytecode, because it syncs: a power cut must leave no half of a file.
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     sys.stderr.flush()
     os.execv(python, [python, *sys.argv])
 

@@ -64,6 +64,7 @@ def test_bundled_wheels_are_installed_without_an_index_and_no_start_compiles_any
     compile_code(code, made)
     folder = bytecode_folder(made)
     before = {one for one in folder.rglob("*.pyc") if one.name.startswith(("ours", "probe"))}
+    assert sorted(one.name.partition(".")[0] for one in before) == ["ours", "probe"], "each once"
     command = [
         str(python_of(made)),
         "-c",
@@ -149,6 +150,31 @@ def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power
     monkeypatch.setattr(os, "fsync", lambda one: note(Path(f"/proc/self/fd/{one}").resolve().name))
     assert is_complete(create_environment(tmp_path / "work", requirements))
     assert steps == [("all", False), (made.name, True)]
+
+
+def test_bytecode_that_a_power_cut_has_torn_is_made_again(tmp_path: Path) -> None:
+    code, made = tmp_path / "code", tmp_path / "venv"
+    code.mkdir()
+    (code / "component.py").write_text("VALUE = 7\n")
+    compile_code(code, made)
+    place = bytecode_folder(made) / code.relative_to("/")
+    (compiled,) = place.glob("component.*.pyc")
+    whole = compiled.read_bytes()
+    compiled.write_bytes(whole[:-4])
+    (place / "complete").unlink()  # it comes last, after everything is safe on disk
+    compile_code(code, made)
+    assert compiled.read_bytes() == whole
+
+
+def test_code_that_was_unpacked_again_is_compiled_again(tmp_path: Path) -> None:
+    code, made = tmp_path / "code", tmp_path / "venv"
+    code.mkdir()
+    (code / "component.py").write_text("VALUE = 7\n")
+    compile_code(code, made)
+    os.utime(code / "component.py", (1, 1))
+    compile_code(code, made)
+    (compiled,) = bytecode_folder(made).rglob("component.*.pyc")
+    assert int.from_bytes(compiled.read_bytes()[8:12], "little") == 1, "the time of the source"
 
 
 def test_the_bytecode_of_an_earlier_version_goes(

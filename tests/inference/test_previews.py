@@ -84,6 +84,19 @@ def test_previews_are_due_by_interval_source_and_limit() -> None:
         assert [at for at, one in offered if one == origin] == [first + 10 * n for n in range(6)]
 
 
+def test_a_source_that_follows_right_after_another_takes_turns_with_it() -> None:
+    """Two stills, every ten seconds each."""
+    offered: list[str] = []
+    clock = [1_000.0]
+    sink = PreviewSink(lambda one, _: offered.append(one.origin), 10, lambda: clock[0])
+    for _ in range(12):
+        for origin, seconds in (("a", 0.05), ("b", 9.95)):
+            sink(frame(origin=origin), result())
+            clock[0] += seconds
+    assert offered.count("a") >= 5
+    assert offered.count("b") >= 5
+
+
 def test_many_sources_share_one_preview_per_second() -> None:
     offered: list[str] = []
     clock = [1_000.0]

@@ -16,6 +16,8 @@ MAX_MESSAGE_BYTES = 7_000
 
 TELEMETRY_SECONDS = 60
 """How often a core sends telemetry without another reason."""
+SHORTEST_PREVIEW_SECONDS = 1
+"""The shortest time between two live pictures of a core, of whichever source."""
 SILENT_INTERVALS = 3
 """A core is silent if it misses so many messages: one or two may be lost, or wait on the core."""
 

@@ -70,8 +70,7 @@ FEEDBACK_RATE_LIMIT = Field(
     "0 is no limit, as in the MLFeedback connector",
 )
 
-SHORTEST_PREVIEW_SECONDS = 1
-_preview_seconds = number(SHORTEST_PREVIEW_SECONDS, 86_400)
+_preview_seconds = number(names.SHORTEST_PREVIEW_SECONDS, 86_400)
 
 
 def _preview_interval(value: object) -> float | None:

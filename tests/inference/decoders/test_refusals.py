@@ -289,7 +289,9 @@ def test_a_part_of_a_grid_that_is_no_number_costs_the_frame(
 def test_logits_are_no_factors_of_a_geometric_mean(make_profile: MakeProfile) -> None:
     returned = FAMILIES["yunet"](THINGS)
     returned.outputs[0] = returned.outputs[0] * 10 - 5
-    with pytest.raises(ModelError, match=r"geometric needs scores from 0 to 1, .* its sigmoid"):
+    with pytest.raises(
+        ModelError, match=r"scores go from .* geometric needs 0 to 1: export it with its sigmoid"
+    ):
         decode(profile_of(make_profile, {"preset": "yunet"}), returned.outputs, returned.names)
 
 

@@ -76,6 +76,15 @@ def test_a_change_applies_at_once_and_gives_nothing_twice() -> None:
     assert limiter.take("new"), "a new configuration shows its effect at once"
 
 
+def test_the_first_limit_of_a_core_without_one_begins_with_all_that_may_come_at_once() -> None:
+    clock = Clock()
+    limiter, fresh = RateLimiter(0, IDS, clock=clock), RateLimiter(60, IDS, clock=clock)
+    limiter.change(0, IDS)
+    limiter.change(60, IDS)
+    for _ in range(60):
+        assert limiter.take("random") is fresh.take("random")
+
+
 @pytest.mark.parametrize("limit", [1, 2, 7, 60, 3600])
 def test_any_demand_stays_within_the_limit(limit: int) -> None:
     clock, chance = Clock(), random.Random(limit)

@@ -43,13 +43,14 @@ class Rig:
     ) -> None:
         self.statuses: list[dict[str, Any]] = []
         self.spool = Spool(folder, size, memory=size)
+        self.limiter = RequestLimiter(limit)
         self.sink = FeedbackSink(
             origin,
             configurations,
             self.spool,
             put=self._take,
             wake=lambda: None,
-            limiter=RequestLimiter(limit),
+            limiter=self.limiter,
             rate=RateLimiter(rate, [one.id for one in configurations.all]),
             folder=below,
             random=random.Random("seed").random,
@@ -215,6 +216,19 @@ def test_the_request_limit_drops_what_comes_on_top_and_says_so(tmp_path: Path) -
     [status] = rig.statuses
     assert status["response"]["error"] == "Queue.Full"
     assert rig.sink.counters.throttled == 1
+
+
+def test_what_the_request_limit_drops_is_not_of_the_hour_s_samples(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, only("RANDOM_SAMPLING", rate=1), limit=1, rate=8)
+    for _ in range(5):
+        rig.offer([1.0])
+    counters = rig.sink.counters
+    assert (counters.chosen, counters.throttled, counters.skipped_by_limit) == (1, 4, 0)
+    rig.limiter.limit = 0
+    for _ in range(2):
+        rig.offer([1.0])
+    assert (counters.chosen, counters.skipped_by_limit) == (2, 1)
+    assert rig.limiter.in_work == 2, "what the hour's limit skips is not in work"
 
 
 def test_a_sample_that_made_room_is_reported_as_failed(tmp_path: Path) -> None:

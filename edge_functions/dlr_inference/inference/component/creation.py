@@ -11,13 +11,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Sequence
+from typing import Mapping, Sequence
 
 from ..syncing import sync_path
 from .environment import COMPLETE, bytecode_folder, environment_path, is_complete, python_of
 
 _TOOLS = "/(pip|setuptools|pkg_resources)/"
 """Packages of a new environment that no start imports."""
+_COMPILE = (
+    "import compileall, re, sys, sysconfig; compileall.compile_dir("
+    "sysconfig.get_path('platlib'), quiet=2, rx=re.compile(sys.argv[1]))"
+)
+_IMPORT = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import boto3; boto3.session.Session().client("
+    "'s3', region_name='us-east-1', aws_access_key_id='-', aws_secret_access_key='-'); "
+    "import inference.component.component, inference.component.main, inference.sources.network"
+)
 
 
 def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
@@ -35,32 +44,47 @@ def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
     return environment
 
 
-def _compile_packages(environment: Path) -> None:
-    """Compile what pip installed; a package may have files of another Python."""
-    folders = [str(one) for one in environment.glob("lib*/python*/site-packages")]
-    subprocess.run(
-        [str(python_of(environment)), "-m", "compileall", "-qq", "-x", _TOOLS, *folders],
-        env={**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode_folder(environment))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
-
-
 def compile_code(code: Path, environment: Path) -> None:
-    """Compile the component's code, so that no start has to; what cannot be is left to a start."""
+    """Compile the component's code, so that no start has to; what cannot be is left to a start.
+
+    Of a code folder that was unpacked again, only what changed is compiled again.
+    """
     folder = bytecode_folder(environment)
-    if (folder / code.relative_to("/")).is_dir():
-        return
+    place = folder / code.relative_to("/")
     for compiled in list(folder.rglob("component.*.pyc")):
         if not Path("/", compiled.relative_to(folder)).parent.is_dir():  # an earlier version's
             shutil.rmtree(str(compiled.parent), ignore_errors=True)
+    if not (place / COMPLETE).exists():
+        # Python does not look at whether a file is whole, and a power cut may have torn some.
+        shutil.rmtree(str(place), ignore_errors=True)
+        place.mkdir(parents=True)
     kept, sys.pycache_prefix = sys.pycache_prefix, str(folder)
     try:
         compileall.compile_dir(str(code), quiet=2)
     finally:
         sys.pycache_prefix = kept
-    os.sync()  # Python does not look at whether a file of bytecode is whole
+    os.sync()
+    (place / COMPLETE).touch()
+    sync_path(place)
+
+
+def _compile_environment(environment: Path, code: Path) -> None:
+    """Compile what pip installed, and what of Python's own library a start imports.
+
+    A package may have files of another Python, or lack a shared library: that is left to a start.
+    """
+    for program, argument in ((_COMPILE, _TOOLS), (_IMPORT, str(code))):
+        subprocess.run(
+            [str(python_of(environment)), "-c", program, argument],
+            env={**_writing(os.environ), "PYTHONPYCACHEPREFIX": str(bytecode_folder(environment))},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+
+
+def _writing(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: one for name, one in variables.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _create(environment: Path, requirements: Sequence[Path]) -> None:
@@ -80,7 +104,7 @@ def _create(environment: Path, requirements: Sequence[Path]) -> None:
         ],
         f"the packages of {names} cannot be installed; {advice}",
     )
-    _compile_packages(environment)
+    _compile_environment(environment, requirements[0].parent)
     os.sync()  # first: the mark must not survive a power cut that the packages do not
     (environment / COMPLETE).touch()
     sync_path(environment)

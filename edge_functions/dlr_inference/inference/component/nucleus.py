@@ -69,11 +69,11 @@ class Nucleus:
         values = self._call(lambda client: client.get_configuration_async(key_path=[])).value
         if not isinstance(values, dict):
             raise ConfigurationError([Fault("configuration", values, "must be a JSON object")])
-        self.sample_folder = ""
+        thing = ""
         if values.get("coreName") == ANY_CORE:
             thing = os.environ.get("AWS_IOT_THING_NAME", "")
-            self.sample_folder = thing
             values["coreName"] = thing[: -len("_Core")] if thing.endswith("_Core") else thing
+        self.sample_folder = thing  # once: the uploader reads it on its own thread
         return values
 
     def watch_configuration(self, on_change: Callable[[], None]) -> None:

@@ -10,14 +10,11 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+from typing import Mapping, NamedTuple, Sequence
 
+from ..pipeline.results import FrameResult, brief
 from ..sources import Frame
 from .configuration import FeedbackConfiguration
-
-if TYPE_CHECKING:  # needs OpenCV
-    from ..pipeline.results import FrameResult
-    from ..vision.postprocess import Prediction
 
 MAX_METADATA_BYTES = 2_000
 """Less than the limit of 2,048, whose way of counting is S3's own."""
@@ -116,7 +113,7 @@ def object_metadata(
         LEFT_OUT: str(len(result.predictions)),
     }
     room = MAX_METADATA_BYTES - metadata_size({**described, PREDICTIONS: ""})
-    text, kept = _fitting([_item(one) for one in result.predictions], room)
+    text, kept = _fitting([brief(one) for one in result.predictions], room)
     left_out = len(result.predictions) - kept
     return {**described, PREDICTIONS: text, LEFT_OUT: str(left_out)}
 
@@ -140,13 +137,6 @@ def _stored_size(frame: Frame) -> tuple[int, int]:
     if frame.data is not None:
         return frame.size
     return frame.image.shape[1], frame.image.shape[0]
-
-
-def _item(prediction: Prediction) -> list[object]:
-    item: list[object] = [prediction.label, round(prediction.score, _VALUE_DECIMALS)]
-    if prediction.box is not None:
-        item.append([round(value, _VALUE_DECIMALS) for value in prediction.box])
-    return item
 
 
 def _fitting(items: Sequence[object], room: int) -> tuple[str, int]:

@@ -32,7 +32,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._limit = samples_an_hour
         most = self._most(len(config_ids))
-        self._levels = dict.fromkeys(config_ids, most)
+        self._levels = dict.fromkeys(config_ids if samples_an_hour else (), most)
         self._spare = 0.0
         self._filled_at = clock()
 
@@ -46,7 +46,11 @@ class RateLimiter:
             self._refill()
             self._limit = samples_an_hour
             most = self._most(len(config_ids))
-            self._levels = {one: min(most, self._levels.get(one, most)) for one in config_ids}
+            self._levels = {
+                one: min(most, self._levels.get(one, most))
+                for one in config_ids
+                if samples_an_hour or one in self._levels  # without a limit, none is used up
+            }
             self._spare = min(self._spare, most)
 
     def take(self, config_id: str) -> bool:

@@ -124,13 +124,14 @@ class FeedbackSink:
         if not chooses(_seen(configuration, scores)):
             self.counters.not_used += 1
             self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
-        elif not self._rate.take(configuration.id):
-            self.counters.skipped_by_limit += 1
-            self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
         elif not self._limiter.enter(request_id):
             self.counters.throttled += 1
             status = request_limit_status(request_id, self._limiter.limit)
             self._put(FEEDBACK_STATUS_TOPIC, status)
+        elif not self._rate.take(configuration.id):  # last: the others must not use it up
+            self._limiter.leave(request_id)
+            self.counters.skipped_by_limit += 1
+            self._put(FEEDBACK_STATUS_TOPIC, dropped_status(request_id))
         else:
             return request_id
         return None

@@ -133,7 +133,7 @@ class Uploader:
             if self._stopping.is_set():
                 return progress
             if not self._spool.is_ready(name):
-                continue  # the spool wakes this thread
+                continue  # the spool wakes this thread, or the next look finds it
             resources = self._blocked_by.get(name)
             if resources and all(self._is_blocked(resource) for resource in resources):
                 continue  # without reading it from disk again

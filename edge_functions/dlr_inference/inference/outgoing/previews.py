@@ -6,22 +6,17 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable
+from typing import Callable
 
-from ..names import MAX_MESSAGE_BYTES, preview_topic
-from ..pipeline.results import FrameResult, compact_json, timestamp
+from ..names import MAX_MESSAGE_BYTES, SHORTEST_PREVIEW_SECONDS, preview_topic
+from ..pipeline.results import FrameResult, brief, compact_json, timestamp
 from ..sources import Frame
 from .outbox import Send
-
-if TYPE_CHECKING:  # needs OpenCV
-    from ..vision.postprocess import Prediction
-
-SHORTEST_GAP_SECONDS = 1.0
-"""A core sends no more than one preview in this time, however many sources it has."""
 
 _PREDICTIONS_BYTES = 900
 _MAX_SOURCE_CHARACTERS = 200
 _CLOSE_SECONDS = 1.0
+_NEVER = float("-inf")
 _log = logging.getLogger(__name__)
 
 Encode = Callable[[object, int], bytes]
@@ -123,7 +118,7 @@ class Previews:
 
 
 class PreviewSink:
-    """Hands over a frame of each source when its next preview is due."""
+    """Hands over a frame of each source when its next preview is due, one source at a time."""
 
     def __init__(
         self,
@@ -135,17 +130,27 @@ class PreviewSink:
         self._clock = clock
         self._interval = interval
         self._last: dict[str, float] = {}
+        self._refused: set[str] = set()
+        """Sources whose preview was due, but right after that of another."""
 
     def __call__(self, frame: Frame, result: FrameResult) -> None:
         """Hand over ``frame`` if a preview of its source is due."""
         now = self._clock()
-        last = self._last.get(frame.origin)
-        gap = max(self._interval, SHORTEST_GAP_SECONDS * len(self._last))
-        is_early = last is not None and now - last < gap
-        if is_early or now - max(self._last.values(), default=float("-inf")) < SHORTEST_GAP_SECONDS:
+        gap = max(self._interval, SHORTEST_PREVIEW_SECONDS * len(self._last))
+        if now - self._sent_at(frame.origin) < gap:
             return
+        if now - max(self._last.values(), default=_NEVER) < SHORTEST_PREVIEW_SECONDS:
+            self._refused.add(frame.origin)
+            return
+        if any(self._sent_at(one) < self._sent_at(frame.origin) for one in self._refused):
+            self._refused.clear()  # gives way once: the other source may be gone
+            return
+        self._refused.discard(frame.origin)
         self._last[frame.origin] = now
         self._put(frame, result)
+
+    def _sent_at(self, origin: str) -> float:
+        return self._last.get(origin, _NEVER)
 
 
 def preview_message(frame: Frame, result: FrameResult, encode: Encode) -> bytes:
@@ -177,16 +182,9 @@ def _fitting(result: FrameResult) -> list[list[object]]:
     room = _PREDICTIONS_BYTES
     kept: list[list[object]] = []
     for prediction in result.predictions:
-        item = _item(prediction)
+        item = brief(prediction)
         room -= len(compact_json(item).encode()) + 2
         if room < 0:
             break
         kept.append(item)
     return kept
-
-
-def _item(prediction: Prediction) -> list[object]:
-    item: list[object] = [prediction.label, round(prediction.score, 4)]
-    if prediction.box is not None:
-        item.append([round(value, 4) for value in prediction.box])
-    return item

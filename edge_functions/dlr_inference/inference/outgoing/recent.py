@@ -28,7 +28,7 @@ class RecentCounts:
         self._frames += 1
         if result.predictions:
             self._scored += 1
-            self._confidence += max(prediction.score for prediction in result.predictions)
+            self._confidence += result.predictions[0].score
 
     def take(self, *, seconds: float, failed: int, samples: int, dropped: int) -> dict[str, Any]:
         """Return the numbers of the last ``seconds``, and begin again.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # telemetry imports this module, also to report that OpenCV i
 
 SCHEMA_VERSION = "1.0"
 _BOX_DECIMALS = 5
+_BRIEF_DECIMALS = 4
 _POINT_DECIMALS = 4
 """A person has 17 keypoints: with a fifth decimal fewer people would fit into a message."""
 _MAX_SOURCE_CHARACTERS = 256
@@ -126,6 +127,14 @@ def encoder(
             component=component,
         )
     return encode_list
+
+
+def brief(prediction: Prediction) -> list[object]:
+    """Return ``[label, score]``, or ``[label, score, box]``, for where every byte counts."""
+    item: list[object] = [prediction.label, round(prediction.score, _BRIEF_DECIMALS)]
+    if prediction.box is not None:
+        item.append([round(value, _BRIEF_DECIMALS) for value in prediction.box])
+    return item
 
 
 def _list_item(prediction: Prediction) -> dict[str, Any]:

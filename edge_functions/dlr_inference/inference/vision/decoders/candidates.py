@@ -98,7 +98,7 @@ def _passing(decoder: Decoder, values: Array) -> tuple[Array, Array]:
         scores = sigmoid(values[rows])
         passed = scores >= decoder.threshold
         return rows[passed], scores[passed]
-    decoder.require_probabilities(values, "sigmoid or softmax")
+    decoder.require_probabilities(values, "set output.activation to sigmoid or softmax")
     rows = np.flatnonzero(values >= decoder.threshold)
     return rows, values[rows]
 

@@ -50,7 +50,7 @@ class ClassificationDecoder(Decoder):
         if self.spec.activation == "logits":
             scores = sigmoid(scores) if several or size == 1 else softmax(scores)
         else:
-            self.require_probabilities(scores, "logits")
+            self.require_probabilities(scores, "set output.activation to logits")
         if binary:
             scores = np.concatenate([1 - scores, scores])
         order = np.argsort(-scores, kind="stable")

@@ -7,7 +7,6 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from ...errors import ModelError
 from ...model.profile import ModelProfile
 from ..detections import Array, Detections, Outputs
 from . import boxes as box_forms
@@ -111,12 +110,9 @@ class GridDecoder(Decoder):
 
     def _geometric(self, scores: Array, objectness: Array) -> Array:
         for values in (scores, objectness):
-            if len(values) and (values.min() < -1e-3 or values.max() > 1 + 1e-3):
-                raise ModelError(
-                    f"profile {self.profile.name}: output.objectness geometric needs scores from "
-                    f"0 to 1, and the model returns {values.min():.4g} to {values.max():.4g}; "
-                    "export it with its sigmoid"
-                )
+            self.require_probabilities(
+                values, "output.objectness geometric needs 0 to 1: export it with its sigmoid"
+            )
         product = np.clip(scores, 0, 1) * np.clip(objectness, 0, 1)[:, None]
         return np.sqrt(product)
 

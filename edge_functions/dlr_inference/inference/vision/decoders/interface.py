@@ -99,15 +99,15 @@ class Decoder(ABC):
             )
         return boxes
 
-    def require_probabilities(self, scores: Array, activation: str) -> None:
-        """Raise ``ModelError`` if ``scores`` are none: then an ``activation`` is missing."""
+    def require_probabilities(self, scores: Array, advice: str) -> None:
+        """Raise ``ModelError``, which ends with ``advice``, if ``scores`` are none."""
         if not len(scores):
             return
         low, high = float(scores.min()), float(scores.max())
         if low < -1e-3 or high > 1 + 1e-3:
             raise ModelError(
                 f"profile {self.profile.name}: says that the model returns probabilities, but its "
-                f"scores go from {low:.4g} to {high:.4g}; set output.activation to {activation}"
+                f"scores go from {low:.4g} to {high:.4g}; {advice}"
             )
 
 

@@ -57,7 +57,7 @@ class SegmentationDecoder(Decoder):
         if self.spec.activation == "logits":
             return (scores[0] >= 0).astype(np.uint8)
         scores = self.real(scores[0])
-        self.require_probabilities(scores, "logits")
+        self.require_probabilities(scores, "set output.activation to logits")
         return (scores >= 0.5).astype(np.uint8)
 
     def _is_of_numbers(self, output: Array) -> bool:
