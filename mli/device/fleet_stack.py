@@ -9,6 +9,7 @@ from typing import Any
 
 from stacks import names
 
+from .listings import thing_groups
 from .stack_outputs import Clients, StackNotFoundError, output_of, parsed, read_outputs
 
 
@@ -39,8 +40,7 @@ class FleetStack:
         """Find the stack of the fleet that a thing is in; None if there is none."""
         iot = clients("iot")
         try:
-            pages = iot.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing_name)
-            groups = [group["groupName"] for page in pages for group in page["thingGroups"]]
+            groups = thing_groups(iot, thing_name)
         except iot.exceptions.ResourceNotFoundException:
             return None
         for group in groups:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import botocore.exceptions
 
 from ..errors import MliError
 from .keyfiles import KeyFolder, certificate_id
+from .listings import listed, principals
 
 OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
 """The ends of the names of the policies that a core's stack, or `mli fleet`, attaches."""
 
-_POLICY_OF_A_TEMPLATE = re.compile("[0-9a-f]{32,64}")
+POLICY_OF_A_TEMPLATE = re.compile("[0-9a-f]{32,64}")
 """AWS IoT names a policy that is part of a provisioning template by a hash of its document."""
 
 _NOT_LISTED = ("AccessDenied", "AccessDeniedException", "ForbiddenException",
@@ -71,13 +71,13 @@ def foreign_attachments(iot: Any, core_name: str, thing_name: str) -> list[str]:
     try:
         certificates = principals(iot, thing_name)
         for arn in certificates:
-            policies = _listed(iot, "list_attached_policies", "policies", target=arn)
-            things = _listed(iot, "list_principal_things", "things", principal=arn)
+            policies = listed(iot, "list_attached_policies", "policies", target=arn)
+            things = listed(iot, "list_principal_things", "things", principal=arn)
             warnings += [
                 f"the certificate has the policy {name}, which is not the stack's, so `cdk "
                 f"destroy` may fail: `aws iot detach-policy --policy-name {name} --target {arn}`"
                 for name in sorted({str(policy["policyName"]) for policy in policies} - own)
-                if not _POLICY_OF_A_TEMPLATE.fullmatch(name)
+                if not POLICY_OF_A_TEMPLATE.fullmatch(name)
             ]
             warnings += [
                 f"the certificate is also attached to the thing {name}, so `cdk destroy` may fail: "
@@ -95,14 +95,3 @@ def foreign_attachments(iot: Any, core_name: str, thing_name: str) -> list[str]:
             f"{thing_name} --principal ARN` ({', '.join(certificates)})"
         )
     return warnings
-
-
-def _listed(iot: Any, operation: str, key: str, **request: str) -> list[Any]:
-    pages = iot.get_paginator(operation).paginate(**request)
-    return [item for page in pages for item in page.get(key) or ()]
-
-
-def principals(iot: Any, thing_name: str) -> Sequence[str]:
-    """Return the ARNs of all certificates that a thing has."""
-    pages = iot.get_paginator("list_thing_principals").paginate(thingName=thing_name)
-    return [arn for page in pages for arn in page["principals"]]

@@ -16,9 +16,9 @@ from ..cli.options import dry_run_option
 from ..cli.output import Output, examples, reporting
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
+from ..device.listings import principals
 from ..device.options import nucleus_option, root_ca_option
 from ..device.owner_names import CoreName
-from ..device.package_checks import principals
 from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
 from . import tags

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from stacks import names
 
 from ..device.fleet_stack import FleetStack
-from ..device.package_checks import OWN_POLICIES, principals
+from ..device.listings import listed, principals, thing_groups
+from ..device.package_checks import OWN_POLICIES, POLICY_OF_A_TEMPLATE
 from ..device.stack_outputs import Clients
 from ..errors import MliError
 from . import tags
-from .journal import CERTIFICATE, ROTATION, Journal
+from .journal import CERTIFICATE, IMPORT, ROTATION, Journal
 from .work import absent_is_done
 
-_HASH = re.compile("[0-9a-f]{32,64}")
 _TOKEN = re.compile(r'arn:[^"\s]+')
 
 
@@ -77,8 +77,9 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
     """
     iot, thing = clients("iot"), names.thing_name(core)
     noted = journal.get(core, CERTIFICATE)
-    groups, arns = _groups(iot, thing), []
+    groups, arns = list[str](), list[str]()
     with absent_is_done():
+        groups = thing_groups(iot, thing)
         arns = list(principals(iot, thing))
     ours = [one for one in groups if one in fleet.groups]
     if not ours and not isinstance(noted, dict):
@@ -91,15 +92,25 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         return RemovalPlan(thing, False, ours, (), (), (), (why,))
     # A creation that failed because the thing exists has noted a certificate, but not attached it.
     is_own_thing = bool(ours) or (isinstance(noted, dict) and noted["arn"] in arns)
+    if not is_own_thing:
+        arns = []
+    has_certificate = bool(arns)
     for one in (noted, journal.get(core, ROTATION)):
         if isinstance(one, dict) and one["arn"] not in arns:
             arns.append(str(one["arn"]))
     found = {arn: list(_policies(iot, arn)) for arn in arns}
-    marks = _marks(iot, fleet, core, {pair for pairs in found.values() for pair in pairs})
-    is_imported = any(one.get(tags.ORIGIN) == tags.IMPORTED for one in marks.values())
+    own = {n for n in _own(fleet, core) if journal.get(core, n) is not None}
+    attached_somewhere = {pair for pairs in found.values() for pair in pairs}
+    marks = _marks(iot, fleet, core, attached_somewhere)
+    # Who has put a thing with a certificate of its own into the group, has created both.
+    is_imported = (
+        journal.get(core, IMPORT) is not None
+        or any(one.get(tags.ORIGIN) == tags.IMPORTED for one in marks.values())
+        or (noted is None and has_certificate and not marks)
+    )
+    marks = {**_of_names(iot, own - marks.keys()), **marks}
     of_others = {n for n, one in marks.items() if one.get(tags.FLEET, fleet.name) != fleet.name}
-    policies = marks.keys() - of_others
-    policies |= {n for n in _own(fleet, core) - of_others if journal.get(core, n) is not None}
+    policies = (marks.keys() | own) - of_others
     kept = [f"policy {name}, which its tag says is of another fleet" for name in sorted(of_others)]
     certificates = []
     for arn, pairs in found.items():
@@ -115,7 +126,7 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         detached = attached if is_deleted else attached & policies
         certificates.append(Attached(identity, arn, tuple(sorted(detached)), is_deleted))
     if is_imported:
-        kept.append(f"thing {thing} and its certificate, which the fleet has imported")
+        kept.append(f"thing {thing} and its certificate, which the fleet has not created")
     elif not is_own_thing:
         kept.append(f"thing {thing}, if there is one: it never joined the fleet")
     return RemovalPlan(
@@ -145,10 +156,19 @@ def _marks(
     for name, arn in attached:
         if name in _own(fleet, core):
             found[name] = tags.tags_of(iot, arn)
-        elif _HASH.fullmatch(name):
+        elif POLICY_OF_A_TEMPLATE.fullmatch(name):
             document = iot.get_policy(policyName=name)["policyDocument"]
             if _is_of(core, document):
                 found[name] = {}
+    return found
+
+
+def _of_names(iot: Any, policies: set[str]) -> dict[str, Mapping[str, str]]:
+    """Return those of the policies that exist, with their tags."""
+    found: dict[str, Mapping[str, str]] = {}
+    for name in policies:
+        with absent_is_done():
+            found[name] = tags.tags_of(iot, iot.get_policy(policyName=name)["policyArn"])
     return found
 
 
@@ -158,24 +178,16 @@ def _is_of(core: str, document: str) -> bool:
     return not parts.isdisjoint({core, names.thing_name(core)})
 
 
-def _groups(iot: Any, thing: str) -> list[str]:
+def _policies(iot: Any, arn: str) -> list[tuple[str, str]]:
     with absent_is_done():
-        pages = iot.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
-        return [str(group["groupName"]) for page in pages for group in page["thingGroups"]]
+        found = listed(iot, "list_attached_policies", "policies", target=arn)
+        return [(str(one["policyName"]), str(one["policyArn"])) for one in found]
     return []
-
-
-def _policies(iot: Any, arn: str) -> Iterator[tuple[str, str]]:
-    with absent_is_done():
-        for page in iot.get_paginator("list_attached_policies").paginate(target=arn):
-            for policy in page["policies"]:
-                yield str(policy["policyName"]), str(policy["policyArn"])
 
 
 def _things(iot: Any, arn: str) -> set[str]:
     with absent_is_done():
-        pages = iot.get_paginator("list_principal_things").paginate(principal=arn)
-        return {str(thing) for page in pages for thing in page["things"]}
+        return set(map(str, listed(iot, "list_principal_things", "things", principal=arn)))
     return set()
 
 
@@ -187,6 +199,7 @@ def _deployments(clients: Clients, fleet: FleetStack, thing: str) -> list[str]:
 
 def deployments_to(greengrass: Any, target: str) -> list[str]:
     """Return the ids of all deployments to a target, also those that others have replaced."""
-    pages = greengrass.get_paginator("list_deployments")
-    found = pages.paginate(targetArn=target, historyFilter="ALL")
-    return [str(one["deploymentId"]) for page in found for one in page["deployments"]]
+    found = listed(
+        greengrass, "list_deployments", "deployments", targetArn=target, historyFilter="ALL"
+    )
+    return [str(one["deploymentId"]) for one in found]

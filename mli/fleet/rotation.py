@@ -11,8 +11,8 @@ from stacks import names
 
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
+from ..device.listings import principals
 from ..device.package_archive import archive, save
-from ..device.package_checks import principals
 from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
 from .certificates import CertificateMaker

@@ -10,7 +10,7 @@ import pytest
 
 from mli import aws
 from mli.device.fleet_stack import FleetStack
-from mli.device.package_checks import principals
+from mli.device.listings import principals
 from mli.fleet import tags
 from mli.fleet.core_list import FleetCore
 from mli.fleet.importing import CoreImporter
@@ -67,7 +67,7 @@ def test_removed_core_keeps_what_was_there_before_it_was_imported(
     Path("elsewhere").mkdir()  # another workstation, without the journal
     said = commands.json("fleet", "remove", fleet.name, core, "--yes", "--output", "elsewhere")
     assert said["kept"][core] == [
-        f"thing {thing} and its certificate, which the fleet has imported"
+        f"thing {thing} and its certificate, which the fleet has not created"
     ]
     [arn] = principals(iot, thing)
     found = iot.describe_certificate(certificateId=identity)["certificateDescription"]

@@ -16,9 +16,9 @@ from local_core.cloud.v2.delivery import SHADOW
 from mli import aws
 from mli.cli.output import Output
 from mli.device.fleet_stack import FleetStack
-from mli.device.package_checks import principals
+from mli.device.listings import principals
 from mli.fleet import tags
-from mli.fleet.journal import CLAIMS, OF_FLEET, Journal
+from mli.fleet.journal import CERTIFICATE, CLAIMS, IMPORT, OF_FLEET, Journal
 from mli.fleet.removal import CoreRemover
 from mli.fleet.remove import RemovedCore
 from mli.fleet.retire import retire_all
@@ -237,11 +237,77 @@ def test_thing_for_which_a_creation_has_failed_is_kept(
     iot, core = fleet.cloud.client("iot"), f"{fleet.name}-9"
     thing = names.thing_name(core)
     iot.create_thing(thingName=thing, attributePayload={"attributes": {"whose": "others"}})
+    foreign = _give_certificate(fleet, thing)
     Path("cores.csv").write_text(f"coreName\n{core}\n")
     commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name, code=1)
     said = commands.json("fleet", "remove", fleet.name, core, "--yes")
     assert said["kept"][core] == [f"thing {thing}, if there is one: it never joined the fleet"]
     assert iot.describe_thing(thingName=thing)["attributes"] == {"whose": "others"}
+    _assert_usable(fleet, core, foreign)
+
+
+def test_thing_that_somebody_put_into_the_group_is_kept(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    core = f"{fleet.name}-8"
+    fleet.add(core)
+    thing = names.thing_name(core)
+    foreign = _give_certificate(fleet, thing)
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes")
+    assert said["kept"][core] == [
+        f"thing {thing} and its certificate, which the fleet has not created"
+    ]
+    assert _members(fleet) == []
+    _assert_usable(fleet, core, foreign)
+
+
+def test_import_that_was_interrupted_before_its_policies_is_known_by_the_journal(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    core = f"{fleet.name}-7"
+    fleet.add(core)
+    foreign = _give_certificate(fleet, names.thing_name(core))
+    found = FleetStack.find(aws.clients(), fleet.name)
+    with Journal.of_fleet(Path("fleet") / fleet.name, found) as journal:
+        journal.note(core, CERTIFICATE, {"id": foreign.rpartition("/")[2], "arn": foreign})
+        journal.note(core, IMPORT, [foreign.rpartition("/")[2]])
+    commands.run("fleet", "remove", fleet.name, core, "--yes", "--output", f"fleet/{fleet.name}")
+    _assert_usable(fleet, core, foreign)
+
+
+def test_policy_of_another_fleet_stays_though_an_old_journal_names_it(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    iot, core = fleet.cloud.client("iot"), f"{fleet.name}-6"
+    name = f"{core}_CorePolicy"
+    marks = tags.as_list({tags.FLEET: "another"})
+    iot.create_policy(policyName=name, policyDocument=EMPTY_POLICY, tags=marks)
+    found, gone = FleetStack.find(aws.clients(), fleet.name), "0" * 64
+    with Journal.of_fleet(Path("fleet") / fleet.name, found) as journal:
+        journal.note(core, CERTIFICATE, {"id": gone, "arn": _arn_of(fleet, gone)})
+        journal.note(core, name)
+    commands.run("fleet", "remove", fleet.name, core, "--yes")
+    assert iot.get_policy(policyName=name)["policyDocument"] == EMPTY_POLICY
+
+
+def _give_certificate(fleet: DeployedFleet, thing: str) -> str:
+    """Give a thing an active certificate with a policy, as its owner would; return its ARN."""
+    iot = fleet.cloud.client("iot")
+    arn = str(iot.create_keys_and_certificate(setAsActive=True)["certificateArn"])
+    iot.create_policy(policyName=f"{thing}-of-others", policyDocument=EMPTY_POLICY)
+    iot.attach_policy(policyName=f"{thing}-of-others", target=arn)
+    iot.attach_thing_principal(thingName=thing, principal=arn)
+    return arn
+
+
+def _assert_usable(fleet: DeployedFleet, core: str, certificate_arn: str) -> None:
+    """Check that a thing still has its active certificate, and that its policy."""
+    iot, thing = fleet.cloud.client("iot"), names.thing_name(core)
+    assert principals(iot, thing) == [certificate_arn]
+    about = iot.describe_certificate(certificateId=certificate_arn.rpartition("/")[2])
+    assert about["certificateDescription"]["status"] == "ACTIVE"
+    attached = iot.list_attached_policies(target=certificate_arn)["policies"]
+    assert [one["policyName"] for one in attached] == [f"{thing}-of-others"]
 
 
 def test_retired_fleet_has_no_cores_and_no_deployments(

@@ -14,7 +14,7 @@ from inference.names import telemetry_topic
 from mli import aws
 from mli.device import keyfiles
 from mli.device.fleet_stack import FleetStack
-from mli.device.package_checks import principals
+from mli.device.listings import principals
 from mli.fleet.journal import Journal
 from mli.fleet.rotation import Rotation
 from stacks import names
