@@ -24,6 +24,7 @@ from ..device.package_layout import Nucleus
 from ..device.stack_outputs import output_of
 from .claim_certificate import ACTIVE, FleetClaims, put_aside
 from .claim_layout import claim_layout
+from .options import fleet_folder
 
 ARCHIVE = "greengrass-claim.zip"
 _EXAMPLES = examples(
@@ -91,7 +92,7 @@ def claim(
         _end(output, claims, fleet_name)
         return
     layout = claim_layout(found, cast(Nucleus, nucleus))
-    keys = KeyFolder(folder or Path("fleet") / fleet_name / "claim")
+    keys = KeyFolder(folder or fleet_folder(None, fleet_name) / "claim")
     aside = put_aside(keys) if new else None
     output.status("asking AWS IoT for the claim …")
     created, is_new = claims.create(keys)
@@ -105,8 +106,8 @@ def claim(
     file = file or keys.path / ARCHIVE
     written = save(file, archive(files))
     deactivated = claims.deactivate_all_but(created.id) if deactivate_old else []
-    others = [one.id for one in claims.all().values() if one.status == ACTIVE]
-    others.remove(created.id)
+    active = [one.id for one in claims.all().values() if one.status == ACTIVE]
+    others = [identity for identity in active if identity != created.id]
     commands = layout.commands(file.name)
     for note in layout.notes:
         output.say(f"warning: {note}")

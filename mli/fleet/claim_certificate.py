@@ -9,6 +9,7 @@ from typing import Any
 
 from ..device.certificate import request_certificate
 from ..device.keyfiles import KeyFolder, certificate_id, check_pair
+from ..device.listings import listed
 from ..errors import MliError
 from .work import absent_is_done
 
@@ -38,13 +39,14 @@ class FleetClaims:
 
     def all(self) -> Mapping[str, Claim]:
         """Return every claim by its id; none if the policy does not exist (any more)."""
-        pages = self._iot.get_paginator("list_targets_for_policy").paginate(policyName=self._policy)
-        found: list[Claim] = []
+        arns: list[str] = []
         with absent_is_done():
-            found += [
-                self._described(arn.rpartition("/")[2]) for p in pages for arn in p["targets"]
-            ]
-        return {claim.id: claim for claim in found}
+            arns = listed(self._iot, "list_targets_for_policy", "targets", policyName=self._policy)
+        found: dict[str, Claim] = {}
+        for identity in (arn.rpartition("/")[2] for arn in arns):
+            with absent_is_done():
+                found[identity] = self._described(identity)
+        return found
 
     def create(self, keys: KeyFolder) -> tuple[Claim, bool]:
         """Return the claim whose key is in a folder, and whether it is new.

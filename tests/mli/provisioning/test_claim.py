@@ -25,7 +25,7 @@ from mli.fleet import claim_layout
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands
+from tests.mli.provisioning.support import ACCOUNT, Commands
 
 ROOT = Path(__file__).resolve().parents[3]
 PREPARE = Path(claim_layout.__file__).parent / claim_layout.PREPARE
@@ -78,6 +78,8 @@ def test_claim_s_key_is_created_here_and_stays(claimed: DeployedFleet, commands:
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
     assert modes["private.pem.key"] == modes["greengrass-claim.zip"] == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    assert (folder.parent / ".gitignore").read_text() == "*\n"
     assert [arn.rpartition("/")[2] for arn in targets(claimed)] == [said["certificateId"]]
     assert status_of(claimed, said["certificateId"]) == "ACTIVE"
     assert said["files"] == [
@@ -162,6 +164,58 @@ def test_end_leaves_no_claim(claimed: DeployedFleet, commands: Commands) -> None
     for identity in ids:
         with pytest.raises(iot.exceptions.ResourceNotFoundException):
             iot.describe_certificate(certificateId=identity)
+
+
+def test_claim_that_vanishes_does_not_hide_the_others(
+    claimed: DeployedFleet, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = commands.json("fleet", "claim", claimed.name)["certificateId"]
+    second = commands.json("fleet", "claim", claimed.name, "--new")["certificateId"]
+    iot, create = claimed.cloud.client("iot"), boto3.Session.client
+    iot.update_certificate(certificateId=second, newStatus="INACTIVE")
+
+    def vanish(params: dict[str, Any], **arguments: Any) -> None:
+        if params["url_path"].endswith(first) and first in "".join(targets(claimed)):
+            iot.detach_policy(policyName=policy_of(claimed), target=f"{ACCOUNT}:cert/{first}")
+            iot.update_certificate(certificateId=first, newStatus="INACTIVE")
+            iot.delete_certificate(certificateId=first)
+
+    def client(session: boto3.Session, service: str, **options: Any) -> Any:
+        made = create(session, service, **options)
+        made.meta.events.register("before-call.iot.DescribeCertificate", vanish)
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(boto3.Session, "client", client)
+        said = commands.run("fleet", "claim", claimed.name, code=1)
+    assert f"the claim {second[:10]}…" in said
+    assert "is INACTIVE: add --new" in said
+    assert status_of(claimed, second) == "INACTIVE"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_claim_that_is_not_listed_yet_is_no_other_claim(
+    claimed: DeployedFleet, commands: Commands, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """AWS IoT lists what was attached some time after it has answered."""
+    iot, create, calls = claimed.cloud.client("iot"), boto3.Session.client, list[str]()
+
+    def hide(parsed: dict[str, Any], **arguments: Any) -> None:
+        calls.append("list")
+        if len(calls) >= number:
+            parsed["targets"] = []
+
+    def client(session: boto3.Session, service: str, **options: Any) -> Any:
+        made = create(session, service, **options)
+        made.meta.events.register("after-call.iot.ListTargetsForPolicy", hide)
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(boto3.Session, "client", client)
+        said = commands.json("fleet", "claim", claimed.name)
+    assert said["otherActive"] == []
+    found = iot.list_targets_for_policy(policyName=policy_of(claimed))["targets"]
+    assert [arn.rpartition("/")[2] for arn in found] == [said["certificateId"]]
 
 
 def test_end_makes_no_claim(claimed: DeployedFleet, commands: Commands) -> None:
