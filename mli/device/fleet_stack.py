@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,11 @@ class FleetStack:
             groups = thing_groups(iot, thing_name)
         except iot.exceptions.ResourceNotFoundException:
             return None
+        return cls.of_groups(clients, groups)
+
+    @classmethod
+    def of_groups(cls, clients: Clients, groups: Iterable[str]) -> FleetStack | None:
+        """Find the first stack of a fleet that one of the thing groups is of; None if none is."""
         for group in groups:
             fleet = group.removesuffix(names.canary_group_name(""))
             for name in dict.fromkeys((group, fleet)):

@@ -76,7 +76,7 @@ def fleet(
     result = Result()
     with Journal.of_fleet(folder, found) as journal:
         creator = CoreCreator(
-            of("iot"),
+            of,
             found,
             journal,
             folder=folder,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from stacks import names
 
@@ -14,6 +13,7 @@ from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
 from ..device.package_archive import archive, save
 from ..device.package_layout import Layout, Nucleus, v2_layout
+from ..device.stack_outputs import Clients
 from ..errors import MliError
 from . import tags
 from .certificates import CertificateMaker
@@ -34,7 +34,7 @@ class CoreCreator:
 
     def __init__(
         self,
-        iot: Any,
+        clients: Clients,
         fleet: FleetStack,
         journal: Journal,
         *,
@@ -43,14 +43,15 @@ class CoreCreator:
         root_ca: Path | None,
         tags_of_stack: Mapping[str, str],
     ) -> None:
-        self._iot = iot
+        self._clients = clients
+        self._iot = clients("iot")
         self._fleet = fleet
         self._journal = journal
         self._folder = folder
         self._nucleus: Nucleus = nucleus
         self._root_ca = root_ca
         self._tags = dict(tags_of_stack)
-        self._certificates = CertificateMaker(iot, journal)
+        self._certificates = CertificateMaker(self._iot, journal)
 
     def create(self, core: FleetCore) -> str:
         """Create a core, or what it still lacks; return the id of its certificate.

@@ -16,7 +16,7 @@ from ..cli.options import dry_run_option
 from ..cli.output import Output, examples, reporting
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
-from ..device.listings import principals
+from ..device.listings import principals, thing_groups
 from ..device.options import nucleus_option, root_ca_option
 from ..device.owner_names import CoreName
 from ..device.package_layout import Nucleus, v2_layout
@@ -71,7 +71,7 @@ def import_cores(
     result = Result()
     with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
         importer = CoreImporter(
-            of("iot"),
+            of,
             found,
             journal,
             folder=journal.file.parent,
@@ -159,13 +159,16 @@ class CoreImporter(CoreCreator):
         return sorted(active, key=lambda one: str(one.get("creationDate", "")))
 
     def _check_owner(self, core: str, thing: str) -> None:
-        pages = self._iot.get_paginator("list_thing_groups_for_thing").paginate(thingName=thing)
-        groups = [group["groupName"] for page in pages for group in page["thingGroups"]]
+        groups = thing_groups(self._iot, thing)
         if names.thing_group_name(core) in groups:
             raise MliError(
                 f"{core} has a stack of its own ({names.stack_name(core)}): delete that first, or "
                 "leave the core as it is"
             )
+        others = [group for group in groups if group not in self._fleet.groups]
+        if (fleet := FleetStack.of_groups(self._clients, others)) is not None:
+            raise MliError(f"{core} is a core of the fleet {fleet.name}: remove it there first")
+        # One whose removal or import was interrupted has its policies only.
         for name in self._fleet.policies_of(core):
             try:
                 arn = self._iot.get_policy(policyName=name)["policyArn"]

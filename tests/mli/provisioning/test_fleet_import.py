@@ -110,7 +110,7 @@ def test_import_continues_after_the_end_of_the_process_at_any_request(
     def take_in() -> None:
         with Journal.of_fleet(folder, found) as journal:
             importer = CoreImporter(
-                of("iot"),
+                of,
                 found,
                 journal,
                 folder=folder,
@@ -132,6 +132,18 @@ def test_core_of_another_fleet_is_refused(
     commands.run("fleet", "import", core, "--fleet", other.name)
     said = commands.run("fleet", "import", core, "--fleet", fleet.name, code=1)
     assert f"{core} is a core of the fleet {other.name}: remove it there first" in said
+
+
+def test_core_of_another_fleet_that_has_no_policies_of_it_is_refused(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    """So is a core that came by claim: AWS IoT names its policies, and tags none."""
+    iot, other = fleet.cloud.client("iot"), DeployedFleet.deployed(fleet.cloud)
+    _existing(fleet, core)
+    iot.add_thing_to_thing_group(thingGroupName=other.name, thingName=names.thing_name(core))
+    said = commands.run("fleet", "import", core, "--fleet", fleet.name, code=1)
+    assert f"{core} is a core of the fleet {other.name}: remove it there first" in said
+    assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == []
 
 
 def test_created_and_imported_cores_are_not_mixed_up(
