@@ -11,7 +11,7 @@ from stacks import names
 
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import KeyFolder
-from ..device.listings import principals
+from ..device.listings import listed, principals
 from ..device.package_archive import archive, save
 from ..device.package_layout import Nucleus, v2_layout
 from ..errors import MliError
@@ -75,9 +75,16 @@ class Rotation:
 
     @contextmanager
     def without_old(self) -> Iterator[None]:
-        """Deactivate the old certificates; activate them again if the block fails."""
+        """Deactivate the old certificates; activate them again if the block fails.
+
+        Raises:
+            MliError: if no rotation has begun, or a certificate is also that of another thing.
+        """
         self.new()
-        old = [arn.rpartition("/")[2] for arn in self._old()]
+        arns = self._old()
+        for arn in arns:
+            self._check_alone(arn)
+        old = [arn.rpartition("/")[2] for arn in arns]
         for identity in old:
             with absent_is_done():
                 self._iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
@@ -146,8 +153,8 @@ class Rotation:
     def _check_alone(self, arn: str) -> None:
         others: set[str] = set()
         with absent_is_done():
-            pages = self._iot.get_paginator("list_principal_things").paginate(principal=arn)
-            others = {str(t) for page in pages for t in page["things"]} - {self._thing}
+            things = listed(self._iot, "list_principal_things", "things", principal=arn)
+            others = set(map(str, things)) - {self._thing}
         if others:
             raise MliError(
                 f"the certificate {arn.rpartition('/')[2][:10]}… is also that of "
@@ -167,8 +174,8 @@ class Rotation:
             patiently(lambda: self._iot.delete_certificate(certificateId=identity))
 
     def _policies(self, arn: str) -> list[str]:
-        pages = self._iot.get_paginator("list_attached_policies").paginate(target=arn)
-        return [str(one["policyName"]) for page in pages for one in page["policies"]]
+        found = listed(self._iot, "list_attached_policies", "policies", target=arn)
+        return [str(one["policyName"]) for one in found]
 
     def _exchange_files(self, identity: str) -> None:
         """Let the folder ``next`` become the core's, by two renames that can be repeated."""
