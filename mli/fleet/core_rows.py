@@ -51,6 +51,8 @@ class CoreRow:
             return self.word.faults[0].partition(":")[0]
         if self.health is Health.OK and self.device == _UNHEALTHY:
             return "unhealthy"
+        if self.health is Health.OK and self.deployment in FAILED:
+            return "deployment failed"
         return str(self.health.value)
 
     def to_json(self) -> dict[str, Any]:

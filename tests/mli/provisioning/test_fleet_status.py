@@ -116,7 +116,10 @@ def test_core_that_speaks_but_has_failed_needs_attention(
     healthy(fleet.cloud, name, status)
     if deployment:
         fleet.report(name, deployment)
-    commands.run("fleet", "status", fleet.name, code=ATTENTION)
+    said = commands.run("fleet", "status", fleet.name, code=ATTENTION)
+    condition = "deployment failed" if deployment else "unhealthy"
+    assert f"1 core of {fleet.name}: 1 {condition};" in said
+    assert " ok" not in said
 
 
 def test_hundred_cores_take_as_many_calls_as_one(
