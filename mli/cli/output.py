@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -60,6 +61,11 @@ def has_colours(stream: TextIO) -> bool:
     """Return whether a stream is a terminal whose user wants colours."""
     is_plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return stream.isatty() and not is_plain
+
+
+def terminal_cells() -> int | None:
+    """Return the width of the terminal that stdout is at present; None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class Output:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 import click
 
 from ..aws import aws_options, clients
-from ..cli.output import Output, examples, reporting
+from ..cli.output import Output, examples, reporting, terminal_cells
 from ..device.fleet_stack import FleetStack
 from ..device.owner_names import FleetName
 from .core_rows import report_of
@@ -42,8 +41,7 @@ def fleet_status(
             f"the fleet {fleet_name} has no cores\nnext: mli fleet cores.csv --fleet {fleet_name}"
         )
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        text = f"{table(report, width)}\n{summary(report, fleet_name)}"
+        text = f"{table(report, terminal_cells())}\n{summary(report, fleet_name)}"
     values = {
         "fleet": fleet_name,
         "good": not report.bad,

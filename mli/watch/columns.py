@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import unicodedata
 
 from local_core.terminal import LINE_CHARACTERS, shown_line
@@ -61,11 +59,6 @@ class Columns:
         if room is None or room >= _TEXT_CELLS + _LATENCY_CELLS + _SOURCE_CELLS:
             found += padded(cut_start(source, _SOURCE_CELLS), _SOURCE_CELLS) + " "
         return found
-
-
-def terminal_cells() -> int | None:
-    """Return the width of the terminal that stdout is at present; None if it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def width_of(text: str) -> int:

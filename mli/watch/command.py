@@ -18,11 +18,11 @@ from inference import names
 from local_core.device.setup import Address
 
 from ..aws import aws_options, session
-from ..cli.output import Colour, Output, examples, reporting
+from ..cli.output import Colour, Output, examples, reporting, terminal_cells
 from ..device.keyfiles import KeyFolder
 from ..device.owner_names import CoreName
 from ..errors import MliError
-from .columns import Columns, terminal_cells
+from .columns import Columns
 from .connections import CertificateConnection, Connection, CredentialsConnection
 from .display import Message, Tally, is_degraded
 from .listener import Listener
