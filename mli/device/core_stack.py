@@ -68,6 +68,13 @@ class CoreStack:
         return names.thing_name(self.core_name)
 
     @property
+    def component(self) -> str:
+        """The name of the component that is deployed to the core."""
+        if self.fleet:
+            return names.fleet_component_name(self.fleet)
+        return names.component_name(self.core_name)
+
+    @property
     def deployment_target(self) -> str:
         """The ARN that V2 deploys to.
 

@@ -14,7 +14,6 @@ import botocore.exceptions
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
 from inference.sources.status import STOPPED
-from stacks import names
 
 from ..aws import explain
 from .core_stack import CoreStack
@@ -163,12 +162,7 @@ def deployed_digest(clients: Clients, stack: CoreStack) -> str:
     found = latest_deployment(clients("greengrassv2"), stack.deployment_target)
     if found is None:
         return ""
-    name = (
-        names.fleet_component_name(stack.fleet)
-        if stack.fleet
-        else names.component_name(stack.core_name)
-    )
-    return digest_of((found[1].get("components") or {}).get(name) or {})
+    return digest_of((found[1].get("components") or {}).get(stack.component) or {})
 
 
 def digest_of(component: Mapping[str, Any]) -> str:

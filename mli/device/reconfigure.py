@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.feedback.configuration import (
@@ -18,7 +18,6 @@ from inference.feedback.configuration import (
 )
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
-from stacks import names
 
 from ..errors import MliError
 from .core_stack import CoreStack
@@ -77,9 +76,7 @@ def find_deployed(clients: Clients, core_name: str) -> Deployed:
         raise MliError(
             f"{core_name} is a core of Greengrass V1: change its context keys and deploy its stack"
         )
-    component = (
-        names.fleet_component_name(stack.fleet) if stack.fleet else names.component_name(core_name)
-    )
+    component = stack.component
     greengrass, target = clients("greengrassv2"), stack.deployment_target
     found = latest_deployment(greengrass, target)
     if found is None:
@@ -133,15 +130,11 @@ def change(
         raise MliError("someone has deployed meanwhile: look at the settings again, then repeat")
     content = _with_merge(deployed, merge)
     identity = repeat(greengrass, content)
-    return Deployed(
-        stack=deployed.stack,
+    return replace(
+        deployed,
         id=identity,
         content=content,
-        component=deployed.component,
         merge=merge,
-        group=deployed.group,
-        more=deployed.more,
-        known=deployed.known,
         on=frozenset(chosen),
         digest=changed.digest(),
     )

@@ -18,7 +18,6 @@ from inference.feedback.configuration import (
 from inference.feedback.strategies import measured
 from inference.schema import ConfigurationError
 from inference.vision.scores import Scores
-from stacks import names
 
 from ..device.core_stack import CoreStack
 from ..device.stack_outputs import Clients
@@ -41,10 +40,7 @@ def deployed_configurations(clients: Clients, core_name: str) -> FeedbackConfigu
         botocore.exceptions.ClientError: if AWS refuses.
     """
     stack = CoreStack.find_or_thing(clients, core_name)
-    own = (
-        names.fleet_component_name(stack.fleet) if stack.fleet else names.component_name(core_name)
-    )
-    return configurations_of(clients, stack.deployment_target, own)
+    return configurations_of(clients, stack.deployment_target, stack.component)
 
 
 def configurations_of(
