@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +11,14 @@ from stacks import names
 
 from ..device.fleet_stack import FleetStack
 from ..device.keyfiles import CERTIFICATE, PRIVATE_KEY, ROOT_CA
-from ..device.package_layout import Nucleus, network_notes, section
+from ..device.package_layout import Layout, Nucleus, network_notes, section
 from ..device.stack_outputs import output_of
 
 PLUGIN = "aws.greengrass.FleetProvisioningByClaim"
 PLUGIN_JAR = "FleetProvisioningByClaim.jar"
 PREPARE = "prepare.sh"
+
+_CERTIFICATE, _PRIVATE_KEY = f"claim/{CERTIFICATE}", f"claim/{PRIVATE_KEY}"
 
 _PLUGIN_URL = (
     "https://d2s8p88vqu9w66.cloudfront.net/releases/"
@@ -31,37 +32,21 @@ _NOT_PREPARED = names.CORE_PLACEHOLDER
 
 
 @dataclass(frozen=True)
-class ClaimLayout:
-    """What goes into the archive beside claim and root certificate, and where it is unpacked.
+class ClaimLayout(Layout):
+    """A layout whose certificate and key are the claim's, for any device: a script names it."""
 
-    ``notes`` are settings that this nucleus does not have.
-    """
-
-    folder: str
-    configuration_name: str
-    configuration: Mapping[str, Any]
-    root_ca: str
-    start: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    def files(self, *, certificate: bytes, private_key: bytes, root_ca: bytes) -> dict[str, bytes]:
-        """Return the content of each file; ``certificate`` and ``private_key`` are the claim's."""
-        text = json.dumps(self.configuration, indent=2, sort_keys=True) + "\n"
-        return {
-            self.configuration_name: text.encode(),
-            self.root_ca: root_ca,
-            PREPARE: (Path(__file__).parent / PREPARE).read_bytes(),
-            f"claim/{CERTIFICATE}": certificate,
-            f"claim/{PRIVATE_KEY}": private_key,
-        }
+    def files(
+        self, *, certificate: bytes, private_key: bytes | None, root_ca: bytes
+    ) -> dict[str, bytes]:
+        """Return the content of each file, also of the script."""
+        files = super().files(certificate=certificate, private_key=private_key, root_ca=root_ca)
+        return {**files, PREPARE: (Path(__file__).parent / PREPARE).read_bytes()}
 
     def commands(self, archive: str) -> tuple[str, ...]:
         """Return the commands for each device, with the archive in the current folder."""
-        return (
-            f"sudo unzip -o {archive} -d {self.folder}",
-            f"sudo sh {self.folder}/{PREPARE}    # the host's name; or: {PREPARE} NAME",
-            *self.start,
-        )
+        unpack, *start = super().commands(archive)
+        prepare = f"sudo sh {self.folder}/{PREPARE}    # the host's name; or: {PREPARE} NAME"
+        return (unpack, prepare, *start)
 
 
 def claim_layout(fleet: FleetStack, nucleus: Nucleus) -> ClaimLayout:
@@ -94,8 +79,8 @@ def _classic(given: Mapping[str, Any], template: str) -> ClaimLayout:
         "iotRoleAlias": endpoints["iotRoleAlias"],
         "provisioningTemplate": template,
         "templateParameters": {names.CORE_NAME_PARAMETER: _NOT_PREPARED},
-        "claimCertificatePath": f"{root}/claim/{CERTIFICATE}",
-        "claimCertificatePrivateKeyPath": f"{root}/claim/{PRIVATE_KEY}",
+        "claimCertificatePath": f"{root}/{_CERTIFICATE}",
+        "claimCertificatePrivateKeyPath": f"{root}/{_PRIVATE_KEY}",
         "rootCaPath": f"{root}/{ROOT_CA}",
         "csrPath": f"{root}/device.csr",
         "csrPrivateKeyPath": f"{root}/privKey.key",
@@ -118,6 +103,8 @@ def _classic(given: Mapping[str, Any], template: str) -> ClaimLayout:
                 PLUGIN: {"configuration": plugin},
             }
         },
+        certificate=_CERTIFICATE,
+        private_key=_PRIVATE_KEY,
         root_ca=ROOT_CA,
         start=(
             f"curl -fsSLo {PLUGIN_JAR} {_PLUGIN_URL}",
@@ -144,8 +131,8 @@ def _lite(given: Mapping[str, Any], template: str) -> ClaimLayout:
         "iotDataEndpoint": endpoints["iotDataEndpoint"],
         "iotCredEndpoint": endpoints["iotCredEndpoint"],
         "rootCaPath": f"{folder}/certs/{ROOT_CA}",
-        "claimCertPath": f"{folder}/claim/{CERTIFICATE}",
-        "claimKeyPath": f"{folder}/claim/{PRIVATE_KEY}",
+        "claimCertPath": f"{folder}/{_CERTIFICATE}",
+        "claimKeyPath": f"{folder}/{_PRIVATE_KEY}",
         "templateName": template,
         "templateParams": {names.CORE_NAME_PARAMETER: _NOT_PREPARED},
     }
@@ -159,6 +146,8 @@ def _lite(given: Mapping[str, Any], template: str) -> ClaimLayout:
                 "aws.greengrass.fleet_provisioning": {"configuration": provisioning},
             },
         },
+        certificate=_CERTIFICATE,
+        private_key=_PRIVATE_KEY,
         root_ca=f"certs/{ROOT_CA}",
         start=(
             f"sudo chown -R ggcore:ggcore {folder}",
