@@ -41,17 +41,19 @@ def redeploy_fleet(
             f"(npx cdk deploy -c fleetName={fleet.name} …)"
         )
     latest, content = found
-    is_under_way = content["deploymentStatus"] == "ACTIVE" and not again
-    is_new = not is_under_way or not rollout_of(clients, latest, fleet.name).under_way
+    rollout = None
+    if content["deploymentStatus"] == "ACTIVE" and not again:
+        rollout = rollout_of(clients, latest, fleet.name)
+    is_new = rollout is None or rollout.is_over
     identity = repeat(greengrass, content) if is_new else latest
     state = "created" if is_new else "is under way"
     output.say(f"deployment {identity} {state} for the fleet {fleet.name}")
     values: dict[str, Any] = {"deploymentId": identity, "made": is_new}
-    rollout = None if wait_seconds is None else rollout_of(clients, identity, fleet.name)
-    if rollout is None or wait_seconds is None or not rollout.states:
+    if wait_seconds is not None:
+        rollout = _followed(clients, fleet, identity, wait_seconds, output)
+    if wait_seconds is None or rollout is None or not rollout.states:
         output.result(values, f"Next:\n  mli fleet status {fleet.name}")
         return True
-    rollout = _followed(clients, fleet, identity, wait_seconds, output)
     reasons = reasons_of(clients, identity, rollout.failed)
     follow = "mli status CORE_NAME     # shows why" if rollout.failed else "mli watch --all"
     values["cores"] = rollout.to_json(reasons)
@@ -65,7 +67,7 @@ def _followed(
     began = time.monotonic()
     while True:
         rollout = rollout_of(clients, identity, fleet.name)
-        if not rollout.under_way or _is_over(clients, identity):
+        if rollout.is_over:
             return rollout
         elapsed = time.monotonic() - began
         if elapsed >= seconds:
@@ -75,12 +77,6 @@ def _followed(
             )
         output.status(f"{math.floor(elapsed)} s: {rollout}")
         time.sleep(min(POLL_SECONDS, max(0.0, seconds - elapsed)))
-
-
-def _is_over(clients: Clients, identity: str) -> bool:
-    """Return whether AWS IoT has ended the rollout, as ``abortCriteria`` do: no core follows."""
-    found = clients("greengrassv2").get_deployment(deploymentId=identity)
-    return found["deploymentStatus"] in ("CANCELED", "INACTIVE")
 
 
 def _waited_for(rollout: Rollout) -> str:

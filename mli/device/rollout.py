@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stacks import names
 
+from .listings import listed
 from .stack_outputs import Clients
 
 MOST_SHOWN = 20
@@ -16,6 +17,7 @@ MOST_SHOWN = 20
 _SUCCEEDED = "SUCCEEDED"
 _FAILED = ("FAILED", "REJECTED", "TIMED_OUT")
 _WITHOUT_RESULT = ("CANCELED", "REMOVED")
+_ENDED = ("CANCELED", "INACTIVE")
 _NOT_REACHED = "not reached"
 _IN_WORDS = {"IN_PROGRESS": "in progress", "QUEUED": "waiting", _NOT_REACHED: _NOT_REACHED}
 
@@ -28,6 +30,8 @@ class Rollout:
     """
 
     states: Mapping[str, str]
+    is_ended: bool = False
+    """Whether ``abortCriteria`` or another deployment have ended it: no core follows."""
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -44,6 +48,11 @@ class Rollout:
         """The cores that have no result yet."""
         final = (_SUCCEEDED, *_FAILED, *_WITHOUT_RESULT)
         return tuple(core for core, state in self.states.items() if state not in final)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no core gets a result any more."""
+        return self.is_ended or not self.under_way
 
     def __str__(self) -> str:
         text = f"{self.succeeded} of {len(self.states)} cores done, {len(self.failed)} failed"
@@ -74,21 +83,26 @@ class Rollout:
 
 def rollout_of(clients: Clients, identity: str, group: str) -> Rollout:
     """Ask how far the members of a thing group are with a deployment to it."""
-    job = clients("greengrassv2").get_deployment(deploymentId=identity)["iotJobId"]
-    progress, ending = job_progress(clients, job), names.thing_name("")
+    found = clients("greengrassv2").get_deployment(deploymentId=identity)
+    progress, ending = job_progress(clients, found["iotJobId"]), names.thing_name("")
     return Rollout(
         {
             thing.removesuffix(ending): progress.get(thing, _NOT_REACHED)
             for thing in sorted(members_of(clients, group))
-        }
+        },
+        is_ended=found["deploymentStatus"] in _ENDED,
     )
 
 
-def members_of(clients: Clients, group: str) -> Iterator[str]:
+def members_of(clients: Clients, group: str) -> list[str]:
     """Return the things of a thing group."""
-    pages = clients("iot").get_paginator("list_things_in_thing_group")
-    for page in pages.paginate(thingGroupName=group, PaginationConfig={"PageSize": 250}):
-        yield from map(str, page["things"])
+    return listed(
+        clients("iot"),
+        "list_things_in_thing_group",
+        "things",
+        thingGroupName=group,
+        PaginationConfig={"PageSize": 250},
+    )
 
 
 def job_progress(clients: Clients, job: str) -> dict[str, str]:
@@ -96,13 +110,17 @@ def job_progress(clients: Clients, job: str) -> dict[str, str]:
     if not job:
         return {}
     newest: dict[str, tuple[int, str]] = {}
-    pages = clients("iot").get_paginator("list_job_executions_for_job")
-    for page in pages.paginate(jobId=job, PaginationConfig={"PageSize": 250}):
-        for one in page.get("executionSummaries", []):
-            summary = one["jobExecutionSummary"]
-            found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
-            thing = one["thingArn"].rpartition("/")[2]
-            newest[thing] = max(found, newest.get(thing, (-1, "")))
+    for one in listed(
+        clients("iot"),
+        "list_job_executions_for_job",
+        "executionSummaries",
+        jobId=job,
+        PaginationConfig={"PageSize": 250},
+    ):
+        summary = one["jobExecutionSummary"]
+        found = (int(summary.get("executionNumber", 0)), str(summary["status"]))
+        thing = one["thingArn"].rpartition("/")[2]
+        newest[thing] = max(found, newest.get(thing, (-1, "")))
     return {thing: status for thing, (_, status) in newest.items()}
 
 
