@@ -11,6 +11,7 @@ from ..errors import MliError, one_line
 from .core_stack import CoreStack
 from .core_state import AWS_PREFIX, Component, CoreState, Deployment
 from .generation import Order
+from .listings import listed
 from .package_layout import Layout, Nucleus, v2_layout
 from .stack_outputs import Clients
 
@@ -44,14 +45,14 @@ class V2Generation:
             device = greengrass.get_core_device(coreDeviceThingName=thing_name)
         except greengrass.exceptions.ResourceNotFoundException:
             return CoreState(stack.core_name, generation=2, has_connected=False)
-        installed = _pages(
+        installed = listed(
             greengrass,
             "list_installed_components",
             "installedComponents",
             coreDeviceThingName=thing_name,
             topologyFilter="ALL",
         )
-        effective = _pages(
+        effective = listed(
             greengrass,
             "list_effective_deployments",
             "effectiveDeployments",
@@ -116,10 +117,10 @@ class V2Generation:
 
 def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, Any]] | None:
     """Return id and content of the latest deployment to a thing or thing group, if there is one."""
-    listed = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
-    if not listed.get("deployments"):
+    found = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
+    if not found.get("deployments"):
         return None
-    identity = str(listed["deployments"][0]["deploymentId"])
+    identity = str(found["deployments"][0]["deploymentId"])
     return identity, greengrass.get_deployment(deploymentId=identity)
 
 
@@ -153,8 +154,3 @@ def _component(item: Mapping[str, Any]) -> Component:
         item.get("lifecycleState", ""),
         one_line(" ".join(parts)),
     )
-
-
-def _pages(client: Any, operation: str, key: str, **request: Any) -> list[Mapping[str, Any]]:
-    pages = client.get_paginator(operation).paginate(**request)
-    return [item for page in pages for item in page.get(key, [])]

@@ -20,10 +20,13 @@ from ..cli.output import Output, examples, reporting
 from ..device.core_stack import CoreStack
 from ..device.core_state import FAILED, SUCCEEDED
 from ..device.fleet_stack import FleetStack
+from ..device.listings import thing_groups
 from ..device.owner_names import CoreName, FleetName
+from ..device.rollout import members_of
 from ..device.stack_outputs import Clients
 from ..device.v2 import V2Generation, latest_deployment, repeat
 from ..errors import MliError
+from .work import absent_is_done
 
 POLL_SECONDS = 3.0
 
@@ -114,11 +117,10 @@ def _move(clients: Clients, fleet: FleetStack, cores: tuple[str, ...], back: boo
     source, target = (canary_group, fleet.name) if back else (fleet.name, canary_group)
     for core in cores:
         thing = names.thing_name(core)
-        try:
-            found = iot.list_thing_groups_for_thing(thingName=thing)["thingGroups"]
-        except iot.exceptions.ResourceNotFoundException:
-            found = []
-        if not {one["groupName"] for one in found} & set(fleet.groups):
+        found: list[str] = []
+        with absent_is_done():
+            found = thing_groups(iot, thing)
+        if not set(found) & set(fleet.groups):
             raise MliError(f"{thing} is not in the fleet {fleet.name}")
         # The new group first: a core in none of them would not be a member when this is killed.
         iot.add_thing_to_thing_group(thingGroupName=target, thingName=thing)
@@ -176,8 +178,7 @@ def waiting_handle(clients: Clients, stack: str) -> str | None:
 def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
     """Return what the canary's cores report about the canary's latest deployment."""
     iot, group = clients("iot"), names.canary_group_name(fleet_name)
-    pages = iot.get_paginator("list_things_in_thing_group").paginate(thingGroupName=group)
-    things = [str(thing) for page in pages for thing in page["things"]]
+    things = members_of(clients, group)
     if not things:
         return Verdict(True, "the canary has no cores")
     arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]

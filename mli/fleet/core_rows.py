@@ -12,6 +12,7 @@ from stacks import names
 from ..device.core_state import FAILED
 from ..device.fleet_stack import FleetStack
 from ..device.last_word import TABLE_OUTPUT, LastWord, read_all
+from ..device.listings import listed
 from ..device.liveness import Health, digest_of, health_of
 from ..device.rollout import job_progress, members_of
 from ..device.stack_outputs import Clients, output_of
@@ -128,17 +129,20 @@ class _Group:
 
 def _group(clients: Clients, arn: str) -> _Group:
     greengrass, name = clients("greengrassv2"), arn.rpartition("/")[2]
-    pages = greengrass.get_paginator("list_core_devices")
-    listed = pages.paginate(thingGroupArn=arn, PaginationConfig={"PageSize": 100})
     latest = latest_deployment(greengrass, arn)
     content = latest[1] if latest else {}
     return _Group(
-        members=list(members_of(clients, name)),
+        members=members_of(clients, name),
         deployment=content,
         progress=job_progress(clients, str(content.get("iotJobId") or "")),
         devices={
             one["coreDeviceThingName"]: str(one.get("status", ""))
-            for page in listed
-            for one in page.get("coreDevices", [])
+            for one in listed(
+                greengrass,
+                "list_core_devices",
+                "coreDevices",
+                thingGroupArn=arn,
+                PaginationConfig={"PageSize": 100},
+            )
         },
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..device.fleet_stack import FleetStack
 from ..device.last_word import TABLE_OUTPUT
+from ..device.listings import listed
 from ..device.stack_outputs import Clients
 from .journal import REMOVAL, Journal
 from .removal_plan import Attached, RemovalPlan, plan_of
@@ -100,8 +101,7 @@ class CoreRemover:
         """Delete a policy with its versions; return why not, if something else has it."""
         iot = self._iot
         try:
-            pages = iot.get_paginator("list_targets_for_policy").paginate(policyName=name)
-            targets = [target for page in pages for target in page["targets"]]
+            targets = listed(iot, "list_targets_for_policy", "targets", policyName=name)
             if targets:
                 return f"policy {name}, which {', '.join(targets)} has too"
             for version in iot.list_policy_versions(policyName=name)["policyVersions"]:

@@ -14,7 +14,9 @@ from ..aws import aws_options, clients
 from ..cli.options import dry_run_option
 from ..cli.output import Output, examples, reporting
 from ..device.fleet_stack import FleetStack
+from ..device.listings import listed
 from ..device.owner_names import FleetName
+from ..device.rollout import members_of
 from ..device.stack_outputs import Clients
 from .claim_certificate import FleetClaims
 from .journal import CLAIMS, OF_FLEET, REMOVAL, Journal
@@ -63,7 +65,7 @@ def retire(
         if not yes or dry_run:
             if (claims := _claims(of, found)) and (number := len(claims.all())):
                 output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
-            cores, foreign = members_of(of, found, journal)
+            cores, foreign = removed_with(of, found, journal)
             _name_foreign(foreign, output)
             show_plans(remover, cores, output, dry_run=dry_run)
             return
@@ -100,7 +102,7 @@ def retire_all(
             end_deployment(clients("greengrassv2"), identity)
     iot, removed = clients("iot"), dict[str, RemovedCore]()
     while True:
-        cores, foreign = members_of(clients, fleet, journal)
+        cores, foreign = removed_with(clients, fleet, journal)
         _name_foreign(foreign, output)
         for thing in foreign:
             for group in fleet.groups:
@@ -145,21 +147,15 @@ def _name_foreign(things: list[str], output: Output) -> None:
         output.say(f"{thing} only leaves the group: its name is not that of a core")
 
 
-def members_of(
+def removed_with(
     clients: Clients, fleet: FleetStack, journal: Journal
 ) -> tuple[list[RemovedCore], list[str]]:
     """Return the members of the groups, and the cores whose removal was interrupted.
 
     The second list has the things that are no cores of this project.
     """
-    pages = clients("iot").get_paginator("list_things_in_thing_group")
-    things = [
-        thing
-        for group in fleet.groups
-        for page in pages.paginate(thingGroupName=group)
-        for thing in page["things"]
-    ]
-    cores = [thing.removesuffix(_SUFFIX) for thing in things if thing.endswith(_SUFFIX)]
+    things = [thing for group in fleet.groups for thing in members_of(clients, group)]
+    cores = {thing.removesuffix(_SUFFIX): None for thing in things if thing.endswith(_SUFFIX)}
     begun = [name for name in journal.cores() if journal.get(name, REMOVAL) or name not in cores]
     foreign = [thing for thing in things if not thing.endswith(_SUFFIX)]
     return [RemovedCore(name) for name in dict.fromkeys((*cores, *begun))], foreign
@@ -167,9 +163,9 @@ def members_of(
 
 def _below(iot: Any, group: str) -> list[str]:
     """Return the groups below one, the deepest first."""
-    pages = iot.get_paginator("list_thing_groups").paginate(parentGroup=group, recursive=False)
-    listed = [str(one["groupName"]) for page in pages for one in page["thingGroups"]]
-    found = [name for name in listed if _parent_of(iot, name) == group]
+    children = listed(iot, "list_thing_groups", "thingGroups", parentGroup=group, recursive=False)
+    named = [str(one["groupName"]) for one in children]
+    found = [name for name in named if _parent_of(iot, name) == group]
     return [name for child in found for name in (*_below(iot, child), child)]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..device.listings import listed
 from ..device.stack_outputs import Clients
 from ..errors import MliError
 from .work import absent_is_done
@@ -105,30 +106,33 @@ def _version(greengrass: Any, listed: Mapping[str, Any]) -> Version:
 
 def _in_deployments(greengrass: Any, component: str) -> Iterator[tuple[str, str]]:
     """Yield the version that the latest deployment of each target names, with the target."""
-    pages = greengrass.get_paginator("list_deployments").paginate(historyFilter="LATEST_ONLY")
-    for listed in (one for page in pages for one in page["deployments"]):
+    found = listed(greengrass, "list_deployments", "deployments", historyFilter="LATEST_ONLY")
+    for one in found:
         with absent_is_done():
-            content = greengrass.get_deployment(deploymentId=listed["deploymentId"])
+            content = greengrass.get_deployment(deploymentId=one["deploymentId"])
             named = (content.get("components") or {}).get(component)
             if named:
-                target = str(listed["targetArn"]).rpartition("/")[2]
+                target = str(one["targetArn"]).rpartition("/")[2]
                 yield str(named["componentVersion"]), f"deployed to {target}"
 
 
 def _on_cores(clients: Clients, component: str) -> Iterator[tuple[str, str]]:
     """Yield the version that each core of the account has installed, with the core's thing."""
     greengrass = clients("greengrassv2")
-    pages = greengrass.get_paginator("list_core_devices").paginate()
-    things = [str(one["coreDeviceThingName"]) for page in pages for one in page["coreDevices"]]
+    cores = listed(greengrass, "list_core_devices", "coreDevices")
+    things = [str(one["coreDeviceThingName"]) for one in cores]
 
     def installed(thing: str) -> list[str]:
         with absent_is_done():
-            found = greengrass.get_paginator("list_installed_components").paginate(
-                coreDeviceThingName=thing, topologyFilter="ALL"
+            found = listed(
+                greengrass,
+                "list_installed_components",
+                "installedComponents",
+                coreDeviceThingName=thing,
+                topologyFilter="ALL",
             )
-            listed = [one for page in found for one in page["installedComponents"]]
             return [
-                str(one["componentVersion"]) for one in listed if one["componentName"] == component
+                str(one["componentVersion"]) for one in found if one["componentName"] == component
             ]
         return []
 
