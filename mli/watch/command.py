@@ -18,10 +18,12 @@ from inference import names
 from local_core.device.setup import Address
 
 from ..aws import aws_options, session
+from ..cli.options import timeout_option
 from ..cli.output import Colour, Output, examples, reporting, terminal_cells
 from ..device.keyfiles import KeyFolder
 from ..device.owner_names import CoreName
 from ..errors import MliError
+from .awaited import Awaited
 from .columns import Columns
 from .connections import CertificateConnection, Connection, CredentialsConnection
 from .display import Message, Tally, is_degraded
@@ -63,8 +65,12 @@ _EXAMPLES = examples(
     help="Also print which samples feedback has uploaded; on by default.",
 )
 @click.option(
-    "--count", type=click.IntRange(1), metavar="N", help="End after this many predictions."
+    "--count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="End after this many predictions, for each of which --timeout counts.",
 )
+@timeout_option(default=900, longest=86_400)
 @click.option(
     "--seconds", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."
 )
@@ -80,6 +86,7 @@ def watch(
     save: Path | None,
     with_samples: bool,
     count: int | None,
+    timeout: float,
     seconds: float | None,
     region: str | None,
     aws_profile: str | None,
@@ -103,7 +110,7 @@ def watch(
     if with_samples:
         topics.append(names.FEEDBACK_PREDICTION_TOPIC)
     tally, began = Tally(), time.monotonic()
-    columns, silences = Columns(), Silences()
+    columns, silences, awaited = Columns(), Silences(), Awaited(count, timeout, began)
 
     with contextlib.ExitStack() as opened:
         record = opened.enter_context(Record(save)) if save is not None else None
@@ -115,9 +122,8 @@ def watch(
                 silences.disconnected(now)
             for core, pause in silences.news(now):
                 output.say(f"{datetime.now(UTC):%H:%M:%S} {core}: silent for {pause:.0f} s")
-            late = seconds is not None and time.monotonic() - began >= seconds
-            enough = count is not None and tally.of("prediction") >= count
-            return late or enough or is_interrupted()
+            is_over = seconds is not None and now - began >= seconds
+            return is_over or awaited.is_complete() or awaited.is_late(now) or is_interrupted()
 
         def handle(topic: str, payload: bytes) -> None:
             message = Message.parse(topic, payload, datetime.now(UTC))
@@ -127,6 +133,7 @@ def watch(
                 record.add(message.to_json())
             now = time.monotonic()
             rate = tally.add(message, now)
+            awaited.heard(message, now)
             silences.heard(message.core_name, now)
             shown = None if rate is None else round(rate, 3)
             text = columns.line(message, rate, terminal_cells())
@@ -143,8 +150,8 @@ def watch(
     elif save is not None:
         text += f"\nsaved in {save}"
     output.result({"summary": values}, text)
-    if count is not None and tally.of("prediction") < count and not is_interrupted():
-        raise MliError(f"{tally.of('prediction')} of {count} predictions arrived in {seconds:g} s")
+    if not is_interrupted():
+        awaited.check(time.monotonic(), core_name)
 
 
 def _colour(message: Message) -> Colour | None:

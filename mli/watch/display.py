@@ -13,6 +13,9 @@ from local_core.terminal import counted, json_line, shown_line
 
 from .payload import Payload
 
+UNKNOWN_CORE = "?"
+"""Takes the place of a core's name in a message that has none."""
+
 Kind = Literal["prediction", "telemetry", "sample"]
 
 _WINDOW_SECONDS = 30.0
@@ -42,7 +45,8 @@ class Message:
         if topic == names.FEEDBACK_PREDICTION_TOPIC:
             read = Payload.of(payload)
             core = _object(_as_object(read.value), "metadata").get("core")
-            return cls(received, topic, "sample", core if isinstance(core, str) else "?", read)
+            named = core if isinstance(core, str) else UNKNOWN_CORE
+            return cls(received, topic, "sample", named, read)
         for prefix, kind in _PREFIXES.items():
             if topic.startswith(prefix):
                 return cls(received, topic, kind, topic.removeprefix(prefix), Payload.of(payload))
@@ -144,6 +148,12 @@ def source_of(message: Message) -> str:
     """Return the source of a prediction's frame; empty if it does not say."""
     source = _object(_as_object(message.payload.value), "frame").get("source")
     return source.rpartition("/")[2] or source if isinstance(source, str) else ""
+
+
+def faults_of(message: Message) -> tuple[str, ...]:
+    """Return the faults that telemetry reports; none if it has none, or says it another way."""
+    faults = _object(_as_object(message.payload.value), "health").get("faults")
+    return tuple(map(str, faults)) if isinstance(faults, list) else ()
 
 
 def is_degraded(message: Message) -> bool:

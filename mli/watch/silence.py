@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from .display import UNKNOWN_CORE
+
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 15.0, 150.0
 """A core that predicts once an hour still sends telemetry every 60 s."""
 _GAPS = 10
 
 
 def silent_after(gaps: Iterable[float]) -> float:
-    """Return after which pause in seconds a core is silent, whose last pauses were ``gaps``."""
-    return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, *(2 * gap for gap in gaps), 0.0))
+    """Return after which pause in seconds a core is silent, whose last pauses were ``gaps``.
+
+    Of a core that was heard once, nobody knows how often it sends.
+    """
+    longest = max(gaps, default=_LONGEST_SECONDS)
+    return min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, 2 * longest))
 
 
 class Silences:
@@ -25,7 +31,9 @@ class Silences:
         """The length of the silence that is worth the next line."""
 
     def heard(self, core: str, now: float) -> None:
-        """Note a message of ``core`` at ``now`` in seconds."""
+        """Note a message of ``core`` at ``now`` in seconds; one that names no core says nothing."""
+        if core == UNKNOWN_CORE:
+            return
         gaps = self._gaps.setdefault(core, deque(maxlen=_GAPS))
         if core in self._last:
             gaps.append(now - self._last[core])

@@ -146,6 +146,16 @@ def test_too_few_predictions_in_time_is_a_failure(commands: Commands) -> None:
     assert "status Silent" in said
 
 
+def test_core_that_never_predicts_is_not_waited_for_without_end(
+    commands: Commands, speaking: Callable[..., None]
+) -> None:
+    health = {"status": "degraded", "faults": ["model: there is no file model.onnx"]}
+    speaking(topic="mli/telemetry/W11", payload={"health": health})
+    said = commands.run("watch", "W11", "--count", "2", "--timeout", "1", code=1)
+    assert "0 of 2 predictions arrived, and none in the last 1 s" in said
+    assert said.rstrip().endswith("W11 reports model: there is no file model.onnx")
+
+
 def test_connection_that_breaks_is_made_again(commands: Commands, tmp_path: Path) -> None:
     with LocalCloud() as own:
         iot, data = own.client("iot"), own.client("iot-data")

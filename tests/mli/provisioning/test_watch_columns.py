@@ -20,7 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inference.names import FEEDBACK_PREDICTION_TOPIC
 from local_core.cloud import LocalCloud
+from mli.errors import MliError
+from mli.watch.awaited import Awaited
 from mli.watch.columns import Columns, cut, cut_start, width_of
 from mli.watch.display import Message
 from mli.watch.silence import Silences, silent_after
@@ -99,7 +102,7 @@ def test_cutting_counts_wide_letters_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gaps", "seconds"), [([], 15), ([0.2] * 10, 15), ([30], 60), ([3600, 1], 150)]
+    ("gaps", "seconds"), [([], 150), ([0.2], 15), ([0.2] * 10, 15), ([30], 60), ([3600, 1], 150)]
 )
 def test_a_core_is_silent_by_its_own_pauses(gaps: list[float], seconds: float) -> None:
     assert silent_after(gaps) == seconds
@@ -120,13 +123,46 @@ def test_silence_is_said_at_once_and_when_it_has_doubled() -> None:
     assert silences.news(101.0) == []
 
 
+def test_messages_that_name_no_core_are_of_nobody_who_could_be_silent() -> None:
+    silences = Silences()
+    sample = Message.parse(FEEDBACK_PREDICTION_TOPIC, b'{"source-ref": "s3://b/k"}', NOW)
+    assert sample is not None
+    silences.heard(sample.core_name, 0.0)
+    silences.heard(sample.core_name, 1.0)
+    assert silences.news(1000.0) == []
+
+
+def test_each_prediction_has_the_whole_time_and_the_last_fault_is_named() -> None:
+    awaited = Awaited(count=2, timeout=10.0, since=0.0)
+    awaited.heard(message([]), 9.0)
+    awaited.heard(message({"health": {"status": "ok"}}, kind="telemetry"), 18.0)
+    assert not awaited.is_late(18.9)
+    assert awaited.is_late(19.0)
+    with pytest.raises(MliError, match=r"^1 of 2 .* in the last 10 s: `mli status A` shows why$"):
+        awaited.check(19.0, "A")
+    ill = {"health": {"status": "degraded", "faults": ["model: no file", "no camera: x"]}}
+    awaited.heard(message(ill, kind="telemetry"), 19.0)
+    with pytest.raises(MliError, match=r"A reports model: no file; no camera: x$"):
+        awaited.check(19.0, "A")
+    awaited.heard(message([]), 20.0)
+    assert awaited.is_complete()
+    awaited.check(99.0, "A")
+
+
+def test_without_a_number_nothing_is_awaited() -> None:
+    awaited = Awaited(count=None, timeout=10.0, since=0.0)
+    assert (awaited.is_late(99.0), awaited.is_complete()) == (False, False)
+    awaited.check(99.0, "A")
+
+
 def test_nobody_is_silent_while_there_is_no_connection() -> None:
     silences = Silences()
     silences.heard("A", 0.0)
     for second in range(300):
         silences.disconnected(float(second))
         assert silences.news(float(second)) == []
-    assert silences.news(314.0) == [("A", 15.0)]
+    assert silences.news(448.0) == []
+    assert silences.news(449.0) == [("A", 150.0)]
 
 
 @contextmanager
