@@ -76,7 +76,6 @@ class Output:
         self._stderr = sys.stderr if stderr is None else stderr
         self._shown = ""
         self._shown_at = 0.0
-        self._colour: Colour | None = None
 
     def say(self, text: str) -> None:
         """Write a line of progress that stays."""
@@ -95,10 +94,13 @@ class Output:
 
     def result(self, values: Mapping[str, Any], text: str) -> None:
         """Write the result to stdout: ``text`` for people, ``values`` with ``--json``."""
+        self._write(values, text, None)
+
+    def _write(self, values: Mapping[str, Any], text: str, colour: Colour | None) -> None:
         self._clear()
         if not self._as_json:
             shown = shown_text(text)
-            _print(shown if self._colour is None else self._colour.paint(shown), sys.stdout)
+            _print(shown if colour is None else colour.paint(shown), sys.stdout)
         elif "utf" in (sys.stdout.encoding or "utf-8").lower():
             _print(json_line(values), sys.stdout)
         else:
@@ -109,9 +111,7 @@ class Output:
 
         A terminal shows it in a colour, unless the user does not want any: https://no-color.org.
         """
-        self._colour = colour if not self._as_json and has_colours(sys.stdout) else None
-        self.result(values, text)
-        self._colour = None
+        self._write(values, text, colour if has_colours(sys.stdout) else None)
 
     def _clear(self) -> None:
         if self._shown and self._stderr.isatty():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +23,7 @@ from ..errors import MliError
 from . import tags
 from .core import ARCHIVE, CoreCreator, write_archive
 from .core_list import FleetCore, read_list
-from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal
+from .journal import CERTIFICATE, IMPORT, REMOVAL, Journal
 from .options import fleet_folder, fleet_option, folder_option, workers_option
 from .work import Result, for_all
 
@@ -126,7 +125,6 @@ class CoreImporter(CoreCreator):
         layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
         write_archive(keys, layout, with_key=False, root_ca=self._root_ca)
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
-        self._journal.note(core.name, DONE, json.dumps(self._tags, sort_keys=True))
         return ", ".join(one["certificateId"] for one in certificates)
 
     def _active_certificates(self, core: str) -> Sequence[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from .stored import StoredObject
 
 _VARIABLES_A_QUERY = 300
+_LONGEST_WAIT_SECONDS = 5.0
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS heads (bucket TEXT, key TEXT, etag TEXT, metadata TEXT, "
     "PRIMARY KEY (bucket, key)) WITHOUT ROWID"
@@ -67,16 +68,21 @@ class HeadCache:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    """Open the database; one that is damaged is created again, since it can be."""
+    """Open the database; one that is damaged is created again, since it can be.
+
+    One that cannot be opened at present may be whole: another process has it, or the disk is full.
+    """
     try:
         return _connected(file)
+    except sqlite3.OperationalError:
+        raise
     except sqlite3.DatabaseError:
         file.unlink(missing_ok=True)
         return _connected(file)
 
 
 def _connected(file: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(file, timeout=5)
+    database = sqlite3.connect(file, timeout=_LONGEST_WAIT_SECONDS)
     try:
         database.execute(_SCHEMA)
     except sqlite3.Error:

@@ -90,11 +90,6 @@ class StoredSample:
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
     @property
-    def best(self) -> float | None:
-        """The best score, None without predictions."""
-        return max((mark.score for mark in self.about.marks), default=None)
-
-    @property
     def model(self) -> str:
         """The model's name and the beginning of its digest."""
         return " ".join(filter(None, (self.about.model, self.about.model_sha256[:12])))

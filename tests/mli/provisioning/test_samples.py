@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from PIL import Image
 
 from inference.vision.postprocess import Prediction
 from local_core.cloud import LocalCloud
-from mli.samples import listing, sheet
+from mli.samples import head_cache, listing, sheet
 from mli.samples.head_cache import HeadCache
 from stacks.names import stack_name
 from tests.cloud.support import Stacks
@@ -157,6 +159,23 @@ def test_a_damaged_cache_is_replaced(
     commands.run("samples", kept.name)
     commands.run("samples", kept.name)
     assert len(calls) == 6
+
+
+def test_a_cache_that_another_process_locks_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "samples.sqlite3"
+    HeadCache(file).close()
+    monkeypatch.setattr(head_cache, "_LONGEST_WAIT_SECONDS", 0.0)
+    with contextlib.closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("INSERT INTO heads VALUES ('b', 'k', 'e', '{}')")
+        locked = HeadCache(file)
+        assert locked.find([]) == {}
+        locked.close()
+        other.commit()
+    with contextlib.closing(sqlite3.connect(file)) as found:
+        assert found.execute("SELECT key FROM heads").fetchall() == [("k",)]
 
 
 def test_an_object_that_was_replaced_is_asked_for_again(tmp_path: Path, kept: KeptSamples) -> None:
