@@ -22,9 +22,9 @@ from .target import PreparedCore, Target
 MODEL_BUCKET = "greengrass-models"
 """AWS's managed policy lets the service role of V1 read buckets with this word in their names."""
 DEPLOYER_POLICY = REPOSITORY / "stacks" / "deployer-policy.json"
+"""What CloudFormation needs to deploy the app."""
 MONITORING_POLICY = REPOSITORY / "stacks" / "deployer-policy-monitoring.json"
 """What CloudFormation needs in addition for a dashboard, alarms and actions."""
-"""What CloudFormation needs to deploy the app."""
 _ARCHIVES = REPOSITORY / "build" / "models"
 _POLL_SECONDS = 0.1
 

@@ -103,7 +103,7 @@ def canary(
 
 
 def _move(clients: Clients, fleet: FleetStack, cores: tuple[str, ...], back: bool) -> None:
-    """Move cores between the two groups; a core is in one of them, and for a moment in none.
+    """Move cores between the two groups; one that an interruption left in both is moved again.
 
     Raises:
         MliError: if the fleet has no canary, or a core is not one of the fleet's.
