@@ -95,7 +95,7 @@ def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
             for chunk in answer["Body"].iter_chunks(_CHUNK):
                 file.write(chunk)
         Path(name).chmod(0o644)
-        _named(Path(name), target)
+        give_name(Path(name), target)
     except FileExistsError:
         return not _is_there(one, target)
     finally:
@@ -103,7 +103,7 @@ def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
     return True
 
 
-def _named(written: Path, target: Path) -> None:
+def give_name(written: Path, target: Path) -> None:
     """Give a complete file its name; unlike a rename, a link never goes over another file."""
     try:
         os.link(written, target)

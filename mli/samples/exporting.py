@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from ..errors import MliError
+from ..files import draft_of
 from ..view.pictures import PictureError, Pictures
-from .download import download
+from .download import download, give_name
 from .exports import WITH_IMAGES, image_paths, written_files
 from .labelled import Labelled
 from .stored import StoredSample
@@ -27,16 +28,19 @@ def export(
 ) -> list[Path]:
     """Write an export to ``folder``; return its files besides the images.
 
-    It can be repeated after an interruption: images that are there are not fetched again.
+    It can be repeated after an interruption: images that are there are not fetched again, and a
+    file with the same content stays. The last file is there only if all others are.
 
     Raises:
-        MliError: if a file that it would write exists.
+        MliError: if the export is there already, or a file with other content.
     """
     created = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     paths = image_paths(form, labelled) if form in WITH_IMAGES else {}
     unknown = {one.object.uri: (1, 1) for one in labelled.samples}
     planned = written_files(form, labelled, unknown, created)
-    _refuse_existing(folder, planned)
+    *_, last = planned
+    if (folder / last).exists():
+        raise _existing(folder / last)
     if paths:
         objects = [one.object for one in labelled.samples]
         download(s3, objects, lambda one: folder / paths[one.uri], folder, progress)
@@ -45,21 +49,30 @@ def export(
         for one in (labelled.samples if form in ("coco", "ground-truth") else ())
     }
     content = written_files(form, labelled, {**unknown, **sizes}, created)
-    _refuse_existing(folder, content)
-    written = []
-    for name, text in content.items():
-        file = folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8", errors="backslashreplace", newline="\n") as opened:
-            opened.write(text)
-        written.append(file)
-    return written
+    encoded = {
+        folder / name: text.encode(errors="backslashreplace") for name, text in content.items()
+    }
+    for file, data in encoded.items():
+        if file.exists() and file.read_bytes() != data:
+            raise _existing(file)
+    for file, data in encoded.items():
+        if not file.exists():
+            _write(file, data)
+    return list(encoded)
 
 
-def _refuse_existing(folder: Path, names: Mapping[str, str] | Sequence[str]) -> None:
-    for name in names:
-        if (folder / name).exists():
-            raise MliError(f"{folder / name} exists: export into another folder, or remove it")
+def _write(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and over no other."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with draft_of(file, data, 0o644) as draft:
+        try:
+            give_name(draft, file)
+        except FileExistsError:
+            raise _existing(file) from None
+
+
+def _existing(file: Path) -> MliError:
+    return MliError(f"{file} exists: export into another folder, or remove it")
 
 
 def _size(one: StoredSample, file: Path | None, pictures: Pictures) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -62,7 +63,8 @@ def written_files(
 ) -> dict[str, str]:
     """Return the files of an export besides the images, by name.
 
-    ``sizes`` are width and height of the images by URI.
+    ``sizes`` are width and height of the images by URI, and ``created`` is the time of an export
+    that is one file. All others have the same content each time, so that they can be compared.
     """
     if form == "coco":
         return {"annotations.json": _coco(labelled, sizes, created)}
@@ -70,7 +72,7 @@ def written_files(
         return _yolo(labelled)
     if form == "csv":
         return {"samples.csv": _csv(labelled)}
-    return _ground_truth(labelled, sizes, created)
+    return _ground_truth(labelled, sizes)
 
 
 def _coco(labelled: Labelled, sizes: Mapping[str, tuple[int, int]], created: str) -> str:
@@ -156,15 +158,13 @@ def _csv(labelled: Labelled) -> str:
     return text.getvalue()
 
 
-def _ground_truth(
-    labelled: Labelled, sizes: Mapping[str, tuple[int, int]], created: str
-) -> dict[str, str]:
+def _ground_truth(labelled: Labelled, sizes: Mapping[str, tuple[int, int]]) -> dict[str, str]:
     """Return the manifests, and hyperparameters with the counts that training needs."""
     ids = {label: number for number, label in enumerate(labelled.classes)}
     files = {}
     parts = labelled.split()
     for part, samples in parts.items():
-        lines = [json.dumps(_manifest_line(labelled, one, ids, sizes, created)) for one in samples]
+        lines = [json.dumps(_manifest_line(labelled, one, ids, sizes)) for one in samples]
         files[f"{part}.manifest"] = "".join(f"{line}\n" for line in lines)
     count = len(parts["train"])
     values: dict[str, Any] = {
@@ -188,9 +188,9 @@ def _manifest_line(
     one: StoredSample,
     ids: Mapping[str, int],
     sizes: Mapping[str, tuple[int, int]],
-    created: str,
 ) -> dict[str, Any]:
     marks = labelled.labels_of(one)
+    created = one.moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     common = {"human-annotated": "no", "creation-date": created, "job-name": _ATTRIBUTE}
     if not labelled.is_detection:
         (mark,) = marks

@@ -353,6 +353,25 @@ def test_yolo_has_a_text_for_each_image_and_names(
         assert list((folder / described[part]).glob("*.jpg"))
 
 
+@pytest.mark.parametrize(("form", "last"), [("yolo", "data.yaml"), ("ground-truth", "classes.txt")])
+def test_an_interrupted_export_continues_and_overwrites_nothing(
+    commands: Commands, kept: KeptSamples, tmp_path: Path, form: str, last: str
+) -> None:
+    arguments = ["samples", kept.name, "--export", form, "--output", str(tmp_path)]
+    commands.run(*arguments)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / last).unlink()
+    label = next(path for path in files if path.suffix in (".txt", ".manifest") and path.exists())
+    label.unlink()
+    commands.run(*arguments)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    (tmp_path / last).unlink()
+    label.write_bytes(b"corrected by hand")
+    assert f"{label} exists" in commands.run(*arguments, code=1)
+    assert label.read_bytes() == b"corrected by hand"
+    assert not (tmp_path / last).exists()
+
+
 def test_csv_reads_back(commands: Commands, kept: KeptSamples, tmp_path: Path) -> None:
     commands.run("samples", kept.name, "--export", "csv", "--output", str(tmp_path))
     with (tmp_path / "samples.csv").open(encoding="utf-8", newline="") as file:
