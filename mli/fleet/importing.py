@@ -68,12 +68,13 @@ def import_cores(
     found = FleetStack.find(of, fleet_name)
     marks = {**tags.stack_tags(of, fleet_name), tags.ORIGIN: tags.IMPORTED}
     result = Result()
-    with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
+    place = fleet_folder(folder, fleet_name, dry_run=dry_run)
+    with Journal.of_fleet(place, found, dry_run=dry_run) as journal:
         importer = CoreImporter(
             of,
             found,
             journal,
-            folder=journal.file.parent,
+            folder=place,
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
             tags_of_stack=marks,
@@ -84,12 +85,10 @@ def import_cores(
     if dry_run:
         lines.append("nothing was done")
     elif result.is_complete:
-        lines.append(
-            f"Next: copy {journal.file.parent}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md)"
-        )
+        lines.append(f"Next: copy {place}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md)")
     else:
         lines.append("Next, when the cause is fixed: the same command, which continues from here")
-    output.result({**result.to_json(), "folder": str(journal.file.parent)}, "\n".join(lines))
+    output.result({**result.to_json(), "folder": str(place)}, "\n".join(lines))
     result.exit()
 
 

@@ -31,10 +31,10 @@ class Journal(AppendedFile):
     """A context that notes each step as a line of JSON, on disk before the next step begins.
 
     Its first line names the fleet, so that it cannot be used for another one. It holds no keys.
-    Threads may share it.
+    Threads may share it. That of a ``dry_run`` is only read: it has nothing if there is no file.
     """
 
-    def __init__(self, file: Path, fleet: dict[str, str]) -> None:
+    def __init__(self, file: Path, fleet: dict[str, str], *, dry_run: bool = False) -> None:
         """Read an existing journal, or begin one.
 
         Raises:
@@ -42,19 +42,22 @@ class Journal(AppendedFile):
         """
         self._lock = threading.Lock()
         self._steps: dict[str, dict[str, Any]] = {}
+        self._dry_run = dry_run
         is_new = not file.exists() or not self._read(file, fleet)
-        super().__init__(file, 0o600)
+        super().__init__(Path(os.devnull) if dry_run else file, 0o600)
+        self.file = file
         if is_new:
             self._append({"fleet": fleet})
 
     @classmethod
-    def of_fleet(cls, folder: Path, fleet: FleetStack) -> Journal:
+    def of_fleet(cls, folder: Path, fleet: FleetStack, *, dry_run: bool = False) -> Journal:
         """Open the journal in the folder of a fleet.
 
         Raises:
             MliError: if it is that of a fleet of another name, account or Region.
         """
-        return cls(folder / JOURNAL, {"fleet": fleet.name, "place": fleet.place})
+        named = {"fleet": fleet.name, "place": fleet.place}
+        return cls(folder / JOURNAL, named, dry_run=dry_run)
 
     def cores(self) -> list[str]:
         """Return the names of all cores of which something is noted."""
@@ -85,7 +88,7 @@ class Journal(AppendedFile):
         content = file.read_bytes()
         # The last line may be incomplete: its step is then done again.
         whole, _, rest = content.rpartition(b"\n")
-        if rest:
+        if rest and not self._dry_run:
             os.truncate(file, len(content) - len(rest))
         lines = whole.splitlines()
         if not lines:
@@ -110,6 +113,8 @@ class Journal(AppendedFile):
         return True
 
     def _append(self, values: dict[str, Any]) -> None:
+        if self._dry_run:
+            return
         line = json.dumps(values, sort_keys=True).encode() + b"\n"
         if os.write(self.descriptor, line) != len(line):
             raise MliError(f"{self.file}: the disk is full")

@@ -41,14 +41,18 @@ yes_option: Decorator = click.option(
 )
 
 
-def fleet_folder(folder: Path | None, fleet_name: str) -> Path:
+def fleet_folder(folder: Path | None, fleet_name: str, *, dry_run: bool = False) -> Path:
     """Return the folder of a fleet, created with a rule that makes git ignore its content.
+
+    A ``dry_run`` creates none.
 
     Raises:
         MliError: if there is a file in its place.
     """
     folder = folder or Path("fleet") / fleet_name
     if not folder.exists():
+        if dry_run:
+            return folder
         folder.mkdir(parents=True, mode=0o700)
         (folder / ".gitignore").write_text("*\n")
     elif not folder.is_dir():

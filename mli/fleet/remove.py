@@ -61,11 +61,12 @@ def remove(
     """
     of = clients(region, aws_profile)
     found = FleetStack.find(of, fleet_name)
-    with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
-        place = journal.file.parent
+    only_shows = dry_run or not yes
+    place = fleet_folder(folder, fleet_name, dry_run=only_shows)
+    with Journal.of_fleet(place, found, dry_run=only_shows) as journal:
         remover = CoreRemover(of, found, journal, folder=place)
         removed = [RemovedCore(name) for name in dict.fromkeys(cores)]
-        if not yes or dry_run:
+        if only_shows:
             show_plans(remover, removed, output, dry_run=dry_run)
             return
         result = Result()

@@ -60,9 +60,11 @@ def retire(
     """
     of = clients(region, aws_profile)
     found = FleetStack.find(of, fleet_name)
-    with Journal.of_fleet(fleet_folder(folder, fleet_name), found) as journal:
-        remover = CoreRemover(of, found, journal, folder=journal.file.parent)
-        if not yes or dry_run:
+    only_shows = dry_run or not yes
+    place = fleet_folder(folder, fleet_name, dry_run=only_shows)
+    with Journal.of_fleet(place, found, dry_run=only_shows) as journal:
+        remover = CoreRemover(of, found, journal, folder=place)
+        if only_shows:
             if (claims := _claims(of, found)) and (number := len(claims.all())):
                 output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
             cores, foreign = removed_with(of, found, journal)

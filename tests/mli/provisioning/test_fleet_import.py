@@ -43,6 +43,7 @@ def test_existing_thing_joins_with_the_certificate_that_it_has(
     identity, iot, thing = _existing(fleet, core), fleet.cloud.client("iot"), names.thing_name(core)
     words = ("fleet", "import", core, "--fleet", fleet.name)
     assert commands.json(*words, "--dry-run")["done"] == {core: identity}
+    assert not Path("fleet").exists()
     assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == []
     said = commands.json(*words)
     assert said["done"] == {core: identity}

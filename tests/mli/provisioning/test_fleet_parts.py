@@ -30,6 +30,19 @@ def test_journal_of_another_fleet_is_refused(tmp_path: Path) -> None:
         Journal(file, {"group": "a", "place": "eu-west-1:1"})
 
 
+def test_dry_run_reads_a_journal_that_is_being_written(tmp_path: Path) -> None:
+    file, fleet = tmp_path / "journal.jsonl", {"fleet": "a", "place": "us-east-1:1"}
+    with Journal(file, fleet) as journal:
+        journal.note("press-1", "done")
+    with file.open("ab") as opened:
+        opened.write(b'{"core": "press-2", "st')  # another process is at this line
+    content = file.read_bytes()
+    with Journal(file, fleet, dry_run=True) as journal:
+        assert journal.cores() == ["press-1"]
+        journal.note("press-3", "done")
+    assert file.read_bytes() == content
+
+
 def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
     file = tmp_path / "cores.csv"
     file.write_text("coreName,certificateSigningRequest\nok,\n../x,\nOK,\nb,missing.csr\n")

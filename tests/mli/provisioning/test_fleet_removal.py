@@ -159,7 +159,9 @@ def test_core_whose_removal_was_interrupted_is_not_created_again_by_half(
 def test_nothing_is_removed_without_yes(
     commands: Commands, fleet: DeployedFleet, cores: list[str], command: str
 ) -> None:
+    folder = Path("elsewhere", command)  # another workstation, without the journal
     words = ("fleet", command, fleet.name, *(cores if command == "remove" else ()))
+    words += ("--output", str(folder))
     said = commands.run(*words, code=1)
     assert "3 cores would be removed for good: add --yes" in said
     plans = commands.json(*words, "--dry-run")["cores"]
@@ -167,6 +169,7 @@ def test_nothing_is_removed_without_yes(
     assert plans[cores[0]]["policies"] == [f"{cores[0]}_CorePolicy", f"{cores[0]}_PublishPolicy"]
     assert len(_members(fleet)) == 3
     assert all(_exists(fleet, _certificate(fleet, core)) for core in cores)
+    assert not folder.parent.exists()
 
 
 def test_certificate_of_another_thing_too_is_kept(
