@@ -10,20 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.profile import ModelProfile
+from inference.model.profile import ModelProfile, load_profile
 from inference.vision.decoders import UnfitOutputsError
 from inference.vision.decoders.interface import described
 
 from ..cli.output import Output
 from ..errors import MliError
 from .asked import Asked
+from .built_in import built_in_for, built_in_values
 from .engine import Engine
 from .fitting import Fitting, Returned, is_count_of, needs_of, needs_of_all, output_of, spec_of
 from .inputs import input_of
 from .inspection import Inspection
 from .metadata import ExportMetadata, metadata_of
 from .opening import stem_of
-from .proposal import Preprocessing, Usual, profile_values, usual_of_preset
+from .proposal import Preprocessing, Usual, profile_name, profile_values, usual_of_preset
 from .trial import Trial, try_profile
 from .writing import write_profile
 
@@ -71,6 +72,9 @@ class Chooser:
             return self._by_preset(spec, self.asked.preset)
         if self.metadata is not None:
             return self._by_metadata(spec, self.metadata)
+        proposal = self._by_built_in(spec)
+        if proposal is not None:
+            return proposal
         fitting = self._fitting(spec)
         if all(_kind(one) == "classification" for one in fitting):
             return self._classifier(spec, fitting[0])
@@ -115,6 +119,27 @@ class Chooser:
         if not fitting.usual.input:
             return proposal
         return replace(proposal, input_is=f"usual for {fitting.presets[0]}, not known")
+
+    def _by_built_in(self, spec: dict[str, Any]) -> Proposal | None:
+        """Propose the built-in profile whose model has the same input, outputs and classes."""
+        profile = self._profile(spec, _CLASSIFICATION, Usual(), None)
+        name = built_in_for(spec, self._names(), lambda: self._returned(profile))
+        if name is None:
+            return None
+        own = load_profile(name).labels
+        labels = self.asked.labels or own
+        if own is None or labels is None or len(labels) != len(own):
+            return None
+        values = {**built_in_values(name), "name": profile_name(stem_of(self.asked.path.resolve()))}
+        trial = None
+        if self.found.runs_here:
+            with tempfile.TemporaryDirectory(prefix="profile-") as work:
+                profile = write_profile(Path(work) / "profile.json", values, labels)
+            trial = try_profile(profile, self.engine, self._names(), self.asked.pixels)
+            if trial.refuted:
+                return None
+        self.output.say(f"its input and outputs are those of the built-in profile {name}")
+        return Proposal(values, labels, trial, f"as in {name}, not known")
 
     def _by_metadata(self, spec: dict[str, Any], metadata: ExportMetadata) -> Proposal:
         usual = Usual(metadata.input_fields(), metadata.general_fields())

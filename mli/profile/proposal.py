@@ -132,7 +132,7 @@ def profile_values(
     threshold = usual.general.get("confidenceThreshold", 0.5 if detector else 0.2)
     most = usual.general.get("topK", 10 if detector else 5)
     return {
-        "name": options.name or _name(stem),
+        "name": options.name or profile_name(stem),
         "input": values,
         "output": dict(output),
         "confidenceThreshold": threshold if options.threshold is None else options.threshold,
@@ -168,6 +168,7 @@ def _pixel_rule(
     }
 
 
-def _name(stem: str) -> str:
+def profile_name(stem: str) -> str:
+    """Return the name of a profile for a model whose file has the name ``stem``."""
     kept = "".join(c if c.isalnum() or c in "_.:/-" else "-" for c in stem)
     return kept[:128] or "model"

@@ -30,9 +30,15 @@ def saved(
     properties: Mapping[str, Any] | None = None,
     open_axes: Sequence[int] = (),
     open_outputs: bool = False,
+    side: int | None = None,
 ) -> Path:
-    """Write a model that returns this; ``open_axes`` of its input have no size."""
+    """Write a model that returns this for a square picture of ``side`` pixels, if that is given.
+
+    ``open_axes`` of its input have no size.
+    """
     model = onnx.load_from_string(model_of(returned))
+    for axis in (2, 3) if side else ():
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
     for axis in open_axes:
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = f"axis{axis}"
     if open_outputs:

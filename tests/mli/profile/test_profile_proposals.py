@@ -88,6 +88,35 @@ def test_outputs_with_one_meaning_give_a_profile_that_infer_uses(
     assert_infer_finds_the_things(model, written, picture)
 
 
+def _of_the_demo_detector(tmp_path: Path) -> Path:
+    """Return a model with input and outputs of the demo detector, which finds a cup."""
+    scores, boxes = np.zeros((1, 1917, 80), np.float32), np.zeros((1, 1917, 4), np.float32)
+    scores[0, 7, 41], boxes[0, 7] = 0.9, (30, 60, 90, 120)
+    return saved(Returned([scores, boxes], ("scores", "boxes")), tmp_path / "m.onnx", side=300)
+
+
+def test_outputs_of_a_built_in_profile_name_it_before_any_family(
+    tmp_path: Path, picture: Path
+) -> None:
+    done = run(_of_the_demo_detector(tmp_path), "--image", picture)
+    assert done.exit_code == 0, done.stderr
+    named = "its input and outputs are those of the built-in profile ssdlite-mobilenet-v2-coco-onnx"
+    assert named in done.stderr.splitlines()
+    assert "looks like" not in done.stderr
+    assert "picture.png: cup 0.900 [0.10, 0.20, 0.30, 0.40]" in done.stderr
+    proposed = json.loads(done.stdout)
+    assert (proposed["name"], proposed["output"]["units"]) == ("m", "pixels")
+
+
+def test_labels_of_another_number_are_not_those_of_the_built_in_profile(
+    tmp_path: Path, picture: Path
+) -> None:
+    labels = tmp_path / "faces.txt"
+    labels.write_text("".join(f"face {number}\n" for number in range(79)))
+    done = run(_of_the_demo_detector(tmp_path), "--image", picture, "--labels", labels)
+    assert "looks like ultraface with 79 classes" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("preset", "choices"),
     [
