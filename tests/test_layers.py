@@ -85,6 +85,14 @@ LAYERS: Mapping[str, Layers] = {
         ("demo", "infer", "local", "samples"),
         ("__main__",),
     ),
+    "mli.fleet": (
+        ("journal", "options", "tags", "work"),
+        ("certificates", "core_list"),
+        ("core",),
+        ("canary", "claims", "command", "importing", "reports", "rotating"),
+        ("removing",),
+        ("group",),
+    ),
 }  # fmt: skip
 """The folders and modules of each package, from the lowest layer to the highest.
 

@@ -59,7 +59,9 @@ COMMANDS = {
         "mli.fleet.group", "fleet", "Create the cores of a fleet, change them, and remove them."
     ),
     "clean": LazyCommand(
-        "mli.fleet.clean", "clean", "Delete component versions that no core needs any more."
+        "mli.fleet.removing.clean",
+        "clean",
+        "Delete component versions that no core needs any more.",
     ),
     "templates": LazyCommand(
         "mli.templates.command", "templates", "Check the templates of many cores for changes."

@@ -12,10 +12,12 @@ _ADD = "add"
 COMMANDS = {
     _ADD: LazyCommand("mli.fleet.command", "fleet", "Provision cores from a list."),
     "status": LazyCommand(
-        "mli.fleet.status", "fleet_status", "Show which cores are alive, and what they run."
+        "mli.fleet.reports.status", "fleet_status", "Show which cores are alive, and what they run."
     ),
     "claim": LazyCommand(
-        "mli.fleet.claim", "claim", "Let devices provision themselves: certificate and archive."
+        "mli.fleet.claims.claim",
+        "claim",
+        "Let devices provision themselves: certificate and archive.",
     ),
     "import": LazyCommand(
         "mli.fleet.importing", "import_cores", "Take in cores whose things exist already."
@@ -23,9 +25,13 @@ COMMANDS = {
     "canary": LazyCommand(
         "mli.fleet.canary", "canary", "Choose cores that get deployments first; give the verdict."
     ),
-    "rotate": LazyCommand("mli.fleet.rotate", "rotate", "Give a core a new key and certificate."),
-    "remove": LazyCommand("mli.fleet.remove", "remove", "Remove cores from a fleet, and delete."),
-    "retire": LazyCommand("mli.fleet.retire", "retire", "Remove all cores of a fleet."),
+    "rotate": LazyCommand(
+        "mli.fleet.rotating.rotate", "rotate", "Give a core a new key and certificate."
+    ),
+    "remove": LazyCommand(
+        "mli.fleet.removing.remove", "remove", "Remove cores from a fleet, and delete."
+    ),
+    "retire": LazyCommand("mli.fleet.removing.retire", "retire", "Remove all cores of a fleet."),
 }
 """Each command by its name, in the order of a fleet's life."""
 

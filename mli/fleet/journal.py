@@ -25,6 +25,8 @@ CLAIMS = "claims"
 OF_FLEET = ""
 """Takes the place of a core's name in what is noted of the fleet itself."""
 JOURNAL = "journal.jsonl"
+REMOVED_FOLDER = "removed"
+"""Where the files of a removed core go, below the folder of the fleet, which has the journal."""
 
 
 class Journal(AppendedFile):

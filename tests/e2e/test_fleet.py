@@ -31,7 +31,7 @@ from local_core.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.device import last_word
 from mli.fleet.core import ARCHIVE
-from mli.fleet.status import ATTENTION
+from mli.fleet.reports.status import ATTENTION
 from stacks.names import fleet_component_name, thing_name
 from tests.cloud.support import recipe
 from tests.e2e.fleet_life import FleetLife

@@ -8,7 +8,7 @@ import pytest
 
 from mli.device.fleet_stack import FleetStack
 from mli.device.package_layout import Nucleus, v2_layout
-from mli.fleet.claim_layout import PLUGIN, claim_layout
+from mli.fleet.claims.layout import PLUGIN, claim_layout
 from stacks.core.nucleus_configuration import Network, NucleusConfiguration
 from tests.stacks.synthesis import resolved, template_of
 from tests.stacks.test_context_keys import rule_of, settings

@@ -21,14 +21,14 @@ from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import ProvisioningError
 from local_core.device.setup import SetupError
 from local_core.setup_archive import SetupArchive
-from mli.fleet import claim_layout
+from mli.fleet.claims import layout
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.mli.provisioning.deployed_fleet import DeployedFleet
 from tests.mli.provisioning.support import ACCOUNT, Commands
 
 ROOT = Path(__file__).resolve().parents[3]
-PREPARE = Path(claim_layout.__file__).parent / claim_layout.PREPARE
+PREPARE = Path(layout.__file__).parent / layout.PREPARE
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mli import aws
-from mli.fleet.versions import cleaning_of, delete
+from mli.fleet.removing.versions import cleaning_of, delete
 from stacks import names
 from tests.cloud.support import Stacks, publish_health, recipe
 from tests.mli.provisioning import faults
@@ -166,7 +166,8 @@ def test_stack_that_is_being_deployed_is_waited_for(
     inner = aws.clients()
     given = {"cloudformation": Deploying()}
     monkeypatch.setattr(
-        "mli.fleet.clean.clients", lambda *place: lambda name: given.get(name) or inner(name)
+        "mli.fleet.removing.clean.clients",
+        lambda *place: lambda name: given.get(name) or inner(name),
     )
     said = commands.run("clean", artifacts.fleet.name, "--yes", code=1)
     assert "is UPDATE_IN_PROGRESS: repeat this when it is done" in said

@@ -19,9 +19,9 @@ from mli.device.fleet_stack import FleetStack
 from mli.device.listings import principals
 from mli.fleet import tags
 from mli.fleet.journal import CERTIFICATE, CLAIMS, IMPORT, OF_FLEET, Journal
-from mli.fleet.removal import CoreRemover
-from mli.fleet.remove import RemovedCore
-from mli.fleet.retire import retire_all
+from mli.fleet.removing.removal import CoreRemover
+from mli.fleet.removing.remove import RemovedCore
+from mli.fleet.removing.retire import retire_all
 from mli.fleet.work import Named, Result
 from stacks import names
 from tests.mli.provisioning import faults

@@ -16,7 +16,7 @@ from mli.device import keyfiles
 from mli.device.fleet_stack import FleetStack
 from mli.device.listings import principals
 from mli.fleet.journal import Journal
-from mli.fleet.rotation import Rotation
+from mli.fleet.rotating.rotation import Rotation
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

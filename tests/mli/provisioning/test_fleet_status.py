@@ -19,9 +19,9 @@ from local_core.cloud import LocalCloud
 from mli.device import last_word
 from mli.device.last_word import LastWord
 from mli.device.liveness import Health
-from mli.fleet.core_rows import CoreRow, FleetReport
-from mli.fleet.status import ATTENTION
-from mli.fleet.status_table import summary, table
+from mli.fleet.reports.core_rows import CoreRow, FleetReport
+from mli.fleet.reports.status import ATTENTION
+from mli.fleet.reports.status_table import summary, table
 from stacks import names
 from tests.cloud.support import Stacks, publish_health
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

@@ -9,14 +9,14 @@ from typing import Any
 
 from stacks import names
 
-from ..device.core_state import FAILED
-from ..device.fleet_stack import FleetStack
-from ..device.last_word import TABLE_OUTPUT, LastWord, read_all
-from ..device.listings import listed
-from ..device.liveness import Health, digest_of, health_of
-from ..device.rollout import job_progress, members_of
-from ..device.stack_outputs import Clients, output_of
-from ..device.v2 import latest_deployment
+from ...device.core_state import FAILED
+from ...device.fleet_stack import FleetStack
+from ...device.last_word import TABLE_OUTPUT, LastWord, read_all
+from ...device.listings import listed
+from ...device.liveness import Health, digest_of, health_of
+from ...device.rollout import job_progress, members_of
+from ...device.stack_outputs import Clients, output_of
+from ...device.v2 import latest_deployment
 
 _UNHEALTHY = "UNHEALTHY"
 _THING_ENDING = names.thing_name("")

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from ..aws import aws_options, clients
-from ..cli.output import Output, examples, reporting, terminal_cells
-from ..device.fleet_stack import FleetStack
-from ..device.owner_names import FleetName
+from ...aws import aws_options, clients
+from ...cli.output import Output, examples, reporting, terminal_cells
+from ...device.fleet_stack import FleetStack
+from ...device.owner_names import FleetName
 from .core_rows import report_of
 from .status_table import summary, table
 

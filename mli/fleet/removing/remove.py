@@ -8,16 +8,16 @@ from pathlib import Path
 
 import click
 
-from ..aws import aws_options, clients
-from ..cli.options import dry_run_option
-from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.owner_names import CoreName, FleetName
-from ..errors import MliError
-from .journal import Journal
-from .options import fleet_folder, folder_option, workers_option, yes_option
+from ...aws import aws_options, clients
+from ...cli.options import dry_run_option
+from ...cli.output import Output, examples, reporting
+from ...device.fleet_stack import FleetStack
+from ...device.owner_names import CoreName, FleetName
+from ...errors import MliError
+from ..journal import Journal
+from ..options import fleet_folder, folder_option, workers_option, yes_option
+from ..work import MOST_SHOWN, Result, for_all
 from .removal import CoreRemover
-from .work import MOST_SHOWN, Result, for_all
 
 _EXAMPLES = examples(
     "mli fleet remove shop-floor press-1 press-2 --dry-run",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..device.listings import listed
-from ..device.stack_outputs import Clients
-from ..errors import MliError
-from .work import absent_is_done
+from ...device.listings import listed
+from ...device.stack_outputs import Clients
+from ...errors import MliError
+from ..work import absent_is_done
 
 _SCHEME = "s3://"
 _AT_ONCE = 4

@@ -6,15 +6,15 @@ import click
 
 from stacks import names
 
-from ..aws import aws_options, clients
-from ..cli.options import dry_run_option
-from ..cli.output import Output, examples, reporting
-from ..device.owner_names import CoreName
-from ..device.stack_outputs import Clients
-from ..errors import MliError
-from .options import yes_option
+from ...aws import aws_options, clients
+from ...cli.options import dry_run_option
+from ...cli.output import Output, examples, reporting
+from ...device.owner_names import CoreName
+from ...device.stack_outputs import Clients
+from ...errors import MliError
+from ..options import yes_option
+from ..work import MOST_SHOWN
 from .versions import Cleaning, cleaning_of, delete, has_stack, versions_of
-from .work import MOST_SHOWN
 
 _EXAMPLES = examples(
     "mli clean shop-floor          # lists what would be deleted",

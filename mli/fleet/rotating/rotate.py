@@ -11,19 +11,19 @@ import click
 from inference import names as device_names
 from stacks import names
 
-from ..aws import aws_options, clients
-from ..cli.options import existing_file, timeout_option
-from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.keyfiles import load_request
-from ..device.options import nucleus_option, root_ca_option
-from ..device.owner_names import CoreName
-from ..device.package_layout import Nucleus, v2_layout
-from ..errors import MliError
-from ..watch.command import interrupted, with_credentials
-from ..watch.listener import Listener
-from .journal import Journal
-from .options import fleet_folder, folder_option
+from ...aws import aws_options, clients
+from ...cli.options import existing_file, timeout_option
+from ...cli.output import Output, examples, reporting
+from ...device.fleet_stack import FleetStack
+from ...device.keyfiles import load_request
+from ...device.options import nucleus_option, root_ca_option
+from ...device.owner_names import CoreName
+from ...device.package_layout import Nucleus, v2_layout
+from ...errors import MliError
+from ...watch.command import interrupted, with_credentials
+from ...watch.listener import Listener
+from ..journal import Journal
+from ..options import fleet_folder, folder_option
 from .rotation import ROTATION_ARCHIVE, Rotation
 
 _EXAMPLES = examples(

@@ -9,17 +9,16 @@ from typing import Any
 
 from stacks import names
 
-from ..device.fleet_stack import FleetStack
-from ..device.keyfiles import KeyFolder
-from ..device.listings import listed, principals
-from ..device.package_archive import archive, save
-from ..device.package_layout import Nucleus, v2_layout
-from ..errors import MliError
-from .certificates import CertificateMaker
-from .core import write_archive
-from .journal import CERTIFICATE, REMOVAL, ROTATION, Journal
-from .removal import REMOVED_FOLDER
-from .work import absent_is_done, patiently
+from ...device.fleet_stack import FleetStack
+from ...device.keyfiles import KeyFolder
+from ...device.listings import listed, principals
+from ...device.package_archive import archive, save
+from ...device.package_layout import Nucleus, v2_layout
+from ...errors import MliError
+from ..certificates import CertificateMaker
+from ..core import write_archive
+from ..journal import CERTIFICATE, REMOVAL, REMOVED_FOLDER, ROTATION, Journal
+from ..work import absent_is_done, patiently
 
 ROTATION_ARCHIVE = "greengrass-rotation.zip"
 NEXT_FOLDER = "next"

@@ -10,21 +10,21 @@ import click
 from local_core.terminal import counted
 from stacks import names
 
-from ..aws import aws_options, clients
-from ..cli.options import dry_run_option
-from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.listings import listed
-from ..device.owner_names import FleetName
-from ..device.rollout import members_of
-from ..device.stack_outputs import Clients
-from .claim_certificate import FleetClaims
-from .journal import CLAIMS, OF_FLEET, REMOVAL, Journal
-from .options import fleet_folder, folder_option, workers_option, yes_option
+from ...aws import aws_options, clients
+from ...cli.options import dry_run_option
+from ...cli.output import Output, examples, reporting
+from ...device.fleet_stack import FleetStack
+from ...device.listings import listed
+from ...device.owner_names import FleetName
+from ...device.rollout import members_of
+from ...device.stack_outputs import Clients
+from ..claims.certificate import FleetClaims
+from ..journal import CLAIMS, OF_FLEET, REMOVAL, Journal
+from ..options import fleet_folder, folder_option, workers_option, yes_option
+from ..work import Result, absent_is_done, for_all, patiently
 from .removal import CoreRemover, end_deployment
 from .removal_plan import deployments_to
 from .remove import RemovedCore, report, show_plans
-from .work import Result, absent_is_done, for_all, patiently
 
 _EXAMPLES = examples(
     "mli fleet retire shop-floor --dry-run",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..device.certificate import request_certificate
-from ..device.keyfiles import KeyFolder, certificate_id, check_pair
-from ..device.listings import listed
-from ..errors import MliError
-from .work import absent_is_done
+from ...device.certificate import request_certificate
+from ...device.keyfiles import KeyFolder, certificate_id, check_pair
+from ...device.listings import listed
+from ...errors import MliError
+from ..work import absent_is_done
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 _KEY_TYPE = "ec"

@@ -9,14 +9,14 @@ from typing import Any
 
 from stacks import names
 
-from ..device.fleet_stack import FleetStack
-from ..device.listings import listed, principals, thing_groups
-from ..device.package_checks import OWN_POLICIES, POLICY_OF_A_TEMPLATE
-from ..device.stack_outputs import Clients
-from ..errors import MliError
-from . import tags
-from .journal import CERTIFICATE, IMPORT, ROTATION, Journal
-from .work import absent_is_done
+from ...device.fleet_stack import FleetStack
+from ...device.listings import listed, principals, thing_groups
+from ...device.package_checks import OWN_POLICIES, POLICY_OF_A_TEMPLATE
+from ...device.stack_outputs import Clients
+from ...errors import MliError
+from .. import tags
+from ..journal import CERTIFICATE, IMPORT, ROTATION, Journal
+from ..work import absent_is_done
 
 _TOKEN = re.compile(r'arn:[^"\s]+')
 

@@ -11,20 +11,20 @@ import click
 from local_core.terminal import counted
 from stacks import names
 
-from ..aws import aws_options, clients
-from ..cli.options import RenamedOption
-from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.keyfiles import KeyFolder
-from ..device.options import nucleus_option, root_ca_option
-from ..device.owner_names import FleetName
-from ..device.package import root_of_endpoints
-from ..device.package_archive import archive, save
-from ..device.package_layout import Nucleus
-from ..device.stack_outputs import output_of
-from .claim_certificate import ACTIVE, FleetClaims, put_aside
-from .claim_layout import claim_layout
-from .options import fleet_folder
+from ...aws import aws_options, clients
+from ...cli.options import RenamedOption
+from ...cli.output import Output, examples, reporting
+from ...device.fleet_stack import FleetStack
+from ...device.keyfiles import KeyFolder
+from ...device.options import nucleus_option, root_ca_option
+from ...device.owner_names import FleetName
+from ...device.package import root_of_endpoints
+from ...device.package_archive import archive, save
+from ...device.package_layout import Nucleus
+from ...device.stack_outputs import output_of
+from ..options import fleet_folder
+from .certificate import ACTIVE, FleetClaims, put_aside
+from .layout import claim_layout
 
 ARCHIVE = "greengrass-claim.zip"
 _EXAMPLES = examples(

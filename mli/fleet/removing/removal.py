@@ -7,16 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..device.fleet_stack import FleetStack
-from ..device.last_word import TABLE_OUTPUT
-from ..device.listings import listed
-from ..device.stack_outputs import Clients
-from .journal import REMOVAL, Journal
+from ...device.fleet_stack import FleetStack
+from ...device.last_word import TABLE_OUTPUT
+from ...device.listings import listed
+from ...device.stack_outputs import Clients
+from ..journal import REMOVAL, REMOVED_FOLDER, Journal
+from ..work import Named, absent_is_done, patiently
 from .removal_plan import Attached, RemovalPlan, plan_of
-from .work import Named, absent_is_done, patiently
-
-REMOVED_FOLDER = "removed"
-"""Where the files of a removed core go, below the folder of the fleet."""
 
 _SHADOWS: Sequence[Mapping[str, str]] = ({}, {"shadowName": "AWSManagedGreengrassV2Deployment"})
 """The shadows of a core: that without a name, and the one by which Greengrass deploys to a thing.

@@ -1,0 +1,1 @@
+"""What devices need to provision themselves."""

@@ -1,0 +1,1 @@
+"""Removes cores, fleets, and versions of components."""

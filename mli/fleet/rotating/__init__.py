@@ -1,0 +1,1 @@
+"""New certificates for cores."""
