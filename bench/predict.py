@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -15,6 +18,26 @@ from bench.calls import serve
 from inference.component.loading import load_model
 from inference.model.profile import load_profile
 from inference.settings import InferenceSettings
+
+
+class FrameClock:
+    """The last sink of a pipeline, which times frames from the end of one to that of the next."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def __call__(self, *_: object) -> None:
+        """Take a frame and its predictions."""
+        self._ends.append(perf_counter())
+
+    def seconds(self, run: Callable[[int], object], frames: int) -> list[float]:
+        """Let ``run`` predict until there are that many further frames; return the seconds of each.
+
+        The first is not measured, because it may have been read while nobody waited for it.
+        """
+        before = len(self._ends)
+        run(before + 1 + frames)
+        return [end - start for start, end in pairwise(self._ends[before:])]
 
 
 def main() -> None:
@@ -31,10 +54,11 @@ def main() -> None:
     from inference.pipeline.sinks import PredictionSink
 
     sink = PredictionSink(encoder_for(settings, loaded), lambda payload: None)
-    pipeline = Pipeline(build_stages(settings, loaded, [sink]))
+    clock = FrameClock()
+    pipeline = Pipeline(build_stages(settings, loaded, [sink, clock]))
     if settings.inference_interval:
         serve(threading.Thread(target=pipeline.run, daemon=True).start, load_seconds)
-    serve(lambda: pipeline.run(pipeline.counters.read + 1), load_seconds)
+    serve(lambda: pipeline.run(1), load_seconds, partial(clock.seconds, pipeline.run))
 
 
 if __name__ == "__main__":

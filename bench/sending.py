@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.calls import serve
+from bench.predict import FrameClock
 from inference.component.assembly import build_stages, encoder_for
 from inference.component.loading import load_model
 from inference.feedback.configuration import default_configuration
@@ -48,9 +49,11 @@ def main() -> None:
         sinks: list[Sink] = [PredictionSink(encoder_for(settings, loaded), publish)]
         if way == "feedback":
             sinks.append(feedback(outbox, Path(work)))
-        pipeline = Pipeline(build_stages(settings, loaded, sinks))
+        clock = FrameClock()
+        pipeline = Pipeline(build_stages(settings, loaded, [*sinks, clock]))
         pipeline.run(1 if way == "online" else _FILLING)
-        serve(lambda: pipeline.run(pipeline.counters.read + 1), 0.0)
+        frames = pipeline.counters.read
+        serve(lambda: pipeline.run(frames + 1), 0.0, partial(clock.seconds, pipeline.run))
         outbox.close(0)
 
 

@@ -11,8 +11,8 @@ from typing import Any, Callable, Sequence
 from ..errors import FrameError, ModelError, OutputError
 from ..model.runnable import RunnableModel
 from ..sources import Frame, FrameSource, NoFrameError
-from ..vision.geometry import Fit
 from ..vision.postprocess import Postprocessor
+from .preparation import Preparation, Prepared, Preprocess
 from .results import FrameResult
 from .skipped import ModelTrouble, SkippedFrames
 
@@ -39,13 +39,10 @@ class Counters:
 
 @dataclass(frozen=True)
 class Stages:
-    """What a frame goes through; ``interval`` is the seconds from one frame's start to the next.
-
-    ``preprocess`` takes an image and the size of its source.
-    """
+    """What a frame goes through; ``interval`` is the seconds from one frame's start to the next."""
 
     source: FrameSource
-    preprocess: Callable[..., tuple[Any, Fit]]
+    preprocess: Preprocess
     model: RunnableModel
     postprocess: Postprocessor
     sinks: Sequence[Sink]
@@ -60,6 +57,8 @@ class Pipeline:
         self.last_error: Exception | None = None
         """Why the last of the ``failed`` frames was skipped."""
         self._stages = stages
+        self._preparation = Preparation()
+        self._is_late = False
         self._skipped = SkippedFrames()
         self._trouble = ModelTrouble()
         self._changed = threading.Event()
@@ -88,7 +87,8 @@ class Pipeline:
     def run(self, frames: int | None = None) -> None:
         """Predict until the source ends, :meth:`stop` is called, or ``frames`` were tried.
 
-        Frames start ``interval`` seconds apart; time that one overruns is not made up.
+        Frames start ``interval`` seconds apart; time that one overruns is not made up. While frames
+        overrun it, as at an interval of 0, the next image file is read while the model runs.
 
         Raises:
             ModelError: if the model fails on every frame, or does not fit its profile.
@@ -97,7 +97,7 @@ class Pipeline:
         while not self._stopping.is_set() and (frames is None or self.counters.read < frames):
             stages = self._stages
             try:
-                frame = stages.source.read()
+                prepared = self._preparation.next(stages.source, stages.preprocess)
             except NoFrameError:
                 continue  # the source has waited; the frame stays due
             except (FrameError, OSError) as error:
@@ -106,16 +106,19 @@ class Pipeline:
                 if isinstance(error, OSError):  # not one file, but a disk that fails
                     self._stopping.wait(_AFTER_ERROR_SECONDS)
             else:
-                if frame is None and stages is self._stages:
+                if prepared is None and stages is self._stages:
                     return
-                if frame is not None:
+                if prepared is not None:
                     self.counters.read += 1
-                    self._predict(frame, stages)
+                    if self._is_late:
+                        self._preparation.begin(stages.source, stages.preprocess)
+                    self._predict(prepared, stages)
             due = self._wait(due)
 
     def _wait(self, due: float) -> float:
         """Wait until the next frame is due; the interval may change meanwhile."""
         started = due
+        self._is_late = time.monotonic() >= started + self._stages.interval
         while not self._stopping.is_set():
             due = max(started + self._stages.interval, time.monotonic())
             if not self._changed.wait(due - time.monotonic()):
@@ -128,16 +131,11 @@ class Pipeline:
         self.last_error = error
         self._skipped.add(error)
 
-    def _predict(self, frame: Frame, stages: Stages) -> None:
+    def _predict(self, prepared: Prepared, stages: Stages) -> None:
+        frame, fit = prepared.frame, prepared.fit
         marks: list[float] = [time.perf_counter()]
         try:
-            tensor, fit = stages.preprocess(frame.image, frame.size)
-        except FrameError as error:
-            self._fail(error)
-            return
-        marks.append(time.perf_counter())
-        try:
-            outputs = stages.model.run(tensor)
+            outputs = stages.model.run(prepared.tensor)
             marks.append(time.perf_counter())
             found = stages.postprocess.decode(outputs)
             predictions = stages.postprocess.choose(found, fit)
@@ -150,8 +148,8 @@ class Pipeline:
             return
         self._trouble.predicted(stages.model)
         marks.append(time.perf_counter())
-        names = ("preprocess", "inference", "postprocess")
-        latency = {"capture": frame.capture_ms}
+        names = ("inference", "postprocess")
+        latency = {"capture": frame.capture_ms, "preprocess": prepared.milliseconds}
         for name, start, end in zip(names, marks, marks[1:]):
             latency[name] = (end - start) * 1e3
         width, height = frame.size

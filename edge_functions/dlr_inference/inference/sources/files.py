@@ -36,6 +36,8 @@ class FileSource(FrameSource):
     because it may still be being written.
     """
 
+    may_read_ahead = True
+
     def __init__(
         self,
         pattern: str,

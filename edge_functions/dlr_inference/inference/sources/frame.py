@@ -58,6 +58,9 @@ class Frame:
 class FrameSource(ABC):
     """Something that yields frames, one at a time, until it ends."""
 
+    may_read_ahead = False
+    """Whether a frame that is read long before it is used is as good as one that is read then."""
+
     @abstractmethod
     def read(self) -> Frame | None:
         """Return the next frame, or None when there will be no more.

@@ -24,6 +24,7 @@ class SeveralSources(FrameSource):
     def __init__(self, sources: Sequence[FrameSource]) -> None:
         """Take over ``sources``; closing this one closes them."""
         self._all = tuple(sources)
+        self.may_read_ahead = all(source.may_read_ahead for source in sources)
         self._turns = list(sources)
         self._frames = 0
         self._news = threading.Event()

@@ -27,7 +27,7 @@ _INTERPOLATION = {
 
 
 class Preprocessor:
-    """Fits, recolours and normalises frames into one tensor, which each call overwrites.
+    """Fits, recolours and normalises frames into a tensor, which the next call overwrites.
 
     Normalising is a lookup in one table of 256 values per channel, for all pixels at once. It is
     exact, and cheaper than float arithmetic.
@@ -37,21 +37,29 @@ class Preprocessor:
         self._spec = spec
         self._interpolation = _INTERPOLATION[spec.interpolation]
         self._tensor = np.zeros(spec.shape, spec.dtype)
+        self._other: Tensor | None = None
         self._planar = spec.layout == "NCHW"
         self._tables = self._lookup_tables()
         self._canvas = np.empty((spec.height, spec.width, spec.channels), np.uint8)
         self._planes = [np.empty((spec.height, spec.width), np.uint8) for _ in range(spec.channels)]
 
-    def __call__(self, image: Image, size: tuple[int, int] | None = None) -> tuple[Tensor, Fit]:
+    def __call__(
+        self, image: Image, size: tuple[int, int] | None = None, *, keep_last: bool = False
+    ) -> tuple[Tensor, Fit]:
         """Return the tensor for ``image``, valid until the next call, and how it was fitted.
 
         ``size`` is the source's width and height if ``image`` was decoded at a fraction of it.
+        With ``keep_last``, the tensor of the last call stays valid for one more.
 
         Raises:
             FrameError: if OpenCV cannot fit the image, for example without enough memory.
         """
         width, height = size or (image.shape[1], image.shape[0])
         fit = geometry.fit(self._spec, width, height)
+        if keep_last:
+            last, other = self._tensor, self._other
+            self._tensor = np.zeros_like(last) if other is None else other
+            self._other = last
         try:
             fitted = self._fit(image, fit)
             if self._planar:

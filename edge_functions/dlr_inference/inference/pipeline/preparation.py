@@ -1,0 +1,73 @@
+"""Reads and preprocesses frames; the next one, if that is allowed, while the model runs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable, Tuple
+
+from ..sources import Frame, FrameSource
+from ..vision.geometry import Fit
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+Preprocess = Callable[..., Tuple[Any, Fit]]
+"""Takes an image, the size of its source, and ``keep_last`` if its source may be read ahead."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame and the tensor that a model takes of it; ``milliseconds`` are those of the second."""
+
+    frame: Frame
+    tensor: Any
+    fit: Fit
+    milliseconds: float
+
+
+class Preparation:
+    """Prepares one frame after another; used by one thread only."""
+
+    def __init__(self) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: tuple[FrameSource, Preprocess, Future[Prepared | None]] | None = None
+
+    def next(self, source: FrameSource, preprocess: Preprocess) -> Prepared | None:
+        """Return the next frame of ``source``, or None when there will be no more.
+
+        Raises:
+            NoFrameError: if none came in time.
+            FrameError, OSError: if this one cannot be used.
+        """
+        begun, self._begun = self._begun, None
+        if begun is None or begun[0] is not source:
+            return _prepared(source.read(), preprocess)
+        found = begun[2].result()
+        if found is None or begun[1] is preprocess:
+            return found
+        return _prepared(found.frame, preprocess)
+
+    def begin(self, source: FrameSource, preprocess: Preprocess) -> None:
+        """Begin with the next frame on another thread, if ``source`` may be read ahead.
+
+        The tensor of the present one stays valid until the call after this.
+        """
+        if not source.may_read_ahead:
+            return
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor  # no start has to wait for it
+
+            self._thread = ThreadPoolExecutor(1, "prepare")
+        keeping = partial(preprocess, keep_last=True)
+        read = self._thread.submit(lambda: _prepared(source.read(), keeping))
+        self._begun = (source, preprocess, read)
+
+
+def _prepared(frame: Frame | None, preprocess: Preprocess) -> Prepared | None:
+    if frame is None:
+        return None
+    started = time.perf_counter()
+    tensor, fit = preprocess(frame.image, frame.size)
+    return Prepared(frame, tensor, fit, (time.perf_counter() - started) * 1e3)
