@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.sources.authentication import Authenticator, Credentials
+from inference.sources.cameras.authentication import Authenticator, Credentials
 from inference.sources.redaction import one_line, redacted, redacted_url
 
 if sys.version_info < (3, 9):

@@ -7,7 +7,6 @@ deployed.
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -136,14 +135,21 @@ def write_fields(
     }
 
 
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Return the known word that is most like ``word``, or None if none is."""
+    import difflib  # few starts have to wait for it
+
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
 def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fault]:
     """Return a fault for each key that is not ``known``, with the nearest known key."""
     faults = []
     for key in values:
         if key in known:
             continue
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        rule = "unknown key" + (f"; did you mean {near[0]}?" if near else "")
+        near = nearest(key, known, cutoff=0.5)
+        rule = "unknown key" + (f"; did you mean {near}?" if near else "")
         faults.append(Fault(key, values[key], rule))
     return faults
 
@@ -188,8 +194,8 @@ def choice(*allowed: str) -> Callable[[object], str]:
 
     def parse(value: object) -> str:
         if str(value) not in allowed:
-            near = difflib.get_close_matches(str(value), allowed, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = nearest(str(value), allowed)
+            hint = f"; did you mean {near}?" if near else ""
             raise ValueError("must be one of " + ", ".join(allowed) + hint)
         return str(value)
 
@@ -198,10 +204,9 @@ def choice(*allowed: str) -> Callable[[object], str]:
 
 def text(pattern: str, rule: str) -> Callable[[object], str]:
     """Return a reader of strings that match the whole ``pattern``; ``rule`` states it in words."""
-    compiled = re.compile(pattern)
 
     def parse(value: object) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise ValueError(rule)
         return value
 

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
+from inference.sources.cameras.gstreamer import is_installed
 from inference.sources.frame import Frame, FrameSource, NoFrameError
-from inference.sources.gstreamer import is_installed
 from tests.waiting import eventually
 
 # GStreamer's bindings are Debian's, and belong to its own Python.

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from inference.sources.authentication import Authenticator, Credentials, credentials_of
+from inference.sources.cameras.authentication import Authenticator, Credentials, credentials_of
 
 NONCE = "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v"
 OPAQUE = "FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"

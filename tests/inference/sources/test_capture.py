@@ -14,10 +14,10 @@ import pytest
 
 from inference.backoff import Backoff
 from inference.errors import FrameError
-from inference.sources.attempt import AccessRefusedError, Capture, EndOfVideo, Still
-from inference.sources.capture import CapturePolicy, CaptureSource, Limits
+from inference.sources.cameras.attempt import AccessRefusedError, Capture, EndOfVideo, Still
+from inference.sources.cameras.capture import CapturePolicy, CaptureSource, Limits
+from inference.sources.cameras.pyav import open_video
 from inference.sources.frame import NoFrameError
-from inference.sources.pyav import open_video
 from inference.sources.status import LOST, STOPPED, STREAMING
 from tests.waiting import eventually
 

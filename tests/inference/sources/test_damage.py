@@ -12,9 +12,9 @@ import pytest
 
 from inference.errors import FrameError
 from inference.sources import open_source
-from inference.sources.attempt import EndOfVideo
+from inference.sources.cameras.attempt import EndOfVideo
+from inference.sources.cameras.pyav import open_video
 from inference.sources.frame import NoFrameError
-from inference.sources.pyav import open_video
 
 from .servers import free_port, needs_ffmpeg, require_rtsp_server, rtsp_camera
 from .videos import ffmpeg

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inference.sources.demand import LEAD_SECONDS, Demand
+from inference.sources.cameras.demand import LEAD_SECONDS, Demand
 
 
 class Clock:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.sources.capture import CaptureSource
-from inference.sources.gstreamer import LaunchedPipeline
+from inference.sources.cameras.capture import CaptureSource
+from inference.sources.cameras.gstreamer import LaunchedPipeline
 from tests.waiting import eventually
 
 from .servers import free_port, needs_gstreamer, require_frame
@@ -80,7 +80,8 @@ def test_a_password_in_a_pipeline_is_not_among_the_arguments_of_any_process() ->
 @needs_gstreamer
 def test_a_pipeline_ends_with_the_component_even_if_that_is_killed() -> None:
     code = (
-        "import time; from inference.sources.gstreamer import LaunchedPipeline as Pipeline; "
+        "import time; "
+        "from inference.sources.cameras.gstreamer import LaunchedPipeline as Pipeline; "
         "capture = Pipeline('videotestsrc is-live=true'); "
         "print(capture._process.pid, flush=True); time.sleep(60)"
     )

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.sources.attempt import EndOfVideo
-from inference.sources.decoding import AvCapture
-from inference.sources.demand import Demand
-from inference.sources.key_frames import KeyFrames
-from inference.sources.pyav import open_video
+from inference.sources.cameras.attempt import EndOfVideo
+from inference.sources.cameras.decoding import AvCapture
+from inference.sources.cameras.demand import Demand
+from inference.sources.cameras.key_frames import KeyFrames
+from inference.sources.cameras.pyav import open_video
 
 from .servers import needs_ffmpeg
 from .videos import ffmpeg

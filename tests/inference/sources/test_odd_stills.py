@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from inference.errors import FrameError
-from inference.sources.jpeg_bytes import first_jpeg
-from inference.sources.snapshot import SnapshotCapture
+from inference.sources.cameras.jpeg_bytes import first_jpeg
+from inference.sources.cameras.snapshot import SnapshotCapture
 
 from .pictures import GRADIENT, encoded
 from .servers import tcp_server

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.errors import FrameError
-from inference.sources.demand import Demand
-from inference.sources.http_client import HttpClient
-from inference.sources.jpeg_bytes import JpegSplitter
-from inference.sources.mjpeg import MjpegCapture
-from inference.sources.network import open_network
+from inference.sources.cameras.demand import Demand
+from inference.sources.cameras.http_client import HttpClient
+from inference.sources.cameras.jpeg_bytes import JpegSplitter
+from inference.sources.cameras.mjpeg import MjpegCapture
+from inference.sources.cameras.network import open_network
 from inference.sources.specification import Stream
 
 from .pictures import GRADIENT, encoded

@@ -13,10 +13,11 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.schema import ConfigurationError
-from inference.sources import open_source, pyav
-from inference.sources.attempt import AccessRefusedError
-from inference.sources.demand import Demand
-from inference.sources.network import open_network
+from inference.sources import open_source
+from inference.sources.cameras import pyav
+from inference.sources.cameras.attempt import AccessRefusedError
+from inference.sources.cameras.demand import Demand
+from inference.sources.cameras.network import open_network
 from inference.sources.specification import Stream, parse_sources
 
 from .servers import (
@@ -90,9 +91,9 @@ HOSTILE = {
 }
 ASK = """
 import sys
-from inference.sources.demand import Demand
-from inference.sources.network import open_network
-from inference.sources.snapshot import SnapshotCapture
+from inference.sources.cameras.demand import Demand
+from inference.sources.cameras.network import open_network
+from inference.sources.cameras.snapshot import SnapshotCapture
 from inference.sources.specification import Stream
 url = sys.argv[1]
 try:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.sources.pyav import open_video
+from inference.sources.cameras.pyav import open_video
 
 from .servers import needs_ffmpeg
 from .videos import ffmpeg

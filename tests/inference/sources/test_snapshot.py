@@ -16,8 +16,8 @@ import pytest
 
 from inference.errors import FrameError
 from inference.sources import open_source
-from inference.sources.attempt import AccessRefusedError
-from inference.sources.snapshot import SnapshotCapture
+from inference.sources.cameras.attempt import AccessRefusedError
+from inference.sources.cameras.snapshot import SnapshotCapture
 from tests.waiting import eventually
 
 from .servers import certificate, free_port, jpeg, needs_ipv6, require_frame, tcp_server

@@ -15,11 +15,12 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.sources import mjpeg, open_source, pyav
-from inference.sources.demand import Demand
+from inference.sources import open_source
+from inference.sources.cameras import mjpeg, pyav
+from inference.sources.cameras.demand import Demand
+from inference.sources.cameras.opencv import open_camera
+from inference.sources.cameras.pyav import open_stream
 from inference.sources.frame import FrameSource
-from inference.sources.opencv import open_camera
-from inference.sources.pyav import open_stream
 from inference.sources.specification import Mode, Stream
 from tests.waiting import eventually
 

@@ -25,7 +25,8 @@ _COMPILE = (
 _IMPORT = (
     "import sys; sys.path.insert(0, sys.argv[1]); import boto3; boto3.session.Session().client("
     "'s3', region_name='us-east-1', aws_access_key_id='-', aws_secret_access_key='-'); "
-    "import inference.component.component, inference.component.main, inference.sources.network"
+    "import inference.component.component, inference.component.main; "
+    "import inference.sources.cameras.network"
 )
 
 

@@ -19,37 +19,31 @@ MAX_CHARACTERS = 1024
 
 _MAX_LINE = 300
 
-# Parts of the names of parameters that contain credentials, and whole names.
-_SECRET_PART = re.compile(
+# Patterns are compiled when they are used, which most starts need not wait for.
+
+# Parts of the names of parameters that contain credentials, and whole names, in lower case.
+_SECRET_PART = (
     r"auth|cookie|cred|key|login|pass|proxy-id|psd|psw|pwd|pw|secret|session|sid|sig|streamid|token"
-    r"|user|usr",
-    re.IGNORECASE,
+    r"|user|usr"
 )
 _SECRET_QUERY_NAMES = frozenset(
     ("acc", "account", "code", "id", "k", "otp", "p", "pa", "pin", "ps", "t", "u", "uid", "un")
 )
-_PLAIN_WORD = r"(?:\\.|[^\s\"'<>\\])+"
-_WORD = re.compile(_PLAIN_WORD, re.DOTALL)
-_WORD_OR_QUOTED = re.compile(
-    rf"(?P<quote>\"|')(?P<inner>(?:\\.|(?!(?P=quote))[^\\])*)|{_PLAIN_WORD}", re.DOTALL
-)
+_WORD = r"(?s:\\.|[^\s\"'<>\\])+"
+_WORD_OR_QUOTED = rf"(?s:(?P<quote>\"|')(?P<inner>(?:\\.|(?!(?P=quote))[^\\])*)|{_WORD})"
 # A name and a password before an @ without `scheme://`, but not one of our own sources with a mode.
-_USER = re.compile(
-    r"(?<![\w/:.+-])(?!(?:camera|csi|watch|test-pattern):)[\w.+-]+(?::|%3a)(?!//)", re.IGNORECASE
+_USER = r"(?i)(?<![\w/:.+-])(?!(?:camera|csi|watch|test-pattern):)[\w.+-]+(?::|%3a)(?!//)"
+_NAME = (
+    r"(?i)(?<![\w.%:-])(?:(?P<header>(?:proxy-)?authorization\s*:)"
+    r"|(?P<name>[\w.%:-]+)(?:\s*=|[\"']\s*:))\s*"
 )
-_NAME = re.compile(
-    r"(?<![\w.%:-])(?:(?P<header>(?:proxy-)?authorization\s*:)"
-    r"|(?P<name>[\w.%:-]+)(?:\s*=|[\"']\s*:))\s*",
-    re.IGNORECASE,
-)
-_QUERY_VALUE = re.compile(r"[^&#\s\"']*")
+_QUERY_VALUE = r"[^&#\s\"']*"
 # How GStreamer reads a value: a type in brackets, quotes, backslashes before what they protect.
 # https://gitlab.freedesktop.org/gstreamer/gstreamer/-/blob/main/subprojects/gstreamer/gst/parse/parse.l
-_PROPERTY_VALUE = re.compile(
-    r"(?:\(\w+\)\s*)?"
+_PROPERTY_VALUE = (
+    r"(?is)(?:\(\w+\)\s*)?"
     r"(?:\"(?:\\.|[^\"\\])*\"?|'(?:\\.|[^'\\])*'?|\\+(?:\"[^\"]*\"?|'[^']*'?)"
-    r"|(?:(?:basic|bearer|digest)\s+)?(?:\\.|\S))(?:\\.|\S)*",
-    re.IGNORECASE | re.DOTALL,
+    r"|(?:(?:basic|bearer|digest)\s+)?(?:\\.|\S))(?:\\.|\S)*"
 )
 
 
@@ -61,7 +55,9 @@ def redacted(text: str) -> str:
     a path, or among a GStreamer element's properties, as GStreamer reads them. When in doubt it
     hides too much. Text after the first :data:`MAX_CHARACTERS` is left out.
     """
-    return _hide_values(_WORD_OR_QUOTED.sub(_hide_addresses, _cut(text)))
+    if not any(mark in text for mark in "@:="):
+        return _cut(text)
+    return _hide_values(re.sub(_WORD_OR_QUOTED, _hide_addresses, _cut(text)))
 
 
 def redacted_url(url: str) -> str:
@@ -95,9 +91,9 @@ def _hide_addresses(match: re.Match[str]) -> str:
         return _without_user(match[0])
     inner = match["inner"]
     scheme, _, rest = inner.partition("://")
-    if rest and "://" not in rest and _WORD.fullmatch(scheme):
+    if rest and "://" not in rest and re.fullmatch(_WORD, scheme):
         return match["quote"] + _without_user(inner)
-    return match["quote"] + _WORD.sub(lambda word: _without_user(word[0]), inner)
+    return match["quote"] + re.sub(_WORD, lambda word: _without_user(word[0]), inner)
 
 
 def _without_user(word: str) -> str:
@@ -108,7 +104,7 @@ def _without_user(word: str) -> str:
     scheme, separator, rest = word.partition("://")
     if not separator:
         before, _, after = word.rpartition("@")
-        match = _USER.search(before)
+        match = re.search(_USER, before)
         return word if match is None else f"{word[: match.start()]}{HIDDEN}@{after}"
     if "@" in scheme:
         scheme = _without_user(scheme)
@@ -138,7 +134,8 @@ def _hide_values(text: str, *, is_url: bool = False) -> str:
 
 def _with_hidden_values(text: str, is_url: bool) -> Iterator[str]:
     done = 0
-    match = _NAME.search(text)
+    pattern = re.compile(_NAME)
+    match = pattern.search(text)
     while match is not None:
         yield text[done : match.end()]
         done = match.end()
@@ -146,13 +143,13 @@ def _with_hidden_values(text: str, is_url: bool) -> Iterator[str]:
         if match["header"] or _is_secret(match["name"], in_query):
             done = _end_of_value(text, match, is_url)
             yield HIDDEN if done > match.end() else ""
-        match = _NAME.search(text, done)
+        match = pattern.search(text, done)
     yield text[done:]
 
 
 def _is_secret(name: str, in_query: bool) -> bool:
     plain = unquote(name).lower().replace("_", "-")
-    return bool(_SECRET_PART.search(plain)) or (in_query and plain in _SECRET_QUERY_NAMES)
+    return bool(re.search(_SECRET_PART, plain)) or (in_query and plain in _SECRET_QUERY_NAMES)
 
 
 def _end_of_value(text: str, match: re.Match[str], is_url: bool) -> int:
@@ -161,5 +158,6 @@ def _end_of_value(text: str, match: re.Match[str], is_url: bool) -> int:
     if is_url:
         ends = [at for at in (text.find(one, match.end()) for one in "&#") if at >= 0]
         return min(ends, default=len(text))
-    value = (_QUERY_VALUE if in_query else _PROPERTY_VALUE).match(text, match.end())
+    pattern = re.compile(_QUERY_VALUE) if in_query else re.compile(_PROPERTY_VALUE)
+    value = pattern.match(text, match.end())
     return match.end() if value is None else value.end()

@@ -5,7 +5,6 @@ Nothing here needs OpenCV or a device, so that ``cdk synth`` refuses what no dev
 
 from __future__ import annotations
 
-import difflib
 import glob
 import json
 import re
@@ -14,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Union
 from urllib.parse import urlsplit
 
-from ..schema import ConfigurationError, Fault
+from ..schema import ConfigurationError, Fault, nearest
 from .redaction import redacted, redacted_url
 from .tls import UNVERIFIED, VERIFIED, Tls, parse_tls
 
@@ -36,9 +35,9 @@ MAX_CHARACTERS = 1024
 MAX_PIXELS = 8192 * 8192
 """Largest picture of a camera, stream or video."""
 
-_DEVICE = re.compile(r"(?P<device>[0-9]{1,3}|/dev/[\w./-]{1,250})(?::(?P<mode>.*))?")
-_MODE = re.compile(r"(?P<width>[0-9]{2,5})x(?P<height>[0-9]{2,5})(?:@(?P<rate>[0-9]{1,3}))?")
-_PREFIX = re.compile(r"(?P<prefix>[A-Za-z][\w+.-]{0,31}):")
+_DEVICE = r"(?P<device>[0-9]{1,3}|/dev/[\w./-]{1,250})(?::(?P<mode>.*))?"
+_MODE = r"(?P<width>[0-9]{2,5})x(?P<height>[0-9]{2,5})(?:@(?P<rate>[0-9]{1,3}))?"
+_PREFIX = r"(?P<prefix>[A-Za-z][\w+.-]{0,31}):"
 _PREFIXES = ("camera", "csi", "gstreamer", "watch", TEST_PATTERN, *STREAM_SCHEMES)
 
 
@@ -187,7 +186,7 @@ def _parse(text: str) -> Specification:
         return _usb_camera(name, text)
     if "://" in text:
         return _address(name, text)
-    match = _PREFIX.match(text)
+    match = re.match(_PREFIX, text)
     if match:
         return _prefixed(name, match["prefix"], text[match.end() :])
     return _path(name, text)
@@ -197,7 +196,7 @@ def _prefixed(name: str, prefix: str, rest: str) -> Specification:
     if prefix == "camera":
         return _usb_camera(name, f"/dev/video{rest}" if rest[:1].isdigit() else rest)
     if prefix == "csi":
-        match = _DEVICE.fullmatch(rest)
+        match = re.fullmatch(_DEVICE, rest)
         if not match or not match["device"].isdigit():
             raise _fault(name, "must be csi: and the number of the sensor", "csi:0:1280x720@30")
         return CsiCamera(name, int(match["device"]), _mode(name, match["mode"]))
@@ -209,17 +208,15 @@ def _prefixed(name: str, prefix: str, rest: str) -> Specification:
         return MovingPattern(name, _mode(name, rest))
     if prefix in STREAM_SCHEMES:
         raise _fault(name, f"must begin with {prefix}://", f"{prefix}://192.168.1.20/stream")
-    near = difflib.get_close_matches(prefix, _PREFIXES, n=1)
+    near = nearest(prefix, _PREFIXES)
     hint = (
-        f"did you mean {near[0]}:…?"
-        if near
-        else "a path with a colon in it must begin with / or ./"
+        f"did you mean {near}:…?" if near else "a path with a colon in it must begin with / or ./"
     )
     raise _fault(name, f"begins with the unknown {prefix}:; {hint}", "camera:0")
 
 
 def _usb_camera(name: str, text: str) -> UsbCamera:
-    match = _DEVICE.fullmatch(text)
+    match = re.fullmatch(_DEVICE, text)
     if not match or match["device"].isdigit():
         rule = "must be camera: and a number, or a device, and if need be :WIDTHxHEIGHT@RATE"
         raise _fault(name, rule, "camera:0:1280x720@15")
@@ -229,7 +226,7 @@ def _usb_camera(name: str, text: str) -> UsbCamera:
 def _mode(name: str, text: str | None) -> Mode:
     if text is None:
         return Mode()
-    match = _MODE.fullmatch(text)
+    match = re.fullmatch(_MODE, text)
     if not match or not 16 <= int(match["width"]) <= 8192 or not 16 <= int(match["height"]) <= 8192:
         example = f"{name.rpartition(':')[0]}:1280x720@15"
         raise _fault(name, "must end in WIDTHxHEIGHT or WIDTHxHEIGHT@RATE", example)

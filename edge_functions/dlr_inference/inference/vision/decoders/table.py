@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from typing import Mapping, Sequence
 
 from ...errors import ModelError
@@ -10,29 +11,27 @@ from ...model.outputs import parse_output
 from ...model.presets import PRESETS
 from ...model.profile import ModelProfile
 from ..detections import Outputs
-from .classification import ClassificationDecoder
-from .dense import DenseDecoder
-from .grid import GridDecoder
 from .interface import Decoder
-from .listed import GluonCvDecoder, ListsDecoder, RowsDecoder, SageMakerDecoder
-from .segmentation import SegmentationDecoder
 
-_DECODERS: Mapping[str, type[Decoder]] = {
-    "gluoncv-ssd": GluonCvDecoder,
-    "sagemaker-ssd": SageMakerDecoder,
-    "classification": ClassificationDecoder,
-    "dense": DenseDecoder,
-    "grid": GridDecoder,
-    "rows": RowsDecoder,
-    "lists": ListsDecoder,
-    "queries": DenseDecoder,
-    "segmentation": SegmentationDecoder,
+_DECODERS: Mapping[str, tuple[str, str]] = {
+    "gluoncv-ssd": ("listed", "GluonCvDecoder"),
+    "sagemaker-ssd": ("listed", "SageMakerDecoder"),
+    "classification": ("classification", "ClassificationDecoder"),
+    "dense": ("dense", "DenseDecoder"),
+    "grid": ("grid", "GridDecoder"),
+    "rows": ("listed", "RowsDecoder"),
+    "lists": ("listed", "ListsDecoder"),
+    "queries": ("dense", "DenseDecoder"),
+    "segmentation": ("segmentation", "SegmentationDecoder"),
 }
+"""The module and the class for each kind: a core has one model, and imports only its decoder."""
 
 
 def decoder_for(profile: ModelProfile, names: Sequence[str], threshold: float) -> Decoder:
     """Return the decoder of the profile's output kind, for outputs with these ``names``."""
-    return _DECODERS[profile.output.kind](profile, names, threshold)
+    module, name = _DECODERS[profile.output.kind]
+    decoder: type[Decoder] = getattr(import_module(f".{module}", __package__), name)
+    return decoder(profile, names, threshold)
 
 
 def fitting_presets(

@@ -15,10 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from ..redaction import one_line
+from ..specification import MAX_PIXELS, CsiCamera
 from . import pipeline_process
 from .attempt import Still
-from .redaction import one_line
-from .specification import MAX_PIXELS, CsiCamera
 
 FRAME_SECONDS = 5.0
 

@@ -13,12 +13,12 @@ from av.error import EOFError as EndOfFileError
 from av.error import ExitError, FFmpegError
 from av.video.reformatter import VideoReformatter
 
-from ..errors import FrameError
-from ..vision.orientation import UPRIGHT, Orientation, of_matrix, turned
+from ...errors import FrameError
+from ...vision.orientation import UPRIGHT, Orientation, of_matrix, turned
+from ..specification import MAX_PIXELS
 from .attempt import EndOfVideo, SmearedFrameError, Still
 from .demand import Demand
 from .key_frames import KeyFrames
-from .specification import MAX_PIXELS
 
 FIRST_PICTURE_SECONDS = 10.0
 """How long a stream may take to its first key frame, or from damage to the next key frame."""

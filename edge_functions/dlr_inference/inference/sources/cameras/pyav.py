@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import av
 from av.error import ExitError, FFmpegError, HTTPUnauthorizedError, InvalidDataError
 
+from ..redaction import one_line
+from ..specification import MAX_PIXELS, Stream
 from .attempt import AccessRefusedError
 from .decoding import AvCapture
 from .demand import Demand
 from .http_client import MISSING, WRONG, untrusted
 from .key_frames import KeyFrames
-from .redaction import one_line
-from .specification import MAX_PIXELS, Stream
 
 OPEN_SECONDS = 6.0
 READ_SECONDS = 5.0

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-from ..backoff import Backoff
+from ...backoff import Backoff
+from ..frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
+from ..status import CONNECTING, LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
 from .attempt import Attempt, Opener, Still
 from .demand import Demand
-from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
-from .status import CONNECTING, LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
 
 _CLOSE_SECONDS = 1.5
 

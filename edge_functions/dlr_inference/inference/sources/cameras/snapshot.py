@@ -8,13 +8,13 @@ import zlib
 from typing import Any, Callable
 from urllib.error import HTTPError
 
-from ..errors import FrameError
-from ..vision.images import Reduction, decode_reduced, whole
+from ...errors import FrameError
+from ...vision.images import Reduction, decode_reduced, whole
+from ..redaction import redacted_url
+from ..tls import VERIFIED, Tls
 from .attempt import Still
 from .http_client import HttpClient, explained
 from .jpeg_bytes import JPEG_START, ends_as_jpeg, first_jpeg
-from .redaction import redacted_url
-from .tls import VERIFIED, Tls
 
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 16 << 20

@@ -6,12 +6,12 @@ import socket
 import time
 from typing import Any, Callable
 
-from ..vision.image_header import read_header
-from ..vision.images import Reduction, decode_reduced, whole
+from ...vision.image_header import read_header
+from ...vision.images import Reduction, decode_reduced, whole
+from ..specification import MAX_PIXELS
 from .attempt import Still
 from .http_client import HttpClient, explained
 from .jpeg_bytes import JPEG_START, JpegSplitter
-from .specification import MAX_PIXELS
 
 READ_SECONDS = 5.0
 SLOW_SECONDS = 20.0

@@ -9,11 +9,11 @@ from typing import Any
 
 import cv2
 
-from ..errors import FrameError
-from ..preflight import device_fault
-from ..vision import images  # noqa: F401 (silences OpenCV, which would print URLs)
+from ...errors import FrameError
+from ...preflight import device_fault
+from ...vision import images  # noqa: F401 (silences OpenCV, which would print URLs)
+from ..specification import Mode
 from .attempt import Still
-from .specification import Mode
 
 _SILENT_SECONDS = 4.5
 

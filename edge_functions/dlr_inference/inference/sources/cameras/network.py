@@ -6,14 +6,14 @@ import socket
 from contextlib import ExitStack
 from typing import Any
 
-from ..vision.images import Reduction, whole
+from ...vision.images import Reduction, whole
+from ..specification import Stream
 from . import pyav
 from .attempt import Capture
 from .capture import Limits
 from .demand import Demand
 from .http_client import HttpClient, explained
 from .mjpeg import MjpegCapture, begins_as_mjpeg, is_mjpeg
-from .specification import Stream
 
 LIMITS = Limits(open_seconds=20.0, read_seconds=25.0)
 """Longer than the limits of HTTP and FFmpeg, which end what hangs themselves."""

@@ -13,10 +13,10 @@ from typing import Any, Iterator, Mapping
 from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
+from ..redaction import one_line, redacted_url
+from ..tls import VERIFIED, Tls
 from .attempt import AccessRefusedError
 from .authentication import Authenticator, credentials_of
-from .redaction import one_line, redacted_url
-from .tls import VERIFIED, Tls
 
 MISSING = "401 Unauthorized: imageSource needs user and password before the host"
 WRONG = "401 Unauthorized: check user and password in imageSource"

@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
-from ..errors import FrameError, InferenceError
-from .redaction import one_line
+from ...errors import FrameError, InferenceError
+from ..redaction import one_line
 
 _FAILURES_IN_A_ROW = 100
 _FRAME_RATES = (0.1, 240.0)

@@ -1,0 +1,1 @@
+"""Cameras, streams and videos, each captured on a thread of its own."""
