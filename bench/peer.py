@@ -80,12 +80,6 @@ class Peer:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
-    def processor_share(self, seconds: float) -> float:
-        """Let it run for ``seconds`` without being asked; return its share of one processor."""
-        before, started = self.processor_seconds(), time.perf_counter()
-        time.sleep(seconds)
-        return (self.processor_seconds() - before) / (time.perf_counter() - started)
-
     def _answer(self) -> list[float]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -136,6 +130,16 @@ def of_starts(
 def _read(command: Command, figure: Callable[[Peer], float], threads: int) -> float:
     with Peer(command, threads) as peer:
         return figure(peer)
+
+
+def processor_shares(peers: Sequence[Peer], seconds: float) -> list[float]:
+    """Let them run for ``seconds`` without being asked; return their shares of one processor."""
+    before, started = [peer.processor_seconds() for peer in peers], time.perf_counter()
+    time.sleep(seconds)
+    passed = time.perf_counter() - started
+    return [
+        (peer.processor_seconds() - then) / passed for peer, then in zip(peers, before, strict=True)
+    ]
 
 
 def start_seconds(peer: Peer) -> float:

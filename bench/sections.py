@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from bench.peer import (
     load_seconds,
     module,
     of_starts,
+    processor_shares,
     start_seconds,
     steady_bytes,
 )
@@ -181,17 +182,15 @@ def cameras(image: Path, effort: Effort) -> Iterator[Row]:
 
 def idle(image: Path, effort: Effort) -> Iterator[Row]:
     """The processor that a core uses that predicts an image file every five seconds."""
-    for name in store.demo_models():
-        with Peer(ours(name, image, PICTURE_SECONDS), 1) as peer:
-            peer.processor_share(2 * PICTURE_SECONDS)
-            share = peer.processor_share(max(effort.seconds, 2 * PICTURE_SECONDS))
-        yield Row(
-            f"share of a processor, a prediction every {PICTURE_SECONDS} s from files",
-            name,
-            spread([share]),
-            "",
-            at_most(0.01),
-        )
+    names = store.demo_models()
+    with ExitStack() as stack:
+        commands = [ours(name, image, PICTURE_SECONDS) for name in names]
+        peers = [stack.enter_context(Peer(command, 1)) for command in commands]
+        processor_shares(peers, PICTURE_SECONDS)
+        shares = processor_shares(peers, max(effort.seconds, 2 * PICTURE_SECONDS))
+    section = f"share of a processor, a prediction every {PICTURE_SECONDS} s from files"
+    for name, share in zip(names, shares, strict=True):
+        yield Row(section, name, spread([share]), "", at_most(0.01))
 
 
 def synthesis(effort: Effort) -> Iterator[Row]:
@@ -236,8 +235,8 @@ def _share(way: str, sources: list[str], seconds: float) -> float:
             original = path.with_name(path.name.partition("-")[2])
             path.write_bytes(original.read_bytes())
     with Peer(module("watching", way, PICTURE_SECONDS, *sources), 1) as peer:
-        peer.processor_share(PICTURE_SECONDS)  # until it knows the distance of key frames
-        return peer.processor_share(seconds)
+        processor_shares([peer], PICTURE_SECONDS)  # until it knows the distance of key frames
+        return processor_shares([peer], seconds)[0]
 
 
 def _child(name: str, *arguments: object) -> Any:
