@@ -141,3 +141,58 @@ def test_a_slow_bucket_holds_up_no_other_and_is_stored_to_once(
     assert uploader.faults == {}
     assert uploader.counters.failed_tries == 0
     uploader.close(1)
+
+
+def test_only_the_sample_that_a_slow_bucket_is_taking_is_kept_when_there_is_no_room(
+    tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(puts_module, "_PATIENCE_SECONDS", 0.01)
+    gate, asked = threading.Event(), threading.Event()
+    uploads: list[str] = []
+
+    def put_object(
+        bucket: str, key: str, body: bytes, content_type: str, about: Mapping[str, str]
+    ) -> None:
+        uploads.append(key)
+        if len(uploads) == 1:
+            asked.set()
+            gate.wait(20)
+            raise OSError("connection lost")
+        cloud.put_object(bucket, key, body, content_type, about)
+
+    spool = Spool(tmp_path, 8_000, memory=8_000)
+    spool.add((request(0),), b"x" * 2_000)
+    uploader = Uploader(spool, put_object, cloud.send, first_wait=30, longest_wait=30)
+    assert asked.wait(10)
+    for number in (1, 2):
+        spool.add((request(number),), b"x" * 2_000)
+    eventually(lambda: len(uploader._blocked_by) == 3)  # each was offered to the bucket
+    assert [one.requests[0].id for one in spool.add((request(3),), b"x" * 2_000)] == ["id-1"]
+    gate.set()
+    eventually(lambda: uploader.faults == {"b": "connection lost"})
+    assert [one.requests[0].id for one in spool.add((request(4),), b"x" * 2_000)] == ["id-0"]
+    uploader.close(0.1)
+
+
+def test_a_refused_sample_that_makes_room_takes_no_other_fault_of_its_bucket_with_it(
+    tmp_path: Path,
+    cloud: Cloud,
+    start: Callable[[Spool], Uploader],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spool = Spool(tmp_path, MEGABYTE)
+    cloud.refused = lambda bucket, key: key == "other/1.jpg"
+    spool.add((request(0),), b"image")
+    spool.add((request(1, key="other/1.jpg"),), b"image")
+    uploader = start(spool)
+    eventually(lambda: cloud.tries.count("other/1.jpg") > 1)
+    cloud.missing_buckets = {"b"}
+    spool.add((request(2),), b"image")
+    uploader.wake()
+    eventually(lambda: "NoSuchBucket" in uploader.faults.get("b", ""))
+    refused = spool.names()[0]
+    spool._drop(refused)
+    eventually(lambda: refused not in uploader._blocked_by)
+    tries = uploader.counters.failed_tries
+    eventually(lambda: uploader.counters.failed_tries > tries + 1)
+    assert caplog.text.count("samples wait for b: NoSuchBucket") == 1

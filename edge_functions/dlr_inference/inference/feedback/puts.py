@@ -31,7 +31,7 @@ class Puts:
         """``on_done`` is called from another thread when a put that was slow is done."""
         self._put_object = put_object
         self._on_done = on_done
-        self._running: dict[str, float] = {}
+        self._running: dict[str, tuple[str, float]] = {}
         self._results: dict[tuple[str, str], OSError | None] = {}
         self._lock = threading.Lock()
 
@@ -50,10 +50,13 @@ class Puts:
             OSError: if the put failed.
         """
         place = (bucket, key)
-        if place not in self._results:
-            if self.is_busy(bucket):
+        with self._lock:
+            is_known = place in self._results
+            if not is_known and bucket in self._running:
                 raise StillPuttingError(f"{bucket} has not answered yet")
-            self._running[bucket] = time.monotonic()
+            if not is_known:
+                self._running[bucket] = (key, time.monotonic())
+        if not is_known:
             args = (bucket, key, body, content_type, about)
             thread = threading.Thread(target=self._run, args=args, name="put", daemon=True)
             thread.start()
@@ -70,11 +73,16 @@ class Puts:
         with self._lock:
             return bool(self._running) if bucket is None else bucket in self._running
 
+    def is_putting(self, bucket: str, key: str) -> bool:
+        """Tell whether a put of this object is not done."""
+        with self._lock:
+            return self._running.get(bucket, ("", 0.0))[0] == key
+
     def faults(self) -> dict[str, str]:
         """Return the buckets that have not answered for too long, each with how long."""
         now = time.monotonic()
         with self._lock:
-            waits = {bucket: now - since for bucket, since in self._running.items()}
+            waits = {bucket: now - since for bucket, (_, since) in self._running.items()}
         return {
             bucket: f"no answer for {seconds:.0f} s"
             for bucket, seconds in waits.items()

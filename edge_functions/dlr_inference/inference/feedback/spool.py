@@ -76,7 +76,7 @@ class Spool:
         self._entries: dict[str, _Entry] = {}
         self._memory: dict[str, Sample] = {}
         self._reading: str | None = None
-        self._held: set[str] = set()
+        self._held: set[tuple[str, str]] = set()
         self._last_name = 0
         self._to_unlink: list[str] = []
         self._next_look = 0.0
@@ -170,11 +170,19 @@ class Spool:
                 return self._memory[name]
         return self._files.read(name)
 
-    def hold(self, name: str) -> None:
-        """Do not drop a sample to make room before it is removed: its upload is under way."""
+    def hold(self, name: str, key: str) -> None:
+        """Do not drop a sample to make room, because its upload to ``key`` is under way.
+
+        Until it is removed, or :meth:`let_go` says that the upload failed.
+        """
         with self._lock:
             if name in self._entries:
-                self._held.add(name)
+                self._held.add((name, key))
+
+    def let_go(self, name: str, key: str) -> None:
+        """Let a sample make room again whose upload to ``key`` has failed."""
+        with self._lock:
+            self._held.discard((name, key))
 
     def remove(self, name: str) -> tuple[str, ...]:
         """Remove a sample, because everything was done with it, or nothing can be done.
@@ -190,7 +198,7 @@ class Spool:
         with self._lock:
             entry = self._entries.pop(name, _Entry(0))
             in_memory = self._memory.pop(name, None) is not None
-            self._held.discard(name)
+            self._held = {pair for pair in self._held if pair[0] != name}
             if self._reading == name:
                 self._reading = None
         return entry.request_ids, not in_memory
@@ -251,7 +259,7 @@ class Spool:
             gone.append(self._drop(names[0]))
 
     def _is_held(self, name: str) -> bool:
-        return name == self._reading or name in self._held
+        return name == self._reading or any(name == held for held, _ in self._held)
 
     def _drop(self, name: str) -> Sample:
         """Remove a sample to make room; return the ids of its requests, without its image.

@@ -71,7 +71,7 @@ class Uploader:
         ``moved`` sends it instead.
         """
         self.counters = UploadCounters()
-        self._faults: dict[str, str] = {}
+        self._faults: dict[str, OSError] = {}
         self._spool = spool
         self._puts = Puts(put_object, self.wake)
         self._send = send
@@ -91,7 +91,8 @@ class Uploader:
     @property
     def faults(self) -> dict[str, str]:
         """Why a bucket fails at present, or under ``BROKER`` why the messages after uploads do."""
-        return {**self._puts.faults(), **self._faults}
+        faults = {resource: str(error) for resource, error in self._faults.items()}
+        return {**self._puts.faults(), **faults}
 
     def wake(self) -> None:
         """Note that the spool has a sample that is ready, or that a slow bucket has answered."""
@@ -172,11 +173,11 @@ class Uploader:
         for place in self._refusals.forget(name):
             self._pauses.worked(place)
             folder = place.rpartition("/")[0] + "/"
-            if not self._refusals.has_refused(folder):
-                self._faults.pop(folder, None)
             bucket = place.partition("/")[0]
-            if not self._refusals.has_refused(f"{bucket}/"):  # its samples went elsewhere
-                self._faults.pop(bucket, None)
+            for resource, start in ((folder, folder), (bucket, f"{bucket}/")):
+                is_refusal = isinstance(self._faults.get(resource), RefusedError)
+                if is_refusal and not self._refusals.has_refused(start):
+                    del self._faults[resource]  # its samples went elsewhere
         return self._spool.remove(name)
 
     def _finish(self, sample: Sample) -> frozenset[str]:
@@ -282,7 +283,7 @@ class Uploader:
     def _failed(self, resource: str, error: OSError) -> None:
         if resource not in self._faults:
             _log.warning("samples wait for %s: %s", resource, error)
-        self._faults[resource] = str(error)
+        self._faults[resource] = error
 
     def _put(self, request: SampleRequest, sample: Sample, *, is_mask: bool = False) -> None:
         key, body, kind = request.key, sample.image, request.content_type
@@ -291,10 +292,13 @@ class Uploader:
         try:
             self._puts.put(request.bucket, key, body, kind, {} if is_mask else request.about)
         except StillPuttingError:
-            self._spool.hold(sample.name)
+            if self._puts.is_putting(request.bucket, key):
+                self._spool.hold(sample.name, key)
             raise _WaitsError(_SLOW + request.bucket) from None
-        except RefusedError as error:
-            self._refused(request, sample, error)
+        except OSError as error:
+            self._spool.let_go(sample.name, key)
+            if isinstance(error, RefusedError):
+                self._refused(request, sample, error)
             raise
 
     def _upload(self, request: SampleRequest, sample: Sample) -> None:
