@@ -22,7 +22,6 @@ from stacks.context.report import format_faults
 from stacks.context.settings import Settings
 from stacks.generations import GENERATIONS, read_settings
 from stacks.nag_checks import add_checks
-from stacks.simulator.stack import SimulatorStack
 
 
 def add_stacks(app: cdk.App, settings: Settings) -> None:
@@ -30,6 +29,8 @@ def add_stacks(app: cdk.App, settings: Settings) -> None:
     generation = GENERATIONS[settings.greengrass_version]
     generation.stack(app, settings=settings)
     if settings.simulator:
+        from stacks.simulator.stack import SimulatorStack  # imports much that few cores need
+
         SimulatorStack(app, settings=settings, set_up=generation.simulator)
 
 

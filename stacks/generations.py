@@ -13,15 +13,10 @@ from typing import Protocol
 import aws_cdk as cdk
 from constructs import Construct
 
-from stacks.actions.actions import LabelActions
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
 from stacks.core.inference_stack import InferenceStack
-from stacks.core.stack import GreengrassCoreStack
-from stacks.fleet.stack import GreengrassFleetStack
-from stacks.monitoring.monitoring import Monitoring
 from stacks.simulator.set_up import V2_SET_UP, SetUpScript
-from stacks.v1.group_stack import GreengrassGroupStack
 from stacks.v1.rules import refused_by_v1, refused_by_v2
 from stacks.v1.simulator import V1_SET_UP
 
@@ -46,11 +41,24 @@ class Generation:
     simulator: SetUpScript
 
 
+# Each stack imports its own modules only: those of the CDK are large.
+
+
+def _v1_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
+    from stacks.v1.group_stack import GreengrassGroupStack
+
+    return GreengrassGroupStack(scope, settings=settings)
+
+
 def _v2_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
     if settings.fleet_name is None:
+        from stacks.core.stack import GreengrassCoreStack
+
         core = GreengrassCoreStack(scope, settings=settings)
         _watch(core, settings)
         return core
+    from stacks.fleet.stack import GreengrassFleetStack
+
     fleet = GreengrassFleetStack(scope, settings=settings)
     fleet.keep(*_watch(fleet, settings))
     return fleet
@@ -60,16 +68,20 @@ def _watch(stack: InferenceStack, settings: Settings) -> list[Construct]:
     """Add what watches cores in the cloud, as far as the settings ask for it, and return it."""
     found: list[Construct] = []
     if settings.dashboard or settings.alarm_email is not None:
+        from stacks.monitoring.monitoring import Monitoring
+
         found.append(
             Monitoring(stack, "Monitoring", settings=settings, last_words=stack.last_words)
         )
     if settings.actions:
+        from stacks.actions.actions import LabelActions
+
         found.append(LabelActions(stack, "Actions", own=settings.names, actions=settings.actions))
     return found
 
 
 GENERATIONS: Mapping[int, Generation] = {
-    1: Generation(stack=GreengrassGroupStack, rules=refused_by_v1, simulator=V1_SET_UP),
+    1: Generation(stack=_v1_stack, rules=refused_by_v1, simulator=V1_SET_UP),
     2: Generation(stack=_v2_stack, rules=refused_by_v2, simulator=V2_SET_UP),
 }
 """Each generation by the number that the context key greengrassVersion gives."""

@@ -1,4 +1,4 @@
-"""The Lambda function behind custom resources, with its role and its log group."""
+"""A Lambda function with its role and its log group, and one that is behind custom resources."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ _SPARE_TIME = cdk.Duration.minutes(1)
 """How much longer CloudFormation waits than the function may run, for the answer to arrive."""
 
 
-class CustomResourceFunction(Construct):
+class RuntimeFunction(Construct):
     """A function that may write to its own log group; policies for more are attached to its role.
 
     ``module`` is the module of ``runtime/custom_resources`` that has the handler. With
@@ -36,9 +36,10 @@ class CustomResourceFunction(Construct):
         timeout: cdk.Duration,
         inline_log_policy: bool = False,
         memory_size: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._timeout = timeout
+        self.timeout = timeout
         self.log_group = logs.LogGroup(
             self,
             "Logs",
@@ -54,7 +55,7 @@ class CustomResourceFunction(Construct):
         )
         if not inline_log_policy:
             self.log_group.grant_write(self.role)
-        self._function = lambda_.Function(
+        self.function = lambda_.Function(
             self,
             "Function",
             description=description,
@@ -67,7 +68,12 @@ class CustomResourceFunction(Construct):
             log_group=self.log_group,
             timeout=timeout,
             memory_size=memory_size,
+            environment=environment,
         )
+
+
+class CustomResourceFunction(RuntimeFunction):
+    """A function that creates, updates and deletes custom resources."""
 
     def custom_resource(
         self,
@@ -82,8 +88,8 @@ class CustomResourceFunction(Construct):
             scope,
             construct_id,
             resource_type=resource_type,
-            service_token=self._function.function_arn,
-            service_timeout=self._timeout.plus(_SPARE_TIME),
+            service_token=self.function.function_arn,
+            service_timeout=self.timeout.plus(_SPARE_TIME),
             properties=dict(properties),
         )
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from stacks import names
 from stacks.arns import regional_arn
 from stacks.core.iot_policies import allow, document
-from stacks.custom_resources.function import CustomResourceFunction
+from stacks.custom_resources.function import RuntimeFunction
 from stacks.fleet.provisioning_template import template_body
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
@@ -29,7 +29,7 @@ _ONE_CORE = "A device chooses the name of its core, which the hook checks; all a
 _HASHES = "AWS IoT names a certificate and an inline policy by a hash when it creates them."
 
 
-class ProvisioningHook(CustomResourceFunction):
+class ProvisioningHook(RuntimeFunction):
     """The function that AWS IoT asks before it creates a core for the holder of a claim."""
 
     def __init__(self, scope: Construct, construct_id: str, *, template_arn: str) -> None:
@@ -54,7 +54,7 @@ class ProvisioningHook(CustomResourceFunction):
             ],
         )
         acknowledge_wildcards(policy, [things], _ONE_CORE)
-        self.arn = self._function.function_arn
+        self.arn = self.function.function_arn
         permission = lambda_.CfnPermission(
             self,
             "Permission",
@@ -118,9 +118,10 @@ class ProvisioningByClaim(Construct):
         certificates = regional_arn("iot", "cert/*")
         policies = regional_arn("iot", "policy/*")
         statements = [
+            iam.PolicyStatement(sid="CreateThing", actions=["iot:CreateThing"], resources=[things]),
             iam.PolicyStatement(
-                sid="CreateThing",
-                actions=["iot:CreateThing", "iot:AddThingToThingGroup"],
+                sid="JoinFleet",
+                actions=["iot:AddThingToThingGroup"],
                 resources=[things, group_arn],
             ),
             iam.PolicyStatement(

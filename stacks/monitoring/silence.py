@@ -5,14 +5,12 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as event_targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 from stacks.arns import regional_arn
 from stacks.core.last_words import LastWords
-from stacks.custom_resources.function import RUNTIME, RUNTIME_FOLDER
+from stacks.custom_resources.function import RuntimeFunction
 from stacks.monitoring.telemetry_metrics import MINUTE, namespace
 from stacks.names import StackNames
 
@@ -55,50 +53,12 @@ class SilentCores(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._namespace = namespace(own)
-        log_group = logs.LogGroup(
+        count = RuntimeFunction(
             self,
-            "Logs",
-            retention=logs.RetentionDays.ONE_WEEK,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        role = iam.Role(
-            self,
-            "Role",
+            "Count",
+            module="silent_cores",
             description=f"Counts silent cores of the {own.owner}",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={
-                "Count": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            sid="ReadTelemetry",
-                            actions=["dynamodb:Scan"],
-                            resources=[last_words.table_arn],
-                        ),
-                        iam.PolicyStatement(
-                            sid="ListMembers",
-                            actions=["iot:ListThingsInThingGroup"],
-                            resources=[regional_arn("iot", f"thinggroup/{own.thing_group}")],
-                        ),
-                        iam.PolicyStatement(
-                            sid="WriteLog",
-                            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                            resources=[log_group.log_group_arn],
-                        ),
-                    ]
-                )
-            },
-        )
-        function = lambda_.Function(
-            self,
-            "Function",
-            description=f"Counts silent cores of the {own.owner}",
-            runtime=RUNTIME,
-            handler="custom_resources.silent_cores.handler",
-            code=lambda_.Code.from_asset(
-                str(RUNTIME_FOLDER), exclude=["__pycache__", "*.pyc", ".*_cache"]
-            ),
-            role=role.without_policy_updates(),
-            log_group=log_group,
+            role_description=f"Counts silent cores of the {own.owner}",
             timeout=cdk.Duration.minutes(2),
             environment={
                 "TABLE": last_words.table_name,
@@ -107,12 +67,29 @@ class SilentCores(Construct):
                 "SILENT_SECONDS": str(SILENT_INTERVALS * TELEMETRY_SECONDS),
             },
         )
+        iam.Policy(
+            self,
+            "Policy",
+            roles=[count.role],
+            statements=[
+                iam.PolicyStatement(
+                    sid="ReadTelemetry",
+                    actions=["dynamodb:Scan"],
+                    resources=[last_words.table_arn],
+                ),
+                iam.PolicyStatement(
+                    sid="ListMembers",
+                    actions=["iot:ListThingsInThingGroup"],
+                    resources=[regional_arn("iot", f"thinggroup/{own.thing_group}")],
+                ),
+            ],
+        )
         events.Rule(
             self,
             "Schedule",
             description=f"Counts silent cores of the {own.owner}",
             schedule=events.Schedule.rate(_EVERY),
-            targets=[event_targets.LambdaFunction(function)],
+            targets=[event_targets.LambdaFunction(count.function)],
         )
 
     def metric(self, name: str) -> cloudwatch.Metric:

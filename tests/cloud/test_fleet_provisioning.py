@@ -321,7 +321,7 @@ def test_what_the_role_of_the_template_does_is_logged(
         if "/IoTProvisioning" in one.principal
     }
     assert found == {
-        "iot:AddThingToThingGroup": "Provisioning[CreateThing]",
+        "iot:AddThingToThingGroup": "Provisioning[JoinFleet]",
         "iot:AttachPolicy": "Provisioning[AttachCertificate]",
         "iot:AttachThingPrincipal": "Provisioning[AttachCertificate]",
         "iot:CreatePolicy": "Provisioning[CreatePolicies]",
@@ -335,7 +335,9 @@ def test_what_the_role_of_the_template_does_is_logged(
     )
 
 
-@pytest.mark.parametrize("statement", ["CreateThing", "CreatePolicies", "AttachCertificate"])
+@pytest.mark.parametrize(
+    "statement", ["CreateThing", "JoinFleet", "CreatePolicies", "AttachCertificate"]
+)
 def test_role_of_the_template_needs_each_of_its_writes(
     cloud: LocalCloud, claim: Certificate, statement: str
 ) -> None:

@@ -182,3 +182,11 @@ def test_equal_settings_have_one_digest_however_they_are_written() -> None:
     )
     different = [digest(), digest(topK=4), digest(feedbackConfiguration=feedback(1))]
     assert len({*different, digest(imageSource="rtsp://u:secret@camera/")}) == 4
+
+
+@pytest.mark.parametrize("topic", ["a//b", "a/", "/a", "a/+/b", "t" * 129, ""])
+def test_local_topic_has_levels_between_single_slashes(topic: str) -> None:
+    with pytest.raises(ConfigurationError, match="in levels between single slashes"):
+        InferenceSettings.from_configuration({"coreName": "test", "localTopic": topic})
+    for valid in ("a", "line1/seen", "a/b/c.d:e-f_g", "t" * 128):
+        InferenceSettings.from_configuration({"coreName": "test", "localTopic": valid})

@@ -95,7 +95,8 @@ REASONS: dict[tuple[str, ...], str] = {
     ("iot:Receive",): "The replies to these two requests.",
     ("ProvisioningClaimPolicy", "iot:Subscribe"): "The replies to these two requests.",
     ("FindThing",): "Whether a thing of this name exists: the device chooses the name of its core.",
-    ("CreateThing",): "The thing of a core, whose name the device chooses, and its membership.",
+    ("CreateThing",): "The thing of a core, whose name the device chooses.",
+    ("JoinFleet",): "Its membership of the fleet.",
     ("CreatePolicies",): "`*`: AWS IoT names a policy that is part of the template by a hash.",
     ("AttachCertificate",): "`*`: AWS IoT gives the certificate its id. Activates it, and gives it "
     "its thing and policies; AWS has two names for the latter.",
@@ -110,7 +111,6 @@ REASONS: dict[tuple[str, ...], str] = {
     ("ReadTelemetry",): "When each core was heard last.",
     ("ListMembers",): "Which cores are in the fleet: before its stack is deleted, and when silent "
     "cores are counted.",
-    ("WriteLog",): "The function's own log group, where its numbers become metrics.",
     ("DecryptArtifacts",): "The core downloads artifacts that this key encrypts.",
     ("EncryptCopies",): "The function copies artifacts from and to buckets with this key.",
     ("EncryptSamples",): "The core writes samples, which this key encrypts.",

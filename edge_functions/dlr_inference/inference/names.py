@@ -21,7 +21,7 @@ SHORTEST_PREVIEW_SECONDS = 1
 SILENT_INTERVALS = 3
 """A core is silent if it misses so many messages: one or two may be lost, or wait on the core."""
 
-LOCAL_TOPIC_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9/_.:-]{0,127}"
+LOCAL_TOPIC_PATTERN = r"(?=.{1,128}\Z)[a-zA-Z0-9][a-zA-Z0-9_.:-]*(?:/[a-zA-Z0-9_.:-]+)*"
 """A topic between components: without the characters that are wildcards in a topic or a policy, and
 short enough that the largest message passes through the IPC of nucleus lite."""
 

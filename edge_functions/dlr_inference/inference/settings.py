@@ -149,7 +149,8 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "localTopic",
         text(
             names.LOCAL_TOPIC_PATTERN,
-            "must be 1 to 128 letters, digits or / _ . : -, beginning with a letter or digit",
+            "must be 1 to 128 letters, digits or any of _ . : - in levels between single slashes, "
+            "beginning with a letter or digit",
         ),
         None,
         "line1/predictions",
