@@ -79,12 +79,13 @@ def stage_milliseconds(loaded: LoadedModel, image: str, frames: int) -> dict[str
 def rest_of_a_frame(loaded: LoadedModel, image: Path, is_reduced: bool) -> Callable[[], object]:
     """Return a function that does everything for a frame except running the model.
 
-    It reads the outputs of the model's first run, all of them, whatever their scores.
+    It reads the outputs of the model's run on zeros, all of them, whatever their scores.
     """
     settings = replace(settings_for(str(image)), confidence_threshold=0.0)
     stages = stages_of(settings, loaded)
     encode = encoder_for(settings, loaded)
     spec = loaded.profile.input
+    outputs = loaded.model.run(np.zeros(spec.shape, spec.dtype))
 
     def allowed(width: int, height: int) -> int:
         return reduction(spec, width, height) if is_reduced else 1
@@ -92,7 +93,7 @@ def rest_of_a_frame(loaded: LoadedModel, image: Path, is_reduced: bool) -> Calla
     def rest() -> object:
         decoded = decode_reduced(image.read_bytes(), str(image), allowed)
         _, fit = stages.preprocess(decoded.image, decoded.size)
-        predictions = stages.postprocess(loaded.first_outputs, fit)
+        predictions = stages.postprocess(outputs, fit)
         return encode(FrameResult(1, "", 1, 1, 0.0, predictions, {}, lambda: _NO_SCORES))
 
     return rest

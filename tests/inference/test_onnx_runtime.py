@@ -378,7 +378,7 @@ def test_a_bare_file_is_tried_once_then_loaded(tmp_path: Path, make_profile: Mak
     profile = make_profile(input__name=INPUT, output__activation="logits")
     path = save(mean_of_channels(), tmp_path / "fruit.onnx")
     loaded = load_model(path, tmp_path / "work", profile, "cpu", try_once=True)
-    assert [output.shape for output in loaded.first_outputs] == [(1, 3)]
+    assert [output.shape for output in loaded.model.run(IMAGE)] == [(1, 3)]
     assert len(list((tmp_path / "work").glob("tried-cpu-*"))) == 1
 
 

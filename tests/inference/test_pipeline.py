@@ -15,6 +15,7 @@ from edge_functions import CODE_FOLDER
 from inference.component.assembly import build_stages, encoder_for
 from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
+from inference.model.dlr import DlrModel
 from inference.model.loaded import LoadedModel
 from inference.model.profile import load_profile, profile_path
 from inference.pipeline.pipeline import Pipeline
@@ -138,6 +139,38 @@ def test_a_component_tries_each_model_once_in_a_child(tmp_path: Path) -> None:
         load_model(store.unpacked(NAME), tmp_path, load_profile(NAME), "cpu", try_once=True)
     [mark] = tmp_path.iterdir()
     assert mark.name.startswith("tried-cpu-")
+
+
+def test_a_model_whose_outputs_were_in_order_starts_without_a_run_on_zeros(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[str] = []
+    warm_up = DlrModel.warm_up
+
+    def counted(model: DlrModel) -> list[object]:
+        runs.append("zeros")
+        return warm_up(model)
+
+    def start(profile: str) -> None:
+        load_model(store.unpacked(NAME), tmp_path, load_profile(profile), "cpu", try_once=True)
+
+    monkeypatch.setattr(DlrModel, "warm_up", counted)
+    start(NAME)
+    start(NAME)
+    assert len(runs) == 1
+    values = json.loads(profile_path(NAME).read_text())
+    values.update({"output": {"kind": "gluoncv-ssd"}, "labels": None})
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(values))
+    for number in (2, 3):
+        with pytest.raises(ModelError, match="needs three outputs"):
+            start(str(other))
+        assert len(runs) == number, "another profile has to be checked until it fits"
+    [mark] = tmp_path.glob("tried-*")
+    mark.write_bytes(b"\xff torn")
+    start(NAME)
+    start(NAME)
+    assert len(runs) == 4
 
 
 def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:

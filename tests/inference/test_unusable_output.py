@@ -9,7 +9,7 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 
-from inference.component.assembly import build_stages
+from inference.component.assembly import build_stages, check_outputs
 from inference.errors import ModelError, OutputError
 from inference.model.loaded import LoadedModel
 from inference.model.profile import ModelProfile
@@ -79,12 +79,10 @@ def pipeline(
     results: list[FrameResult],
     *,
     plain: bool = False,
-    first: list[Any] | None = None,
     interval: float = 0.0,
 ) -> Pipeline:
-    kind = profile.output.kind
     model: Any = Scripted(answer)
-    loaded = LoadedModel(profile, None, model, outputs_of(kind) if first is None else first)  # type: ignore[arg-type]
+    loaded = LoadedModel(profile, None, model)  # type: ignore[arg-type]
     keep: Callable[[Frame, FrameResult], None] = lambda frame, result: results.append(result)  # noqa: E731
     settings = replace(SETTINGS, inference_interval=interval)
     return Pipeline(build_stages(settings, loaded, [keep], source=Images(plain=plain)))
@@ -228,14 +226,11 @@ def test_a_frame_for_which_there_is_no_memory_costs_itself_alone(
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_a_first_run_on_zeros_that_gives_nothing_usable_is_a_warning(
+def test_a_run_on_zeros_that_gives_nothing_usable_is_a_warning(
     make_profile: MakeProfile, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = [np.full_like(output, NAN) for output in outputs_of(kind)]
-    results: list[FrameResult] = []
-    profile = profile_of(kind, make_profile)
-    pipeline(profile, lambda _: outputs_of(kind), results, first=first).run(frames=2)
-    assert len(results) == 2
+    outputs = [np.full_like(output, NAN) for output in outputs_of(kind)]
+    check_outputs(profile_of(kind, make_profile), (), outputs)
     assert "the model's first run, on zeros, gave no usable output: profile test-model" in (
         caplog.text
     )
@@ -290,7 +285,7 @@ def test_boxes_in_another_unit_are_a_fault_that_names_the_cure(
 
     results: list[FrameResult] = []
     cured = make_profile(output={"kind": kind, "units": units})
-    again = pipeline(cured, lambda _: outputs, results, first=outputs)
+    again = pipeline(cured, lambda _: outputs, results)
     again.run(frames=5)
     assert again.fault is None
     assert results[0].predictions[0].box == pytest.approx((0.25, 0.25, 0.75, 0.75))

@@ -77,7 +77,7 @@ def test_every_tenth_frame_unusable_leaves_the_core_healthy(
         faults.add(pipe.fault)
         return nothing if run % 10 == 0 else good.outputs
 
-    pipe = pipeline(profile, answer, results, first=good.outputs, interval=1.0)
+    pipe = pipeline(profile, answer, results, interval=1.0)
     monkeypatch.setattr(pipe, "_changed", clock)
     with caplog.at_level(logging.WARNING):
         pipe.run(frames=600)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Sequence
+from typing import Any, Sequence
 
 from ..errors import ModelError, OutputError
 from ..model.loaded import LoadedModel
@@ -36,11 +36,16 @@ def build_stages(
 
     Raises:
         ConfigurationError: if a class to publish is not among the labels, or there is no source.
-        ModelError: if the model is not what its profile says.
     """
     _check_classes(settings, loaded.profile)
     preprocess = Preprocessor(loaded.profile.input)
-    postprocess = _postprocessor(settings, loaded)
+    postprocess = Postprocessor(
+        loaded.profile,
+        output_names=loaded.model.output_names,
+        confidence_threshold=settings.confidence_threshold,
+        top_k=settings.top_k,
+        classes=settings.classes,
+    )
     if source is None:
         reduced = partial(reduction, loaded.profile.input)
         source = open_source(settings.image_source, repeat=repeat, reduction=reduced)
@@ -68,30 +73,21 @@ def encoder_for(
     )
 
 
-def _postprocessor(settings: InferenceSettings, loaded: LoadedModel) -> Postprocessor:
-    """Return the postprocessor, once it has read the first outputs of the model.
+def check_outputs(profile: ModelProfile, names: Sequence[str], outputs: Sequence[Any]) -> None:
+    """Check the outputs of a model's run on zeros, which have these ``names`` if they are known.
 
-    Those are of zeros, which no camera sees: values that cannot be used are only a warning.
+    No camera sees zeros: values that cannot be used are only a warning.
 
     Raises:
         ModelError: if they are not of the kind that the profile says.
     """
-    profile = loaded.profile
-    postprocess = Postprocessor(
-        profile,
-        output_names=loaded.model.output_names,
-        confidence_threshold=settings.confidence_threshold,
-        top_k=settings.top_k,
-        classes=settings.classes,
-    )
     whole = fit(profile.input, profile.input.width, profile.input.height)
     try:
-        postprocess(loaded.first_outputs, whole)
+        Postprocessor(profile, output_names=names)(outputs, whole)
     except OutputError as error:
         _log.warning("the model's first run, on zeros, gave no usable output: %s", error)
     except ValueError as error:
         raise ModelError(f"profile {profile.name}: {error}") from None
-    return postprocess
 
 
 def _check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:

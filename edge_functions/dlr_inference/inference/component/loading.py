@@ -8,11 +8,13 @@ engine loads the model. This module therefore imports neither, nor any module of
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from pathlib import Path
 from typing import Callable, Generic, TypeVar
 
 from ..errors import ModelError
+from ..memory import return_freed_memory
 from ..model.artifact import ModelArtifact, open_artifact
 from ..model.digests import content_files
 from ..model.loaded import LoadedModel
@@ -32,10 +34,12 @@ def load_model(
     """Check, load and warm up the artifact at ``path``; an archive is unpacked into ``work``.
 
     An artifact without digests is tried in a child process first. With ``try_once``, so is every
-    artifact that ``work`` has no mark of: a sound one may still need what this processor lacks.
+    artifact that ``work`` has no mark of: a sound one may still need what this processor lacks. The
+    mark also says with which profile and engine its outputs were in order, so that later starts
+    need not run it on zeros.
 
     Raises:
-        ModelError: if the model cannot be used.
+        ModelError: if the model cannot be used, or is not what its profile says.
     """
     checking = _Background(lambda: _checked(path, work))
     import numpy  # noqa: F401 (every engine needs it)
@@ -48,13 +52,21 @@ def load_model(
     if (try_once and not mark.exists()) or not artifact.has_digests:
         try_in_child(artifact, profile.input, accelerator)
         if try_once:
-            with contextlib.suppress(OSError):  # a full disk: it is tried again at the next start
-                mark.touch()
-    importing = _Background(_import_stages)
+            _write(mark, "")
+    importing = _Background(lambda: _import_stages(profile))
     model = open_runtime(artifact, profile.input, accelerator)
-    first_outputs = model.warm_up()
+    in_order = hashlib.sha256(repr((profile, model.versions)).encode()).hexdigest()
+    if not try_once or _read(mark) != in_order:
+        outputs = model.warm_up()
+        importing.result()
+        from .assembly import check_outputs
+
+        check_outputs(profile, model.output_names, outputs)
+        if try_once:
+            _write(mark, in_order)
     importing.result()
-    return LoadedModel(profile, artifact, model, first_outputs)
+    return_freed_memory()
+    return LoadedModel(profile, artifact, model)
 
 
 def _checked(path: Path, work: Path) -> ModelArtifact:
@@ -65,8 +77,24 @@ def _checked(path: Path, work: Path) -> ModelArtifact:
         return open_artifact(path, work)
 
 
-def _import_stages() -> None:
-    from . import assembly  # noqa: F401 (for OpenCV, which it imports)
+def _import_stages(profile: ModelProfile) -> None:
+    """Import OpenCV, and what the first frame needs."""
+    from ..vision import images  # noqa: F401
+    from ..vision.decoders import decoder_class
+    from . import assembly  # noqa: F401
+
+    decoder_class(profile.output.kind)
+
+
+def _read(mark: Path) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        return mark.read_text(encoding="ascii")
+    return ""
+
+
+def _write(mark: Path, text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: it is tried again at the next start
+        mark.write_text(text, encoding="ascii")
 
 
 def _parameter_bytes(artifact: ModelArtifact) -> int:

@@ -14,7 +14,6 @@ from typing import Any, Mapping
 import numpy as np
 
 from ..errors import ModelError
-from ..memory import return_freed_memory
 from ..preflight import LIBDLR_MISSING
 from .artifact import ModelArtifact
 from .child_failure import telling_line
@@ -123,10 +122,8 @@ class DlrModel:
         return outputs
 
     def warm_up(self) -> list[Any]:
-        """Run once on zeros, so that the first frame is not slower; return the outputs."""
-        outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
-        return_freed_memory()
-        return outputs
+        """Run once on zeros, and return the outputs."""
+        return self.run(np.zeros(self._spec.shape, self._spec.dtype))
 
     def _check_shape_of_graph(self) -> None:
         shapes = self._artifact.input_shapes

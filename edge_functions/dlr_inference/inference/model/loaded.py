@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from .artifact import ModelArtifact
 from .profile import ModelProfile
@@ -12,9 +11,8 @@ from .runnable import RunnableModel
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A warm model with its profile and artifact, and the outputs of its first run, on zeros."""
+    """A model whose outputs are those that its profile says, with its profile and artifact."""
 
     profile: ModelProfile
     artifact: ModelArtifact
     model: RunnableModel
-    first_outputs: list[Any]

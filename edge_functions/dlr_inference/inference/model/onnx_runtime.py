@@ -9,7 +9,6 @@ from typing import Any, Mapping
 import numpy as np
 
 from ..errors import ModelError
-from ..memory import return_freed_memory
 from .artifact import ModelArtifact
 from .input_checks import check_tensor, wrong_input
 from .missing_engine import missing_engine
@@ -89,10 +88,8 @@ class OnnxRuntimeModel:
         return [_as_usual(output) for output in outputs]
 
     def warm_up(self) -> list[Any]:
-        """Run once on zeros, so that the first frame is not slower; return the outputs."""
-        outputs = self.run(np.zeros(self._spec.shape, self._spec.dtype))
-        return_freed_memory()
-        return outputs
+        """Run once on zeros, and return the outputs."""
+        return self.run(np.zeros(self._spec.shape, self._spec.dtype))
 
     def _checked_input(self) -> str:
         """Compare the model's inputs with the profile's; return the dtype that the model takes."""

@@ -37,4 +37,4 @@ class ModelRuntime(RunnableModel, Protocol):
     """A model that an engine has loaded into this process. Several threads may call it."""
 
     def warm_up(self) -> list[Any]:
-        """Run once on zeros, so that the first frame is not slower; return the outputs."""
+        """Run once on zeros, and return the outputs."""

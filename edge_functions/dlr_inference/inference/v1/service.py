@@ -114,10 +114,8 @@ def model_of_service(service: InferenceService, profile: ModelProfile) -> Loaded
     It returns probabilities, whatever the compiled model of the ``profile`` does. The function has
     no file of its model, which belongs to the connector: so it has no digest.
     """
-    classes = len(profile.labels) if profile.labels is not None else 1
     return LoadedModel(
         replace(profile, output=OutputSpec("classification", "probabilities")),
         ModelArtifact(Path(), "", {}, has_digests=False),
         service,
-        [np.zeros((1, classes), np.float32)],
     )

@@ -20,7 +20,7 @@ _FORMATS = {
 }
 """First bytes of files that are given as images, but that OpenCV may not decode."""
 
-_PNM = re.compile(rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s")
+_PNM = rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s"
 _PNG_ALPHA = (4, 6)
 _COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
@@ -55,7 +55,7 @@ def read_header(data: bytes) -> ImageHeader:
         return _tiff(data)
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
-    match = _PNM.match(data[:4096])
+    match = re.match(_PNM, data[:4096])
     if match:
         maximum = int(match[2])
         is_scaled = maximum in (255, 65535) or (match[1] in b"23" and maximum < 255)

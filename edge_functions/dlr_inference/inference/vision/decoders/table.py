@@ -29,9 +29,14 @@ _DECODERS: Mapping[str, tuple[str, str]] = {
 
 def decoder_for(profile: ModelProfile, names: Sequence[str], threshold: float) -> Decoder:
     """Return the decoder of the profile's output kind, for outputs with these ``names``."""
-    module, name = _DECODERS[profile.output.kind]
-    decoder: type[Decoder] = getattr(import_module(f".{module}", __package__), name)
-    return decoder(profile, names, threshold)
+    return decoder_class(profile.output.kind)(profile, names, threshold)
+
+
+def decoder_class(kind: str) -> type[Decoder]:
+    """Import and return the decoder of an output kind."""
+    module, name = _DECODERS[kind]
+    found: type[Decoder] = getattr(import_module(f".{module}", __package__), name)
+    return found
 
 
 def fitting_presets(
