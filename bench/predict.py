@@ -16,6 +16,7 @@ from time import perf_counter
 
 from bench.calls import serve
 from inference.component.loading import load_model
+from inference.memory import share_one_heap
 from inference.model.profile import load_profile
 from inference.settings import InferenceSettings
 
@@ -44,6 +45,7 @@ class FrameClock:
 
 def main() -> None:
     """Predict as the arguments say."""
+    share_one_heap()
     folder, profile, source, interval = sys.argv[1:]
     settings = InferenceSettings(
         core_name="bench", image_source=source, inference_interval=float(interval)
