@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -92,6 +93,7 @@ def environment_of(folder: Path) -> Path:
 def test_app_runs_in_the_active_environment_else_in_that_of_make(
     tmp_path: Path, variables: dict[str, str], chosen: str
 ) -> None:
+    shutil.copy(ROOT / "app.sh", tmp_path)
     folders = {name: environment_of(tmp_path / name) for name in (".venv", "active", "conda")}
     names = {key: str(folders.get(value, value)) for key, value in variables.items()}
     done = subprocess.run(
@@ -107,6 +109,7 @@ def test_app_runs_in_the_active_environment_else_in_that_of_make(
 
 
 def test_app_runs_with_the_python_on_the_path_where_no_environment_is_named(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "app.sh", tmp_path)
     folder = environment_of(tmp_path / "conda")
     done = subprocess.run(
         json.loads((ROOT / "cdk.json").read_text())["app"],
