@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from bench.ratio import interleaved, ratio
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.profiles.profile import ModelProfile, load_profile
 from inference.pipeline.results import FrameResult, encoder
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor

@@ -17,7 +17,7 @@ from time import perf_counter
 from bench.calls import serve
 from inference.component.loading import load_model
 from inference.memory import share_one_heap
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.settings import InferenceSettings
 
 _WORK = Path(__file__).parent.parent / "build/bench/work"

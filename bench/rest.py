@@ -21,7 +21,7 @@ from bench.ratio import interleaved, ratio
 from inference.component.assembly import build_stages, encoder_for
 from inference.component.loading import load_model
 from inference.model.loaded import LoadedModel
-from inference.model.profile import InputSpec, load_profile
+from inference.model.profiles.profile import InputSpec, load_profile
 from inference.pipeline.pipeline import Pipeline, Stages
 from inference.pipeline.results import FrameResult
 from inference.pipeline.sinks import PredictionSink

@@ -27,7 +27,7 @@ from bench.peer import (
 )
 from bench.ratio import Ratio, ratio, spread
 from bench.report import Row, at_least, at_most
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from models import store
 
 CLASSIFIER = "efficientnet-lite0-imagenet"

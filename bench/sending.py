@@ -23,7 +23,7 @@ from inference.feedback.metadata import SampleOrigin
 from inference.feedback.rate_limit import RateLimiter
 from inference.feedback.sampling import FeedbackSink
 from inference.feedback.spool import Spool
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.outbox import Outbox
 from inference.pipeline.pipeline import Pipeline, Sink

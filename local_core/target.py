@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.model.runnable import ONNX_RUNTIME
+from inference.model.engines.runnable import ONNX_RUNTIME
 from stacks import names
 from stacks.context.model_source import is_onnx_model
 

@@ -18,7 +18,7 @@ import click
 from inference.component.loading import load_model
 from inference.errors import InferenceError, ModelError
 from inference.model.loaded import LoadedModel
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.pipeline.results import FrameResult
 from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault

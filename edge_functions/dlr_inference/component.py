@@ -18,7 +18,7 @@ from inference.component.environment import (
 )
 from inference.component.installing import installing, wait_for_install
 from inference.errors import InferenceError
-from inference.model.runnable import DLR, RUNTIMES
+from inference.model.engines.runnable import DLR, RUNTIMES
 from inference.preflight import explained_errors
 
 CODE = Path(__file__).absolute().parent
@@ -47,10 +47,10 @@ def install(work: Path, model: Path, profile: str, runtime: str) -> None:
     """
     # What only this step needs: the other one starts this module twice, in two Pythons.
     from inference.component.creation import compile_code, create_environment
-    from inference.model.artifact import check_runtime, open_artifact
-    from inference.model.digests import record_digests
-    from inference.model.profile import load_profile
-    from inference.model.unpacking import remove_leftovers
+    from inference.model.artifacts.artifact import check_runtime, open_artifact
+    from inference.model.artifacts.digests import record_digests
+    from inference.model.artifacts.unpacking import remove_leftovers
+    from inference.model.profiles.profile import load_profile
 
     load_profile(profile)
     with installing(work):

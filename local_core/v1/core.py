@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from inference.model.profile import ModelProfile, builtin_profiles, load_profile
+from inference.model.profiles.profile import ModelProfile, builtin_profiles, load_profile
 from inference.v1.environment import INFERENCE_CONNECTOR, MODEL_PROFILE
 
 from ..nucleus.artifacts import ArtifactError, unzip

@@ -18,7 +18,7 @@ from pathlib import Path
 from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
 from inference.model.loaded import LoadedModel
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 
 from .group import GroupError
 from .invocations import Invocation, QueueFullError, Result

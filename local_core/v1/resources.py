@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from inference.errors import ModelError
-from inference.model.unpacking import unpack
+from inference.model.artifacts.unpacking import unpack
 
 from ..errors import LocalCoreError
 from .group import ModelResource

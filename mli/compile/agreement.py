@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
 
 from .tvm.suppression import overlaps

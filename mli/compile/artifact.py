@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.model.digests import DIGESTS_FILE, record_digests, sha256_of
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.artifacts.digests import DIGESTS_FILE, record_digests, sha256_of
+from inference.model.profiles.profile import ModelProfile, load_profile
 
 from ..archives import write_archive
 from ..errors import MliError

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inference.model.labels import read_labels as label_lines
-from inference.model.profile import ModelProfile, labels_path, profile_path
+from inference.model.profiles.labels import read_labels as label_lines
+from inference.model.profiles.profile import ModelProfile, labels_path, profile_path
 
 from ..errors import MliError
 from .graphs.reading import Source

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from inference.model.presets import PRESETS
-from inference.model.profile import COLOR_ORDERS, INTERPOLATIONS, RESIZE_RULES
+from inference.model.profiles.presets import PRESETS
+from inference.model.profiles.profile import COLOR_ORDERS, INTERPOLATIONS, RESIZE_RULES
 
 from ..cli.options import DRY_RUN_HELP, LABELS_HELP, PRESET_HELP
 from .tvm.suppression import IOU_THRESHOLD, SCORE_THRESHOLD

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.profiles.profile import ModelProfile, load_profile
 from inference.vision.decoders import fitting_presets
 
 from ..errors import MliError

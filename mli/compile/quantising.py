@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from inference.errors import FrameError
-from inference.model.profile import InputSpec
+from inference.model.profiles.profile import InputSpec
 from inference.sources.listing import list_files
 from inference.vision.images import decode
 from inference.vision.preprocess import Preprocessor

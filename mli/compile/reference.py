@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
 from inference.vision.images import decode
 from inference.vision.postprocess import Postprocessor

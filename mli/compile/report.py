@@ -10,7 +10,7 @@ from typing import Any
 
 import onnxruntime
 
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import onnx
 
-from inference.model.artifact import check_artifact
-from inference.model.profile import ModelProfile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.runtime import open_runtime
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
 from inference.vision.postprocess import Postprocessor
 

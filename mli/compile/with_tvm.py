@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from inference.model.outputs import ROLES
-from inference.model.profile import ModelProfile
+from inference.model.profiles.outputs import ROLES
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.decoders import decoder_for
 from inference.vision.postprocess import Postprocessor
 

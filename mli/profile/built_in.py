@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from inference.errors import ModelError
-from inference.model.profile import ModelProfile, builtin_profiles, load_profile, profile_path
+from inference.model.profiles.profile import (
+    ModelProfile,
+    builtin_profiles,
+    load_profile,
+    profile_path,
+)
 from inference.vision.decoders import decoder_for
 
 from .fitting import Returned, class_count

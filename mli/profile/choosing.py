@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.profiles.profile import ModelProfile, load_profile
 from inference.vision.decoders import UnfitOutputsError
 from inference.vision.decoders.interface import described
 

@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from inference.errors import ModelError
-from inference.model.labels import read_labels
-from inference.model.presets import PRESETS
-from inference.model.profile import builtin_profiles, labels_path, load_profile
+from inference.model.profiles.labels import read_labels
+from inference.model.profiles.presets import PRESETS
+from inference.model.profiles.profile import builtin_profiles, labels_path, load_profile
 from inference.vision.images import decode
 
 from ..cli.options import PRESET_HELP, RenamedOption, labels_option

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.child_failure import why_child_failed
-from inference.model.dlr import import_dlr, open_model
+from inference.model.engines.child_failure import why_child_failed
+from inference.model.engines.dlr import import_dlr, open_model
 
 from ..errors import MliError, one_line
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inference.model.artifact import ModelArtifact
-from inference.model.profile import InputSpec
-from inference.model.runnable import ONNX_RUNTIME
-from inference.model.trying import try_in_child
+from inference.model.artifacts.artifact import ModelArtifact
+from inference.model.engines.runnable import ONNX_RUNTIME
+from inference.model.engines.trying import try_in_child
+from inference.model.profiles.profile import InputSpec
 from inference.vision.geometry import Fit
 from inference.vision.preprocess import Preprocessor
 
@@ -47,7 +47,7 @@ class Engine:
             self.versions = done.versions
             return done.outputs
         if self._loaded is None:
-            from inference.model.onnx_runtime import OnnxRuntimeModel
+            from inference.model.engines.onnx_runtime import OnnxRuntimeModel
 
             artifact = ModelArtifact(self._found.folder, sha256="", runtime=ONNX_RUNTIME)
             try_in_child(artifact, spec)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.outputs import OutputSpec, parse_output
-from inference.model.presets import PRESETS
-from inference.model.profile import InputSpec, ModelProfile
+from inference.model.profiles.outputs import OutputSpec, parse_output
+from inference.model.profiles.presets import PRESETS
+from inference.model.profiles.profile import InputSpec, ModelProfile
 from inference.vision.decoders import decoder_for, fitting_presets
 
 from .inspection import Tensor

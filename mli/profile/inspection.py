@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inference.model.artifact import check_artifact
-from inference.model.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
-from inference.model.digests import check_digests, content_files, digests_of
-from inference.model.elf import machine_of_python, read_elf_header
-from inference.model.runnable import DLR, ONNX_RUNTIME
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.artifacts.compiled import RUNTIME_LIBRARY, is_graph, is_model_library
+from inference.model.artifacts.digests import check_digests, content_files, digests_of
+from inference.model.artifacts.elf import machine_of_python, read_elf_header
+from inference.model.engines.runnable import DLR, ONNX_RUNTIME
 from models.packing import ParamsError, read_params
 
 from ..errors import MliError

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import ModelError
-from inference.model.child_failure import why_child_failed
-from inference.model.onnx_failure import why_not_loaded
-from inference.model.onnx_runtime import import_onnxruntime
+from inference.model.engines.child_failure import why_child_failed
+from inference.model.engines.onnx_failure import why_not_loaded
+from inference.model.engines.onnx_runtime import import_onnxruntime
 
 from ..errors import MliError, one_line
 

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from inference.errors import ModelError
-from inference.model.artifact import check_artifact, model_folder
-from inference.model.digests import content_files
-from inference.model.onnx_files import is_onnx, onnx_file
-from inference.model.runnable import ONNX_RUNTIME
-from inference.model.unpacking import unpack
+from inference.model.artifacts.artifact import check_artifact, model_folder
+from inference.model.artifacts.digests import content_files
+from inference.model.artifacts.onnx_files import is_onnx, onnx_file
+from inference.model.artifacts.unpacking import unpack
+from inference.model.engines.runnable import ONNX_RUNTIME
 
 from ..errors import MliError
 from .inspection import ANY_MACHINE, Inspection, Tensor, inspect, provenance_of

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.model.presets import PRESETS
-from inference.model.profile import builtin_profiles, profile_path
+from inference.model.profiles.presets import PRESETS
+from inference.model.profiles.profile import builtin_profiles, profile_path
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from inference.errors import InferenceError
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
 from inference.vision.postprocess import Postprocessor, Prediction
 from inference.vision.units import strangeness

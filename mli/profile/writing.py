@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from inference.model.labels import read_labels
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.profiles.labels import read_labels
+from inference.model.profiles.profile import ModelProfile, load_profile
 
 from ..errors import MliError
 from ..files import draft_of

@@ -17,7 +17,7 @@ import botocore.exceptions
 import botocore.session
 from botocore.validate import ParamValidator
 
-from inference.model.digests import sha256_of
+from inference.model.artifacts.digests import sha256_of
 
 from ..cli.output import Output
 from ..errors import MliError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inference.model.digests import sha256_of
+from inference.model.artifacts.digests import sha256_of
 
 from ..errors import MliError
 from .jobs import S3Location

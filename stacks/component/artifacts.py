@@ -11,7 +11,7 @@ from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
 from edge_functions import CODE_FOLDER
-from inference.model import profile
+from inference.model.profiles import profile
 from stacks import arns
 from stacks.component import wheels
 from stacks.context.model_source import S3Object, TrainingJob

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.model.runnable import NAMES
+from inference.model.engines.runnable import NAMES
 from stacks.component.artifacts import Artifact
 
 MAX_RECIPE_BYTES = 8_196

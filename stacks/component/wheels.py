@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from edge_functions import CODE_FOLDER
 from inference import schema
 from inference.component.environment import requirement_lists
-from inference.model.runnable import RUNTIMES
+from inference.model.engines.runnable import RUNTIMES
 from stacks.context.keys import ARCHITECTURES
 from stacks.context.report import option
 

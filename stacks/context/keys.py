@@ -14,7 +14,7 @@ from typing import Any
 from inference import schema
 from inference import settings as device
 from inference.feedback.configuration import default_configuration
-from inference.model.runnable import RUNTIMES
+from inference.model.engines.runnable import RUNTIMES
 from inference.names import CORE_NAME_PATTERN
 from stacks.context import image_source, values
 from stacks.context.components import EXAMPLE

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from inference import schema
-from inference.model.onnx_files import ONNX_SUFFIX
-from inference.model.runnable import DLR, NAMES, ONNX_RUNTIME
+from inference.model.artifacts.onnx_files import ONNX_SUFFIX
+from inference.model.engines.runnable import DLR, NAMES, ONNX_RUNTIME
 from stacks.context.model_source import S3Object, is_onnx_model
 from stacks.context.report import option
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from inference.model.compiled import is_model_library
-from inference.model.digests import is_hidden
-from inference.model.onnx_files import ONNX_SUFFIX, is_onnx, weight_files
+from inference.model.artifacts.compiled import is_model_library
+from inference.model.artifacts.digests import is_hidden
+from inference.model.artifacts.onnx_files import ONNX_SUFFIX, is_onnx, weight_files
 from stacks.context.buckets import check_bucket
 
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".zip")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from inference import schema
-from inference.model import profile
-from inference.model.runnable import ONNX_RUNTIME
+from inference.model.engines.runnable import ONNX_RUNTIME
+from inference.model.profiles import profile
 from stacks.context.keys import EXAMPLES, RETIRED
 from stacks.context.model_runtime import chosen_runtime, faults_of_runtime
 from stacks.context.model_source import S3Object

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-from inference.model.runnable import RUNTIMES
+from inference.model.engines.runnable import RUNTIMES
 from stacks.component import wheels
 from stacks.core.nucleus_configuration import NUCLEUS_VERSION
 

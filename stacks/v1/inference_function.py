@@ -10,7 +10,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from edge_functions import CODE_FOLDER
-from inference.model import profile
+from inference.model.profiles import profile
 from stacks.component.artifacts import NOT_DEPLOYED, stage_profile
 
 HANDLER = "lambda_function.function_handler"

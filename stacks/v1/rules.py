@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from inference import schema
-from inference.model import profile
+from inference.model.profiles import profile
 from stacks.context import monitoring
 from stacks.context.keys import EXAMPLES
 from stacks.context.model_runtime import refused_with_v1

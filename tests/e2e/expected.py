@@ -11,7 +11,7 @@ from functools import cache
 from random import Random
 
 from inference.component.loading import load_model
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.sources import open_source
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor

@@ -10,7 +10,7 @@ from typing import Any, Callable
 
 import pytest
 
-from inference.model.profile import ModelProfile, load_profile
+from inference.model.profiles.profile import ModelProfile, load_profile
 from models import store
 
 PROFILE: dict[str, Any] = {

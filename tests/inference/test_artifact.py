@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from inference.errors import ModelError
-from inference.model import members
-from inference.model.artifact import check_artifact, open_artifact
-from inference.model.digests import DIGESTS_FILE, record_digests
-from inference.model.unpacking import remove_leftovers, unpack
+from inference.model.artifacts import members
+from inference.model.artifacts.artifact import check_artifact, open_artifact
+from inference.model.artifacts.digests import DIGESTS_FILE, record_digests
+from inference.model.artifacts.unpacking import remove_leftovers, unpack
 from tests.archives import packed
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference.component.assembly import build_stages
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.model.artifact import check_artifact
-from inference.model.dlr import DlrModel
-from inference.model.profile import load_profile
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.dlr import DlrModel
+from inference.model.profiles.profile import load_profile
 from inference.vision.images import decode
 from inference.vision.preprocess import Preprocessor
 from models import store

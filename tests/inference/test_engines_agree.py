@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.model.artifact import check_artifact
-from inference.model.profile import load_profile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.runtime import open_runtime
+from inference.model.profiles.profile import load_profile
 from inference.vision.images import decode
 from inference.vision.postprocess import Postprocessor, Prediction
 from inference.vision.preprocess import Preprocessor

@@ -17,7 +17,7 @@ from inference.errors import (
     ModelError,
     RefusedError,
 )
-from inference.model.child_failure import telling_line, why_child_failed
+from inference.model.engines.child_failure import telling_line, why_child_failed
 from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.model.profile import InputSpec
+from inference.model.profiles.profile import InputSpec
 from inference.vision.geometry import Fit, fit
 from inference.vision.preprocess import Preprocessor
 

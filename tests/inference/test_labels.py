@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.model.labels import read_labels
-from inference.model.profile import load_profile
+from inference.model.profiles.labels import read_labels
+from inference.model.profiles.profile import load_profile
 from mli.compile.given_profile import read_labels as labels_for_compiling
 
 from .conftest import WriteProfile

@@ -12,8 +12,8 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference.errors import ModelError
-from inference.model import elf
-from inference.model.artifact import check_artifact
+from inference.model.artifacts import elf
+from inference.model.artifacts.artifact import check_artifact
 from models import store
 
 NAME = "efficientnet-lite0-imagenet"
@@ -59,7 +59,7 @@ AFFINITY = """
 import os, threading
 from pathlib import Path
 from inference.component.loading import load_model
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 def all_threads():
     return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}
 before = all_threads()

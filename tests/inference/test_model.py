@@ -15,11 +15,11 @@ import pytest
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
-from inference.model.artifact import ModelArtifact, check_artifact
-from inference.model.digests import DIGESTS_FILE
-from inference.model.dlr import DlrModel
-from inference.model.profile import load_profile
-from inference.model.trying import try_in_child, why_it_fails
+from inference.model.artifacts.artifact import ModelArtifact, check_artifact
+from inference.model.artifacts.digests import DIGESTS_FILE
+from inference.model.engines.dlr import DlrModel
+from inference.model.engines.trying import try_in_child, why_it_fails
+from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.settings import InferenceSettings
 from inference.sources import FileSource
@@ -163,9 +163,9 @@ import sys, socket
 def refuse(*a, **k): raise SystemExit("the network was used")
 socket.socket.connect = refuse
 from pathlib import Path
-from inference.model.artifact import ModelArtifact, check_artifact
-from inference.model.dlr import DlrModel
-from inference.model.profile import load_profile
+from inference.model.artifacts.artifact import ModelArtifact, check_artifact
+from inference.model.engines.dlr import DlrModel
+from inference.model.profiles.profile import load_profile
 DlrModel(check_artifact(Path({str(store.unpacked(NAME))!r})), load_profile({NAME!r}).input)
 assert "dlr.counter.phone_home" not in sys.modules and "requests" not in sys.modules
 import dlr

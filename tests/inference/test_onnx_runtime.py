@@ -19,13 +19,13 @@ from edge_functions import CODE_FOLDER
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
-from inference.model import onnx_runtime, threads
-from inference.model.artifact import check_artifact, open_artifact
-from inference.model.digests import record_digests
-from inference.model.onnx_runtime import OnnxRuntimeModel
-from inference.model.profile import InputSpec
-from inference.model.runtime import open_runtime
-from inference.model.trying import try_in_child
+from inference.model.artifacts.artifact import check_artifact, open_artifact
+from inference.model.artifacts.digests import record_digests
+from inference.model.engines import onnx_runtime, threads
+from inference.model.engines.onnx_runtime import OnnxRuntimeModel
+from inference.model.engines.runtime import open_runtime
+from inference.model.engines.trying import try_in_child
+from inference.model.profiles.profile import InputSpec
 from inference.settings import InferenceSettings
 from inference.vision.geometry import fit
 from tests.inference import tiny_onnx
@@ -439,9 +439,9 @@ def test_neither_engine_is_imported_for_the_other(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path
-from inference.model.artifact import check_artifact
-from inference.model.profile import load_profile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.profiles.profile import load_profile
+from inference.model.engines.runtime import open_runtime
 import dataclasses
 spec = dataclasses.replace(load_profile("gluoncv-ssd-voc").input, name="images", shape=(1, 3, 8, 8))
 open_runtime(check_artifact(Path({str(tmp_path)!r})), spec).warm_up()
@@ -509,7 +509,7 @@ import os
 from pathlib import Path
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 def all_threads():
     return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}
 before, number = all_threads(), len(os.listdir("/proc/self/task"))
@@ -542,9 +542,9 @@ def test_a_model_that_waits_does_not_use_the_processor(tmp_path: Path) -> None:
 import time, dataclasses
 from pathlib import Path
 import numpy as np
-from inference.model.artifact import check_artifact
-from inference.model.profile import load_profile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.profiles.profile import load_profile
+from inference.model.engines.runtime import open_runtime
 shape = (1, 3, 256, 256)
 spec = dataclasses.replace(load_profile("gluoncv-ssd-voc").input, name="images", shape=shape)
 model = open_runtime(check_artifact(Path({str(tmp_path)!r})), spec)

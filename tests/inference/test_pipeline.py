@@ -15,9 +15,9 @@ from edge_functions import CODE_FOLDER
 from inference.component.assembly import build_stages, encoder_for
 from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
-from inference.model.dlr import DlrModel
+from inference.model.engines.dlr import DlrModel
 from inference.model.loaded import LoadedModel
-from inference.model.profile import load_profile, profile_path
+from inference.model.profiles.profile import load_profile, profile_path
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult, encode_list
 from inference.pipeline.sinks import PredictionSink

@@ -14,7 +14,7 @@ import pytest
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.model.loaded import LoadedModel
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.model.profile import InputSpec, load_profile
+from inference.model.profiles.profile import InputSpec, load_profile
 from inference.vision.preprocess import Preprocessor
 
 IMAGENET = load_profile("gluoncv-ssd-voc").input

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.model.profile import builtin_profiles, labels_path, load_profile
+from inference.model.profiles.profile import builtin_profiles, labels_path, load_profile
 from inference.schema import ConfigurationError
 
 from .conftest import PROFILE, MakeProfile, WriteProfile, changed

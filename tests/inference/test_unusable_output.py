@@ -12,7 +12,7 @@ import pytest
 from inference.component.assembly import build_stages, check_outputs
 from inference.errors import ModelError, OutputError
 from inference.model.loaded import LoadedModel
-from inference.model.profile import ModelProfile
+from inference.model.profiles.profile import ModelProfile
 from inference.pipeline import skipped
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult

@@ -10,7 +10,7 @@ import pytest
 
 from edge_functions import CODE_FOLDER
 from inference import names, settings
-from inference.model import profile
+from inference.model.profiles import profile
 from stacks.component.artifacts import stage_profile
 from stacks.component.recipe import MAX_RECIPE_BYTES
 from tests.stacks.synthesis import (

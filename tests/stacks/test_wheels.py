@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inference import schema
-from inference.model.runnable import RUNTIMES
+from inference.model.engines.runnable import RUNTIMES
 from stacks.component import wheels
 from stacks.component.wheels import PYTHONS, bundled_wheels, requirements_of
 from stacks.context.keys import ARCHITECTURES

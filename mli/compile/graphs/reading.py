@@ -13,8 +13,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto
 
-from inference.model.onnx_failure import why_not_loaded, why_not_onnx, without_positions
-from inference.model.onnx_files import weight_files
+from inference.model.artifacts.onnx_files import weight_files
+from inference.model.engines.onnx_failure import why_not_loaded, why_not_onnx, without_positions
 
 from ...errors import MliError
 from .ends import with_usual_ends

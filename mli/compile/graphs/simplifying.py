@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from inference.model.onnx_failure import why_not_loaded
+from inference.model.engines.onnx_failure import why_not_loaded
 
 from .reading import GraphError, opset_of
 from .tidy import with_types

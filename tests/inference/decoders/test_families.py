@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from inference.errors import ModelError
-from inference.model.outputs import parse_output
-from inference.model.presets import PRESETS
+from inference.model.profiles.outputs import parse_output
+from inference.model.profiles.presets import PRESETS
 from inference.vision.geometry import Box, fit
 from inference.vision.postprocess import Postprocessor
 

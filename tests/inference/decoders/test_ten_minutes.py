@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.model.outputs import OUTPUT_KINDS
+from inference.model.profiles.outputs import OUTPUT_KINDS
 from inference.pipeline.results import FrameResult
 
 from ..conftest import MakeProfile

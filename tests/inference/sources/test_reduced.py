@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.model.profile import InputSpec, load_profile
+from inference.model.profiles.profile import InputSpec, load_profile
 from inference.sources import SAMPLE_IMAGES, FileSource, open_source
 from inference.vision.geometry import fit, reduction
 from inference.vision.images import decode, decode_reduced

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.model.artifact import check_artifact
-from inference.model.profile import ModelProfile, load_profile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.runtime import open_runtime
+from inference.model.profiles.profile import ModelProfile, load_profile
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 

@@ -14,10 +14,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.model.artifact import check_artifact
-from inference.model.digests import check_digests, digests_of
-from inference.model.profile import load_profile
-from inference.model.runtime import open_runtime
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.artifacts.digests import check_digests, digests_of
+from inference.model.engines.runtime import open_runtime
+from inference.model.profiles.profile import load_profile
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor, Prediction
 from inference.vision.preprocess import Preprocessor

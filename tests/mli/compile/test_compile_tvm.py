@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.model.artifact import check_artifact
-from inference.model.digests import check_digests, digests_of
-from inference.model.profile import load_profile
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.artifacts.digests import check_digests, digests_of
+from inference.model.profiles.profile import load_profile
 from inference.vision.postprocess import Postprocessor
 from mli.compile.tvm import environment
 from mli.compile.tvm.suppression import Suppression, suppress

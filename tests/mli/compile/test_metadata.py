@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.model.outputs import parse_output
+from inference.model.profiles.outputs import parse_output
 from mli.errors import MliError
 from mli.profile.metadata import ExportMetadata, metadata_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.model.profile import load_profile
+from inference.model.profiles.profile import load_profile
 from models import store
 
 from .conftest import Run

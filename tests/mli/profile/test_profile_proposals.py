@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.model.profile import PROFILES_FOLDER, load_profile
+from inference.model.profiles.profile import PROFILES_FOLDER, load_profile
 from mli.cli.main import main
 from mli.profile.command import SAMPLE
 from models import store

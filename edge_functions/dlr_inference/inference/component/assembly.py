@@ -8,7 +8,7 @@ from typing import Any, Sequence
 
 from ..errors import ModelError, OutputError
 from ..model.loaded import LoadedModel
-from ..model.profile import ModelProfile
+from ..model.profiles.profile import ModelProfile
 from ..pipeline import results
 from ..pipeline.pipeline import Sink, Stages
 from ..schema import ConfigurationError, Fault

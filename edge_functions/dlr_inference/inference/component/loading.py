@@ -15,13 +15,13 @@ from typing import Callable, Generic, TypeVar
 
 from ..errors import ModelError
 from ..memory import return_freed_memory
-from ..model.artifact import ModelArtifact, open_artifact
-from ..model.digests import content_files
+from ..model.artifacts.artifact import ModelArtifact, open_artifact
+from ..model.artifacts.digests import content_files
+from ..model.engines.runnable import DLR
+from ..model.engines.runtime import open_runtime
+from ..model.engines.trying import try_in_child
 from ..model.loaded import LoadedModel
-from ..model.profile import ModelProfile
-from ..model.runnable import DLR
-from ..model.runtime import open_runtime
-from ..model.trying import try_in_child
+from ..model.profiles.profile import ModelProfile
 from ..preflight import available_memory, memory_fault
 from .installing import installing
 

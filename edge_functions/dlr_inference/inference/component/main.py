@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from ..errors import InferenceError
 from ..memory import share_one_heap
-from ..model.profile import ModelProfile, load_profile
+from ..model.profiles.profile import ModelProfile, load_profile
 from ..preflight import explained_errors
 from ..settings import InferenceSettings
 from ..stopping import StopSignal, end_process

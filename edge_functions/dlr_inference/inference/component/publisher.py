@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 from typing import Callable, Mapping, Sequence
 
+from ..model.artifacts.watch import ModelWatch
 from ..model.loaded import LoadedModel
-from ..model.watch import ModelWatch
 from ..names import prediction_topic, telemetry_topic
 from ..outgoing.backlog import Backlog
 from ..outgoing.local_topic import LocalPublisher

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .artifact import ModelArtifact
-from .profile import ModelProfile
-from .runnable import RunnableModel
+from .artifacts.artifact import ModelArtifact
+from .engines.runnable import RunnableModel
+from .profiles.profile import ModelProfile
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Sequence
 
 from ..errors import FrameError, ModelError, OutputError
-from ..model.runnable import RunnableModel
+from ..model.engines.runnable import RunnableModel
 from ..sources import Frame, FrameSource, NoFrameError
 from ..vision.postprocess import Postprocessor
 from .preparation import Preparation, Prepared, Preprocess

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 from ..errors import InferenceError
 from ..memory import share_one_heap
-from ..model.profile import builtin_profiles, load_profile
+from ..model.profiles.profile import builtin_profiles, load_profile
 from ..preflight import explained_errors
 from ..stopping import StopSignal
 from .environment import FunctionEnvironment, served_by_service
 
 if TYPE_CHECKING:
     from ..model.loaded import LoadedModel
-    from ..model.profile import ModelProfile
+    from ..model.profiles.profile import ModelProfile
     from ..outgoing.telemetry import HealthFault
     from ..pipeline.pipeline import Sink, Stages
     from ..settings import InferenceSettings

@@ -14,10 +14,10 @@ from typing import Any, Callable, List
 import numpy as np
 
 from ..errors import FrameError
-from ..model.artifact import ModelArtifact
+from ..model.artifacts.artifact import ModelArtifact
 from ..model.loaded import LoadedModel
-from ..model.outputs import OutputSpec
-from ..model.profile import ModelProfile
+from ..model.profiles.outputs import OutputSpec
+from ..model.profiles.profile import ModelProfile
 from ..outgoing.telemetry import HealthFault
 from ..sources import Frame, FrameSource
 from ..sources.status import SourceStatus

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Tuple
 
-from ..model.profile import InputSpec
+from ..model.profiles.profile import InputSpec
 
 _MAX_ASPECT_RATIO = 16
 """With a larger ratio of the sides, a centre crop cuts the image before scaling it."""

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..model.profile import InputSpec
+from ..model.profiles.profile import InputSpec
 from .geometry import Fit, Size
 
 UNKNOWN = 255

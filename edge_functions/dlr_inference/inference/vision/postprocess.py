@@ -8,7 +8,7 @@ from typing import Any, Callable, Sequence, Tuple
 import numpy as np
 
 from ..errors import ModelError, OutputError
-from ..model.profile import ModelProfile
+from ..model.profiles.profile import ModelProfile
 from .decoders import UnfitOutputsError, decoder_for, fitting_presets, not_finite
 from .detections import Detections, Outputs
 from .geometry import Box, Fit

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..errors import FrameError
-from ..model.profile import InputSpec
+from ..model.profiles.profile import InputSpec
 from . import geometry
 from .geometry import Fit
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..model.profile import InputSpec, ModelProfile
+from ..model.profiles.profile import InputSpec, ModelProfile
 
 _FRAMES = 3
 """So many frames with detections in a row are no accident."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, Iterator, Mapping, Sequence
 
 from ...errors import InferenceError
-from ...model.outputs import OutputSpec
+from ...model.profiles.outputs import OutputSpec
 from ..detections import Array, Outputs
 
 Bound = Dict[str, Array]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...model.outputs import OutputSpec
-from ...model.profile import InputSpec
+from ...model.profiles.outputs import OutputSpec
+from ...model.profiles.profile import InputSpec
 from ..detections import Array
 
 MAX_RANK = 4

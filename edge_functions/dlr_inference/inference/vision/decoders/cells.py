@@ -6,7 +6,7 @@ from typing import Sequence
 
 import numpy as np
 
-from ...model.profile import ModelProfile
+from ...model.profiles.profile import ModelProfile
 from ..activations import sigmoid, softmax
 from ..detections import Array
 from .boxes import corners

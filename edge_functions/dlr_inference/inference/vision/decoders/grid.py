@@ -7,7 +7,7 @@ from typing import Dict, List, Sequence
 
 import numpy as np
 
-from ...model.profile import ModelProfile
+from ...model.profiles.profile import ModelProfile
 from ..detections import Array, Detections, Outputs
 from . import boxes as box_forms
 from .binding import Binding, Bound, Role, UnboundError

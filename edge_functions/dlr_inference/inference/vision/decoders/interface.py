@@ -8,7 +8,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from ...errors import ModelError, OutputError
-from ...model.profile import ModelProfile
+from ...model.profiles.profile import ModelProfile
 from ..detections import Array, Detections, Outputs
 from .binding import Binding, Bound, UnboundError
 

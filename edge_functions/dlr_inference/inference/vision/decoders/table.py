@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Mapping, Sequence
 
 from ...errors import ModelError
-from ...model.outputs import parse_output
-from ...model.presets import PRESETS
-from ...model.profile import ModelProfile
+from ...model.profiles.outputs import parse_output
+from ...model.profiles.presets import PRESETS
+from ...model.profiles.profile import ModelProfile
 from ..detections import Outputs
 from .interface import Decoder
 

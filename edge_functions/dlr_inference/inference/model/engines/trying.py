@@ -7,10 +7,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ..errors import ModelError
-from .artifact import ModelArtifact
+from ...errors import ModelError
+from ..artifacts.artifact import ModelArtifact
+from ..profiles.profile import InputSpec
 from .child_failure import why_child_failed
-from .profile import InputSpec
 from .runnable import NAMES
 
 EXPLAINED = 3
@@ -44,12 +44,12 @@ def _outcome(artifact: ModelArtifact, spec: InputSpec, accelerator: str) -> tupl
     """Return the exit status of a child, negative for a signal, and the reason of its failure."""
     import subprocess  # imported only for a model that is untested or failed
 
-    command = [sys.executable, "-m", "inference.model.trial", artifact.runtime]
+    command = [sys.executable, "-m", "inference.model.engines.trial", artifact.runtime]
     command += [str(artifact.folder.resolve()), accelerator, json.dumps(asdict(spec))]
     try:
         child = subprocess.run(
             command,
-            cwd=str(Path(__file__).parents[2]),
+            cwd=str(Path(__file__).parents[3]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=_TRIAL_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .compiled import only_file
 from .digests import content_files, is_hidden
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from ..schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
+from ...schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
 from .labels import read_labels
 from .outputs import OutputSpec, parse_output
 
-PROFILES_FOLDER = Path(__file__).parents[1] / "profiles"
+PROFILES_FOLDER = Path(__file__).parents[2] / "profiles"
 """The built-in profiles: one JSON file each, with their labels beside them."""
 
 LAYOUTS = ("NCHW", "NHWC")

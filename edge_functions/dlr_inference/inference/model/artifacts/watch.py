@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Dict, Tuple
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .artifact import ModelArtifact, identity_of
 from .digests import check_digests, content_files, digests_of
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .artifact import ModelArtifact
-from .profile import InputSpec
+from ..artifacts.artifact import ModelArtifact
+from ..profiles.profile import InputSpec
 from .runnable import DLR, ModelRuntime
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Iterable, Iterator, Union
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .digests import is_hidden
 
 _MAX_UNPACKED_BYTES = 4 << 30

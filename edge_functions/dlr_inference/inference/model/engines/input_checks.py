@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from .profile import InputSpec
+from ...errors import ModelError
+from ..profiles.profile import InputSpec
 
 
 def check_tensor(tensor: Any, spec: InputSpec) -> None:

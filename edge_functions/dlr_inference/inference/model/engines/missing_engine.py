@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import ModelError
-from ..preflight import explain_import_error
+from ...errors import ModelError
+from ...preflight import explain_import_error
 from .runnable import NAMES
 
 

@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .digests import sha256_of
 from .members import TarOrZip
 from .onnx_files import ONNX_SUFFIX

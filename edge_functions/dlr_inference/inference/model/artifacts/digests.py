@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Mapping
 
-from ..errors import ModelError
-from ..syncing import sync_path
+from ...errors import ModelError
+from ...syncing import sync_path
 
 DIGESTS_FILE = "SHA256SUMS"
 

@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any, Mapping, Tuple
 
-from ..errors import ModelError
+from ...errors import ModelError
 from .digests import content_files, is_hidden
 
 RUNTIME_LIBRARY = "libdlr.so"

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Mapping
 
-from ..errors import ModelError
+from ...errors import ModelError
+from ..engines.runnable import DLR, NAMES, ONNX_RUNTIME
 from .compiled import Shape, check_compiled, is_model_library
 from .digests import check_digests, digests_of, is_hidden
 from .onnx_files import check_onnx, is_onnx
-from .runnable import DLR, NAMES, ONNX_RUNTIME
 
 _ARCHIVES = (".tar.gz", ".tgz", ".tar", ".tar.xz", ".zip")
 
@@ -24,9 +24,9 @@ class ModelArtifact:
     """A folder that passed its checks.
 
     ``sha256`` identifies the model by the content of all its files. ``runtime`` is the engine that
-    runs it, one of :data:`inference.model.runnable.RUNTIMES`. ``input_shapes`` are those of a
-    compiled model's graph, empty for a model without one. ``has_digests`` says whether each file
-    was compared with a recorded digest; if not, only its structure was checked.
+    runs it, one of ``RUNTIMES``. ``input_shapes`` are those of a compiled model's graph, empty for
+    a model without one. ``has_digests`` says whether each file was compared with a recorded digest;
+    if not, only its structure was checked.
     """
 
     folder: Path

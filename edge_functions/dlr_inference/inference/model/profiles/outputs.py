@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Tuple, Union
 
-from ..schema import (
+from ...schema import (
     Fault,
     Field,
     attributes,

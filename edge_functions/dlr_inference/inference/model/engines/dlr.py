@@ -13,14 +13,14 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from ..errors import ModelError
-from ..preflight import LIBDLR_MISSING
-from .artifact import ModelArtifact
+from ...errors import ModelError
+from ...preflight import LIBDLR_MISSING
+from ..artifacts.artifact import ModelArtifact
+from ..artifacts.digests import is_hidden
+from ..profiles.profile import InputSpec
 from .child_failure import telling_line
-from .digests import is_hidden
 from .input_checks import check_tensor, wrong_input
 from .missing_engine import missing_engine
-from .profile import InputSpec
 from .runnable import DLR
 from .trying import why_it_fails
 

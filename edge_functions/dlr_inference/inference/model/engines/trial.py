@@ -1,7 +1,8 @@
 """Loads a model and runs it once on zeros, in a process that may die without harm.
 
-Usage: ``python -m inference.model.trial RUNTIME FOLDER ACCELERATOR INPUT``, with the profile's
-input as JSON. A fault that the engine's module explains is printed, with the status ``EXPLAINED``.
+Usage: ``python -m inference.model.engines.trial RUNTIME FOLDER ACCELERATOR INPUT``, with the
+profile's input as JSON. A fault that the engine's module explains is printed, with the status
+``EXPLAINED``.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
-from .artifact import ModelArtifact
-from .profile import InputSpec
+from ...errors import ModelError
+from ..artifacts.artifact import ModelArtifact
+from ..profiles.profile import InputSpec
 from .runnable import DLR
 from .trying import EXPLAINED
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from ..schema import Fault
+from ...schema import Fault
 
 _ANCHORED = ("yolov3", "yolov5", "ssd")
 """Box codes that are relative to anchors with sizes."""

@@ -8,13 +8,13 @@ from typing import Any, Mapping
 
 import numpy as np
 
-from ..errors import ModelError
-from .artifact import ModelArtifact
+from ...errors import ModelError
+from ..artifacts.artifact import ModelArtifact
+from ..artifacts.onnx_files import onnx_file
+from ..profiles.profile import InputSpec
 from .input_checks import check_tensor, wrong_input
 from .missing_engine import missing_engine
 from .onnx_failure import why_not_loaded, without_positions
-from .onnx_files import onnx_file
-from .profile import InputSpec
 from .runnable import ONNX_RUNTIME
 from .threads import model_threads
 

@@ -1,0 +1,1 @@
+"""A model on disk: unpacked, checked, and watched while it is used."""

@@ -1,0 +1,1 @@
+"""A model described by data: its input, its outputs, and its classes."""
