@@ -153,6 +153,6 @@ def load_seconds(peer: Peer) -> float:
 
 
 def steady_bytes(peer: Peer) -> float:
-    """Return its resident memory after sixty calls."""
-    peer.seconds(60)
+    """Return its resident memory after twenty calls."""
+    peer.seconds(20)
     return peer.resident_bytes()

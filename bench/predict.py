@@ -6,6 +6,7 @@ it predicts on its own after the first frame.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -15,10 +16,6 @@ from pathlib import Path
 from time import perf_counter
 
 from bench.calls import serve
-from inference.component.loading import load_model
-from inference.memory import share_one_heap
-from inference.model.profiles.profile import load_profile
-from inference.settings import InferenceSettings
 
 _WORK = Path(__file__).parent.parent / "build/bench/work"
 
@@ -44,7 +41,13 @@ class FrameClock:
 
 
 def main() -> None:
-    """Predict as the arguments say."""
+    """Predict as the arguments say. What is imported when, and collected, is as in a component."""
+    gc.disable()
+    from inference.component.loading import load_model
+    from inference.memory import share_one_heap
+    from inference.model.profiles.profile import load_profile
+    from inference.settings import InferenceSettings
+
     share_one_heap()
     folder, profile, source, interval = sys.argv[1:]
     settings = InferenceSettings(
@@ -64,6 +67,8 @@ def main() -> None:
     sink = PredictionSink(encoder_for(settings, loaded), lambda payload: None)
     clock = FrameClock()
     pipeline = Pipeline(build_stages(settings, loaded, [sink, clock]))
+    gc.freeze()
+    gc.enable()
     if settings.inference_interval:
         serve(threading.Thread(target=pipeline.run, daemon=True).start, load_seconds)
     serve(lambda: pipeline.run(1), load_seconds, partial(clock.seconds, pipeline.run))

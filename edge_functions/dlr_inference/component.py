@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -76,6 +77,7 @@ def run(work: Path, model: Path, profile_name: str, runtime: str) -> None:
         wait_for_install(work, lambda: is_complete(environment) or has_packages)
         if is_complete(environment):
             _replace_process(environment)
+    gc.disable()  # it would search again and again what is imported; main enables it
     from inference.component import main as v2
 
     v2.run(work, model, profile_name, seed=os.environ.get("FEEDBACK_SEED"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
@@ -44,6 +45,8 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
                 work=work,
                 seed=seed,
             )
+            gc.freeze()  # what was imported stays, and is never searched
+            gc.enable()
             stop.call(component.stop, component.keep)
             component.run(stop.deadline)
     except InferenceError as error:
