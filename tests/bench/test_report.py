@@ -79,7 +79,7 @@ def test_a_whole_frame_is_measured_beside_the_bare_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.__main__.BUILD", tmp_path)
-    effort = sections.Effort(1, 1, (1,), 1, (1,), ())
+    effort = sections.Effort(1, 1, 1, (1,), 1, (1,), ())
     monkeypatch.setattr(sections, "QUICK", effort)
     result = CliRunner().invoke(main, ["--quick", "--only", f"frames of {sections.ONNX_DETECTOR}"])
     assert result.exit_code == 0, result.output

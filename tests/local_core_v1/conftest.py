@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.local_core_v1.support import World
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -19,11 +20,15 @@ def nothing_left(tmp_path: Path) -> Iterator[None]:
     """Every thread and every process that a test made the core start has ended with it."""
     yield
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("v1-")]
-    processes = []
+    eventually(lambda: not _processes_in(tmp_path), 10)  # what was killed takes a moment
+
+
+def _processes_in(folder: Path) -> list[str]:
+    found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if str(tmp_path) in str((entry / "cwd").readlink()):
-                processes.append(entry.name)
+            if str(folder) in str((entry / "cwd").readlink()):
+                found.append(entry.name)
         except OSError:
             continue  # It ended while we looked, or is not ours.
-    assert not processes
+    return found
