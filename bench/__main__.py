@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -79,12 +80,16 @@ def measured(
 
 
 def wide_photograph() -> Path:
-    """Return a JPEG of 1280×720 pixels, created from a sample photograph."""
-    path = BUILD / "bench" / "1280x720.jpg"
+    """Return a JPEG of 1280×720 pixels, created from a sample photograph, beside a copy of it.
+
+    A folder with one image would not be read ahead, because it may be rewritten at any time.
+    """
+    path = BUILD / "bench" / "photographs" / "1280x720.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     photograph = cv2.imread(str(PHOTOGRAPH))
     assert photograph is not None
     cv2.imwrite(str(path), cv2.resize(photograph, (1280, 720)), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    shutil.copy(path, path.with_name("copy.jpg"))
     return path
 
 

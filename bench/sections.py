@@ -62,8 +62,8 @@ def engine(name: str) -> str:
 
 
 def ours(name: str, image: Path, interval: float = 0) -> Command:
-    """Return the command of the component's own way from image to message."""
-    return module("predict", store.unpacked(name), name, image, interval)
+    """Return the command of the component's own way from the images beside one to messages."""
+    return module("predict", store.unpacked(name), name, image.parent, interval)
 
 
 def bare(name: str, *modules: str) -> Command:
@@ -158,7 +158,7 @@ def decoders(effort: Effort) -> Iterator[Row]:
 def sending(image: Path, effort: Effort) -> Iterator[Row]:
     """Whole frames with full queues, over those whose messages are sent at once."""
     name = ONNX_DETECTOR  # the fastest: of its frames, the rest is the largest part
-    command = partial(module, "sending", store.unpacked(name), name, image)
+    command = partial(module, "sending", store.unpacked(name), name, image.parent)
     for way, title in (
         ("offline", "the broker down, its queue full"),
         ("feedback", "feedback on, the bucket down, its queue full"),

@@ -1,6 +1,6 @@
 """Whole frames while messages are sent, while they cannot be, and with feedback.
 
-Usage: ``python -m bench.sending FOLDER PROFILE IMAGE WAY``; see ``calls``. ``WAY`` is ``online``;
+Usage: ``python -m bench.sending FOLDER PROFILE IMAGES WAY``; see ``calls``. ``WAY`` is ``online``;
 ``offline``, where every message waits; or ``feedback``, where samples are chosen with the default
 configuration and no bucket takes them. Both queues are full before anything is measured.
 """

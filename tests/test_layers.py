@@ -35,8 +35,8 @@ LAYERS: Mapping[str, Layers] = {
     "": (
         ("custom_resources", "edge_functions", "inference", "models"),
         ("component", "lambda_function", "stacks"),
-        ("app", "bench", "local_core"),
-        ("mli",),
+        ("app", "local_core"),
+        ("bench", "mli"),
         ("tests",),
     ),
     "inference": (

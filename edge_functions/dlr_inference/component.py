@@ -61,7 +61,7 @@ def install(work: Path, model: Path, profile: str, runtime: str) -> None:
         if work in artifact.folder.parents and not artifact.has_digests:
             record_digests(artifact.folder)
         remove_leftovers(work, artifact.folder)
-        compile_code(CODE, environment)
+        compile_code(CODE, environment, runtime)
     _log.info("installed: %s, %s", environment, artifact.folder)
 
 

@@ -48,7 +48,7 @@ class Awaited:
             f"{core} reports {'; '.join(texts)}" for core, texts in self._faults.items() if texts
         ]
         reason = ", ".join(faults) or f"`mli status {core_name or 'CORE_NAME'}` shows why"
-        raise MliError(
-            f"{self.arrived} of {self.count} predictions arrived, and none in the last "
-            f"{now - self.since:.0f} s: {reason}"
-        )
+        when = "in the time of --seconds"
+        if self.is_late(now):
+            when = f"and none in the last {now - self.since:.0f} s"
+        raise MliError(f"{self.arrived} of {self.count} predictions arrived, {when}: {reason}")

@@ -61,7 +61,7 @@ def test_bundled_wheels_are_installed_without_an_index_and_no_start_compiles_any
     write_wheel(code / "wheels")
     made = create_environment(tmp_path / "work", requirements)
     assert is_complete(made)
-    compile_code(code, made)
+    compile_code(code, made, "dlr")
     folder = bytecode_folder(made)
     before = {one for one in folder.rglob("*.pyc") if one.name.startswith(("ours", "probe"))}
     assert sorted(one.name.partition(".")[0] for one in before) == ["ours", "probe"], "each once"
@@ -156,13 +156,13 @@ def test_bytecode_that_a_power_cut_has_torn_is_made_again(tmp_path: Path) -> Non
     code, made = tmp_path / "code", tmp_path / "venv"
     code.mkdir()
     (code / "component.py").write_text("VALUE = 7\n")
-    compile_code(code, made)
+    compile_code(code, made, "dlr")
     place = bytecode_folder(made) / code.relative_to("/")
     (compiled,) = place.glob("component.*.pyc")
     whole = compiled.read_bytes()
     compiled.write_bytes(whole[:-4])
     (place / "complete").unlink()  # it comes last, after everything is safe on disk
-    compile_code(code, made)
+    compile_code(code, made, "dlr")
     assert compiled.read_bytes() == whole
 
 
@@ -170,11 +170,35 @@ def test_code_that_was_unpacked_again_is_compiled_again(tmp_path: Path) -> None:
     code, made = tmp_path / "code", tmp_path / "venv"
     code.mkdir()
     (code / "component.py").write_text("VALUE = 7\n")
-    compile_code(code, made)
+    compile_code(code, made, "dlr")
     os.utime(code / "component.py", (1, 1))
-    compile_code(code, made)
+    compile_code(code, made, "dlr")
     (compiled,) = bytecode_folder(made).rglob("component.*.pyc")
     assert int.from_bytes(compiled.read_bytes()[8:12], "little") == 1, "the time of the source"
+
+
+def test_python_s_own_library_is_compiled_again_after_its_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, made = tmp_path / "code", tmp_path / "venv"
+    runs: list[str] = []
+    code.mkdir()
+    monkeypatch.setattr(creation, "_run_writing", lambda *arguments: runs.append(arguments[1]))
+    for _ in range(2):
+        compile_code(code, made, "dlr")
+    assert len(runs) == 1
+    (bytecode_folder(made) / "python").write_text("3.11.1 of last month")
+    compile_code(code, made, "dlr")
+    compile_code(code, made, "onnxruntime")
+    assert len(runs) == 3
+    assert "onnx_runtime.import_onnxruntime()" in runs[-1]
+
+
+def test_bytecode_is_left_to_a_start_where_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "venv").write_text("no folder can be created here")
+    compile_code(tmp_path, tmp_path / "venv", "dlr")
 
 
 def test_the_bytecode_of_an_earlier_version_goes(
@@ -185,7 +209,7 @@ def test_the_bytecode_of_an_earlier_version_goes(
         code = tmp_path / version
         code.mkdir()
         (code / "component.py").write_text("")
-        compile_code(code, made)
+        compile_code(code, made, "dlr")
         kept = [one.parent.name for one in bytecode_folder(made).rglob("component.*.pyc")]
         assert kept == [version]
         code.joinpath("component.py").unlink()

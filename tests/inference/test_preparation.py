@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings
-from inference.sources import SAMPLE_IMAGES, FileSource, Frame
+from inference.sources import SAMPLE_IMAGES, FileSource, Frame, NoFrameError
 from inference.sources.several import SeveralSources
 from models import store
 
@@ -107,18 +109,38 @@ def test_what_was_read_ahead_is_predicted_as_it_would_be_otherwise(loaded: Loade
 class NotAhead(Files):
     """As a camera, of which the newest picture counts."""
 
-    may_read_ahead = False
+    @property
+    def may_read_ahead(self) -> bool:
+        return False
 
 
-@pytest.mark.parametrize("kind", ["camera", "interval"])
+class Quiet(Files):
+    """Has nothing for a while, as a folder that is watched."""
+
+    def read(self) -> Frame | None:
+        if not self.names:
+            time.sleep(0.6)
+            self.names.append("nothing")
+            raise NoFrameError("nothing yet")
+        return super().read()
+
+
+@pytest.mark.parametrize("kind", ["camera", "interval", "alone", "quiet"])
 def test_picture_that_would_be_old_is_not_read_ahead(loaded: LoadedModel, kind: str) -> None:
-    source = Files() if kind == "interval" else NotAhead()
+    sources: dict[str, Callable[[], Files]] = {
+        "camera": NotAhead,
+        "interval": Files,
+        "alone": lambda: Files(str(SAMPLE_IMAGES / "coffee.jpg")),
+        "quiet": Quiet,
+    }
+    source = sources[kind]()
+    begun = 2 + (kind == "quiet")
     reads: list[int] = []
     watched = Watched(
         loaded,
         source,
-        interval=0.5 if kind == "interval" else 0,
-        during=lambda: reads.append(source.is_at(len(reads) + 2, 0.05)),
+        interval=0.5 if kind in ("interval", "quiet") else 0,
+        during=lambda: reads.append(source.is_at(len(reads) + begun, 0.05)),
     )
     watched.pipeline.run(frames=3)
     assert reads == [False] * 3

@@ -85,6 +85,17 @@ def test_the_first_limit_of_a_core_without_one_begins_with_all_that_may_come_at_
         assert limiter.take("random") is fresh.take("random")
 
 
+def test_a_limit_that_comes_again_finds_what_was_left_of_it() -> None:
+    limiter = RateLimiter(60, IDS, clock=Clock())
+    fresh = RateLimiter(60, IDS, clock=Clock())
+    for one in (limiter, fresh):
+        assert one.take(IDS[0])
+    limiter.change(0, IDS)
+    limiter.change(60, IDS)
+    for _ in range(60):
+        assert limiter.take(IDS[0]) is fresh.take(IDS[0])
+
+
 @pytest.mark.parametrize("limit", [1, 2, 7, 60, 3600])
 def test_any_demand_stays_within_the_limit(limit: int) -> None:
     clock, chance = Clock(), random.Random(limit)

@@ -6,6 +6,7 @@ It is created again only when the list of packages changes.
 from __future__ import annotations
 
 import compileall
+import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Mapping, Sequence
 
+from ..model.engines.runnable import DLR, ONNX_RUNTIME
 from ..syncing import sync_path
 from .environment import COMPLETE, bytecode_folder, environment_path, is_complete, python_of
 
@@ -26,8 +28,13 @@ _IMPORT = (
     "import sys; sys.path.insert(0, sys.argv[1]); import boto3; boto3.session.Session().client("
     "'s3', region_name='us-east-1', aws_access_key_id='-', aws_secret_access_key='-'); "
     "import inference.component.component, inference.component.main; "
-    "import inference.sources.cameras.network"
+    "import inference.sources.cameras.network; from inference.model.engines import {module}; "
+    "{module}.import_{engine}()"
 )
+_ENGINES = {DLR: "dlr", ONNX_RUNTIME: "onnx_runtime"}
+"""The module of each engine."""
+_PYTHON = "python"
+"""The file that says of which revision of Python the standard library was compiled."""
 
 
 def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
@@ -45,18 +52,28 @@ def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
     return environment
 
 
-def compile_code(code: Path, environment: Path) -> None:
+def compile_code(code: Path, environment: Path, runtime: str) -> None:
     """Compile the component's code, so that no start has to; what cannot be is left to a start.
 
-    Of a code folder that was unpacked again, only what changed is compiled again.
+    Of a code folder that was unpacked again, only what changed is compiled again. So is what a
+    start with the engine ``runtime`` imports of Python's own library, after an update of Python.
     """
-    folder = bytecode_folder(environment)
+    with contextlib.suppress(OSError):  # a full disk
+        _compile_code(code, bytecode_folder(environment))
+        _compile_library(code, environment, runtime)
+
+
+def _compile_code(code: Path, folder: Path) -> None:
     place = folder / code.relative_to("/")
     for compiled in list(folder.rglob("component.*.pyc")):
         if not Path("/", compiled.relative_to(folder)).parent.is_dir():  # an earlier version's
             shutil.rmtree(str(compiled.parent), ignore_errors=True)
-    if not (place / COMPLETE).exists():
-        # Python does not look at whether a file is whole, and a power cut may have torn some.
+    # Python does not look at whether a file is whole, and a power cut may have torn some: what has
+    # no mark goes, and there is none while files are written.
+    if (place / COMPLETE).exists():
+        (place / COMPLETE).unlink()
+        sync_path(place)
+    else:
         shutil.rmtree(str(place), ignore_errors=True)
         place.mkdir(parents=True)
     kept, sys.pycache_prefix = sys.pycache_prefix, str(folder)
@@ -69,19 +86,31 @@ def compile_code(code: Path, environment: Path) -> None:
     sync_path(place)
 
 
-def _compile_environment(environment: Path, code: Path) -> None:
-    """Compile what pip installed, and what of Python's own library a start imports.
+def _compile_library(code: Path, environment: Path, runtime: str) -> None:
+    """Compile what of Python's own library a start imports, unless that was done for this one."""
+    done = bytecode_folder(environment) / _PYTHON
+    revision = f"{sys.version}\n{Path(os.__file__).stat().st_mtime_ns}\n{runtime}"
+    if done.exists() and done.read_text(encoding="utf-8") == revision:
+        return
+    engine = _ENGINES[runtime]
+    program = _IMPORT.format(module=engine, engine=engine.replace("_", ""))
+    _run_writing(environment, program, str(code))
+    os.sync()
+    done.write_text(revision, encoding="utf-8")
+
+
+def _run_writing(environment: Path, program: str, argument: str) -> None:
+    """Run a program that writes bytecode.
 
     A package may have files of another Python, or lack a shared library: that is left to a start.
     """
-    for program, argument in ((_COMPILE, _TOOLS), (_IMPORT, str(code))):
-        subprocess.run(
-            [str(python_of(environment)), "-c", program, argument],
-            env={**_writing(os.environ), "PYTHONPYCACHEPREFIX": str(bytecode_folder(environment))},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
+    subprocess.run(
+        [str(python_of(environment)), "-c", program, argument],
+        env={**_writing(os.environ), "PYTHONPYCACHEPREFIX": str(bytecode_folder(environment))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def _writing(variables: Mapping[str, str]) -> dict[str, str]:
@@ -105,7 +134,7 @@ def _create(environment: Path, requirements: Sequence[Path]) -> None:
         ],
         f"the packages of {names} cannot be installed; {advice}",
     )
-    _compile_environment(environment, requirements[0].parent)
+    _run_writing(environment, _COMPILE, _TOOLS)
     os.sync()  # first: the mark must not survive a power cut that the packages do not
     (environment / COMPLETE).touch()
     sync_path(environment)

@@ -23,6 +23,10 @@ now."""
 class StillPuttingError(InferenceError):
     """The bucket has not answered yet to this put, or to that of another object."""
 
+    def __init__(self, bucket: str, *, is_this_object: bool) -> None:
+        super().__init__(f"{bucket} has not answered yet")
+        self.is_this_object = is_this_object
+
 
 class Puts:
     """Puts one object at a time into each bucket. Called by one thread."""
@@ -53,7 +57,8 @@ class Puts:
         with self._lock:
             is_known = place in self._results
             if not is_known and bucket in self._running:
-                raise StillPuttingError(f"{bucket} has not answered yet")
+                is_this_object = self._running[bucket][0] == key
+                raise StillPuttingError(bucket, is_this_object=is_this_object)
             if not is_known:
                 self._running[bucket] = (key, time.monotonic())
         if not is_known:
@@ -63,7 +68,7 @@ class Puts:
             thread.join(_PATIENCE_SECONDS)
         with self._lock:
             if place not in self._results:
-                raise StillPuttingError(f"{bucket} has not answered yet")
+                raise StillPuttingError(bucket, is_this_object=True)
             error = self._results.pop(place)
         if error is not None:
             raise error
@@ -72,11 +77,6 @@ class Puts:
         """Tell whether a put into ``bucket``, or into any, is not done."""
         with self._lock:
             return bool(self._running) if bucket is None else bucket in self._running
-
-    def is_putting(self, bucket: str, key: str) -> bool:
-        """Tell whether a put of this object is not done."""
-        with self._lock:
-            return self._running.get(bucket, ("", 0.0))[0] == key
 
     def faults(self) -> dict[str, str]:
         """Return the buckets that have not answered for too long, each with how long."""

@@ -45,12 +45,11 @@ class RateLimiter:
         with self._lock:
             self._refill()
             self._limit = samples_an_hour
+            if not samples_an_hour:  # none is used up
+                self._levels = {one: n for one, n in self._levels.items() if one in config_ids}
+                return
             most = self._most(len(config_ids))
-            self._levels = {
-                one: min(most, self._levels.get(one, most))
-                for one in config_ids
-                if samples_an_hour or one in self._levels  # without a limit, none is used up
-            }
+            self._levels = {one: min(most, self._levels.get(one, most)) for one in config_ids}
             self._spare = min(self._spare, most)
 
     def take(self, config_id: str) -> bool:
@@ -76,6 +75,8 @@ class RateLimiter:
         now = self._clock()
         added = (now - self._filled_at) * self._limit / _HOUR / max(1, len(self._levels))
         self._filled_at = now
+        if not self._limit:
+            return
         most = self._most(len(self._levels))
         for config_id, level in self._levels.items():
             self._levels[config_id] = min(most, level + added)

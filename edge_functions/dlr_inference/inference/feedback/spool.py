@@ -173,14 +173,14 @@ class Spool:
     def hold(self, name: str, key: str) -> None:
         """Do not drop a sample to make room, because its upload to ``key`` is under way.
 
-        Until it is removed, or :meth:`let_go` says that the upload failed.
+        Until it is removed, or :meth:`let_go` says that the upload has ended.
         """
         with self._lock:
             if name in self._entries:
                 self._held.add((name, key))
 
     def let_go(self, name: str, key: str) -> None:
-        """Let a sample make room again whose upload to ``key`` has failed."""
+        """Let a sample make room again whose upload to ``key`` has ended."""
         with self._lock:
             self._held.discard((name, key))
 

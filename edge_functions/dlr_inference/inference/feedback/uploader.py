@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 from ..errors import InferenceError, RefusedError
 from ..names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
@@ -71,7 +71,7 @@ class Uploader:
         ``moved`` sends it instead.
         """
         self.counters = UploadCounters()
-        self._faults: dict[str, OSError] = {}
+        self._faults: dict[str, _Fault] = {}
         self._spool = spool
         self._puts = Puts(put_object, self.wake)
         self._send = send
@@ -91,8 +91,9 @@ class Uploader:
     @property
     def faults(self) -> dict[str, str]:
         """Why a bucket fails at present, or under ``BROKER`` why the messages after uploads do."""
-        faults = {resource: str(error) for resource, error in self._faults.items()}
-        return {**self._puts.faults(), **faults}
+        faults = dict(self._faults)  # at once, since the thread changes them
+        texts = {resource: fault.reason for resource, fault in faults.items()}
+        return {**self._puts.faults(), **texts}
 
     def wake(self) -> None:
         """Note that the spool has a sample that is ready, or that a slow bucket has answered."""
@@ -175,8 +176,8 @@ class Uploader:
             folder = place.rpartition("/")[0] + "/"
             bucket = place.partition("/")[0]
             for resource, start in ((folder, folder), (bucket, f"{bucket}/")):
-                is_refusal = isinstance(self._faults.get(resource), RefusedError)
-                if is_refusal and not self._refusals.has_refused(start):
+                fault = self._faults.get(resource)
+                if fault and fault.is_refusal and not self._refusals.has_refused(start):
                     del self._faults[resource]  # its samples went elsewhere
         return self._spool.remove(name)
 
@@ -283,7 +284,7 @@ class Uploader:
     def _failed(self, resource: str, error: OSError) -> None:
         if resource not in self._faults:
             _log.warning("samples wait for %s: %s", resource, error)
-        self._faults[resource] = error
+        self._faults[resource] = _Fault(str(error), isinstance(error, RefusedError))
 
     def _put(self, request: SampleRequest, sample: Sample, *, is_mask: bool = False) -> None:
         key, body, kind = request.key, sample.image, request.content_type
@@ -291,8 +292,8 @@ class Uploader:
             key, body, kind = mask_key(key), sample.mask, "image/png"
         try:
             self._puts.put(request.bucket, key, body, kind, {} if is_mask else request.about)
-        except StillPuttingError:
-            if self._puts.is_putting(request.bucket, key):
+        except StillPuttingError as error:
+            if error.is_this_object:
                 self._spool.hold(sample.name, key)
             raise _WaitsError(_SLOW + request.bucket) from None
         except OSError as error:
@@ -300,6 +301,7 @@ class Uploader:
             if isinstance(error, RefusedError):
                 self._refused(request, sample, error)
             raise
+        self._spool.let_go(sample.name, key)
 
     def _upload(self, request: SampleRequest, sample: Sample) -> None:
         self._put(request, sample)
@@ -322,6 +324,13 @@ class Uploader:
         else:
             status = upload_failure_status(request.id, refusal)
         self._send(FEEDBACK_STATUS_TOPIC, status)
+
+
+class _Fault(NamedTuple):
+    """Why a resource fails. An error itself would keep the sample that it was about in memory."""
+
+    reason: str
+    is_refusal: bool
 
 
 class _WaitsError(InferenceError, OSError):

@@ -110,15 +110,17 @@ class Pipeline:
                     return
                 if prepared is not None:
                     self.counters.read += 1
+                    started = time.monotonic()
                     if self._is_late:
                         self._preparation.begin(stages.source, stages.preprocess)
                     self._predict(prepared, stages)
+                    spent = prepared.seconds + time.monotonic() - started
+                    self._is_late = spent >= self._stages.interval
             due = self._wait(due)
 
     def _wait(self, due: float) -> float:
         """Wait until the next frame is due; the interval may change meanwhile."""
         started = due
-        self._is_late = time.monotonic() >= started + self._stages.interval
         while not self._stopping.is_set():
             due = max(started + self._stages.interval, time.monotonic())
             if not self._changed.wait(due - time.monotonic()):

@@ -26,6 +26,11 @@ class Prepared:
     fit: Fit
     milliseconds: float
 
+    @property
+    def seconds(self) -> float:
+        """How long reading, decoding and preprocessing took."""
+        return (self.frame.capture_ms + self.milliseconds) / 1e3
+
 
 class Preparation:
     """Prepares one frame after another; used by one thread only."""
@@ -42,6 +47,8 @@ class Preparation:
             FrameError, OSError: if this one cannot be used.
         """
         begun, self._begun = self._begun, None
+        if begun is not None and begun[0] is not source:
+            begun[2].exception()  # it may still use ``preprocess``
         if begun is None or begun[0] is not source:
             return _prepared(source.read(), preprocess)
         found = begun[2].result()

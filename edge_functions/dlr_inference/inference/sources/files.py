@@ -36,8 +36,6 @@ class FileSource(FrameSource):
     because it may still be being written.
     """
 
-    may_read_ahead = True
-
     def __init__(
         self,
         pattern: str,
@@ -61,6 +59,11 @@ class FileSource(FrameSource):
         if not self._known and not watch:
             raise ConfigurationError([Fault(KEY, pattern, _why_empty(self._pattern))])
         self._keeper.enter(STREAMING, "")
+
+    @property
+    def may_read_ahead(self) -> bool:
+        """Whether there are several images: one alone may be rewritten before it is used."""
+        return len(self._known) > 1
 
     def read(self) -> Frame | None:
         """Return the next image, or None after the last one of a source that does not repeat."""

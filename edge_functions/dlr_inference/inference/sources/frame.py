@@ -58,8 +58,10 @@ class Frame:
 class FrameSource(ABC):
     """Something that yields frames, one at a time, until it ends."""
 
-    may_read_ahead = False
-    """Whether a frame that is read long before it is used is as good as one that is read then."""
+    @property
+    def may_read_ahead(self) -> bool:
+        """Whether a frame that is read long before it is used is as good as one read then."""
+        return False
 
     @abstractmethod
     def read(self) -> Frame | None:

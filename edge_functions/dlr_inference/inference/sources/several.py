@@ -24,12 +24,16 @@ class SeveralSources(FrameSource):
     def __init__(self, sources: Sequence[FrameSource]) -> None:
         """Take over ``sources``; closing this one closes them."""
         self._all = tuple(sources)
-        self.may_read_ahead = all(source.may_read_ahead for source in sources)
         self._turns = list(sources)
         self._frames = 0
         self._news = threading.Event()
         for source in sources:
             source.call_on_frame(self._news.set)
+
+    @property
+    def may_read_ahead(self) -> bool:
+        """Whether all sources may be."""
+        return all(source.may_read_ahead for source in self._all)
 
     def read(self) -> Frame | None:
         """Return a frame of the next source, or None when all have ended."""

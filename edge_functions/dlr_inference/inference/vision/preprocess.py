@@ -56,11 +56,11 @@ class Preprocessor:
         """
         width, height = size or (image.shape[1], image.shape[0])
         fit = geometry.fit(self._spec, width, height)
-        if keep_last:
-            last, other = self._tensor, self._other
-            self._tensor = np.zeros_like(last) if other is None else other
-            self._other = last
         try:
+            if keep_last:
+                last, other = self._tensor, self._other
+                self._tensor = np.zeros_like(last) if other is None else other
+                self._other = last
             fitted = self._fit(image, fit)
             if self._planar:
                 self._fill_planes(fitted)
