@@ -162,7 +162,7 @@ def test_file_that_cannot_be_read_fails_once(loaded: LoadedModel, tmp_path: Path
     assert (counters.read, counters.predicted, counters.failed) == (6, 4, 2)
 
 
-def test_other_source_is_used_at_once_and_other_preprocessing_loses_no_file(
+def test_other_source_is_used_at_once_and_a_new_tensor_loses_no_file(
     loaded: LoadedModel, tmp_path: Path
 ) -> None:
     first, second = Files(), Files(str(SAMPLE_IMAGES / "coffee.jpg"))
