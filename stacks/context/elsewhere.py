@@ -5,13 +5,12 @@ The CDK's command merges the context of ``-c``, of ``cdk.json``, of ``cdk.contex
 https://docs.aws.amazon.com/cdk/v2/guide/context.html
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault
+from inference.schema import ConfigurationError, Fault, nearest
 from stacks.context.keys import EXAMPLES, RETIRED, is_cdk_key
 from stacks.context.report import option
 
@@ -44,7 +43,7 @@ def without_foreign_keys(context: Mapping[str, object], files: Iterable[Path]) -
         if not any(key in one and one[key] == value for one in stored)
         or key in EXAMPLES
         or key in RETIRED
-        or difflib.get_close_matches(key, list(EXAMPLES), n=1, cutoff=_NEAR)
+        or nearest(key, EXAMPLES, cutoff=_NEAR)
     }
 
 

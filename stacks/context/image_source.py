@@ -4,12 +4,11 @@ On a workstation a relative path means something; on a core nobody knows where i
 """
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from inference.schema import ConfigurationError, Fault
+from inference.schema import ConfigurationError, Fault, nearest
 from inference.sources.specification import (
     KEY,
     STATIC_SOURCE,
@@ -90,8 +89,7 @@ def _correction(text: str) -> str:
     if "!" in text:
         return "gstreamer:" + " ! ".join(part.strip() for part in text.split("!"))
     words = (STATIC_SOURCE, TEST_PATTERN)
-    near = difflib.get_close_matches(text.lower().strip("/"), words, n=1, cutoff=0.8)
-    return near[0] if near else ""
+    return nearest(text.lower().strip("/"), words, cutoff=0.8) or ""
 
 
 def _absolute(path: str) -> str:

@@ -1,7 +1,6 @@
 """Faults of a context as the user reads them, each with the ``-c`` that corrects it."""
 
 import dataclasses
-import difflib
 import json
 import shlex
 
@@ -56,8 +55,8 @@ def with_option(fault: schema.Fault) -> schema.Fault:
     elif fault.key in EXAMPLES:
         example = option(fault.key, fault.example or EXAMPLES[fault.key])
     else:
-        near = difflib.get_close_matches(fault.key, list(EXAMPLES), n=1, cutoff=0.5)
-        example = option(near[0], fault.value) if near else ""
+        near = schema.nearest(fault.key, EXAMPLES, cutoff=0.5)
+        example = option(near, fault.value) if near else ""
     return dataclasses.replace(fault, example=example)
 
 

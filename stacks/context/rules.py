@@ -3,7 +3,6 @@
 The rules of one generation of Greengrass alone are in :mod:`stacks.generations`.
 """
 
-import difflib
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -72,9 +71,9 @@ def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.F
     labels = model.labels or ()
     unknown = [name for name in classes if name not in labels] if labels else []
     if unknown:
-        near = difflib.get_close_matches(unknown[0], labels, n=1, cutoff=0) or labels[:1]
+        near = schema.nearest(unknown[0], labels, cutoff=0) or labels[0]
         rule = f"must be among the {len(labels)} labels of the profile {model.name}"
-        yield schema.Fault("classes", ",".join(unknown), rule, option("classes", near[0]))
+        yield schema.Fault("classes", ",".join(unknown), rule, option("classes", near))
 
 
 def _profile_of_onnx(

@@ -92,8 +92,7 @@ def _compile_library(code: Path, environment: Path, runtime: str) -> None:
     revision = f"{sys.version}\n{Path(os.__file__).stat().st_mtime_ns}\n{runtime}"
     if done.exists() and done.read_text(encoding="utf-8") == revision:
         return
-    engine = _ENGINES[runtime]
-    program = _IMPORT.format(module=engine, engine=engine.replace("_", ""))
+    program = _IMPORT.format(module=_ENGINES[runtime], engine=runtime)
     _run_writing(environment, program, str(code))
     os.sync()
     done.write_text(revision, encoding="utf-8")

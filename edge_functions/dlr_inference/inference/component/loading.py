@@ -31,7 +31,7 @@ T = TypeVar("T")
 def load_model(
     path: Path, work: Path, profile: ModelProfile, accelerator: str, *, try_once: bool = False
 ) -> LoadedModel:
-    """Check, load and warm up the artifact at ``path``; an archive is unpacked into ``work``.
+    """Check and load the artifact at ``path``; an archive is unpacked into ``work``.
 
     An artifact without digests is tried in a child process first. With ``try_once``, so is every
     artifact that ``work`` has no mark of: a sound one may still need what this processor lacks. The

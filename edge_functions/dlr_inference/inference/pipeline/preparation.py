@@ -47,12 +47,14 @@ class Preparation:
             FrameError, OSError: if this one cannot be used.
         """
         begun, self._begun = self._begun, None
-        if begun is not None and begun[0] is not source:
-            begun[2].exception()  # it may still use ``preprocess``
-        if begun is None or begun[0] is not source:
+        if begun is None:
             return _prepared(source.read(), preprocess)
-        found = begun[2].result()
-        if found is None or begun[1] is preprocess:
+        of_source, with_preprocess, read = begun
+        if of_source is not source:
+            read.exception()  # wait: it may still use ``preprocess``
+            return _prepared(source.read(), preprocess)
+        found = read.result()
+        if found is None or with_preprocess is preprocess:
             return found
         return _prepared(found.frame, preprocess)
 

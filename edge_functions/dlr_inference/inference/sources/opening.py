@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Callable
+from typing import TYPE_CHECKING
 
 from .files import FileSource
 from .frame import FrameSource
 from .several import SeveralSources
 from .specification import Files, MovingPattern, Specification, parse_sources
 
-Reduction = Callable[[int, int], int]
+if TYPE_CHECKING:  # needs OpenCV, which reading settings must not
+    from ..vision.images import Reduction
 
 
 def open_source(pattern: str, *, repeat: bool, reduction: Reduction | None = None) -> FrameSource:
