@@ -32,7 +32,7 @@ def export(
     file with the same content stays. The last file is there only if all others are.
 
     Raises:
-        MliError: if the export is there already, or a file with other content.
+        MliError: if the export is there already, or a file with other content, or of another one.
     """
     created = datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     paths = image_paths(form, labelled) if form in WITH_IMAGES else {}
@@ -41,6 +41,8 @@ def export(
     *_, last = planned
     if (folder / last).exists():
         raise _existing(folder / last)
+    if form == "yolo":
+        _refuse_others(folder, {*map(str, paths.values()), *planned})
     if paths:
         objects = [one.object for one in labelled.samples]
         download(s3, objects, lambda one: folder / paths[one.uri], folder, progress)
@@ -59,6 +61,15 @@ def export(
         if not file.exists():
             _write(file, data)
     return list(encoded)
+
+
+def _refuse_others(folder: Path, names: set[str]) -> None:
+    """Refuse files of another export: who trains with YOLO's form takes all files of a folder."""
+    for part in {Path(name).parts[0] for name in names}:
+        for file in (folder / part).rglob("*"):
+            is_other = str(file.relative_to(folder)) not in names
+            if file.is_file() and is_other and not file.name.startswith("."):
+                raise MliError(f"{file} is of another export: export into another folder")
 
 
 def _write(file: Path, data: bytes) -> None:

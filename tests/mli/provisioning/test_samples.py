@@ -372,6 +372,20 @@ def test_an_interrupted_export_continues_and_overwrites_nothing(
     assert not (tmp_path / last).exists()
 
 
+def test_yolo_refuses_images_of_another_export(
+    commands: Commands, kept: KeptSamples, tmp_path: Path
+) -> None:
+    """They would be trained with, since the form names folders."""
+    arguments = ["samples", kept.name, "--export", "yolo", "--output", str(tmp_path)]
+    commands.run(*arguments)
+    (tmp_path / "data.yaml").unlink()
+    image = next(tmp_path.rglob("*.jpg"))
+    other = image.with_name("of-last-week.jpg")
+    other.write_bytes(image.read_bytes())
+    assert f"{other} is of another export" in commands.run(*arguments, code=1)
+    assert not (tmp_path / "data.yaml").exists()
+
+
 def test_csv_reads_back(commands: Commands, kept: KeptSamples, tmp_path: Path) -> None:
     commands.run("samples", kept.name, "--export", "csv", "--output", str(tmp_path))
     with (tmp_path / "samples.csv").open(encoding="utf-8", newline="") as file:
