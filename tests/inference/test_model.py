@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference.component import loading
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
@@ -120,6 +122,23 @@ def test_the_name_of_a_weight_is_no_input_name() -> None:
     artifact = replace(check_artifact(store.unpacked(NAME)), input_shapes={})
     with pytest.raises(ModelError, match="has the inputs data"):
         DlrModel(artifact, replace(SPEC, name="p0"))
+
+
+def test_a_refused_model_leaves_no_thread_that_imports_opencv(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python would end that thread in the middle of C++, which aborts the process."""
+    imported = threading.Event()
+
+    def import_slowly(_: object) -> None:
+        time.sleep(0.3)
+        imported.set()
+
+    monkeypatch.setattr(loading, "_import_stages", import_slowly)
+    folder = store.unpacked(NAME)
+    with pytest.raises(ModelError, match="is it the profile of this model"):
+        load_model(folder, folder, load_profile("ssdlite-mobilenet-v2-coco"), "cpu")
+    assert imported.is_set()
 
 
 def test_a_wrong_shape_is_reported_with_the_right_one() -> None:

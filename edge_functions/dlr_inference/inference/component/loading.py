@@ -53,18 +53,19 @@ def load_model(
         try_in_child(artifact, profile.input, accelerator)
         if try_once:
             _write(mark, "")
-    importing = _Background(lambda: _import_stages(profile))
-    model = open_runtime(artifact, profile.input, accelerator)
-    in_order = hashlib.sha256(repr((profile, model.versions)).encode()).hexdigest()
-    if not try_once or _read(mark) != in_order:
-        outputs = model.warm_up()
-        importing.result()
-        from .assembly import check_outputs
+    # Also if the model is refused: OpenCV does not survive that Python ends while it is imported.
+    with _Background(lambda: _import_stages(profile)) as importing:
+        model = open_runtime(artifact, profile.input, accelerator)
+        in_order = hashlib.sha256(repr((profile, model.versions)).encode()).hexdigest()
+        if not try_once or _read(mark) != in_order:
+            outputs = model.warm_up()
+            importing.result()
+            from .assembly import check_outputs
 
-        check_outputs(profile, model.output_names, outputs)
-        if try_once:
-            _write(mark, in_order)
-    importing.result()
+            check_outputs(profile, model.output_names, outputs)
+            if try_once:
+                _write(mark, in_order)
+        importing.result()
     return_freed_memory()
     return LoadedModel(profile, artifact, model)
 
@@ -105,7 +106,10 @@ def _parameter_bytes(artifact: ModelArtifact) -> int:
 
 
 class _Background(Generic[T]):
-    """A call on its own thread, whose result or exception is fetched later."""
+    """A call on its own thread, whose result or exception is fetched later.
+
+    As a context manager it waits for the call at the end of the block, whatever ends that.
+    """
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
@@ -113,6 +117,12 @@ class _Background(Generic[T]):
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._call, daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> _Background[T]:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._thread.join()
 
     def result(self) -> T:
         """Wait for the call to end; return what it returned, or raise what it raised."""
