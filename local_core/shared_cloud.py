@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -119,9 +120,16 @@ class SharedCloud:
             Interrupted: if the user asked to stop.
         """
         deployer = self.deployer(assembly, prepared.root / "cdk-deploy.log")
-        running = Background(
-            lambda: deployer.deploy({}, stacks=(prepared.stack,)), name="cdk-deploy"
-        )
+        complete = threading.Event()
+
+        def carry_out() -> None:
+            try:
+                deployer.deploy({}, stacks=(prepared.stack,))
+            except CdkError:
+                if not (complete.is_set() and self._interrupts.asked()):
+                    raise  # else it was stopped while it only waited
+
+        running = Background(carry_out, name="cdk-deploy")
         self._open.callback(running.join)
         while True:
             self._interrupts.check()
@@ -131,6 +139,7 @@ class SharedCloud:
                 if running.join(_POLL_SECONDS):
                     return deployer.outputs(prepared.stack)
             else:
+                complete.set()
                 return outputs
 
     def finish_deployment(self, prepared: PreparedCore, outputs: Mapping[str, str]) -> None:
