@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-nested-queries.htm
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -38,9 +39,10 @@ class RuleSql:
             "select": iot._rule_select_clause,
             "where": iot._rule_where_clause,
         }
-        iot._rule_topic_filter = lambda sql: self._part(sql, "filter")
-        iot._rule_select_clause = lambda sql: self._part(sql, "select")
-        iot._rule_where_clause = lambda sql: self._part(sql, "where")
+        part = functools.cache(self._part)  # asked for each rule at each message
+        iot._rule_topic_filter = lambda sql: part(sql, "filter")
+        iot._rule_select_clause = lambda sql: part(sql, "select")
+        iot._rule_where_clause = lambda sql: part(sql, "where")
         iot._IMPLEMENTED_SQL_FUNCS = iot._IMPLEMENTED_SQL_FUNCS | {"get", "chr"}
 
     def _part(self, sql: str, name: str) -> str:
