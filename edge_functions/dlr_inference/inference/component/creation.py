@@ -47,7 +47,7 @@ def create_environment(work: Path, requirements: Sequence[Path]) -> Path:
     if not is_complete(environment):
         _create(environment, requirements)
     for other in work.glob("venv-*"):
-        if other != environment:
+        if other.resolve() != environment:
             shutil.rmtree(str(other), ignore_errors=True)
     return environment
 

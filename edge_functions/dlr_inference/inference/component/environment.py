@@ -38,7 +38,8 @@ def environment_path(work: Path, requirements: Sequence[Path]) -> Path:
     )
     lists = b"".join(path.read_bytes() for path in requirements)
     content = lists + "\n".join(python).encode()
-    return work / f"venv-{hashlib.sha256(content).hexdigest()[:16]}"
+    # Python looks for bytecode by path, so there must be one path to it.
+    return (work / f"venv-{hashlib.sha256(content).hexdigest()[:16]}").resolve()
 
 
 def python_of(environment: Path) -> Path:
