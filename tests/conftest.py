@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Generator
 from pathlib import Path
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,6 +21,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+# Each command makes a session, which would read the models of AWS's services anew.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -25,7 +25,7 @@ from tests.conftest import REPOSITORY
 SECONDS = 200.0
 INSTALLED = (".venv", "node_modules")
 INSTALLED_MARK = ".installed"
-SHARED = ("build/tvm", "build/make")
+SHARED = ("build/tvm", "build/make", "build/environments")
 LEFT_OUT = (
     ".git",
     *INSTALLED,

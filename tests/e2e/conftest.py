@@ -45,11 +45,18 @@ def module_rig(
 ) -> Iterator[Rig]:
     """A core of the generation that the module names in GENERATION.
 
-    CORE and NUCLEUS, if the module has them, are its name and its nucleus.
+    CORE, NUCLEUS and INSTALLED, if the module has them, are its name, its nucleus, and whether its
+    packages are there.
     """
     module = request.module
     prepared = shared.prepare(target(module.GENERATION, getattr(module, "CORE", "")))
-    made = Rig(shared, watcher, prepared, getattr(module, "NUCLEUS", CLASSIC))
+    made = Rig(
+        shared,
+        watcher,
+        prepared,
+        getattr(module, "NUCLEUS", CLASSIC),
+        installed=getattr(module, "INSTALLED", False),
+    )
     yield made
     made.stop()
 

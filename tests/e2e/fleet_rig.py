@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inference import names
+from inference.model.engines.runnable import DLR
 from local_core.cdk import REPOSITORY
 from local_core.claim_archive import ClaimArchive
 from local_core.cloud import LocalCloud
@@ -19,7 +20,8 @@ from local_core.device.watcher import Received, Watcher
 from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
-from stacks.names import fleet_stack_name, thing_name
+from stacks.names import fleet_component_name, fleet_stack_name, thing_name
+from tests import environments
 from tests.e2e.rig import MODEL, SECONDS, Verdicts
 from tests.waiting import eventually
 
@@ -126,7 +128,9 @@ class Fleet:
     def configuration(self) -> CoreConfiguration:
         """What the core's device finds in its archive, unpacked."""
         archive = SetupArchive.read(self.folder / "out" / CORE / ARCHIVE)
-        return archive.install(self.folder / "device")
+        found = archive.install(self.folder / "device")
+        environments.put_on(self.folder / "device", fleet_component_name(FLEET), DLR)
+        return found
 
     def start(self) -> None:
         """Start the core on its device."""
@@ -167,10 +171,7 @@ class Fleet:
         """Start a device that provisions itself, on whose disk the packages are already."""
         root, verdicts = self.folder / core, Verdicts()
         configuration = claim.install(root, core)
-        for installed in (self.folder / "device").glob("work/*/venv-*"):
-            link = root / installed.relative_to(self.folder / "device")
-            link.parent.mkdir(parents=True)
-            link.symlink_to(installed)
+        environments.put_on(root, fleet_component_name(FLEET), DLR)
         device = V2Device(
             configuration,
             endpoint=self.cloud.endpoint,

@@ -28,6 +28,11 @@ _ONNX = (
     f" && cp {PHOTOGRAPH} apple.jpg && cp apple.jpg photos"
 )
 _HOST = "HOST=$(aws iot describe-endpoint --endpoint-type iot:Data-ATS --query endpointAddress)"
+_INSTALLED = (
+    "python -c 'import sys, pathlib; from tests.environments import put_on; "
+    'put_on(pathlib.Path(sys.argv[1]), sys.argv[2], "dlr")\' {} {}'
+)
+"""The packages of a component are on a device's disk: test_guide has them installed."""
 _GROUP = "aws iot create-thing-group --thing-group-name {} --query thingGroupArn"
 
 
@@ -89,7 +94,12 @@ SCENES: Mapping[str, Scene] = {
         after="npx cdk destroy --all --force --app build/templates/Demo",
     ),
     "docs/compile.md": Scene(
-        before={"mli compile --with onnxruntime": _ONNX},
+        before={
+            "mli compile --with onnxruntime": _ONNX,
+            "make run": _INSTALLED.format(
+                "build/local-core/Demo-fruit-dlr", "DlrInference.Demo-fruit-dlr"
+            ),
+        },
     ),
     "docs/context.md": Scene(
         filled_in=(
@@ -107,6 +117,9 @@ SCENES: Mapping[str, Scene] = {
     ),
     "docs/fleet.md": Scene(
         before={
+            "mli core fleet/shop-floor/claim": _INSTALLED.format(
+                "build/devices/press-8_Core", "DlrInferenceFleet.shop-floor"
+            ),
             "mli fleet add": "mkdir -p requests; (cd requests; "
             + _CSR.format("press-2")
             + "); printf 'coreName,certificateSigningRequest,attribute.hall\\n"
@@ -148,7 +161,8 @@ SCENES: Mapping[str, Scene] = {
             "wait; mli core rotated.zip > rotated.log 2>&1 & true",
             "mli status Demo": "mli redeploy Demo --again",
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
-            "mli redeploy": "mli core greengrass-setup.zip &",
+            "mli redeploy": _INSTALLED.format("build/devices/Demo_Core", "DlrInference.Demo")
+            + " && mli core greengrass-setup.zip &",
             "mli watch --all": _HOST,
         },
         filled_in=(

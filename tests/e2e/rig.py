@@ -21,6 +21,8 @@ from local_core.nucleus.dialect import CLASSIC, Nucleus
 from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
 from local_core.target import PreparedCore, Target
 from models import store
+from stacks.names import component_name
+from tests import environments
 from tests.waiting import eventually
 
 MODEL = "efficientnet-lite0-imagenet"
@@ -77,6 +79,8 @@ class Rig:
     nucleus: Nucleus = CLASSIC
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the component's scripts find in their environment besides the seed (V2)."""
+    installed: bool = False
+    """Whether the device has the component's packages already (V2)."""
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
@@ -143,6 +147,8 @@ class Rig:
         if self.environment:
             options["environment"] = {**options["environment"], **self.environment}
         file = generation.write_configuration(self.outputs["GreengrassConfig"], self.prepared.root)
+        if self.installed:
+            environments.put_on(self.prepared.root, component_name(self.core_name))
         self.device = generation.device(
             generation.read_configuration(file),
             endpoint=self.shared.cloud.endpoint,

@@ -29,6 +29,7 @@ from tests.waiting import eventually
 
 GENERATION = 2
 CORE = "E2E-Permissions"
+INSTALLED = True
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 Statement = dict[str, Any]

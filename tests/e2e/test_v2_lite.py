@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from inference.feedback.configuration import default_configuration
+from inference.model.engines.runnable import DLR
 from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
 from local_core.shared_cloud import SharedCloud
@@ -21,12 +22,13 @@ from mli.cli.main import main
 from mli.local import run
 from models import store
 from stacks.names import component_name
+from tests import environments
 from tests.e2e.rig import MODEL, Rig
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 from tests.mli.provisioning.test_view import Page
 from tests.waiting import eventually
 
-GENERATION, NUCLEUS, CORE = 2, LITE, "E2E-Lite"
+GENERATION, NUCLEUS, CORE, INSTALLED = 2, LITE, "E2E-Lite", True
 COLOURS = {"red", "green", "blue"}
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -92,6 +94,8 @@ def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
     monkeypatch.setattr(run, "SHEET", tmp_path / "sheet.jpg")
     monkeypatch.setattr(run.Run, "_show_samples", look)
     monkeypatch.setattr(run.Run, "_follow", open_page)
+    core = f"Demo-{MODEL}"
+    environments.put_on(tmp_path / core, component_name(core), DLR)
     arguments = ["--model", str(store.unpacked(MODEL)), "--profile", MODEL, "--frames", "4"]
     done = CliRunner().invoke(main, ["run", "--nucleus", "lite", "--view", *arguments])
     assert done.exit_code == 0, done.output
@@ -138,10 +142,10 @@ def test_an_onnx_file_of_this_machine_is_deployed_and_runs_in_onnx_runtime(
     found = rig.next_predictions()
     assert all({one["prediction"] for one in frame} == COLOURS for frame in found), found
     assert "red" in [frame[0]["prediction"] for frame in found]  # the picture of a cup of coffee
-    (environment,) = (
-        one for one in rig.prepared.root.rglob("venv-*") if "bytecode" not in one.parts
-    )
-    packages = {path.name for path in environment.glob("lib/python3*/site-packages/*")}
+    eventually(lambda: len(rig.processes()) == 1)
+    (process,) = rig.processes()
+    python = Path(f"/proc/{process}/cmdline").read_text().partition("\0")[0]
+    packages = {one.name for one in Path(python).parents[1].glob("lib/python3*/site-packages/*")}
     assert "onnxruntime" in packages
     assert not packages & {"dlr", "sympy", "coloredlogs"}
     telemetry = eventually(lambda: rig.watcher.on(telemetry_topic(CORE))[before:])
