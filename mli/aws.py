@@ -14,6 +14,9 @@ import click
 
 from .errors import MliError, one_line
 
+Clients = Callable[[str], Any]
+"""Returns the boto3 client of a service."""
+
 RETRIES = botocore.config.Config(
     retries={"mode": "standard", "max_attempts": 8}, connect_timeout=10, read_timeout=60
 )
@@ -86,7 +89,7 @@ def client(service: str, region: str | None = None, profile: str | None = None) 
     return session(region, profile).client(service, config=RETRIES)
 
 
-def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
+def clients(region: str | None = None, profile: str | None = None) -> Clients:
     """Return a function that returns the client of a service, the same one each time."""
     opened = functools.cache(lambda: session(region, profile))
     return functools.cache(lambda service: opened().client(service, config=RETRIES))

@@ -77,13 +77,18 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "mli": (
         ("errors",),
-        ("archives", "aws", "files"),
+        ("archives", "aws", "files", "listings"),
         ("cli",),
         ("device", "profile", "sagemaker", "templates"),
         ("compile", "watch"),
         ("fleet", "view"),
         ("demo", "infer", "local", "samples"),
         ("__main__",),
+    ),
+    "mli.device": (
+        ("certificates", "stacks"),
+        ("generations",),
+        ("deployments", "packaging", "reports"),
     ),
     "mli.fleet": (
         ("journal", "options", "tags", "work"),
@@ -187,7 +192,7 @@ def test_every_exception_is_still_needed() -> None:
 
 
 def test_the_imports_are_read_from_all_places_of_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "status.py"
+    file = tmp_path / "listing.py"
     file.write_text(
         "from __future__ import annotations\n"
         "from typing import TYPE_CHECKING\n"
@@ -197,5 +202,5 @@ def test_the_imports_are_read_from_all_places_of_a_file(tmp_path: Path) -> None:
         "def run() -> None:\n"
         "    import mli.fleet.journal\n"
     )
-    found = [target for target, _ in _imports_of("mli.device.status", file)]
+    found = [target for target, _ in _imports_of("mli.samples.listing", file)]
     assert found[2:] == ["mli.aws", "mli.watch.listener", "mli.fleet.journal"]

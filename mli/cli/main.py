@@ -35,16 +35,22 @@ COMMANDS = {
         "mli.profile.command", "profile", "Inspect an artifact, propose its profile, and try it."
     ),
     "certificate": LazyCommand(
-        "mli.device.certificate", "certificate", "Create a core's key and certificate or request."
+        "mli.device.certificates.certificate",
+        "certificate",
+        "Create a core's key and certificate or request.",
     ),
     "package": LazyCommand(
-        "mli.device.package", "package", "Write greengrass-setup.zip, which sets a device up."
+        "mli.device.packaging.package",
+        "package",
+        "Write greengrass-setup.zip, which sets a device up.",
     ),
     "redeploy": LazyCommand(
-        "mli.device.redeploy", "redeploy", "Repeat a core's deployment, and wait for its result."
+        "mli.device.deployments.redeploy",
+        "redeploy",
+        "Repeat a core's deployment, and wait for its result.",
     ),
     "status": LazyCommand(
-        "mli.device.status",
+        "mli.device.reports.status",
         "status",
         "Show whether a core is alive, what it runs, and why it failed.",
     ),

@@ -68,3 +68,31 @@ def wait_option(what: str) -> Decorator:
     return click.option(
         "--wait/--no-wait", default=True, show_default=True, help=f"Wait for {what}."
     )
+
+
+def key_folder_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command ``--folder``, where a core's key and certificate are."""
+    return click.option(
+        "--folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="FOLDER",
+        help="Folder of key and certificate; default: certs/NAME.",
+    )(command)
+
+
+nucleus_option: Decorator = click.option(
+    "--nucleus",
+    type=click.Choice(["classic", "lite"]),
+    default="classic",
+    show_default=True,
+    help="Nucleus on the device; not used with Greengrass V1.",
+)
+
+ROOT_CA_VARIABLE = "MLI_ROOT_CA"
+"""Environment variable that names the root certificate of a local cloud."""
+
+root_ca_option: Decorator = existing_file(
+    "--root-ca",
+    envvar=ROOT_CA_VARIABLE,
+    help=f"Root certificate of the endpoints, if not Amazon's; or set {ROOT_CA_VARIABLE}.",
+)

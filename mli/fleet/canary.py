@@ -14,18 +14,17 @@ import click
 from local_core.terminal import counted
 from stacks import names
 
-from ..aws import aws_options, clients
+from ..aws import Clients, aws_options, clients
 from ..cli.options import timeout_option
 from ..cli.output import Output, examples, reporting
-from ..device.core_stack import CoreStack
-from ..device.core_state import FAILED, SUCCEEDED
-from ..device.fleet_stack import FleetStack
-from ..device.listings import thing_groups
-from ..device.owner_names import CoreName, FleetName
-from ..device.rollout import members_of
-from ..device.stack_outputs import Clients
-from ..device.v2 import V2Generation, latest_deployment, repeat
+from ..cli.owner_names import CoreName, FleetName
+from ..device.generations.core_state import FAILED, SUCCEEDED
+from ..device.generations.v2.deployments import latest_deployment, repeat
+from ..device.generations.v2.generation import V2Generation
+from ..device.stacks.core import CoreStack
+from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
+from ..listings import members_of, thing_groups
 from .work import absent_is_done
 
 POLL_SECONDS = 3.0
@@ -178,7 +177,7 @@ def waiting_handle(clients: Clients, stack: str) -> str | None:
 def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
     """Return what the canary's cores report about the canary's latest deployment."""
     iot, group = clients("iot"), names.canary_group_name(fleet_name)
-    things = members_of(clients, group)
+    things = members_of(clients("iot"), group)
     if not things:
         return Verdict(True, "the canary has no cores")
     arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..device import keyfiles
-from ..device.keyfiles import KeyFolder
+from ..device.certificates import keyfiles
+from ..device.certificates.keyfiles import KeyFolder
 from ..errors import MliError
 from .journal import Journal
 

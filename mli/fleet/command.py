@@ -8,14 +8,12 @@ from typing import Any, cast
 
 import click
 
-from ..aws import aws_options, clients
-from ..cli.options import dry_run_option
+from ..aws import Clients, aws_options, clients
+from ..cli.options import dry_run_option, nucleus_option, root_ca_option
 from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.options import nucleus_option, root_ca_option
-from ..device.package_layout import Nucleus
-from ..device.stack_outputs import Clients
-from ..device.v2 import latest_deployment
+from ..device.generations.layout import Nucleus
+from ..device.generations.v2.deployments import latest_deployment
+from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from .core import ARCHIVE, CoreCreator
 from .core_list import FleetCore, read_list

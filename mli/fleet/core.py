@@ -8,12 +8,13 @@ from pathlib import Path
 
 from stacks import names
 
-from ..device import keyfiles
-from ..device.fleet_stack import FleetStack
-from ..device.keyfiles import KeyFolder
-from ..device.package_archive import archive, save
-from ..device.package_layout import Layout, Nucleus, v2_layout
-from ..device.stack_outputs import Clients
+from ..aws import Clients
+from ..device.certificates import keyfiles
+from ..device.certificates.keyfiles import KeyFolder
+from ..device.generations.layout import Layout, Nucleus
+from ..device.generations.v2.layout import v2_layout
+from ..device.packaging.archive import archive, save
+from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from . import tags
 from .certificates import CertificateMaker

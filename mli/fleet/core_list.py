@@ -14,7 +14,7 @@ import yaml
 from inference import schema
 from inference.names import CORE_NAME_PATTERN
 
-from ..device.keyfiles import load_request, public_bytes
+from ..device.certificates.keyfiles import load_request, public_bytes
 from ..errors import MliError
 
 _ATTRIBUTE_PREFIX = "attribute."

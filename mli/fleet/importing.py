@@ -11,15 +11,15 @@ import click
 from stacks import names
 
 from ..aws import aws_options, clients
-from ..cli.options import dry_run_option
+from ..cli.options import dry_run_option, nucleus_option, root_ca_option
 from ..cli.output import Output, examples, reporting
-from ..device.fleet_stack import FleetStack
-from ..device.keyfiles import KeyFolder
-from ..device.listings import principals, thing_groups
-from ..device.options import nucleus_option, root_ca_option
-from ..device.owner_names import CoreName
-from ..device.package_layout import Nucleus, v2_layout
+from ..cli.owner_names import CoreName
+from ..device.certificates.keyfiles import KeyFolder
+from ..device.generations.layout import Nucleus
+from ..device.generations.v2.layout import v2_layout
+from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
+from ..listings import principals, thing_groups
 from . import tags
 from .core import ARCHIVE, CoreCreator, write_archive
 from .core_list import FleetCore, read_list

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ..device.fleet_stack import FleetStack
+from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from ..files import AppendedFile
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..cli.options import Decorator, RenamedOption
-from ..device.owner_names import FleetName
+from ..cli.owner_names import FleetName
 from ..errors import MliError
 
 fleet_option: Decorator = click.option(

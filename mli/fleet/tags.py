@@ -10,7 +10,7 @@ from typing import Any
 
 from stacks import names
 
-from ..device.stack_outputs import Clients
+from ..aws import Clients
 
 FLEET = "mli:fleet"
 ORIGIN = "mli:origin"

@@ -26,7 +26,7 @@ from local_core.setup_archive import SetupArchive
 from stacks.names import thing_name
 
 from ..cli.output import examples
-from ..device.owner_names import CoreName
+from ..cli.owner_names import CoreName
 from .failures import FAILURES, reported
 from .options import nucleus_option
 

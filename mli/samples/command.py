@@ -15,7 +15,7 @@ from local_core.terminal import shown_line
 from ..aws import aws_options, clients
 from ..cli.options import existing_file, labels_option
 from ..cli.output import Output, examples, reporting
-from ..device.owner_names import CoreName
+from ..cli.owner_names import CoreName
 from ..errors import MliError
 from ..view.pictures import Pictures, s3_fetch
 from .download import download, local_path

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from inference.feedback.configuration import FeedbackConfiguration, FeedbackConfigurations
 from stacks import names
 
-from ..device.core_stack import CoreStack
-from ..device.fleet_stack import FleetStack
-from ..device.stack_outputs import Clients, StackNotFoundError
+from ..aws import Clients
+from ..device.stacks.core import CoreStack
+from ..device.stacks.fleet import FleetStack
+from ..device.stacks.outputs import StackNotFoundError
 from ..errors import MliError
 from ..view.reasons import configurations_of
 

@@ -16,7 +16,7 @@ from local_core.terminal import shown_line
 
 from ..aws import aws_options, clients, explain, session
 from ..cli.output import Output, examples, reporting
-from ..device.owner_names import CoreName
+from ..cli.owner_names import CoreName
 from ..errors import MliError
 from ..watch.command import interrupted, with_certificate, with_credentials
 from ..watch.connections import Connection

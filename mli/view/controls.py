@@ -15,11 +15,10 @@ from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import shown
 from local_core.terminal import shown_line
 
-from ..aws import explain
-from ..device.core_state import FAILED, SUCCEEDED
-from ..device.generations import generation_of
-from ..device.reconfigure import Deployed, change, find_deployed
-from ..device.stack_outputs import Clients
+from ..aws import Clients, explain
+from ..device.deployments.reconfigure import Deployed, change, find_deployed
+from ..device.generations.core_state import FAILED, SUCCEEDED
+from ..device.generations.table import generation_of
 from ..errors import MliError
 from .reasons import strategy_text
 

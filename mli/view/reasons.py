@@ -19,9 +19,9 @@ from inference.feedback.strategies import measured
 from inference.schema import ConfigurationError
 from inference.vision.scores import Scores
 
-from ..device.core_stack import CoreStack
-from ..device.stack_outputs import Clients
-from ..device.v2 import latest_deployment
+from ..aws import Clients
+from ..device.generations.v2.deployments import latest_deployment
+from ..device.stacks.core import CoreStack
 from .predictions import number_of
 
 _WORDS = {

@@ -20,8 +20,8 @@ from local_core.device.setup import Address
 from ..aws import aws_options, session
 from ..cli.options import timeout_option
 from ..cli.output import Colour, Output, examples, reporting, terminal_cells
-from ..device.keyfiles import KeyFolder
-from ..device.owner_names import CoreName
+from ..cli.owner_names import CoreName
+from ..device.certificates.keyfiles import KeyFolder
 from ..errors import MliError
 from .awaited import Awaited
 from .columns import Columns

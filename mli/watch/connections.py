@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from local_core.device.setup import Address
 
-from ..device.keyfiles import KeyFolder, check_pair
+from ..device.certificates.keyfiles import KeyFolder, check_pair
 from ..errors import MliError
 from .proxy import proxy_for
 from .signing import signed_path

@@ -26,7 +26,7 @@ from local_core.device import provisioning
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import CSR_TOPIC, PROVISION_TOPIC, ProvisioningError, ask
 from local_core.device.setup import Address, Certificate, create_certificate
-from mli.device import keyfiles
+from mli.device.certificates import keyfiles
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.cloud.support import Device, MqttClient

@@ -29,7 +29,7 @@ from local_core.device.watcher import Watcher
 from local_core.setup_archive import SetupArchive
 from local_core.shared_cloud import SharedCloud
 from mli.cli.main import main
-from mli.device import last_word
+from mli.device.reports import last_word
 from mli.fleet.core import ARCHIVE
 from mli.fleet.reports.status import ATTENTION
 from stacks.names import fleet_component_name, thing_name

@@ -12,9 +12,10 @@ import pytest
 from local_core.device.setup import SetupError
 from local_core.generations import GENERATIONS
 from local_core.setup_archive import SetupArchive
-from mli.device.package_archive import archive, save
-from mli.device.package_layout import Layout, v2_layout
-from mli.device.v1.layout import v1_layout
+from mli.device.generations.layout import Layout
+from mli.device.generations.v1.layout import v1_layout
+from mli.device.generations.v2.layout import v2_layout
+from mli.device.packaging.archive import archive, save
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
 

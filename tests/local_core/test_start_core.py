@@ -22,8 +22,8 @@ from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.setup import create_certificate
 from mli.cli.main import main
-from mli.device.package_archive import archive, save
-from mli.device.package_layout import v2_layout
+from mli.device.generations.v2.layout import v2_layout
+from mli.device.packaging.archive import archive, save
 from mli.local import core as start_core
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from tests.waiting import eventually

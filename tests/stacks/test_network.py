@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from mli.device.fleet_stack import FleetStack
-from mli.device.package_layout import Nucleus, v2_layout
+from mli.device.generations.layout import Nucleus
+from mli.device.generations.v2.layout import v2_layout
+from mli.device.stacks.fleet import FleetStack
 from mli.fleet.claims.layout import PLUGIN, claim_layout
 from stacks.core.nucleus_configuration import Network, NucleusConfiguration
 from tests.stacks.synthesis import resolved, template_of

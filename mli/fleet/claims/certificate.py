@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...device.certificate import request_certificate
-from ...device.keyfiles import KeyFolder, certificate_id, check_pair
-from ...device.listings import listed
+from ...device.certificates.certificate import request_certificate
+from ...device.certificates.keyfiles import KeyFolder, certificate_id, check_pair
 from ...errors import MliError
+from ...listings import listed
 from ..work import absent_is_done
 
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"

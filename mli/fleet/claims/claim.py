@@ -12,16 +12,15 @@ from local_core.terminal import counted
 from stacks import names
 
 from ...aws import aws_options, clients
-from ...cli.options import RenamedOption
+from ...cli.options import RenamedOption, nucleus_option, root_ca_option
 from ...cli.output import Output, examples, reporting
-from ...device.fleet_stack import FleetStack
-from ...device.keyfiles import KeyFolder
-from ...device.options import nucleus_option, root_ca_option
-from ...device.owner_names import FleetName
-from ...device.package import root_of_endpoints
-from ...device.package_archive import archive, save
-from ...device.package_layout import Nucleus
-from ...device.stack_outputs import output_of
+from ...cli.owner_names import FleetName
+from ...device.certificates.keyfiles import KeyFolder
+from ...device.generations.layout import Nucleus
+from ...device.packaging.archive import archive, save
+from ...device.packaging.package import root_of_endpoints
+from ...device.stacks.fleet import FleetStack
+from ...device.stacks.outputs import output_of
 from ..options import fleet_folder
 from .certificate import ACTIVE, FleetClaims, put_aside
 from .layout import claim_layout

@@ -9,10 +9,10 @@ from typing import Any
 
 from stacks import names
 
-from ...device.fleet_stack import FleetStack
-from ...device.keyfiles import CERTIFICATE, PRIVATE_KEY, ROOT_CA
-from ...device.package_layout import Layout, Nucleus, network_notes, section
-from ...device.stack_outputs import output_of
+from ...device.certificates.keyfiles import CERTIFICATE, PRIVATE_KEY, ROOT_CA
+from ...device.generations.layout import Layout, Nucleus, network_notes, section
+from ...device.stacks.fleet import FleetStack
+from ...device.stacks.outputs import output_of
 
 PLUGIN = "aws.greengrass.FleetProvisioningByClaim"
 PLUGIN_JAR = "FleetProvisioningByClaim.jar"

@@ -6,11 +6,10 @@ import click
 
 from stacks import names
 
-from ...aws import aws_options, clients
+from ...aws import Clients, aws_options, clients
 from ...cli.options import dry_run_option
 from ...cli.output import Output, examples, reporting
-from ...device.owner_names import CoreName
-from ...device.stack_outputs import Clients
+from ...cli.owner_names import CoreName
 from ...errors import MliError
 from ..options import yes_option
 from ..work import MOST_SHOWN

@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ...device.fleet_stack import FleetStack
-from ...device.last_word import TABLE_OUTPUT
-from ...device.listings import listed
-from ...device.stack_outputs import Clients
+from ...aws import Clients
+from ...device.reports.last_word import TABLE_OUTPUT
+from ...device.stacks.fleet import FleetStack
+from ...listings import listed
 from ..journal import REMOVAL, REMOVED_FOLDER, Journal
 from ..work import Named, absent_is_done, patiently
 from .removal_plan import Attached, RemovalPlan, plan_of

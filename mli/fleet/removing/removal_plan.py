@@ -9,11 +9,11 @@ from typing import Any
 
 from stacks import names
 
-from ...device.fleet_stack import FleetStack
-from ...device.listings import listed, principals, thing_groups
-from ...device.package_checks import OWN_POLICIES, POLICY_OF_A_TEMPLATE
-from ...device.stack_outputs import Clients
+from ...aws import Clients
+from ...device.certificates.attachments import OWN_POLICIES, POLICY_OF_A_TEMPLATE
+from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
+from ...listings import listed, principals, thing_groups
 from .. import tags
 from ..journal import CERTIFICATE, IMPORT, ROTATION, Journal
 from ..work import absent_is_done

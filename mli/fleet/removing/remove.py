@@ -11,8 +11,8 @@ import click
 from ...aws import aws_options, clients
 from ...cli.options import dry_run_option
 from ...cli.output import Output, examples, reporting
-from ...device.fleet_stack import FleetStack
-from ...device.owner_names import CoreName, FleetName
+from ...cli.owner_names import CoreName, FleetName
+from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ..journal import Journal
 from ..options import fleet_folder, folder_option, workers_option, yes_option

@@ -10,14 +10,12 @@ import click
 from local_core.terminal import counted
 from stacks import names
 
-from ...aws import aws_options, clients
+from ...aws import Clients, aws_options, clients
 from ...cli.options import dry_run_option
 from ...cli.output import Output, examples, reporting
-from ...device.fleet_stack import FleetStack
-from ...device.listings import listed
-from ...device.owner_names import FleetName
-from ...device.rollout import members_of
-from ...device.stack_outputs import Clients
+from ...cli.owner_names import FleetName
+from ...device.stacks.fleet import FleetStack
+from ...listings import listed, members_of
 from ..claims.certificate import FleetClaims
 from ..journal import CLAIMS, OF_FLEET, REMOVAL, Journal
 from ..options import fleet_folder, folder_option, workers_option, yes_option
@@ -156,7 +154,7 @@ def removed_with(
 
     The second list has the things that are no cores of this project.
     """
-    things = [thing for group in fleet.groups for thing in members_of(clients, group)]
+    things = [thing for group in fleet.groups for thing in members_of(clients("iot"), group)]
     cores = {thing.removesuffix(_SUFFIX): None for thing in things if thing.endswith(_SUFFIX)}
     begun = [name for name in journal.cores() if journal.get(name, REMOVAL) or name not in cores]
     foreign = [thing for thing in things if not thing.endswith(_SUFFIX)]

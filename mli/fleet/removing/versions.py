@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ...device.listings import listed
-from ...device.stack_outputs import Clients
+from ...aws import Clients
 from ...errors import MliError
+from ...listings import listed
 from ..work import absent_is_done
 
 _SCHEME = "s3://"

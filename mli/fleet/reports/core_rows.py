@@ -9,14 +9,15 @@ from typing import Any
 
 from stacks import names
 
-from ...device.core_state import FAILED
-from ...device.fleet_stack import FleetStack
-from ...device.last_word import TABLE_OUTPUT, LastWord, read_all
-from ...device.listings import listed
-from ...device.liveness import Health, digest_of, health_of
-from ...device.rollout import job_progress, members_of
-from ...device.stack_outputs import Clients, output_of
-from ...device.v2 import latest_deployment
+from ...aws import Clients
+from ...device.deployments.rollout import job_progress
+from ...device.generations.core_state import FAILED
+from ...device.generations.v2.deployments import latest_deployment
+from ...device.reports.last_word import TABLE_OUTPUT, LastWord, read_all
+from ...device.reports.liveness import Health, digest_of, health_of
+from ...device.stacks.fleet import FleetStack
+from ...device.stacks.outputs import output_of
+from ...listings import listed, members_of
 
 _UNHEALTHY = "UNHEALTHY"
 _THING_ENDING = names.thing_name("")
@@ -132,7 +133,7 @@ def _group(clients: Clients, arn: str) -> _Group:
     latest = latest_deployment(greengrass, arn)
     content = latest[1] if latest else {}
     return _Group(
-        members=members_of(clients, name),
+        members=members_of(clients("iot"), name),
         deployment=content,
         progress=job_progress(clients, str(content.get("iotJobId") or "")),
         devices={

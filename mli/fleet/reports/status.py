@@ -8,8 +8,8 @@ import click
 
 from ...aws import aws_options, clients
 from ...cli.output import Output, examples, reporting, terminal_cells
-from ...device.fleet_stack import FleetStack
-from ...device.owner_names import FleetName
+from ...cli.owner_names import FleetName
+from ...device.stacks.fleet import FleetStack
 from .core_rows import report_of
 from .status_table import summary, table
 

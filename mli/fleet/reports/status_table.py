@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from local_core.terminal import counted, shown_line
 
-from ...device.liveness import short_age
+from ...device.reports.liveness import short_age
 from .core_rows import CoreRow, FleetReport
 
 _CELL = 40

@@ -12,13 +12,13 @@ from inference import names as device_names
 from stacks import names
 
 from ...aws import aws_options, clients
-from ...cli.options import existing_file, timeout_option
+from ...cli.options import existing_file, nucleus_option, root_ca_option, timeout_option
 from ...cli.output import Output, examples, reporting
-from ...device.fleet_stack import FleetStack
-from ...device.keyfiles import load_request
-from ...device.options import nucleus_option, root_ca_option
-from ...device.owner_names import CoreName
-from ...device.package_layout import Nucleus, v2_layout
+from ...cli.owner_names import CoreName
+from ...device.certificates.keyfiles import load_request
+from ...device.generations.layout import Nucleus
+from ...device.generations.v2.layout import v2_layout
+from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...watch.command import interrupted, with_credentials
 from ...watch.listener import Listener

@@ -9,12 +9,13 @@ from typing import Any
 
 from stacks import names
 
-from ...device.fleet_stack import FleetStack
-from ...device.keyfiles import KeyFolder
-from ...device.listings import listed, principals
-from ...device.package_archive import archive, save
-from ...device.package_layout import Nucleus, v2_layout
+from ...device.certificates.keyfiles import KeyFolder
+from ...device.generations.layout import Nucleus
+from ...device.generations.v2.layout import v2_layout
+from ...device.packaging.archive import archive, save
+from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
+from ...listings import listed, principals
 from ..certificates import CertificateMaker
 from ..core import write_archive
 from ..journal import CERTIFICATE, REMOVAL, REMOVED_FOLDER, ROTATION, Journal

@@ -16,11 +16,13 @@ from botocore.stub import Stubber
 
 import mli.aws
 from mli.cli.output import Output
-from mli.device import keyfiles, package, package_checks, redeploy
-from mli.device.certificate import create_certificate
-from mli.device.core_stack import CoreStack
-from mli.device.generations import generation_of
-from mli.device.keyfiles import KeyFolder
+from mli.device.certificates import attachments, keyfiles
+from mli.device.certificates.certificate import create_certificate
+from mli.device.certificates.keyfiles import KeyFolder
+from mli.device.deployments import redeploy
+from mli.device.generations.table import generation_of
+from mli.device.packaging import package
+from mli.device.stacks.core import CoreStack
 from mli.errors import MliError
 from tests.mli.provisioning.support import Commands, refusal
 
@@ -187,7 +189,7 @@ def test_certificate_of_another_region_is_reported(tmp_path: Path) -> None:
     with _stubbed("iot") as (made, stubber):
         stubber.add_client_error("describe_certificate", "ResourceNotFoundException", "none")
         with pytest.raises(MliError, match=r"no certificate .* in eu-west-1: is it from another"):
-            package_checks.check_registered(made, pem, "Demo_Core")
+            attachments.check_registered(made, pem, "Demo_Core")
 
 
 def test_limit_of_certificates_leaves_no_half_key(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_csr
 
 from local_core.cloud import LocalCloud
-from mli.device import keyfiles
+from mli.device.certificates import keyfiles
 from mli.errors import MliError
 from stacks.context.keys import CORE_FIELDS
 from tests.mli.provisioning.support import Commands

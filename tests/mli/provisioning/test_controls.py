@@ -14,7 +14,7 @@ import pytest
 from inference.feedback.configuration import default_configuration
 from inference.settings import InferenceSettings
 from local_core.cloud import LocalCloud
-from mli.device.reconfigure import MARK
+from mli.device.deployments.reconfigure import MARK
 from mli.errors import MliError
 from mli.view.controls import NO_CREDENTIALS, ChangeRefusedError, Controls
 from stacks import names

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from local_core.explaining import explaining_line
-from mli.device import redeploy
+from mli.device.deployments import redeploy
 from tests.mli.provisioning.support import Commands, DeployedCore
 
 

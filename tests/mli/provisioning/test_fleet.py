@@ -18,7 +18,7 @@ import mli.fleet.command
 from local_core.cloud import LocalCloud
 from mli import aws
 from mli.cli.output import Output
-from mli.device import keyfiles
+from mli.device.certificates import keyfiles
 from mli.fleet.core_list import FleetCore
 from mli.fleet.work import Result, for_all
 from stacks import names
@@ -318,7 +318,7 @@ def test_result_of_a_fleet_s_deployment_counts_its_cores(
         while results:
             fleet.report(*results.popitem())
 
-    monkeypatch.setattr("mli.device.redeploy_fleet.time.sleep", report)
+    monkeypatch.setattr("mli.device.deployments.redeploy_fleet.time.sleep", report)
     said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
     assert "2 of 3 cores done, 1 failed" in said
     assert re.search(rf"^  {cores[2]} +FAILED$", said, re.MULTILINE)
@@ -342,7 +342,7 @@ def test_rollout_that_was_cancelled_is_not_waited_for(
         fleet.report(cores[0], "SUCCEEDED")
         greengrass.cancel_deployment(deploymentId=fleet.deployments()[0])
 
-    monkeypatch.setattr("mli.device.redeploy_fleet.time.sleep", cancel)
+    monkeypatch.setattr("mli.device.deployments.redeploy_fleet.time.sleep", cancel)
     said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
     assert "1 of 3 cores done, 0 failed" in said
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from mli import aws
-from mli.device.fleet_stack import FleetStack
-from mli.device.listings import principals
+from mli.device.stacks.fleet import FleetStack
 from mli.fleet import tags
 from mli.fleet.core_list import FleetCore
 from mli.fleet.importing import CoreImporter
 from mli.fleet.journal import Journal
+from mli.listings import principals
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

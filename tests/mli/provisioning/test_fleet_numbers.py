@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mli.device.listings import principals
+from mli.listings import principals
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from mli.device.fleet_stack import FleetStack
-from mli.device.keyfiles import load_request
+from mli.device.certificates.keyfiles import load_request
+from mli.device.stacks.fleet import FleetStack
 from mli.errors import MliError
 from mli.fleet.core_list import read_list
 from mli.fleet.journal import Journal

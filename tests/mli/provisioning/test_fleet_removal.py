@@ -15,14 +15,14 @@ import pytest
 from local_core.cloud.v2.delivery import SHADOW
 from mli import aws
 from mli.cli.output import Output
-from mli.device.fleet_stack import FleetStack
-from mli.device.listings import principals
+from mli.device.stacks.fleet import FleetStack
 from mli.fleet import tags
 from mli.fleet.journal import CERTIFICATE, CLAIMS, IMPORT, OF_FLEET, Journal
 from mli.fleet.removing.removal import CoreRemover
 from mli.fleet.removing.remove import RemovedCore
 from mli.fleet.removing.retire import retire_all
 from mli.fleet.work import Named, Result
+from mli.listings import principals
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

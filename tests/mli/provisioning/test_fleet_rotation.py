@@ -12,11 +12,11 @@ import pytest
 
 from inference.names import telemetry_topic
 from mli import aws
-from mli.device import keyfiles
-from mli.device.fleet_stack import FleetStack
-from mli.device.listings import principals
+from mli.device.certificates import keyfiles
+from mli.device.stacks.fleet import FleetStack
 from mli.fleet.journal import Journal
 from mli.fleet.rotating.rotation import Rotation
+from mli.listings import principals
 from stacks import names
 from tests.mli.provisioning import faults
 from tests.mli.provisioning.deployed_fleet import DeployedFleet

@@ -16,9 +16,9 @@ from click.testing import _NamedTextIOWrapper
 
 from inference.sources.status import LOST
 from local_core.cloud import LocalCloud
-from mli.device import last_word
-from mli.device.last_word import LastWord
-from mli.device.liveness import Health
+from mli.device.reports import last_word
+from mli.device.reports.last_word import LastWord
+from mli.device.reports.liveness import Health
 from mli.fleet.reports.core_rows import CoreRow, FleetReport
 from mli.fleet.reports.status import ATTENTION
 from mli.fleet.reports.status_table import summary, table

@@ -13,9 +13,9 @@ from inference.names import TELEMETRY_SECONDS
 from inference.settings import InferenceSettings
 from inference.sources import status as source
 from local_core.cloud import LocalCloud
-from mli.device import last_word
-from mli.device.last_word import LastWord, parsed_item
-from mli.device.liveness import Health, health_of, short_age
+from mli.device.reports import last_word
+from mli.device.reports.last_word import LastWord, parsed_item
+from mli.device.reports.liveness import Health, health_of, short_age
 from tests.mli.provisioning.support import CAMERA, Commands, DeployedCore
 
 Later = Callable[[float], None]

@@ -12,7 +12,8 @@ import pytest
 
 from local_core.device.v1 import configuration as v1
 from local_core.device.v2 import configuration as v2
-from mli.device.package_archive import archive
+from mli.device.packaging.archive import archive
+from mli.device.stacks.core import CoreStack
 from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore
 
 
@@ -258,12 +259,10 @@ def test_core_without_a_stack_names_the_region(commands: Commands) -> None:
 
 def _add_output(monkeypatch: pytest.MonkeyPatch, **outputs: str) -> None:
     """Let stacks have further outputs, as those have that make the certificate."""
-    from mli.device import core_stack
-
-    inner = core_stack.CoreStack.find.__func__  # type: ignore[attr-defined]
+    inner = CoreStack.find.__func__  # type: ignore[attr-defined]
 
     def find(cls: type, clients: Any, core_name: str) -> Any:
         found = inner(cls, clients, core_name)
         return cls(found.core_name, found.region, {**found.outputs, **outputs})
 
-    monkeypatch.setattr(core_stack.CoreStack, "find", classmethod(find))
+    monkeypatch.setattr(CoreStack, "find", classmethod(find))

@@ -19,9 +19,9 @@ from local_core.cloud import LocalCloud
 from local_core.progress import Progress, describe
 from local_core.terminal import json_line, shown_line, shown_text
 from mli.cli.output import Output
-from mli.device.core_stack import CoreStack
-from mli.device.core_state import Component, CoreState, Deployment
-from mli.device.status import describe as describe_status
+from mli.device.generations.core_state import Component, CoreState, Deployment
+from mli.device.reports.status import describe as describe_status
+from mli.device.stacks.core import CoreStack
 from mli.watch.columns import Columns
 from mli.watch.display import Message, Tally
 from mli.watch.record import Record

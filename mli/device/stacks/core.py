@@ -8,8 +8,9 @@ from typing import Any
 
 from stacks import names
 
-from .fleet_stack import FleetStack
-from .stack_outputs import Clients, StackNotFoundError, output_of, parsed, read_outputs
+from ...aws import Clients
+from .fleet import FleetStack
+from .outputs import StackNotFoundError, output_of, parsed, read_outputs
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,15 @@ import click
 
 from local_core.terminal import shown_line
 
-from ..aws import aws_options, clients
-from ..cli.output import FAILED as EXIT_FAILED
-from ..cli.output import Output, examples, reporting
-from .core_stack import CoreStack
-from .core_state import AWS_PREFIX, FAILED, CoreState
-from .generations import generation_of
+from ...aws import Clients, aws_options, clients
+from ...cli.output import FAILED as EXIT_FAILED
+from ...cli.output import Output, examples, reporting
+from ...cli.owner_names import CoreName
+from ..certificates.attachments import foreign_attachments
+from ..generations.core_state import AWS_PREFIX, FAILED, CoreState
+from ..generations.table import generation_of
+from ..stacks.core import CoreStack
 from .liveness import Health, Liveness, liveness_of
-from .owner_names import CoreName
-from .package_checks import foreign_attachments
-from .stack_outputs import Clients
 from .status_log import from_cloudwatch, from_folder
 
 _EXAMPLES = examples(

@@ -7,19 +7,22 @@ from typing import Any, cast
 
 import click
 
-from ..aws import aws_options, clients
-from ..cli.options import RenamedOption
-from ..cli.output import Output, examples, reporting
-from ..errors import MliError
-from . import keyfiles
-from .core_stack import CoreStack
-from .generations import generation_of
-from .keyfiles import KeyFolder
-from .options import key_folder_option, nucleus_option, root_ca_option
-from .owner_names import CoreName
-from .package_archive import archive, save
-from .package_checks import check_registered, fetch_certificate, foreign_attachments
-from .package_layout import Layout, Nucleus, check_names
+from ...aws import aws_options, clients
+from ...cli.options import RenamedOption, key_folder_option, nucleus_option, root_ca_option
+from ...cli.output import Output, examples, reporting
+from ...cli.owner_names import CoreName
+from ...errors import MliError
+from ..certificates import keyfiles
+from ..certificates.attachments import (
+    check_registered,
+    fetch_certificate,
+    foreign_attachments,
+)
+from ..certificates.keyfiles import KeyFolder
+from ..generations.layout import Layout, Nucleus, check_names
+from ..generations.table import generation_of
+from ..stacks.core import CoreStack
+from .archive import archive, save
 
 _EXAMPLES = examples(
     "mli package Demo",

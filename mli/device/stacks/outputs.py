@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import botocore.exceptions
 
-from ..errors import MliError
-
-Clients = Callable[[str], Any]
-"""Returns the boto3 client of a service."""
+from ...aws import Clients
+from ...errors import MliError
 
 _UNUSABLE = ("ROLLBACK_COMPLETE", "DELETE_COMPLETE", "CREATE_FAILED")
 

@@ -6,12 +6,12 @@ import math
 import time
 from typing import Any
 
-from ..cli.output import Output
-from ..errors import MliError
-from .fleet_stack import FleetStack
+from ...aws import Clients
+from ...cli.output import Output
+from ...errors import MliError
+from ..generations.v2.deployments import latest_deployment, repeat
+from ..stacks.fleet import FleetStack
 from .rollout import Rollout, reasons_of, rollout_of
-from .stack_outputs import Clients
-from .v2 import latest_deployment, repeat
 
 POLL_SECONDS = 3.0
 _MOST_WAITED_FOR = 5

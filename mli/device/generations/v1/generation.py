@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import MliError, one_line
-from ..core_stack import CoreStack
+from ....aws import Clients
+from ....errors import MliError, one_line
+from ...stacks.core import CoreStack
 from ..core_state import CoreState, Deployment
-from ..generation import Order
-from ..package_layout import Layout, Nucleus
-from ..stack_outputs import Clients
+from ..interface import Order
+from ..layout import Layout, Nucleus
 from .layout import v1_layout
 
 _GROUP_ID = "GreengrassGroupID"

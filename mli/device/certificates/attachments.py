@@ -7,9 +7,9 @@ from typing import Any
 
 import botocore.exceptions
 
-from ..errors import MliError
+from ...errors import MliError
+from ...listings import listed, principals
 from .keyfiles import KeyFolder, certificate_id
-from .listings import listed, principals
 
 OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
 """The ends of the names of the policies that a core's stack, or `mli fleet`, attaches."""

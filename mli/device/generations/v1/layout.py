@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..keyfiles import CERTIFICATE, PRIVATE_KEY
-from ..package_layout import Layout, path_below, section
+from ...certificates.keyfiles import CERTIFICATE, PRIVATE_KEY
+from ..layout import Layout, path_below, section
 
 _ROOT = "/greengrass"
 _PLACEHOLDERS = {

@@ -1,4 +1,4 @@
-"""Lists of AWS IoT, read to their ends."""
+"""Lists of AWS's APIs, read to their ends."""
 
 from __future__ import annotations
 
@@ -21,3 +21,14 @@ def thing_groups(iot: Any, thing_name: str) -> list[str]:
     """Return the names of all groups that a thing is in."""
     found = listed(iot, "list_thing_groups_for_thing", "thingGroups", thingName=thing_name)
     return [str(group["groupName"]) for group in found]
+
+
+def members_of(iot: Any, group: str) -> list[str]:
+    """Return the things of a thing group."""
+    return listed(
+        iot,
+        "list_things_in_thing_group",
+        "things",
+        thingGroupName=group,
+        PaginationConfig={"PageSize": 250},
+    )

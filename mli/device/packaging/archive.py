@@ -7,9 +7,9 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import MliError
-from ..files import draft_of
-from .keyfiles import PRIVATE_KEY
+from ...errors import MliError
+from ...files import draft_of
+from ..certificates.keyfiles import PRIVATE_KEY
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3

@@ -10,13 +10,13 @@ import click
 
 from inference.names import FEEDBACK_PREDICTION_TOPIC
 
-from ..aws import aws_options, clients
-from ..cli.output import Output, examples, reporting
-from ..errors import MliError
+from ...aws import aws_options, clients
+from ...cli.options import key_folder_option, root_ca_option
+from ...cli.output import Output, examples, reporting
+from ...cli.owner_names import CoreName
+from ...errors import MliError
 from . import keyfiles
 from .keyfiles import KeyFolder
-from .options import key_folder_option, root_ca_option
-from .owner_names import CoreName
 
 _EXAMPLES = examples(
     "mli certificate Demo",

@@ -19,11 +19,12 @@ from inference.feedback.configuration import (
 from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
 
-from ..errors import MliError
-from .core_stack import CoreStack
-from .generations import generation_of
-from .stack_outputs import Clients
-from .v2 import V2Generation, latest_deployment, repeat
+from ...aws import Clients
+from ...errors import MliError
+from ..generations.table import generation_of
+from ..generations.v2.deployments import latest_deployment, repeat
+from ..generations.v2.generation import V2Generation
+from ..stacks.core import CoreStack
 
 THRESHOLD = "confidenceThreshold"
 MARK = " (mli view)"

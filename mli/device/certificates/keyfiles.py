@@ -24,16 +24,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
-from ..errors import MliError
-from ..files import draft_of
+from ...errors import MliError
+from ...files import draft_of
 
 CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
 REQUEST = "device.csr"
 ROOT_CA = "AmazonRootCA1.pem"
-
-ROOT_CA_VARIABLE = "MLI_ROOT_CA"
-"""Environment variable that names the root certificate of a local cloud."""
 
 _ROOT_CA_SHA256 = "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

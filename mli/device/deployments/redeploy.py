@@ -9,18 +9,18 @@ from typing import Any
 
 import click
 
-from ..aws import aws_options, clients
-from ..cli.options import timeout_option, wait_option
-from ..cli.output import FAILED as EXIT_FAILED
-from ..cli.output import Output, examples, reporting
-from ..errors import MliError
-from .core_stack import CoreStack
-from .core_state import FAILED, SUCCEEDED, Deployment
-from .fleet_stack import FleetStack
-from .generations import generation_of
-from .owner_names import CoreName
+from ...aws import Clients, aws_options, clients
+from ...cli.options import timeout_option, wait_option
+from ...cli.output import FAILED as EXIT_FAILED
+from ...cli.output import Output, examples, reporting
+from ...cli.owner_names import CoreName
+from ...errors import MliError
+from ..generations.core_state import FAILED, SUCCEEDED, Deployment
+from ..generations.table import generation_of
+from ..stacks.core import CoreStack
+from ..stacks.fleet import FleetStack
+from ..stacks.outputs import StackNotFoundError
 from .redeploy_fleet import redeploy_fleet
-from .stack_outputs import Clients, StackNotFoundError
 
 POLL_SECONDS = 3.0
 

@@ -7,24 +7,15 @@ from typing import Any
 
 from stacks import names
 
-from ..errors import MliError, one_line
-from .core_stack import CoreStack
-from .core_state import AWS_PREFIX, Component, CoreState, Deployment
-from .generation import Order
-from .listings import listed
-from .package_layout import Layout, Nucleus, v2_layout
-from .stack_outputs import Clients
-
-_REPEATED = (
-    "targetArn",
-    "deploymentName",
-    "components",
-    "iotJobConfiguration",
-    "deploymentPolicies",
-    "parentTargetArn",
-    "tags",
-)
-"""What of a deployment a request can repeat; the service sets the rest itself."""
+from ....aws import Clients
+from ....errors import MliError, one_line
+from ....listings import listed
+from ...stacks.core import CoreStack
+from ..core_state import AWS_PREFIX, Component, CoreState, Deployment
+from ..interface import Order
+from ..layout import Layout, Nucleus
+from .deployments import latest_deployment, repeat
+from .layout import v2_layout
 
 
 class V2Generation:
@@ -113,21 +104,6 @@ class V2Generation:
         if state.is_lite:
             return (f"sudo journalctl -n 50 -u 'ggl.{component}*'    # on the core",)
         return (f"sudo tail -50 /greengrass/v2/logs/{component}.log    # on the core",)
-
-
-def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, Any]] | None:
-    """Return id and content of the latest deployment to a thing or thing group, if there is one."""
-    found = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
-    if not found.get("deployments"):
-        return None
-    identity = str(found["deployments"][0]["deploymentId"])
-    return identity, greengrass.get_deployment(deploymentId=identity)
-
-
-def repeat(greengrass: Any, content: Mapping[str, Any]) -> str:
-    """Create a deployment with the content of another one; return its id."""
-    request = {key: content[key] for key in _REPEATED if content.get(key)}
-    return str(greengrass.create_deployment(**request)["deploymentId"])
 
 
 def _of_id(state: CoreState, identity: str) -> Deployment | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .core_stack import CoreStack
-from .generation import Generation
+from ..stacks.core import CoreStack
+from .interface import Generation
 from .v1.generation import V1Generation
-from .v2 import V2Generation
+from .v2.generation import V2Generation
 
 GENERATIONS: tuple[Generation, ...] = (
     V1Generation(),  # to drop V1, delete this line and the folder v1

@@ -14,7 +14,7 @@ from typing import Any
 
 from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 
-from .stack_outputs import Clients
+from ...aws import Clients
 
 TABLE_OUTPUT = "TelemetryTable"
 _LONGEST_INTERVAL = 86_400.0

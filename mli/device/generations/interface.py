@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from .core_stack import CoreStack
+from ...aws import Clients
+from ..stacks.core import CoreStack
 from .core_state import CoreState, Deployment
-from .package_layout import Layout, Nucleus
-from .stack_outputs import Clients
+from .layout import Layout, Nucleus
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from stacks import names
 
-from .listings import thing_groups
-from .stack_outputs import Clients, StackNotFoundError, output_of, parsed, read_outputs
+from ...aws import Clients
+from ...listings import thing_groups
+from .outputs import StackNotFoundError, output_of, parsed, read_outputs
 
 
 @dataclass(frozen=True)

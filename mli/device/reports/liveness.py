@@ -15,11 +15,10 @@ from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
 from inference.sources.status import STOPPED
 
-from ..aws import explain
-from .core_stack import CoreStack
+from ...aws import Clients, explain
+from ..generations.v2.deployments import latest_deployment
+from ..stacks.core import CoreStack
 from .last_word import TABLE_OUTPUT, LastWord, read_one
-from .stack_outputs import Clients
-from .v2 import latest_deployment
 
 _SKEW_SECONDS = 300.0
 _MOST_CAMERAS = 16

@@ -8,8 +8,8 @@ from typing import Any
 
 from stacks import names
 
-from .listings import listed
-from .stack_outputs import Clients
+from ...aws import Clients
+from ...listings import listed, members_of
 
 MOST_SHOWN = 20
 """Cores that are named one by one."""
@@ -88,20 +88,9 @@ def rollout_of(clients: Clients, identity: str, group: str) -> Rollout:
     return Rollout(
         {
             thing.removesuffix(ending): progress.get(thing, _NOT_REACHED)
-            for thing in sorted(members_of(clients, group))
+            for thing in sorted(members_of(clients("iot"), group))
         },
         is_ended=found["deploymentStatus"] in _ENDED,
-    )
-
-
-def members_of(clients: Clients, group: str) -> list[str]:
-    """Return the things of a thing group."""
-    return listed(
-        clients("iot"),
-        "list_things_in_thing_group",
-        "things",
-        thingGroupName=group,
-        PaginationConfig={"PageSize": 250},
     )
 
 

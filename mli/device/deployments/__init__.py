@@ -1,0 +1,1 @@
+"""Deployments to cores that exist: repeated, followed, and with changed settings."""

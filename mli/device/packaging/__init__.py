@@ -1,0 +1,1 @@
+"""`mli package`, and the archive that a device unpacks."""
