@@ -186,7 +186,7 @@ SCENES: Mapping[str, Scene] = {
     "docs/samples.md": Scene(
         before={
             "mli samples Demo": "[ -e sampled ] || { "
-            "python -m tests.mli.provisioning.kept_samples && touch sampled; }"
+            "python -m tests.mli.samples.kept_samples && touch sampled; }"
         },
         filled_in=((r"\bDemo\b", "Sampled"),),
     ),
@@ -200,7 +200,9 @@ SCENES: Mapping[str, Scene] = {
 _CI = "it is what runs this test, or runs beside it in CI"
 _DOWNLOADS = "it downloads everything: `make setup` does the same in each run of CI"
 _DEVICE = "it needs a device"
-_SAGEMAKER = "the local cloud has no SageMaker: tests/mli/jobs check it against SageMaker's model"
+_SAGEMAKER = (
+    "the local cloud has no SageMaker: tests/mli/sagemaker check it against SageMaker's model"
+)
 
 NOT_RUN: Mapping[str, str] = {
     "make arm": _CI,

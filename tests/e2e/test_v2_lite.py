@@ -25,7 +25,7 @@ from stacks.names import component_name
 from tests import environments
 from tests.e2e.rig import MODEL, Rig
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
-from tests.mli.provisioning.test_view import Page
+from tests.mli.view.test_view import Page
 from tests.waiting import eventually
 
 GENERATION, NUCLEUS, CORE, INSTALLED = 2, LITE, "E2E-Lite", True

@@ -23,8 +23,8 @@ from inference.vision.postprocess import Postprocessor, Prediction
 from inference.vision.preprocess import Preprocessor
 
 from ...inference.tiny_onnx import model_of, save, tensor
+from ..profile.test_metadata import properties
 from .conftest import Run
-from .test_metadata import properties
 
 RED, GREEN = (0, 0, 255), (0, 255, 0)
 COLOURS = np.array([[4, -4, -4], [-4, 4, -4], [-4, -4, 4]], np.float32)

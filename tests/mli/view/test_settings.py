@@ -14,11 +14,11 @@ from inference.settings import InferenceSettings
 from local_core.cloud import LocalCloud
 from mli.view.controls import NO_CREDENTIALS, Controls
 from mli.view.server import Server
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import DeployedCore
-from tests.mli.provisioning.test_controls import CONFIGURED, deploy, merged
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import DeployedCore
 from tests.mli.view.axe import grave_violations
 from tests.mli.view.conftest import CUP, Viewed
+from tests.mli.view.test_controls import CONFIGURED, deploy, merged
 from tests.mli.view.test_page import open_page
 
 pytestmark = pytest.mark.browser

@@ -11,7 +11,7 @@ import pytest
 
 from local_core.explaining import explaining_line
 from mli.device.deployments import redeploy
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.support import Commands, DeployedCore
 
 
 @pytest.fixture

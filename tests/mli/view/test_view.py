@@ -26,7 +26,7 @@ from inference.feedback.configuration import default_configuration
 from local_core.cloud import LocalCloud
 from mli.errors import MliError
 from mli.view.reasons import deployed_configurations, reason
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.support import Commands, DeployedCore
 
 CAPTURED = "2026-11-22T16:33:24.223"
 ENVELOPE = {

@@ -12,7 +12,7 @@ import boto3
 import botocore.client
 import pytest
 
-from tests.mli.provisioning.support import refusal
+from tests.mli.support import refusal
 
 
 class Killed(BaseException):

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from local_core.cloud import LocalCloud
-from tests.mli.provisioning.support import Commands
+from tests.mli.support import Commands
 
 
 class ConnectProxy(socketserver.ThreadingTCPServer):

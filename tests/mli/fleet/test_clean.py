@@ -14,9 +14,9 @@ from mli import aws
 from mli.fleet.removing.versions import cleaning_of, delete
 from stacks import names
 from tests.cloud.support import Stacks, publish_health, recipe
-from tests.mli.provisioning import faults
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.fleet import faults
+from tests.mli.support import ACCOUNT, Commands, DeployedCore
 
 
 @dataclass

@@ -16,7 +16,7 @@ from local_core.cloud import LocalCloud
 from mli.device.reports import last_word
 from mli.device.reports.last_word import LastWord, parsed_item
 from mli.device.reports.liveness import Health, health_of, short_age
-from tests.mli.provisioning.support import CAMERA, Commands, DeployedCore
+from tests.mli.support import CAMERA, Commands, DeployedCore
 
 Later = Callable[[float], None]
 LOST: Mapping[str, Any] = {

@@ -24,7 +24,7 @@ from mli.device.generations.table import generation_of
 from mli.device.packaging import package
 from mli.device.stacks.core import CoreStack
 from mli.errors import MliError
-from tests.mli.provisioning.support import Commands, refusal
+from tests.mli.support import Commands, refusal
 
 COMMANDS = {
     "certificate": ("certificate", "Demo"),

@@ -33,7 +33,7 @@ from mli.watch.columns import Columns
 from mli.watch.display import Message, Tally
 from mli.watch.record import Record
 from tests.conftest import REPOSITORY
-from tests.mli.provisioning.support import Commands
+from tests.mli.support import Commands
 
 PREDICTION = [
     {"confidence": "0.93", "prediction": "dog"},

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from local_core.cloud import LocalCloud
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import Commands, DeployedCore
 
 
 @pytest.fixture(scope="session")

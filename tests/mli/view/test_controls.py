@@ -18,8 +18,8 @@ from mli.device.deployments.reconfigure import MARK
 from mli.errors import MliError
 from mli.view.controls import NO_CREDENTIALS, ChangeRefusedError, Controls
 from stacks import names
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import DeployedCore, refusal
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import DeployedCore, refusal
 from tests.waiting import eventually
 
 ALL = [one.id for one in default_configuration().all]

@@ -24,8 +24,8 @@ from mli.fleet.reports.status import ATTENTION
 from mli.fleet.reports.status_table import summary, table
 from stacks import names
 from tests.cloud.support import Stacks, publish_health
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands, refusal
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import Commands, refusal
 
 DARK: Mapping[str, Any] = {
     "health": {"status": "degraded", "faults": ["no camera: rtsp://cam: no route"]},

@@ -24,8 +24,8 @@ from local_core.setup_archive import SetupArchive
 from mli.fleet.claims import layout
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import ACCOUNT, Commands
 
 ROOT = Path(__file__).resolve().parents[3]
 PREPARE = Path(layout.__file__).parent / layout.PREPARE

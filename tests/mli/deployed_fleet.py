@@ -11,7 +11,7 @@ from local_core.cloud import LocalCloud
 from stacks import names
 from stacks.names import CORE_PLACEHOLDER
 from tests.cloud.support import Stacks, recipe
-from tests.mli.provisioning.support import nucleus_configurations, policy_documents, speak
+from tests.mli.support import nucleus_configurations, policy_documents, speak
 from tests.stacks import last_words
 
 

@@ -25,7 +25,7 @@ from mli.device.stacks.core import CoreStack
 from mli.watch.columns import Columns
 from mli.watch.display import Message, Tally
 from mli.watch.record import Record
-from tests.mli.provisioning.support import Commands
+from tests.mli.support import Commands
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ESCAPES = "\x1b]0;title\x07\x1b[2J\r\x9b1A\x7f\u202e\u2066\u200f\u2028\x00\nlast"

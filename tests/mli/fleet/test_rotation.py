@@ -18,9 +18,9 @@ from mli.fleet.journal import Journal
 from mli.fleet.rotating.rotation import Rotation
 from mli.listings import principals
 from stacks import names
-from tests.mli.provisioning import faults
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.fleet import faults
+from tests.mli.support import Commands
 
 
 @pytest.fixture

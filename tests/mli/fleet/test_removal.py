@@ -24,9 +24,9 @@ from mli.fleet.removing.retire import retire_all
 from mli.fleet.work import Named, Result
 from mli.listings import principals
 from stacks import names
-from tests.mli.provisioning import faults
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands, policy_documents
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.fleet import faults
+from tests.mli.support import ACCOUNT, Commands, policy_documents
 
 EMPTY_POLICY = '{"Version": "2012-10-17", "Statement": []}'
 

@@ -13,9 +13,9 @@ import pytest
 
 from mli.listings import principals
 from stacks import names
-from tests.mli.provisioning import faults
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.fleet import faults
+from tests.mli.support import Commands
 
 CORES = int(os.environ.get("MLI_FLEET_CORES", "50"))
 ENDS = (3, 40, CORES, 2 * CORES)

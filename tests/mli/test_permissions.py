@@ -17,8 +17,8 @@ from local_core.shared_cloud import DEPLOYER_POLICY
 from stacks import names
 from tests.cloud.support import recipe
 from tests.conftest import REPOSITORY
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import Commands, DeployedCore
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import Commands, DeployedCore
 
 _DESCRIBED = {
     "iot:DescribeJob",

@@ -27,7 +27,7 @@ from mli.watch.awaited import Awaited
 from mli.watch.columns import Columns, cut, cut_start, width_of
 from mli.watch.display import Message
 from mli.watch.silence import Silences, silent_after
-from tests.mli.provisioning.support import Commands
+from tests.mli.support import Commands
 
 NOW = datetime(2026, 11, 27, 9, 5, 7, tzinfo=UTC)
 STAGES = {"capture": 1.0, "inference": 31.04}

@@ -16,8 +16,8 @@ import pytest
 from local_core.cloud import LocalCloud
 from stacks import names
 from tests.cloud.support import StackError, Stacks, publish_health, recipe
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import ACCOUNT, Commands
 
 
 class CanaryFleet:

@@ -23,8 +23,8 @@ from mli.samples import head_cache, listing, sheet
 from mli.samples.head_cache import HeadCache
 from stacks.names import stack_name
 from tests.cloud.support import Stacks
-from tests.mli.provisioning.kept_samples import KeptSamples
-from tests.mli.provisioning.support import Commands
+from tests.mli.samples.kept_samples import KeptSamples
+from tests.mli.support import Commands
 
 CUP = Prediction("cup", 0.9, (0.1, 0.2, 0.5, 0.7))
 CAT = Prediction("cat", 0.4, (0.5, 0.0, 1.0, 1.0))

@@ -22,8 +22,8 @@ from mli.device.certificates import keyfiles
 from mli.fleet.core_list import FleetCore
 from mli.fleet.work import Result, for_all
 from stacks import names
-from tests.mli.provisioning.deployed_fleet import DeployedFleet
-from tests.mli.provisioning.support import ACCOUNT, Commands, refusal
+from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.support import ACCOUNT, Commands, refusal
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from local_core.cloud import LocalCloud
 from mli.device.certificates import keyfiles
 from mli.errors import MliError
 from stacks.context.keys import CORE_FIELDS
-from tests.mli.provisioning.support import Commands
+from tests.mli.support import Commands
 
 
 def _mode(file: Path) -> int:

@@ -14,7 +14,7 @@ from local_core.device.v1 import configuration as v1
 from local_core.device.v2 import configuration as v2
 from mli.device.packaging.archive import archive
 from mli.device.stacks.core import CoreStack
-from tests.mli.provisioning.support import ACCOUNT, Commands, DeployedCore
+from tests.mli.support import ACCOUNT, Commands, DeployedCore
 
 
 def _with_certificate(commands: Commands, core: DeployedCore) -> str:
