@@ -12,7 +12,7 @@ import time
 import zipfile
 from pathlib import Path
 
-from local_core.cdk import CLI
+from local_core.processes.cdk import CLI
 
 ROOT = Path(__file__).parent.parent
 _CORE = {

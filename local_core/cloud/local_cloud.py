@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from ..environments import of_cloud, of_this_machine
 from ..errors import LocalCoreError
+from ..processes.environments import of_cloud, of_this_machine
 from . import location
 
 Part = Literal["http", "mqtt", "credentials", "s3"]

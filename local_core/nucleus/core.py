@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..folder_lock import exclusive
 from ..ipc.authorization import Authorizer
 from ..ipc.component_services import ConfigurationService, StateService
 from ..ipc.configuration import ConfigurationStore
@@ -18,6 +17,7 @@ from ..ipc.messaging import CloudMessaging, LocalMessaging
 from ..ipc.operations import all_operations
 from ..ipc.router import CloudRouter, LocalTopics
 from ..ipc.server import MAX_SOCKET_PATH_BYTES, IpcServer
+from ..processes.folder_lock import exclusive
 from .artifacts import ArtifactFetcher, ArtifactStore
 from .configuration import deployed
 from .deployment import Change, ComponentDeployment, Installed, change

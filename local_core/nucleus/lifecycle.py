@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
-from .process import ProcessGroup
+from ..processes.process_group import ProcessGroup
 
 MAX_ERRORS = 3
 """After this many errors in the same step a component is broken."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..nucleus.process import ProcessGroup
+from ..processes.process_group import ProcessGroup
 from .group import GroupFunction
 from .invocations import InvocationQueue
 from .logs import CoreLog

@@ -24,7 +24,9 @@ COMMANDS = {
     "core": LazyCommand(
         "mli.local.core", "core", "Run the core that a set-up archive was written for."
     ),
-    "infer": LazyCommand("mli.infer", "infer", "Predict images with a model, without a core."),
+    "infer": LazyCommand(
+        "mli.local.infer", "infer", "Predict images with a model, without a core."
+    ),
     "train": LazyCommand(
         "mli.sagemaker.train", "train", "Train a detector or a classifier on Amazon SageMaker."
     ),

@@ -26,7 +26,7 @@ import click
 
 from inference.errors import InferenceError
 from local_core.errors import LocalCoreError
-from local_core.terminal import json_line, shown_line, shown_text
+from local_core.output.terminal import json_line, shown_line, shown_text
 from models.errors import DemoModelError
 
 from ..errors import MliError, one_line

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from local_core.terminal import counted
+from local_core.output.terminal import counted
 from stacks import names
 
 from ..aws import Clients, aws_options, clients

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import botocore.exceptions
 
-from local_core.terminal import counted
+from local_core.output.terminal import counted
 
 from ..aws import explain
 from ..cli.output import FAILED, INTERRUPTED, Output

@@ -1,1 +1,1 @@
-"""A cloud and its cores on this machine: ``mli run``, ``mli cloud`` and ``mli core``."""
+"""What runs on this machine: ``mli run``, ``mli cloud`` and ``mli core``; and ``mli infer``."""

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from local_core.cdk import REPOSITORY, CdkError
 from local_core.cloud import LocalCloudError
-from local_core.environments import for_local_cloud, write_shell_file
-from local_core.folder_lock import FolderBusyError
-from local_core.generations import GENERATIONS
-from local_core.interrupts import Interrupted, Interrupts
-from local_core.progress import Progress
-from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
+from local_core.device.generations import GENERATIONS
+from local_core.output.progress import Progress
+from local_core.processes.cdk import REPOSITORY, CdkError
+from local_core.processes.environments import for_local_cloud, write_shell_file
+from local_core.processes.folder_lock import FolderBusyError
+from local_core.processes.interrupts import Interrupted, Interrupts
+from local_core.run.shared_cloud import MODEL_BUCKET, SharedCloud
 
 from ..cli.output import examples
 from .failures import FAILURES, reported

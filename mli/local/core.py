@@ -11,18 +11,18 @@ from typing import Self
 
 import click
 
-from local_core.cdk import REPOSITORY
-from local_core.claim_archive import ClaimArchive
-from local_core.console import CoreConsole, Verdict
+from local_core.archives.claim import ClaimArchive
+from local_core.archives.setup import SetupArchive
 from local_core.device.setup import Address, CoreConfiguration
-from local_core.environments import for_local_cloud
 from local_core.errors import LocalCoreError
-from local_core.folder_lock import exclusive
-from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.dialect import NUCLEI
 from local_core.nucleus.lifecycle import State, StateChange
-from local_core.progress import Progress, tail
-from local_core.setup_archive import SetupArchive
+from local_core.output.console import CoreConsole, Verdict
+from local_core.output.progress import Progress, tail
+from local_core.processes.cdk import REPOSITORY
+from local_core.processes.environments import for_local_cloud
+from local_core.processes.folder_lock import exclusive
+from local_core.processes.interrupts import Interrupted, Interrupts
 from stacks.names import thing_name
 
 from ..cli.output import examples

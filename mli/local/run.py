@@ -14,27 +14,27 @@ import click
 from inference import settings
 from inference.schema import ConfigurationError
 from inference.sources.specification import STATIC_SOURCE, Files, parse_sources
-from local_core import installation
-from local_core.artifact_profile import how_to_describe, profile_of
-from local_core.cdk import REPOSITORY
-from local_core.console import CoreConsole
+from local_core.device.generations import GENERATIONS
 from local_core.device.setup import Address
 from local_core.device.watcher import Received, Watcher
-from local_core.environments import for_local_cloud
-from local_core.generations import GENERATIONS
-from local_core.instructions import instructions
-from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.dialect import CLASSIC, NUCLEI, Nucleus
-from local_core.progress import Progress, RunTimes, summary
-from local_core.session import Session
-from local_core.shared_cloud import SharedCloud
-from local_core.synthesis import Synthesis
-from local_core.target import PreparedCore, Target
+from local_core.output import installation
+from local_core.output.console import CoreConsole
+from local_core.output.progress import Progress, RunTimes, summary
+from local_core.processes.cdk import REPOSITORY
+from local_core.processes.environments import for_local_cloud
+from local_core.processes.interrupts import Interrupted, Interrupts
+from local_core.run.instructions import instructions
+from local_core.run.session import Session
+from local_core.run.shared_cloud import SharedCloud
+from local_core.run.synthesis import Synthesis
+from local_core.run.target import PreparedCore, Target
 from models import store
 from stacks import names
 
 from ..cli.output import examples
 from ..view.local import LocalPage
+from .artifact_profile import how_to_describe, profile_of
 from .failures import FAILURES, reported
 from .options import nucleus_option, region_option
 from .sheet import write_sheet_of

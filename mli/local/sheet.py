@@ -8,7 +8,7 @@ from pathlib import Path
 from inference.names import prediction_topic
 from inference.sources.specification import STATIC_SOURCE
 from local_core.device.watcher import Watcher
-from local_core.target import PreparedCore
+from local_core.run.target import PreparedCore
 
 from ..view.annotating import photographs_of, write_sheet
 from ..watch.payload import Payload

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ..aws import aws_options, clients
 from ..cli.options import existing_file, labels_option

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ..errors import MliError
 from ..view.drawing import annotated, contact_sheet, jpeg

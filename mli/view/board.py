@@ -10,7 +10,7 @@ from typing import Any
 
 from inference import names
 from inference.feedback.configuration import FeedbackConfigurations
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ..watch.payload import Payload
 from .core_view import CoreView

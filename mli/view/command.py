@@ -12,7 +12,7 @@ import click
 
 from inference import names
 from inference.feedback.configuration import FeedbackConfigurations
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ..aws import aws_options, clients, explain, session
 from ..cli.output import Output, examples, reporting

@@ -13,7 +13,7 @@ import botocore.exceptions
 
 from inference.feedback.configuration import FeedbackConfigurations
 from inference.schema import shown
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ..aws import Clients, explain
 from ..device.deployments.reconfigure import Deployed, change, find_deployed

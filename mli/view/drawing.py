@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 Rectangle = tuple[float, float, float, float]
 """xmin, ymin, xmax, ymax."""

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from .drawing import Mark
 from .predictions import marks_of_arrays

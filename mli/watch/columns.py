@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from local_core.terminal import LINE_CHARACTERS, shown_line
+from local_core.output.terminal import LINE_CHARACTERS, shown_line
 
 from .display import Message, latency_of, source_of, text_of
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from inference import names
-from local_core.terminal import counted, json_line, shown_line
+from local_core.output.terminal import counted, json_line, shown_line
 
 from .payload import Payload
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from local_core.terminal import json_line
+from local_core.output.terminal import json_line
 
 from ..errors import MliError
 from ..files import AppendedFile

@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from local_core.device.watcher import Watcher
-from local_core.shared_cloud import SharedCloud
-from local_core.target import Target
+from local_core.run.shared_cloud import SharedCloud
+from local_core.run.target import Target
 from models import store
 from tests.conftest import REPOSITORY
 from tests.e2e.rig import Rig

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from local_core.cdk import CLI, CdkError
 from local_core.cloud import LocalCloud
 from local_core.cloud.deployment.deploy import Deployer
+from local_core.processes.cdk import CLI, CdkError
 
 STACK = "DeployTest"
 CONTEXT = {"stackName": STACK, "threshold": "0.5"}

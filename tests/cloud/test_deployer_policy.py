@@ -21,7 +21,7 @@ from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_doc
 from local_core.cloud.api import service_model
 from local_core.cloud.iam.api_calls import Check, checks
 from local_core.cloud.iam.stack_checks import Step, stack_checks
-from local_core.shared_cloud import DEPLOYER_POLICY, MONITORING_POLICY
+from local_core.run.shared_cloud import DEPLOYER_POLICY, MONITORING_POLICY
 from tests.stacks.configurations import CONFIGURATIONS, WATCHED, templates
 from tests.stacks.synthesis import resolved
 

@@ -18,7 +18,7 @@ from local_core.device.credentials import CoreCredentials, Credentials, Credenti
 from local_core.device.mqtt import tls_context
 from local_core.device.setup import Address
 from local_core.device.token_exchange import TokenExchange
-from local_core.environments import of_component
+from local_core.processes.environments import of_component
 from tests.device.conftest import THING, Device
 
 _CALL = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"

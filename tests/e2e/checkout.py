@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from local_core.cdk import CLI
+from local_core.processes.cdk import CLI
 from tests.conftest import REPOSITORY
 
 SECONDS = 200.0

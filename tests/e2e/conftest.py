@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_core.cdk import CLI
 from local_core.device.setup import Address
 from local_core.device.watcher import Watcher
-from local_core.interrupts import Interrupts
 from local_core.nucleus.dialect import CLASSIC
-from local_core.progress import Progress
-from local_core.shared_cloud import SharedCloud
+from local_core.output.progress import Progress
+from local_core.processes.cdk import CLI
+from local_core.processes.interrupts import Interrupts
+from local_core.run.shared_cloud import SharedCloud
 from tests.e2e.rig import Rig, target
 
 

@@ -19,9 +19,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from inference import names
-from local_core.cdk import REPOSITORY, CdkError
 from local_core.device.v2.core import V2Device
-from local_core.shared_cloud import MODEL_BUCKET, model_archive
+from local_core.processes.cdk import REPOSITORY, CdkError
+from local_core.run.shared_cloud import MODEL_BUCKET, model_archive
 from models import store
 from stacks.names import canary_group_name, fleet_component_name, thing_name
 from tests.e2e.fleet_rig import CORE, FLEET, STACK, Fleet

@@ -11,14 +11,14 @@ from typing import Any
 
 from inference import names
 from inference.model.engines.runnable import DLR
-from local_core.cdk import REPOSITORY
-from local_core.claim_archive import ClaimArchive
+from local_core.archives.claim import ClaimArchive
+from local_core.archives.setup import SetupArchive
 from local_core.cloud import LocalCloud
 from local_core.device.setup import CoreConfiguration
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Received, Watcher
-from local_core.setup_archive import SetupArchive
-from local_core.shared_cloud import SharedCloud
+from local_core.processes.cdk import REPOSITORY
+from local_core.run.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import fleet_component_name, fleet_stack_name, thing_name
 from tests import environments

@@ -15,11 +15,11 @@ from typing import Any
 from inference import names
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from local_core.device.generation import Device
+from local_core.device.generations import GENERATIONS
 from local_core.device.watcher import Received, Watcher
-from local_core.generations import GENERATIONS
 from local_core.nucleus.dialect import CLASSIC, Nucleus
-from local_core.shared_cloud import MODEL_BUCKET, SharedCloud
-from local_core.target import PreparedCore, Target
+from local_core.run.shared_cloud import MODEL_BUCKET, SharedCloud
+from local_core.run.target import PreparedCore, Target
 from models import store
 from stacks.names import component_name
 from tests import environments

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from local_core.environments import write_shell_file
-from local_core.interrupts import Interrupts
-from local_core.progress import Progress
-from local_core.shared_cloud import SharedCloud, model_archive
+from local_core.output.progress import Progress
+from local_core.processes.environments import write_shell_file
+from local_core.processes.interrupts import Interrupts
+from local_core.run.shared_cloud import SharedCloud, model_archive
 from models import store
 from tests.conftest import REPOSITORY
 from tests.docs.commands import commands, inline_commands, name_of, pages

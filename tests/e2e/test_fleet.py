@@ -21,13 +21,13 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from inference import names
-from local_core.cdk import REPOSITORY, CdkError
-from local_core.claim_archive import ClaimArchive
+from local_core.archives.claim import ClaimArchive
+from local_core.archives.setup import SetupArchive
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Watcher
-from local_core.setup_archive import SetupArchive
-from local_core.shared_cloud import SharedCloud
+from local_core.processes.cdk import REPOSITORY, CdkError
+from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.device.reports import last_word
 from mli.fleet.core import ARCHIVE

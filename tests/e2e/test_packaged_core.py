@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from inference import names
-from local_core.cdk import REPOSITORY
 from local_core.device.watcher import Watcher
-from local_core.shared_cloud import SharedCloud
+from local_core.processes.cdk import REPOSITORY
+from local_core.run.shared_cloud import SharedCloud
 from tests.e2e.rig import target
 from tests.waiting import eventually
 

@@ -21,7 +21,7 @@ from local_core.device.credentials import CoreCredentials
 from local_core.device.mqtt import tls_context
 from local_core.device.v2.configuration import read_configuration
 from local_core.device.v2.thing_groups import targets_of
-from local_core.shared_cloud import DEPLOYER_POLICY
+from local_core.run.shared_cloud import DEPLOYER_POLICY
 from tests.cloud.support import Device, MqttClient
 from tests.e2e.rig import Rig
 from tests.stacks.permissions import rows

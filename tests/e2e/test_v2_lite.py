@@ -17,7 +17,7 @@ from inference.feedback.configuration import default_configuration
 from inference.model.engines.runnable import DLR
 from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
-from local_core.shared_cloud import SharedCloud
+from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.local import run
 from models import store

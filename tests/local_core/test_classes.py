@@ -10,7 +10,7 @@ from pathlib import Path
 
 import local_core
 from local_core.errors import LocalCoreError
-from local_core.interrupts import Interrupted
+from local_core.processes.interrupts import Interrupted
 
 FOLDER = Path(local_core.__file__).parent
 RUNTIME = FOLDER / "v1" / "runtime"

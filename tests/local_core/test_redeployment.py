@@ -224,7 +224,7 @@ def test_components_that_depend_on_each_other_are_refused() -> None:
 _OWNER = """
 import os, sys, time
 from pathlib import Path
-from local_core.nucleus.process import ProcessGroup
+from local_core.processes.process_group import ProcessGroup
 folder = Path(sys.argv[1])
 group = ProcessGroup(["/bin/sh", "-c", "sleep 600 & echo $$ $! > pid; wait"], folder=folder,
                      environment=dict(os.environ), log=folder / "log")

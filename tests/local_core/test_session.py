@@ -16,16 +16,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core import console, installation, session, shared_cloud
-from local_core.cdk import REPOSITORY
-from local_core.console import CoreConsole, Verdict
 from local_core.device.watcher import Received
-from local_core.interrupts import Interrupted, Interrupts
 from local_core.nucleus.lifecycle import State, StateChange
-from local_core.progress import Progress, RunTimes, describe, summary
-from local_core.session import RunError, Session
-from local_core.shared_cloud import model_archive
-from local_core.target import Target
+from local_core.output import console, installation
+from local_core.output.console import CoreConsole, Verdict
+from local_core.output.progress import Progress, RunTimes, describe, summary
+from local_core.processes.cdk import REPOSITORY
+from local_core.processes.interrupts import Interrupted, Interrupts
+from local_core.run import session, shared_cloud
+from local_core.run.session import RunError, Session
+from local_core.run.shared_cloud import model_archive
+from local_core.run.target import Target
 from mli.cli.main import main
 from mli.local import run
 
@@ -271,7 +272,7 @@ class TestCommand:
 def test_folder_becomes_an_archive_and_an_archive_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("local_core.shared_cloud._ARCHIVES", tmp_path)
+    monkeypatch.setattr("local_core.run.shared_cloud._ARCHIVES", tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "compiled.json").write_text("{}")
     archive = model_archive(tmp_path / "model")
@@ -287,15 +288,15 @@ def test_two_runs_may_pack_one_model_at_once(
     model = tmp_path / "model"
     model.mkdir()
     (model / "compiled.json").write_text("{}")
-    monkeypatch.setattr("local_core.shared_cloud._ARCHIVES", tmp_path)
+    monkeypatch.setattr("local_core.run.shared_cloud._ARCHIVES", tmp_path)
     anonymous = shared_cloud._anonymous
 
     def packed_meanwhile(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        monkeypatch.setattr("local_core.shared_cloud._anonymous", anonymous)
+        monkeypatch.setattr("local_core.run.shared_cloud._anonymous", anonymous)
         model_archive(model)
         return anonymous(member)
 
-    monkeypatch.setattr("local_core.shared_cloud._anonymous", packed_meanwhile)
+    monkeypatch.setattr("local_core.run.shared_cloud._anonymous", packed_meanwhile)
     with tarfile.open(model_archive(model)) as archive:
         assert archive.getnames() == ["compiled.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.tar.gz"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from local_core.archives.setup import SetupArchive
+from local_core.device.generations import GENERATIONS
 from local_core.device.setup import SetupError
-from local_core.generations import GENERATIONS
-from local_core.setup_archive import SetupArchive
 from mli.device.generations.layout import Layout
 from mli.device.generations.v1.layout import v1_layout
 from mli.device.generations.v2.layout import v2_layout

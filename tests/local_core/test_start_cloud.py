@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from local_core.cdk import CLI, REPOSITORY
-from local_core.environments import for_local_cloud
+from local_core.processes.cdk import CLI, REPOSITORY
+from local_core.processes.environments import for_local_cloud
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow

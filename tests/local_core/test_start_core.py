@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from local_core.cdk import REPOSITORY
 from local_core.cloud import LocalCloud
 from local_core.device.setup import create_certificate
+from local_core.processes.cdk import REPOSITORY
 from mli.cli.main import main
 from mli.device.generations.v2.layout import v2_layout
 from mli.device.packaging.archive import archive, save

@@ -13,7 +13,7 @@ import botocore.client
 import pytest
 
 from local_core.cloud import LocalCloud
-from local_core.shared_cloud import DEPLOYER_POLICY
+from local_core.run.shared_cloud import DEPLOYER_POLICY
 from stacks import names
 from tests.cloud.support import recipe
 from tests.conftest import REPOSITORY

@@ -13,8 +13,8 @@ from typing import Any
 
 import botocore.exceptions
 
-from ...cdk import CdkCli, CdkError
-from ...environments import WITHOUT_VALIDATION
+from ...processes.cdk import CdkCli, CdkError
+from ...processes.environments import WITHOUT_VALIDATION
 from ..local_cloud import LocalCloud
 
 Say = Callable[[str], None]

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ...environments import of_component
 from ...nucleus.artifacts import ArtifactError
 from ...nucleus.core import LocalCore
 from ...nucleus.dialect import CLASSIC, Nucleus
 from ...nucleus.identity import CoreIdentity
 from ...nucleus.lifecycle import State, StateChange
 from ...nucleus.recipe import Recipe, RecipeError
+from ...processes.environments import of_component
 from ..agent import POLL_SECONDS, CloudUnreachableError, DeviceAgent
 from ..credentials import CoreCredentials
 from ..downloads import ComponentArtifacts

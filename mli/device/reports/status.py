@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from local_core.terminal import shown_line
+from local_core.output.terminal import shown_line
 
 from ...aws import Clients, aws_options, clients
 from ...cli.output import FAILED as EXIT_FAILED

@@ -8,7 +8,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from local_core.explaining import explaining_line, line_of
+from local_core.output.explaining import explaining_line, line_of
 
 _HOURS = 24
 

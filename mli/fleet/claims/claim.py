@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import click
 
-from local_core.terminal import counted
+from local_core.output.terminal import counted
 from stacks import names
 
 from ...aws import aws_options, clients

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from local_core.terminal import counted, shown_line
+from local_core.output.terminal import counted, shown_line
 
 from ...device.reports.liveness import short_age
 from .core_rows import CoreRow, FleetReport

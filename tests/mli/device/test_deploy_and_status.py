@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from local_core.explaining import explaining_line
+from local_core.output.explaining import explaining_line
 from mli.device.deployments import redeploy
 from tests.mli.support import Commands, DeployedCore
 

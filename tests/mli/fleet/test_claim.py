@@ -15,12 +15,12 @@ from typing import Any
 import boto3
 import pytest
 
-from local_core.claim_archive import ClaimArchive
+from local_core.archives.claim import ClaimArchive
+from local_core.archives.setup import SetupArchive
 from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import ProvisioningError
 from local_core.device.setup import SetupError
-from local_core.setup_archive import SetupArchive
 from mli.fleet.claims import layout
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning

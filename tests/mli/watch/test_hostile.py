@@ -16,8 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local_core.cloud import LocalCloud
-from local_core.progress import Progress, describe
-from local_core.terminal import json_line, shown_line, shown_text
+from local_core.output.progress import Progress, describe
+from local_core.output.terminal import json_line, shown_line, shown_text
 from mli.cli.output import Output
 from mli.device.generations.core_state import Component, CoreState, Deployment
 from mli.device.reports.status import describe as describe_status

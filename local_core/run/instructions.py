@@ -8,9 +8,9 @@ from pathlib import Path
 
 from stacks import names
 
-from .cloud import LocalCloud
-from .device.watcher import NAME, Watcher
-from .environments import write_shell_file
+from ..cloud import LocalCloud
+from ..device.watcher import NAME, Watcher
+from ..processes.environments import write_shell_file
 from .target import PreparedCore
 
 

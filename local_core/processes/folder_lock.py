@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import LocalCoreError
+from ..errors import LocalCoreError
 
 
 class FolderBusyError(LocalCoreError):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .device.provisioning import ClaimHolder
-from .device.setup import (
+from ..device.provisioning import ClaimHolder
+from ..device.setup import (
     Address,
     Certificate,
     CoreConfiguration,
@@ -22,7 +22,7 @@ from .device.setup import (
     parse_object,
     write_json,
 )
-from .setup_archive import SetupArchive
+from .setup import SetupArchive
 
 _PLUGIN = "aws.greengrass.FleetProvisioningByClaim"
 _NUCLEUS = "aws.greengrass.Nucleus"

@@ -16,9 +16,9 @@ from typing import Any
 
 from stacks.names import LITE_CONFIGURATION
 
-from .device.generation import Generation
-from .device.setup import CoreConfiguration, SetupError, write_json
-from .generations import GENERATIONS
+from ..device.generation import Generation
+from ..device.generations import GENERATIONS
+from ..device.setup import CoreConfiguration, SetupError, write_json
 
 _FILE_URI = "file://"
 _LITE = "aws.greengrass.NucleusLite"

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from ..errors import LocalCoreError
 from .environments import of_cdk
-from .errors import LocalCoreError
-from .nucleus.process import ProcessGroup
+from .process_group import ProcessGroup
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 CLI = REPOSITORY / "node_modules" / ".bin" / "cdk"
 
 _POLL_SECONDS = 0.2

@@ -26,9 +26,9 @@ from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
 from inference.stopping import end_process
-from local_core.artifact_profile import how_to_describe, profile_of
 
-from .cli.output import examples
+from ..cli.output import examples
+from .artifact_profile import how_to_describe, profile_of
 
 _PATIENCE_SECONDS = 20.0
 """A stream may take 8 s to open; after a loss it is opened again at once."""
@@ -36,7 +36,7 @@ _PATIENCE_SECONDS = 20.0
 if TYPE_CHECKING:  # it needs OpenCV, and a missing one is to be explained
     from inference.pipeline.pipeline import Pipeline, Sink
 
-    from .view.annotating import Annotator
+    from ..view.annotating import Annotator
 
 _log = logging.getLogger("infer")
 
@@ -117,7 +117,7 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
 
 def _annotator(folder: Path) -> Annotator:
     """Return a sink that writes annotated frames to ``folder``, which is created."""
-    from .view.annotating import Annotator  # needs Pillow
+    from ..view.annotating import Annotator
 
     try:
         return Annotator(folder)

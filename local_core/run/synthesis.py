@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from .background import Background
-from .cdk import REPOSITORY, CdkCli, CdkError, lines_into
-from .environments import WITHOUT_VALIDATION
-from .interrupts import Interrupts
+from ..processes.background import Background
+from ..processes.cdk import REPOSITORY, CdkCli, CdkError, lines_into
+from ..processes.environments import WITHOUT_VALIDATION
+from ..processes.interrupts import Interrupts
 
 OUTPUT = REPOSITORY / "build" / "cdk.out"
 _POLL_SECONDS = 0.1

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any, Self
 
-from .console import CoreConsole, Verdict
-from .device.watcher import Received
-from .errors import LocalCoreError
-from .interrupts import Interrupts
-from .nucleus.lifecycle import State, StateChange
-from .progress import Progress, describe, tail
-from .terminal import shown_line
+from ..device.watcher import Received
+from ..errors import LocalCoreError
+from ..nucleus.lifecycle import State, StateChange
+from ..output.console import CoreConsole, Verdict
+from ..output.progress import Progress, describe, tail
+from ..output.terminal import shown_line
+from ..processes.interrupts import Interrupts
 
 PREDICTION_SECONDS = 60.0
 """How long a core that runs may take to its next prediction."""

@@ -10,9 +10,9 @@ from inference.model.engines.runnable import ONNX_RUNTIME
 from stacks import names
 from stacks.context.model_source import is_onnx_model
 
-from .device.generation import Generation
-from .device.setup import Certificate
-from .generations import GENERATIONS
+from ..device.generation import Generation
+from ..device.generations import GENERATIONS
+from ..device.setup import Certificate
 
 
 @dataclass(frozen=True)

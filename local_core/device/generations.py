@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .device.generation import Generation
-from .device.v1.generation import GenerationV1
-from .device.v2.generation import GenerationV2
+from .generation import Generation
+from .v1.generation import GenerationV1
+from .v2.generation import GenerationV2
 
 GENERATIONS: Mapping[int, Generation] = {
     2: GenerationV2(),

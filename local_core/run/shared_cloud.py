@@ -10,14 +10,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from .background import Background
-from .cdk import REPOSITORY, CdkError, lines_into
-from .cloud import DEFAULT_REGION, LocalCloud
-from .cloud.deployment.deploy import Deployer
-from .device.setup import create_certificate
-from .folder_lock import exclusive
-from .interrupts import Interrupts
-from .progress import Progress
+from ..cloud import DEFAULT_REGION, LocalCloud
+from ..cloud.deployment.deploy import Deployer
+from ..device.setup import create_certificate
+from ..output.progress import Progress
+from ..processes.background import Background
+from ..processes.cdk import REPOSITORY, CdkError, lines_into
+from ..processes.folder_lock import exclusive
+from ..processes.interrupts import Interrupts
 from .target import PreparedCore, Target
 
 MODEL_BUCKET = "greengrass-models"

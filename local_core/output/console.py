@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ..device.generation import Generation
+from ..device.setup import CoreConfiguration
+from ..nucleus.dialect import CLASSIC, Nucleus
+from ..nucleus.lifecycle import State, StateChange
 from . import installation
-from .device.generation import Generation
-from .device.setup import CoreConfiguration
 from .explaining import line_of
-from .nucleus.dialect import CLASSIC, Nucleus
-from .nucleus.lifecycle import State, StateChange
 from .progress import Progress, tail
 
 REMINDER_SECONDS = 10.0

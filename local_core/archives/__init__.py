@@ -1,0 +1,1 @@
+"""The archives that set a device up, unpacked as on the device."""

@@ -1,0 +1,1 @@
+"""What a user sees of a core and of a run, in a terminal."""

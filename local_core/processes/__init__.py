@@ -1,0 +1,1 @@
+"""What a process needs from this machine: children, their environments, signals, locks."""

@@ -1,0 +1,1 @@
+"""One run: a cloud, and the cores that are deployed to it and awaited."""
