@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mli.cli.main import main
 from tests.inference.tiny_onnx import INPUT, mean_of_channels, model_of, save, tensor
-from tests.local_core.test_infer import infer, payloads
+from tests.mli.local.test_infer import infer, payloads
 
 QUANTISED = (1 / 256, 3)
 """Scale and zero point of the quantised classifier."""

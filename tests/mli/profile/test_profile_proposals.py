@@ -16,7 +16,7 @@ from mli.cli.main import main
 from mli.profile.command import SAMPLE
 from models import store
 from tests.inference.decoders.families import Returned
-from tests.local_core.test_infer import infer, payloads
+from tests.mli.local.test_infer import infer, payloads
 
 from .models import BOXES, family, saved, ultralytics
 

@@ -15,9 +15,9 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 
 from local_core.nucleus.dialect import CLASSIC, LITE, LITE_2_5_1, Nucleus
 from local_core.nucleus.lifecycle import State
+from tests.local_core.nucleus.test_lifecycle import is_running
+from tests.local_core.nucleus.test_redeployment import RUN_AND_LISTEN, Core, component
 from tests.local_core.support import SECONDS
-from tests.local_core.test_lifecycle import is_running
-from tests.local_core.test_redeployment import RUN_AND_LISTEN, Core, component
 from tests.waiting import eventually
 
 Start = Callable[[Nucleus], Core]

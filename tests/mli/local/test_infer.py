@@ -20,7 +20,7 @@ from tests.archives import packed
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
 from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 CLASSIFIER = "efficientnet-lite0-imagenet"
 DETECTOR = "ssdlite-mobilenet-v2-coco"
 

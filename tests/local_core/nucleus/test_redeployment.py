@@ -21,8 +21,8 @@ from local_core.nucleus.identity import CoreIdentity
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.nucleus.recipe import Recipe, RecipeError
 from local_core.nucleus.start_order import start_order
+from tests.local_core.nucleus.test_lifecycle import is_running
 from tests.local_core.support import SECONDS, InMemoryCloud
-from tests.local_core.test_lifecycle import is_running
 from tests.waiting import eventually
 
 RUN_AND_LISTEN = "env > new; mv new environment; echo $$ > pid; exec sleep 60"
@@ -234,7 +234,7 @@ time.sleep(600)
 
 
 def test_components_end_when_their_core_is_killed(tmp_path: Path) -> None:
-    repository = Path(__file__).parents[2]
+    repository = Path(__file__).parents[3]
     owner = subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)], cwd=repository)
     file = tmp_path / "pid"
     eventually((tmp_path / "guarded").exists)
