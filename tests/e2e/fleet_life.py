@@ -134,7 +134,7 @@ class FleetLife:
         fleet = self.fleet
         said = fleet.tools("fleet", "retire", FLEET, "--yes", *fleet.journalled)
         assert set(said["done"]) == {CORE, *self.cores[3:]}
-        fleet.shared.deployer().destroy({**fleet.context, **self.context})
+        fleet.destroy(**self.context)
         with pytest.raises(ClientError, match="does not exist"):
             fleet.client("cloudformation").describe_stacks(StackName=STACK)
         cleaned = fleet.tools("clean", FLEET, "--yes")

@@ -22,6 +22,7 @@ from local_core.run.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import fleet_component_name, fleet_stack_name, thing_name
 from tests import environments
+from tests.e2e.assembly import assembled
 from tests.e2e.rig import MODEL, SECONDS, Verdicts
 from tests.waiting import eventually
 
@@ -66,10 +67,16 @@ class Fleet:
 
     def deploy(self, **changes: str) -> None:
         """Run ``cdk deploy`` for the fleet."""
-        self._deployed = changes
-        deployer = self.shared.deployer()
-        deployer.deploy({**self.context, **changes})
+        context = {**self.context, **changes}
+        is_first, self._deployed = self._deployed is None, changes
+        deployer = self.shared.deployer(None if is_first else assembled(self.shared, context))
+        deployer.deploy(context if is_first else {})
         self.outputs = deployer.outputs(STACK)
+
+    def destroy(self, **changes: str) -> None:
+        """Run ``cdk destroy`` for the fleet."""
+        assembly = assembled(self.shared, {**self.context, **changes})
+        self.shared.deployer(assembly).destroy({})
 
     def ensure_deployed(self) -> None:
         """Deploy the fleet as the user's context has it, if it is not so already."""

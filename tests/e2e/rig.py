@@ -23,6 +23,7 @@ from local_core.run.target import PreparedCore, Target
 from models import store
 from stacks.names import component_name
 from tests import environments
+from tests.e2e.assembly import assembled
 from tests.waiting import eventually
 
 MODEL = "efficientnet-lite0-imagenet"
@@ -133,10 +134,11 @@ class Rig:
 
         None takes a key out of the context.
         """
-        deployer = self.shared.deployer()
-        self._deployed = changes
-        context = {**self.context, **changes}
-        deployer.deploy({key: value for key, value in context.items() if value is not None})
+        changed = {**self.context, **changes}
+        context = {key: value for key, value in changed.items() if value is not None}
+        is_first, self._deployed = self._deployed is None, changes
+        deployer = self.shared.deployer(None if is_first else assembled(self.shared, context))
+        deployer.deploy(context if is_first else {})
         self.outputs = deployer.outputs(self.prepared.stack)
         self.shared.finish_deployment(self.prepared, self.outputs)
 
@@ -162,7 +164,7 @@ class Rig:
     def destroy(self) -> None:
         """Run ``cdk destroy``."""
         self._deployed = None
-        self.shared.deployer().destroy(self.context)
+        self.shared.deployer(assembled(self.shared, self.context)).destroy({})
 
     def stop(self) -> None:
         device, self.device = self.device, None

@@ -55,7 +55,7 @@ def module_fleet(
         return  # the first deployment failed
     # Other tests share the cloud, and look at what there is.
     made.tools("fleet", "retire", FLEET, "--yes", *made.journalled)
-    shared.deployer().destroy(made.context)
+    made.destroy()
     greengrass = made.client("greengrassv2")
     arn = f"arn:aws:greengrass:us-east-1:000000000000:components:{fleet_component_name(FLEET)}"
     for version in greengrass.list_component_versions(arn=arn)["componentVersions"]:
@@ -245,7 +245,7 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
 
 def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:
     with pytest.raises(CdkError, match=f"the fleet {FLEET} still has 1 cores .{CORE}_Core."):
-        fleet.shared.deployer().destroy(fleet.context)
+        fleet.destroy()
     aliases = fleet.client("iot").list_role_aliases()["roleAliases"]
     assert f"{FLEET}_FleetRoleAlias" in aliases
     assert fleet.deployments()[0]["deploymentStatus"] == "ACTIVE"
@@ -255,7 +255,7 @@ def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> N
 def test_stack_of_a_fleet_without_cores_can_be_destroyed(fleet: Fleet) -> None:
     fleet.stop()
     remove_core(fleet)
-    fleet.shared.deployer().destroy(fleet.context)
+    fleet.destroy()
     with pytest.raises(ClientError, match="does not exist"):
         fleet.client("cloudformation").describe_stacks(StackName=STACK)
     assert f"{FLEET}_FleetRoleAlias" not in fleet.client("iot").list_role_aliases()["roleAliases"]
