@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from inference.errors import RefusedError
-from inference.feedback.spool import SampleRequest
+from inference.feedback.samples import SampleRequest
 from inference.names import FEEDBACK_STATUS_TOPIC
 
 MEGABYTE = 1 << 20

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from inference.feedback import spool as spool_module
+from inference.feedback import sample_writer
 from inference.feedback.spool import Spool
 from inference.feedback.uploader import Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC
@@ -126,7 +126,7 @@ def _let_the_bucket_win(monkeypatch: pytest.MonkeyPatch, is_uploaded: Callable[[
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", slow)
-    monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(sample_writer, "_PATIENCE_SECONDS", 60.0)
 
 
 def _copied(cloud: Cloud) -> Cloud:

@@ -16,8 +16,9 @@ from inference.feedback.configuration import FeedbackConfigurations, default_con
 from inference.feedback.limiter import RequestLimiter
 from inference.feedback.metadata import SampleOrigin
 from inference.feedback.rate_limit import RateLimiter
+from inference.feedback.samples import Sample
 from inference.feedback.sampling import FeedbackSink
-from inference.feedback.spool import Sample, Spool
+from inference.feedback.spool import Spool
 from inference.names import FEEDBACK_STATUS_TOPIC
 from inference.pipeline.results import FrameResult
 from inference.sources import Frame

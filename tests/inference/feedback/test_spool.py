@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.feedback import spool as spool_module
+from inference.feedback import sample_writer
 from inference.feedback.samples import Sample, decode, encode
 from inference.feedback.spool import Spool
 from inference.feedback.uploader import Uploader
@@ -149,7 +149,7 @@ def test_a_folder_that_takes_nothing_leaves_samples_in_memory(
 def test_what_is_in_memory_goes_to_disk_when_the_disk_takes_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(sample_writer, "_LOOK_SECONDS", 0.05)
     folder = tmp_path / "samples"
     folder.write_text("in the way")
     spool = Spool(folder, MEGABYTE)
@@ -163,8 +163,12 @@ def test_what_is_in_memory_goes_to_disk_when_the_disk_takes_it_again(
 
 
 def test_a_disk_that_has_room_again_is_found_without_a_new_sample(
-    tmp_path: Path, cloud: Cloud, start: Callable[[Spool], Uploader]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cloud: Cloud,
+    start: Callable[[Spool], Uploader],
 ) -> None:
+    monkeypatch.setattr(sample_writer, "_LOOK_SECONDS", 0.05)
     folder = tmp_path / "samples"
     folder.write_text("in the way")
     spool = Spool(folder, MEGABYTE)
@@ -211,9 +215,9 @@ def test_a_sample_counts_as_kept_only_when_a_power_cut_would_not_lose_it(
         else:
             safe[path.name] = path.stat().st_size
 
-    monkeypatch.setattr(os, "fsync", note)
     folder = tmp_path / "samples"
-    spool = Spool(folder, MEGABYTE)
+    spool = Spool(folder, MEGABYTE)  # this also syncs the folder that it creates
+    monkeypatch.setattr(os, "fsync", note)
     for number in range(5):
         spool.add((request(number),), b"image")
     assert not spool.sync(0.1)
@@ -242,7 +246,7 @@ def test_samples_that_are_kept_survive_a_power_cut(tmp_path: Path) -> None:
 def test_a_disk_that_hangs_delays_no_caller_and_drops_only_what_the_memory_cannot_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spool_module, "_HANGS_SECONDS", 0.1)
+    monkeypatch.setattr(sample_writer, "_HANGS_SECONDS", 0.1)
     gate = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda descriptor: gate.wait(20))
     spool = Spool(tmp_path, 40_000)
@@ -263,7 +267,8 @@ def test_a_disk_that_hangs_delays_no_caller_and_drops_only_what_the_memory_canno
 KILLED = """
 import sys
 from pathlib import Path
-from inference.feedback.spool import SampleRequest, Spool
+from inference.feedback.samples import SampleRequest
+from inference.feedback.spool import Spool
 spool = Spool(Path(sys.argv[1]), 1 << 30)
 for number in range(10**9):
     name = f"{sys.argv[2]}-{number}"

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from inference.feedback import spool as spool_module
-from inference.feedback.spool import Sample, Spool
-from inference.feedback.uploader import BROKER, Uploader
+from inference.feedback import sample_writer
+from inference.feedback.attempts import BROKER
+from inference.feedback.samples import Sample
+from inference.feedback.spool import Spool
+from inference.feedback.uploader import Uploader
 from inference.names import FEEDBACK_PREDICTION_TOPIC, FEEDBACK_STATUS_TOPIC
 from tests.waiting import eventually
 
@@ -209,13 +211,13 @@ def test_a_disk_that_hangs_delays_an_upload_for_a_moment_only(
 ) -> None:
     gate = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda descriptor: gate.wait(20))
-    monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(sample_writer, "_PATIENCE_SECONDS", 60.0)
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((request(1),), b"image")
     start(spool).wake()
     [name] = spool.names()
     assert not spool.is_ready(name)
-    monkeypatch.setattr(spool_module, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(sample_writer, "_PATIENCE_SECONDS", 0.0)
     eventually(lambda: cloud.ids_of_statuses() == ["id-1"])
     assert cloud.objects == [("b", "k/1.jpg")]
     assert not gate.is_set()

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from ..errors import TokenRefusedError
+from ..feedback.attempts import BROKER
 from ..feedback.limiter import RequestLimiter
 from ..feedback.messages import failure_status
 from ..feedback.metadata import SampleOrigin
 from ..feedback.moving import moved
 from ..feedback.rate_limit import RateLimiter
 from ..feedback.s3 import S3
+from ..feedback.samples import SampleRequest
 from ..feedback.sampling import FeedbackSink, SamplingCounters
-from ..feedback.spool import SampleRequest, Spool
-from ..feedback.uploader import BROKER, Uploader
+from ..feedback.spool import Spool
+from ..feedback.uploader import Uploader
 from ..model.loaded import LoadedModel
 from ..names import FEEDBACK_STATUS_TOPIC
 from ..outgoing.backlog import Backlog

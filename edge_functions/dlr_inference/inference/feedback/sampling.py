@@ -26,7 +26,8 @@ from .messages import (
 )
 from .metadata import Reason, SampleOrigin, capture_time, mask_key, object_metadata
 from .rate_limit import RateLimiter
-from .spool import SampleRequest, Spool
+from .samples import SampleRequest
+from .spool import Spool
 from .strategies import Strategy, measured, seen_by, strategy
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ again under the same names.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -15,32 +14,8 @@ from pathlib import Path
 from typing import Callable
 
 from .sample_files import SUFFIX, SampleFiles
-from .samples import DamagedSampleError, Sample, SampleRequest, encode
-
-__all__ = ["DamagedSampleError", "Sample", "SampleRequest", "Spool", "SpoolCounters"]
-
-_log = logging.getLogger(__name__)
-
-_LOOK_SECONDS = 2.0
-"""How often a disk that failed is tried again."""
-_HANGS_SECONDS = 7.0
-"""A disk that has not written a batch for this long is a fault."""
-_PATIENCE_SECONDS = 1.0
-"""A sample waits this long for the disk before it may be uploaded from memory."""
-_BATCH_BYTES = 4 << 20
-"""Samples up to this size in total, or a larger one, are written together."""
-_CLOSE_SECONDS = 2.0
-"""How long the end waits for a disk that hangs."""
-
-
-@dataclass
-class SpoolCounters:
-    """What became of the samples: ``kept`` safely on disk, ``dropped`` to make room, ``damaged``
-    when read again."""
-
-    kept: int = 0
-    dropped: int = 0
-    damaged: int = 0
+from .sample_writer import SampleWriter, SpoolCounters
+from .samples import Sample, SampleRequest, encode
 
 
 @dataclass(frozen=True)
@@ -67,27 +42,17 @@ class Spool:
         most ``memory`` bytes, if that is given.
         """
         self.counters = SpoolCounters()
-        self._error: str | None = None
         self._memory_capacity = capacity // 4 if memory is None else memory
         self._files = SampleFiles(folder)
         self._capacity = capacity
         self._lock = threading.RLock()
-        self._changed = threading.Condition(self._lock)
         self._entries: dict[str, _Entry] = {}
-        self._memory: dict[str, Sample] = {}
         self._reading: str | None = None
         self._held: set[tuple[str, str]] = set()
         self._last_name = 0
-        self._to_unlink: list[str] = []
-        self._next_look = 0.0
-        self._wanted = self._started = self._ended = 0
-        self._writing_since: float | None = None
-        self._closing = False
-        self._on_ready: Callable[[], None] = lambda: None
         for name, size in self._files.take_over():
             self._entries[name] = _Entry(size, self._files.request_ids(name))
-        self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
-        self._thread.start()
+        self._writer = SampleWriter(self._files, self._lock, self.counters)
 
     def __len__(self) -> int:
         """Return how many samples are waiting."""
@@ -103,22 +68,16 @@ class Spool:
     @property
     def in_memory(self) -> int:
         """How many samples are not on disk yet: a kill or power cut would lose them."""
-        with self._lock:
-            return len(self._memory)
+        return len(self._writer.sizes())
 
     @property
     def fault(self) -> str | None:
         """Why the disk accepts no samples at present, or None."""
-        since = self._writing_since
-        if self._error is None and since is not None:
-            seconds = time.monotonic() - since
-            if seconds > _HANGS_SECONDS:
-                return f"no answer for {seconds:.0f} s"
-        return self._error
+        return self._writer.fault
 
     def watch(self, on_ready: Callable[[], None]) -> None:
         """Call ``on_ready`` from now on, from another thread, when samples become ready."""
-        self._on_ready = on_ready
+        self._writer.watch(on_ready)
 
     def names(self) -> list[str]:
         """Return the names of the waiting samples, the oldest first."""
@@ -132,10 +91,7 @@ class Spool:
         object. Where the disk takes nothing, that is better than to lose the sample.
         """
         with self._lock:
-            if name not in self._memory or self._error is not None:
-                return True
-            since = self._writing_since
-            return since is not None and time.monotonic() - since > _PATIENCE_SECONDS
+            return self._writer.find(name) is None or self._writer.is_slow
 
     def add(
         self, requests: tuple[SampleRequest, ...], image: bytes, mask: bytes = b""
@@ -151,10 +107,9 @@ class Spool:
             gone += self._make_room_in_memory(sample, size)
         if sample in gone:
             return gone
-        with self._changed:
-            self._memory[sample.name] = sample
+        with self._lock:
+            self._writer.add(sample)
             self._entries[sample.name] = _Entry(size, tuple(one.id for one in requests))
-            self._changed.notify_all()
         return gone
 
     def read(self, name: str) -> Sample:
@@ -166,9 +121,8 @@ class Spool:
         """
         with self._lock:
             self._reading = name
-            if name in self._memory:
-                return self._memory[name]
-        return self._files.read(name)
+            sample = self._writer.find(name)
+        return self._files.read(name) if sample is None else sample
 
     def hold(self, name: str, key: str) -> None:
         """Do not drop a sample to make room, because its upload to ``key`` is under way.
@@ -193,36 +147,27 @@ class Spool:
         self._files.remove(name)  # a sample in memory may have one by now
         return ids
 
-    def _take_out(self, name: str) -> tuple[tuple[str, ...], bool]:
-        """Forget a sample; return the ids of its requests, and whether it has a file."""
-        with self._lock:
-            entry = self._entries.pop(name, _Entry(0))
-            in_memory = self._memory.pop(name, None) is not None
-            self._held = {pair for pair in self._held if pair[0] != name}
-            if self._reading == name:
-                self._reading = None
-        return entry.request_ids, not in_memory
-
     def sync(self, seconds: float) -> bool:
         """Try to write what is in memory, for at most ``seconds``; return whether all is done."""
-        with self._changed:
-            self._wanted = wanted = self._started + 1
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._ended >= wanted, seconds)
-            return not self._memory
+        return self._writer.sync(seconds)
 
     def close(self) -> list[Sample]:
         """Write to disk what is kept in memory; return the samples for which there is no room."""
-        if self._thread.is_alive():
-            self.sync(_CLOSE_SECONDS)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-            lost = [self._memory[name] for name in sorted(self._memory)]
+        lost = self._writer.close()
         for sample in lost:
             self._take_out(sample.name)
             self.counters.dropped += 1
         return lost
+
+    def _take_out(self, name: str) -> tuple[tuple[str, ...], bool]:
+        """Forget a sample; return the ids of its requests, and whether it has a file."""
+        with self._lock:
+            entry = self._entries.pop(name, _Entry(0))
+            in_memory = self._writer.forget(name)
+            self._held = {pair for pair in self._held if pair[0] != name}
+            if self._reading == name:
+                self._reading = None
+        return entry.request_ids, not in_memory
 
     def _new_name(self) -> str:
         """Return a name that sorts after all others, even if the clock was set back."""
@@ -249,9 +194,9 @@ class Spool:
         gone: list[Sample] = []
         while True:
             with self._lock:
-                held = sum(one.size for one in self._memory.values())
-                names = sorted(name for name in self._memory if not self._is_held(name))
-            if held + size <= room:
+                sizes = self._writer.sizes()
+                names = sorted(name for name in sizes if not self._is_held(name))
+            if sum(sizes.values()) + size <= room:
                 return gone
             if size > room or not names:
                 self.counters.dropped += 1
@@ -266,94 +211,9 @@ class Spool:
 
         Its file is removed by the thread, because the disk may hang.
         """
-        with self._changed:
+        with self._lock:
             ids, is_on_disk = self._take_out(name)
             if is_on_disk:
-                self._to_unlink.append(name)
-                self._changed.notify_all()
+                self._writer.unlink(name)
         self.counters.dropped += 1
         return Sample(name, tuple(SampleRequest(one, "", "", "", {}) for one in ids), b"")
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(self._is_due, _LOOK_SECONDS)
-                if self._closing:
-                    return
-                if not self._is_due():
-                    continue
-                self._started += 1
-                self._writing_since = time.monotonic()
-            try:
-                self._write_all()
-            except OSError as error:
-                self._rejected(error)
-            else:
-                self._accepted()
-            with self._changed:
-                self._writing_since = None
-                self._ended = self._started
-                self._changed.notify_all()
-            self._on_ready()
-
-    def _is_due(self) -> bool:
-        if self._closing or self._wanted > self._started:
-            return True
-        if self._error is not None:
-            return time.monotonic() >= self._next_look
-        return bool(self._memory or self._to_unlink)
-
-    def _write_all(self) -> None:
-        """Write what is in memory, a batch at a time, and remove the files that made room."""
-        while True:
-            with self._lock:
-                to_unlink, self._to_unlink = self._to_unlink, []
-                batch = self._batch()
-            for name in to_unlink:
-                self._files.remove(name)
-            if not batch:
-                break
-            self._writing_since = time.monotonic()
-            self._write(batch)
-        if self._error is not None:
-            self._files.try_disk()
-
-    def _batch(self) -> list[Sample]:
-        batch: list[Sample] = []
-        size = 0
-        for name in sorted(self._memory):
-            size += self._memory[name].size
-            if batch and size > _BATCH_BYTES:
-                break
-            batch.append(self._memory[name])
-        return batch
-
-    def _write(self, batch: list[Sample]) -> None:
-        """Write samples; they leave the memory only when a power cut would not lose them."""
-        written = []
-        try:
-            for sample in batch:
-                self._files.write(sample, is_wanted=lambda name: name in self._memory)
-                written.append(sample.name)
-        finally:
-            if written:
-                self._files.sync()
-            for name in written:
-                with self._lock:
-                    is_needless = self._memory.pop(name, None) is None
-                if is_needless:  # it was uploaded or dropped meanwhile
-                    self._files.remove(name)
-                else:
-                    self.counters.kept += 1
-            self._on_ready()
-
-    def _rejected(self, error: OSError) -> None:
-        if self._error is None:
-            _log.error("samples are kept in memory, because the disk rejects them: %s", error)
-        self._error = str(error)
-        self._next_look = time.monotonic() + _LOOK_SECONDS
-
-    def _accepted(self) -> None:
-        if self._error is not None:
-            _log.info("the disk accepts samples again")
-        self._error = None
