@@ -6,22 +6,36 @@ https://docs.aws.amazon.com/cdk/v2/guide/context.html
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from inference.schema import ConfigurationError, Fault, nearest
-from stacks.context.keys import EXAMPLES, RETIRED, is_cdk_key
+from stacks.context.keys import EXAMPLES, RETIRED
 from stacks.context.report import option
 
 _NEAR = 0.75
 """How similar a foreign key must be to one of ours to be a typo: ``tpoK``, not ``team``."""
 
+_CDK_KEY = re.compile(
+    r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
+)
 _STRUCTURED: Mapping[str, tuple[type, object]] = {
     "@aws-cdk/core:permissionsBoundary": (dict, {"name": "my-boundary"}),
     "@aws-cdk/core:target-partitions": (list, ["aws", "aws-cn"]),
 }
 """Keys of the CDK that need an object or a list: it ignores any other value silently."""
+
+
+def is_cdk_key(key: str) -> bool:
+    """Return whether the CDK itself writes or reads this key."""
+    return _CDK_KEY.fullmatch(key) is not None
+
+
+def without_cdk_keys(context: Mapping[str, object]) -> dict[str, object]:
+    """Return the context without the keys that the CDK itself writes or reads."""
+    return {key: value for key, value in context.items() if not is_cdk_key(key)}
 
 
 def context_files() -> tuple[Path, ...]:

@@ -1,13 +1,11 @@
 """Every key of ``cdk deploy -c``: how it is read, its default, and what it means.
 
-To add a key that only the app reads, add its ``Field`` here and the attribute of
-:class:`stacks.context.settings.Settings`. A key that the device reads is declared in
+To add a key that only the app reads, add its ``Field`` here, or in the module of its group, and the
+attribute of :class:`stacks.context.settings.Settings`. A key that the device reads is declared in
 :mod:`inference.settings`.
 """
 
 import dataclasses
-import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,21 +19,17 @@ from stacks.context.components import EXAMPLE
 from stacks.context.model_source import parse_model_path, parse_s3_uri, parse_training_job
 from stacks.context.monitoring import MONITORING_FIELDS
 from stacks.context.rollout import Rollout
+from stacks.context.simulator import SIMULATOR_FIELDS
 
 ARCHITECTURES = ("x86_64", "aarch64")
 CONNECTOR_ARCHITECTURES = (*ARCHITECTURES, "armv7l")
 ESTIMATORS = ("function", "connector")
-SIMULATOR_ARCHITECTURES = ("x86_64", "arm64")
 
 _CERTIFICATE = r"(?:arn:aws[a-z-]*:iot:[a-z0-9-]+:[0-9]{12}:cert/)?[0-9a-f]{64}"
 _KMS_KEY = (
     r"arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/"
     r"(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32})"
 )
-_CDK_KEY = re.compile(
-    r"@.*|.*:.*|(?:aws-)?cdk-.*|cli-telemetry|acknowledged-issue-numbers", re.DOTALL
-)
-
 CORE_FIELDS: tuple[schema.Field[Any], ...] = (
     schema.Field(
         "certificateId",
@@ -221,78 +215,6 @@ PACKAGE_FIELDS: tuple[schema.Field[Any], ...] = (
     ),
 )
 
-SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
-    schema.Field(
-        "simulator",
-        schema.boolean,
-        False,
-        "true",
-        "`true` also creates an EC2 core, in a second stack: `cdk deploy --all`",
-    ),
-    schema.Field(
-        "simulatorInstanceType",
-        schema.text(
-            r"[a-z][a-z0-9-]{0,15}\.[a-z0-9-]{1,16}",
-            "must be an EC2 instance type such as t3.medium",
-        ),
-        None,
-        "t3.medium",
-        "Its instance type; left out, `t3.medium` or `t4g.medium`, depending on the architecture",
-    ),
-    schema.Field(
-        "simulatorArchitecture",
-        schema.choice(*SIMULATOR_ARCHITECTURES),
-        "x86_64",
-        "x86_64",
-        "Its processor: " + " or ".join(SIMULATOR_ARCHITECTURES),
-    ),
-    schema.Field(
-        "simulatorImageId",
-        schema.text(
-            r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-            "must be the id of an image in the core's Region, such as ami-0123456789abcdef0",
-        ),
-        None,
-        "ami-0123456789abcdef0",
-        "Its image, of Amazon Linux 2023; left out, the newest at its first deployment, which it "
-        "keeps",
-    ),
-    schema.Field(
-        "simulatorVpcId",
-        schema.text(
-            r"vpc-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-            "must be the id of a VPC in the core's Region, such as vpc-0123456789abcdef0",
-        ),
-        None,
-        "vpc-0123456789abcdef0",
-        "An existing network for it, only with simulatorSubnetId; left out, it gets one of its own",
-    ),
-    schema.Field(
-        "simulatorSubnetId",
-        schema.text(
-            r"subnet-(?:[0-9a-f]{8}|[0-9a-f]{17})",
-            "must be the id of a subnet of simulatorVpcId, such as subnet-0123456789abcdef0",
-        ),
-        None,
-        "subnet-0123456789abcdef0",
-        "The subnet of simulatorVpcId in which it starts, with a way to the Internet",
-    ),
-    schema.Field(
-        "simulatorKeyName",
-        schema.text(r"[ -~]{1,255}", "must be the name of an EC2 key pair"),
-        None,
-        "my-key",
-        "Key pair for SSH, only with simulatorSshCidr; Session Manager needs neither of them",
-    ),
-    schema.Field(
-        "simulatorSshCidr",
-        values.network,
-        None,
-        "203.0.113.7/32",
-        "IPv4 network that may use SSH, only with simulatorKeyName",
-    ),
-)
-
 APP_FIELDS = (*CORE_FIELDS, *MONITORING_FIELDS, *PACKAGE_FIELDS, *SIMULATOR_FIELDS)
 """The attributes of ``Settings`` itself."""
 
@@ -320,52 +242,3 @@ RETIRED: Mapping[str, str] = {"thingGroupName": "fleetName"}
 """Keys of earlier versions, and the key that took their place: docs/migration.md has the rest."""
 
 EXAMPLES = {field.key: field.example for field in CONTEXT_FIELDS}
-
-_DEFAULTS_IN_WORDS = {
-    "coreName": "this or fleetName",
-    "fleetName": "–",
-    "certificateId": "this or certificateSigningRequest",
-    "certificateSigningRequest": "–",
-    "modelS3Uri": "this or modelPath",
-    "modelRuntime": "the artifact's, or `dlr`",
-    "feedbackConfiguration": "three strategies",
-    "feedbackBucketName": "the stack creates one",
-    "rollout": "–",
-    "simulatorInstanceType": "by architecture",
-    "simulatorImageId": "the newest",
-    "simulatorVpcId": "a new one",
-    "simulatorSubnetId": "a new one",
-    "confidenceThreshold": "the profile's",
-    "topK": "the profile's",
-    "classes": "all",
-}
-
-
-def is_cdk_key(key: str) -> bool:
-    """Return whether the CDK itself writes or reads this key."""
-    return _CDK_KEY.fullmatch(key) is not None
-
-
-def without_cdk_keys(context: Mapping[str, object]) -> dict[str, object]:
-    """Return the context without the keys that the CDK itself writes or reads."""
-    return {key: value for key, value in context.items() if not is_cdk_key(key)}
-
-
-def markdown_table() -> str:
-    """Return the table of keys that the documentation shows."""
-    rows = ["| key | default | meaning |", "|---|---|---|"]
-    for field in CONTEXT_FIELDS:
-        shown = _DEFAULTS_IN_WORDS.get(field.key) or _shown_default(field.default)
-        meaning = field.meaning.replace("|", "\\|")
-        rows.append(f"| `{field.key}` | {shown} | {meaning} |")
-    return "\n".join(rows) + "\n"
-
-
-def _shown_default(default: object) -> str:
-    if default in (None, "", ()):
-        return "–"
-    if isinstance(default, float):
-        default = f"{default:g}"
-    elif isinstance(default, bool):
-        default = json.dumps(default)
-    return f"`{default}`"

@@ -14,21 +14,14 @@ from inference.names import ANY_CORE
 from stacks.context import rules
 from stacks.context.actions import LabelAction
 from stacks.context.components import OtherComponent
-from stacks.context.keys import (
-    APP_FIELDS,
-    CONTEXT_FIELDS,
-    FEEDBACK_FIELDS,
-    RETIRED,
-    without_cdk_keys,
-)
+from stacks.context.elsewhere import without_cdk_keys
+from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS, RETIRED
 from stacks.context.model_runtime import chosen_runtime
 from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
 from stacks.context.rollout import Rollout
+from stacks.context.simulator import INSTANCE_TYPES
 from stacks.names import StackNames
-
-_INSTANCE_TYPES = {"x86_64": "t3.medium", "arm64": "t4g.medium"}
-"""Default of simulatorInstanceType, by simulatorArchitecture."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +140,7 @@ class Settings:
         own = schema.attributes(APP_FIELDS, parsed)
         own["model_runtime"] = chosen_runtime(parsed)
         own["simulator_instance_type"] = (
-            own["simulator_instance_type"] or _INSTANCE_TYPES[own["simulator_architecture"]]
+            own["simulator_instance_type"] or INSTANCE_TYPES[own["simulator_architecture"]]
         )
         return cls(**own, inference=inference, feedback=feedback)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference import names
-from stacks.context.keys import markdown_table
+from stacks.context.table import markdown_table
 from tests.stacks import permissions
 from tests.stacks.configurations import templates
 from tests.stacks.synthesis import ROOT
