@@ -13,10 +13,33 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.onnx_runtime import OnnxRuntimeModel
+from inference.model.profiles.profile import InputSpec
+
 OPSET = 17
 IR_VERSION = 8
 INPUT = "images"
 SHAPE = (1, 3, 8, 8)
+
+SPEC = InputSpec(
+    name=INPUT,
+    shape=SHAPE,
+    layout="NCHW",
+    dtype="float32",
+    color_order="RGB",
+    resize="stretch",
+    resize_shorter_side=None,
+    pad_color=(0,),
+    interpolation="linear",
+    scale=1.0,
+    mean=(0.0,),
+    std=(1.0,),
+)
+"""The input of these models, as a profile says it."""
+IMAGE = np.arange(3 * 8 * 8, dtype=np.float32).reshape(SHAPE)
+MEANS = IMAGE.mean(axis=(2, 3))
+"""What :func:`mean_of_channels` returns for ``IMAGE``."""
 
 
 def model_of(
@@ -85,3 +108,9 @@ def with_external_weights(path: Path) -> Path:
         size_threshold=0,
     )
     return path
+
+
+def opened(model: Any, folder: Path, spec: InputSpec = SPEC, accelerator: str = "cpu") -> Any:
+    """Write ``model`` to ``folder``, and open it with ONNX Runtime."""
+    save(model, folder / "model.onnx")
+    return OnnxRuntimeModel(check_artifact(folder), spec, accelerator)
