@@ -14,19 +14,10 @@ from inference.vision.geometry import Box, fit
 from inference.vision.postprocess import Postprocessor
 
 from ..conftest import MakeProfile
-from .families import (
-    CLASSES,
-    FAMILIES,
-    HEIGHT,
-    LABELS,
-    POINTED,
-    WIDTH,
-    Returned,
-    Thing,
-    mask_rcnn,
-    torchvision,
-)
-from .families import yolov3_channels_last as channels_last
+from .exports.finished import mask_rcnn, torchvision
+from .exports.grids import yolov3_channels_last as channels_last
+from .exports.objects import CLASSES, HEIGHT, LABELS, WIDTH, Returned, Thing
+from .families import FAMILIES, POINTED
 
 SOURCE = (240, 130)
 RESIZE: dict[str, dict[str, Any]] = {

@@ -12,7 +12,8 @@ from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 
 from ..conftest import MakeProfile
-from .families import FAMILIES, HEIGHT, POINTED, WIDTH, Returned
+from .exports.objects import HEIGHT, WIDTH, Returned
+from .families import FAMILIES, POINTED
 from .test_families import RESIZE, SOURCE, assert_found, profile_of, things
 
 onnx = pytest.importorskip("onnx")

@@ -15,7 +15,8 @@ from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
 
 from ..conftest import MakeProfile
-from .families import CLASSES, FAMILIES, HEIGHT, LABELS, WIDTH, Thing
+from .exports.objects import CLASSES, HEIGHT, LABELS, WIDTH, Thing
+from .families import FAMILIES
 
 THINGS = [Thing(3, 0.9, (10, 10, 40, 40)), Thing(1, 0.7, (50, 20, 90, 60))]
 

@@ -13,7 +13,8 @@ from inference.pipeline.results import FrameResult
 
 from ..conftest import MakeProfile
 from ..test_unusable_output import GOOD, NAN, outputs_of, pipeline
-from .families import FAMILIES, Returned
+from .exports.objects import Returned
+from .families import FAMILIES
 from .test_refusals import THINGS, profile_of
 from .test_segmentation import logits_of
 

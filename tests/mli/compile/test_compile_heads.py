@@ -18,7 +18,8 @@ from inference.model.profiles.profile import ModelProfile, load_profile
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor
 
-from ...inference.decoders.families import FAMILIES, HEIGHT, LABELS, POINTED, WIDTH
+from ...inference.decoders.exports.objects import HEIGHT, LABELS, WIDTH
+from ...inference.decoders.families import FAMILIES, POINTED
 from ...inference.decoders.test_families import SOURCE, WANTED, assert_found, things
 from ...inference.decoders.test_onnx import model_of
 from .conftest import Run

@@ -8,7 +8,8 @@ from typing import Any
 
 import onnx
 
-from tests.inference.decoders.families import FAMILIES, Returned, Thing
+from tests.inference.decoders.exports.objects import Returned, Thing
+from tests.inference.decoders.families import FAMILIES
 from tests.inference.decoders.test_onnx import model_of
 
 THINGS = (Thing(0, 0.9, (10, 10, 40, 40)), Thing(3, 0.8, (50, 20, 80, 60)))

@@ -15,7 +15,7 @@ from inference.model.profiles.profile import PROFILES_FOLDER, load_profile
 from mli.cli.main import main
 from mli.profile.command import SAMPLE
 from models import store
-from tests.inference.decoders.families import Returned
+from tests.inference.decoders.exports.objects import Returned
 from tests.mli.local.test_infer import infer, payloads
 
 from .models import BOXES, family, saved, ultralytics
