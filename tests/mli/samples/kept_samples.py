@@ -37,6 +37,9 @@ from tests.cloud.support import Stacks, recipe
 BEGIN = 1_795_000_000.0
 """18 November 2026, 11:06:40 UTC: the first frame; each later one is a minute younger."""
 SIZE = (60, 40)
+CUP = Prediction("cup", 0.9, (0.1, 0.2, 0.5, 0.7))
+CAT = Prediction("cat", 0.4, (0.5, 0.0, 1.0, 1.0))
+HOSTILE = '</dd><script>alert(1)</script>\x1b[31m\u202e"ü\r\n'
 
 
 def jpeg(colour: str) -> bytes:

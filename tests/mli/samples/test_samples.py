@@ -1,10 +1,9 @@
-"""``samples`` against a cloud: what a core put into S3 is found, fetched, shown and exported."""
+"""``samples`` against a cloud: what a core put into S3 is found, fetched and shown."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import csv
 import io
 import json
 import re
@@ -14,39 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from PIL import Image
 
-from inference.vision.postprocess import Prediction
 from local_core.cloud import LocalCloud
 from mli.samples import head_cache, listing, sheet
 from mli.samples.head_cache import HeadCache
 from stacks.names import stack_name
 from tests.cloud.support import Stacks
-from tests.mli.samples.kept_samples import KeptSamples
+from tests.mli.samples.kept_samples import CAT, CUP, HOSTILE, KeptSamples
 from tests.mli.support import Commands
-
-CUP = Prediction("cup", 0.9, (0.1, 0.2, 0.5, 0.7))
-CAT = Prediction("cat", 0.4, (0.5, 0.0, 1.0, 1.0))
-HOSTILE = '</dd><script>alert(1)</script>\x1b[31m\u202e"ü\r\n'
-
-
-@pytest.fixture(scope="module")
-def kept(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> KeptSamples:
-    """A core with a detector's samples, and one of an older version."""
-    found = KeptSamples(cloud, tmp_path_factory.mktemp("spool"))
-    found.keep([CUP, CAT], config_id="LC50")
-    found.keep([CAT], model="fruit-2")
-    found.keep([Prediction(HOSTILE, 0.5, (0, 0, 1, 1))])
-    found.keep([], config_id="RandomSamplingConfiguration")
-    found.keep([CUP], core="Another")
-    found.put("entropy/0c0a.jpg")
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -199,15 +174,16 @@ def test_many_pages_take_few_calls(
     calls: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE", 40)
+    monkeypatch.setattr(listing, "PAGE", 10)
+    monkeypatch.setattr(listing, "_BATCH", 16)
     many = KeptSamples(cloud, tmp_path / "spool")
-    for number in range(130):
+    for number in range(35):
         many.put(f"entropy/{number:05}.jpg", b"x")
     found = commands.json("samples", many.name, "--limit", "10")
     assert len(found["samples"]) == 10
     assert found["more"] is True
-    assert len(calls) <= 64
-    assert len(commands.json("samples", many.name, "--limit", "2000")["samples"]) == 130
+    assert len(calls) <= 16
+    assert len(commands.json("samples", many.name, "--limit", "2000")["samples"]) == 35
 
 
 def test_a_download_is_complete_resumed_and_overwrites_nothing(
@@ -317,167 +293,6 @@ def test_a_png_sheet_has_a_tile_for_each_sample(
         assert image.format == "PNG"
         assert image.width > 3 * 480
         assert image.height > 2 * 320
-
-
-def test_coco_has_boxes_in_pixels_and_the_images(
-    commands: Commands, kept: KeptSamples, tmp_path: Path
-) -> None:
-    folder = tmp_path / "coco"
-    arguments = ["samples", kept.name, "--export", "coco", "--output", str(folder)]
-    commands.run(*arguments, "--label", "cup")
-    found = json.loads((folder / "annotations.json").read_text())
-    [image] = found["images"]
-    assert (image["width"], image["height"]) == (60, 40)
-    assert (folder / image["file_name"]).read_bytes().startswith(b"\xff\xd8")
-    categories = {one["id"]: one["name"] for one in found["categories"]}
-    boxes = {categories[one["category_id"]]: one["bbox"] for one in found["annotations"]}
-    assert boxes == {"cup": [6.0, 8.0, 24.0, 20.0], "cat": [30.0, 0.0, 30.0, 40.0]}
-    assert "exists" in commands.run(*arguments, code=1)
-
-
-def test_yolo_has_a_text_for_each_image_and_names(
-    commands: Commands, kept: KeptSamples, tmp_path: Path
-) -> None:
-    folder = tmp_path / "yolo"
-    commands.run("samples", kept.name, "--export", "yolo", "--output", str(folder))
-    described = yaml.safe_load((folder / "data.yaml").read_text())
-    assert sorted(described["names"].values()) == sorted(["cat", "cup", HOSTILE])
-    images = {path.stem for path in folder.glob("images/*/*.jpg")}
-    texts = {path.stem: path.read_text() for path in folder.glob("labels/*/*.txt")}
-    assert set(texts) == images
-    assert len(images) == 4
-    cat = list(described["names"].values()).index("cat")
-    assert f"{cat} 0.750000 0.500000 0.500000 1.000000\n" in "".join(texts.values())
-    assert "" in texts.values(), "a frame in which nothing was found is an example too"
-    for part in ("train", "val"):
-        assert list((folder / described[part]).glob("*.jpg"))
-
-
-@pytest.mark.parametrize(("form", "last"), [("yolo", "data.yaml"), ("ground-truth", "classes.txt")])
-def test_an_interrupted_export_continues_and_overwrites_nothing(
-    commands: Commands, kept: KeptSamples, tmp_path: Path, form: str, last: str
-) -> None:
-    arguments = ["samples", kept.name, "--export", form, "--output", str(tmp_path)]
-    commands.run(*arguments)
-    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    (tmp_path / last).unlink()
-    label = next(path for path in files if path.suffix in (".txt", ".manifest") and path.exists())
-    label.unlink()
-    commands.run(*arguments)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
-    (tmp_path / last).unlink()
-    label.write_bytes(b"corrected by hand")
-    assert f"{label} exists" in commands.run(*arguments, code=1)
-    assert label.read_bytes() == b"corrected by hand"
-    assert not (tmp_path / last).exists()
-
-
-def test_yolo_refuses_images_of_another_export(
-    commands: Commands, kept: KeptSamples, tmp_path: Path
-) -> None:
-    """They would be trained with, since the form names folders."""
-    arguments = ["samples", kept.name, "--export", "yolo", "--output", str(tmp_path)]
-    commands.run(*arguments)
-    (tmp_path / "data.yaml").unlink()
-    image = next(tmp_path.rglob("*.jpg"))
-    other = image.with_name("of-last-week.jpg")
-    other.write_bytes(image.read_bytes())
-    assert f"{other} is of another export" in commands.run(*arguments, code=1)
-    assert not (tmp_path / "data.yaml").exists()
-
-
-def test_csv_reads_back(commands: Commands, kept: KeptSamples, tmp_path: Path) -> None:
-    commands.run("samples", kept.name, "--export", "csv", "--output", str(tmp_path))
-    with (tmp_path / "samples.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert sorted(row["label"] for row in rows) == sorted(["", "cat", "cat", "cup", HOSTILE])
-    [cup] = [row for row in rows if row["label"] == "cup"]
-    assert [cup[name] for name in ("xmin", "ymin", "xmax", "ymax")] == ["0.1", "0.2", "0.5", "0.7"]
-
-
-def test_a_manifest_of_a_detector_trains(
-    commands: Commands, kept: KeptSamples, tmp_path: Path
-) -> None:
-    folder = tmp_path / "dataset"
-    text = commands.run("samples", kept.name, "--export", "ground-truth", "--output", str(folder))
-    manifests = [folder / f"{part}.manifest" for part in ("train", "validation")]
-    lines = [json.loads(line) for file in manifests for line in file.read_text().splitlines()]
-    assert len(lines) == 4
-    [cup] = [one for one in lines if len(one["mli-samples"]["annotations"]) == 2]
-    assert cup["source-ref"].startswith(f"s3://{kept.bucket}/")
-    assert cup["mli-samples"]["image_size"] == [{"width": 60, "height": 40, "depth": 3}]
-    box = {"left": 6, "top": 8, "width": 24, "height": 20}
-    told = cup["mli-samples-metadata"]
-    [number] = [key for key, label in told["class-map"].items() if label == "cup"]
-    assert {"class_id": int(number), **box} in cup["mli-samples"]["annotations"]
-    assert told["type"] == "groundtruth/object-detection"
-    [following] = re.findall(r"Next: mli (train .*) --role …", text)
-    role = ["--role", "arn:aws:iam::111122223333:role/Train", "--output", "s3://models/out/"]
-    request = commands.json(*following.split(), *role, "--dry-run")["CreateTrainingJob"]
-    assert request["AlgorithmSpecification"]["TrainingInputMode"] == "Pipe"
-    train, validation = request["InputDataConfig"]
-    source = train["DataSource"]["S3DataSource"]
-    assert source["S3DataType"] == "AugmentedManifestFile"
-    assert source["AttributeNames"] == ["source-ref", "mli-samples"]
-    assert source["S3Uri"].startswith("s3://models/out/manifests/")
-    assert (train["RecordWrapperType"], validation["ChannelName"]) == ("RecordIO", "validation")
-    count = len(manifests[0].read_text().splitlines())
-    assert request["HyperParameters"]["num_training_samples"] == str(count)
-
-
-def test_a_classifier_exports_the_best_class(
-    commands: Commands, cloud: LocalCloud, tmp_path: Path
-) -> None:
-    classified = KeptSamples(cloud, tmp_path / "spool")
-    for label, score in (("a/b", 0.8), ("plum", 0.6), ("plum", 0.7)):
-        classified.keep([Prediction(label, score), Prediction("other", 0.1)])
-
-    def export(form: str) -> Path:
-        folder = tmp_path / form
-        commands.run("samples", classified.name, "--export", form, "--output", str(folder))
-        return folder
-
-    lines = [
-        json.loads(line)
-        for file in export("ground-truth").glob("*.manifest")
-        for line in file.read_text().splitlines()
-    ]
-    names = (folder := tmp_path / "ground-truth") / "classes.txt"
-    classes = names.read_text().splitlines()
-    assert sorted(classes[one["mli-samples"]] for one in lines) == ["a/b", "plum", "plum"]
-    assert (folder / "train.manifest").exists()
-    yolo = export("yolo")
-    folders = sorted(path.parent.name for path in yolo.glob("*/*/*.jpg"))
-    assert folders[-2:] == ["plum", "plum"]
-    assert json.loads((yolo / "classes.json").read_text())[folders[0]] == "a/b"
-    coco = json.loads((export("coco") / "annotations.json").read_text())
-    assert {tuple(one["bbox"]) for one in coco["annotations"]} == {(0.0, 0.0, 60.0, 40.0)}
-
-
-def test_labels_fix_the_order_of_the_classes(
-    commands: Commands, kept: KeptSamples, tmp_path: Path
-) -> None:
-    file = tmp_path / "labels.txt"
-    file.write_text("dog\ncup\ncat\n")
-    chosen = ["samples", kept.name, "--label", "c*", "--labels", str(file), "--export"]
-    commands.run(*chosen, "ground-truth", "--output", str(tmp_path / "set"))
-    assert (tmp_path / "set" / "classes.txt").read_text() == "dog\ncup\ncat\n"
-    file.write_text("dog\n")
-    text = commands.run(*chosen, "csv", "--output", str(tmp_path / "csv"), code=1)
-    assert "does not have the label" in text
-
-
-def test_a_frame_that_two_strategies_kept_is_exported_once(
-    commands: Commands, cloud: LocalCloud, tmp_path: Path
-) -> None:
-    twice = KeptSamples(cloud, tmp_path / "spool")
-    twice.keep([CUP], config_id="LC50")
-    twice.frames = 0
-    twice.keep([CUP], config_id="Entropy")
-    arguments = ["samples", twice.name, "--export", "coco", "--output", str(tmp_path / "set")]
-    assert "exported 1 frames of 2 samples" in commands.run(*arguments)
-    [image] = json.loads((tmp_path / "set" / "annotations.json").read_text())["images"]
-    assert len(image["kept_for"]) == 2
 
 
 def test_a_fleet_and_each_core_of_it_have_their_samples(
