@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -39,9 +41,7 @@ def write_wheel(folder: Path) -> None:
         archive.writestr(f"{info}/RECORD", f"{record}{info}/RECORD,,\n")
 
 
-@pytest.fixture
-def requirements(tmp_path: Path) -> tuple[Path, Path]:
-    code = tmp_path / "code"
+def write_requirements(code: Path) -> tuple[Path, Path]:
     code.mkdir()
     (code / "requirements.txt").write_text("probe==1.0\n")
     (code / "requirements-dlr.txt").write_text("# nothing\n")
@@ -50,16 +50,52 @@ def requirements(tmp_path: Path) -> tuple[Path, Path]:
     return common, engine
 
 
+@pytest.fixture
+def requirements(tmp_path: Path) -> tuple[Path, Path]:
+    return write_requirements(tmp_path / "code")
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """An environment from wheels in the artifact, which takes seconds to create.
+
+    ``synced`` is what was made safe meanwhile, and whether the environment was marked by then.
+    """
+
+    requirements: tuple[Path, Path]
+    made: Path
+    synced: Sequence[tuple[str, bool]]
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
+    folder = tmp_path_factory.mktemp("bundled")
+    requirements = write_requirements(folder / "code")
+    write_wheel(folder / "code" / "wheels")
+    made = environment.environment_path(folder / "work", requirements)
+    synced: list[tuple[str, bool]] = []
+
+    def note(what: str) -> None:
+        synced.append((what, (made / "complete").exists()))
+
+    def note_descriptor(one: int) -> None:
+        note(Path(f"/proc/self/fd/{one}").resolve().name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+        patch.setattr(os, "sync", lambda: note("all"))
+        patch.setattr(os, "fsync", note_descriptor)
+        assert create_environment(folder / "work", requirements) == made
+    return Bundled(requirements, made, synced)
+
+
 @pytest.mark.slow
 def test_bundled_wheels_are_installed_without_an_index_and_no_start_compiles_anything(
-    requirements: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundled: Bundled,
 ) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
-    code = requirements[0].parent
+    code, made = bundled.requirements[0].parent, bundled.made
     (code / "component.py").write_text("import ours\n")
     (code / "ours.py").write_text("")
-    write_wheel(code / "wheels")
-    made = create_environment(tmp_path / "work", requirements)
     assert is_complete(made)
     compile_code(code, made, "dlr")
     folder = bytecode_folder(made)
@@ -124,32 +160,19 @@ def test_only_the_engine_in_use_is_needed(monkeypatch: pytest.MonkeyPatch) -> No
     assert environment.lacking_packages("onnxruntime") == []
 
 
-def test_an_environment_whose_interpreter_has_gone_is_created_again(
-    requirements: tuple[Path, Path], tmp_path: Path
-) -> None:
-    write_wheel(requirements[0].parent / "wheels")
-    made = create_environment(tmp_path / "work", requirements)
+def test_an_environment_whose_interpreter_has_gone_is_created_again(bundled: Bundled) -> None:
+    made = bundled.made
     python_of(made).unlink()
     python_of(made).symlink_to("/nowhere/python3")
     assert not is_complete(made)
-    assert create_environment(tmp_path / "work", requirements) == made
+    assert create_environment(made.parent, bundled.requirements) == made
     assert is_complete(made)
 
 
 def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power_cut(
-    requirements: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundled: Bundled,
 ) -> None:
-    write_wheel(requirements[0].parent / "wheels")
-    steps: list[tuple[str, bool]] = []
-    made = environment.environment_path(tmp_path / "work", requirements)
-
-    def note(what: str) -> None:
-        steps.append((what, (made / "complete").exists()))
-
-    monkeypatch.setattr(os, "sync", lambda: note("all"))
-    monkeypatch.setattr(os, "fsync", lambda one: note(Path(f"/proc/self/fd/{one}").resolve().name))
-    assert is_complete(create_environment(tmp_path / "work", requirements))
-    assert steps == [("all", False), (made.name, True)]
+    assert bundled.synced == [("all", False), (bundled.made.name, True)]
 
 
 def test_bytecode_that_a_power_cut_has_torn_is_made_again(tmp_path: Path) -> None:
