@@ -122,13 +122,13 @@ def test_a_frame_that_nobody_is_about_to_ask_for_is_not_decoded(make: Make) -> N
     script = Script(*[tick] * 1000)
     source = make(lambda: script)
     waits = []
-    for _ in range(5):
+    for _ in range(3):
         started = time.monotonic()
         require_frame(source)
         waits.append(time.monotonic() - started)
         time.sleep(0.5)
     assert script.retrieved < status(source).frames / 2
-    assert status(source).frames - status(source).dropped in (5, 6)  # one may be ready
+    assert status(source).frames - status(source).dropped in (3, 4)  # one may be ready
     assert max(waits) < 0.2
     assert status(source).state == STREAMING
 
