@@ -161,12 +161,19 @@ class Device:
 class MqttClient:
     """A paho client that keeps what happens, for tests to wait for."""
 
-    def __init__(self, device: Device, *, client_id: str | None = None) -> None:
+    def __init__(
+        self, device: Device, *, client_id: str | None = None, reconnects: bool = False
+    ) -> None:
+        """One that ``reconnects`` may end a second later: paho sleeps between its attempts."""
         self.messages: list[tuple[str, bytes]] = []
         self.connected: list[str] = []
         self.failed: list[str] = []
         self.granted: list[str] = []
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id or device.thing)
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id or device.thing,
+            reconnect_on_failure=reconnects,
+        )
         self._client.tls_set_context(device.tls())
         self._client.on_connect = lambda c, u, f, code, p: self.connected.append(str(code))
         self._client.on_disconnect = lambda c, u, f, code, p: self.failed.append(str(code))

@@ -190,7 +190,7 @@ def test_s3_alone_can_be_down(own: LocalCloud) -> None:
 def test_broker_that_was_stopped_comes_back_at_its_port(own: LocalCloud) -> None:
     device = Device.registered(own)
     device.allow("iot:Connect", f"client/{device.thing}")
-    with MqttClient(device) as client:
+    with MqttClient(device, reconnects=True) as client:
         eventually(lambda: client.connected == ["Success"])
         own.stop_part("mqtt")
         eventually(lambda: client.failed)
