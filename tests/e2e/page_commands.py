@@ -162,7 +162,7 @@ SCENES: Mapping[str, Scene] = {
             "mli status Demo": "mli redeploy Demo --again",
             "npx cdk deploy": _ID_OF.format("certs/Demo/device.pem.crt"),
             "mli redeploy": _INSTALLED.format("build/devices/Demo_Core", "DlrInference.Demo")
-            + " && mli core greengrass-setup.zip &",
+            + "; mli core greengrass-setup.zip &",
             "mli watch --all": _HOST,
         },
         filled_in=(
