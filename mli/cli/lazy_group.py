@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from inference.schema import nearest
+
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -40,6 +42,18 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(found.module), found.attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; if there is none of this name, name the nearest one."""
+        if not ctx.resilient_parsing and (near := self.nearest(args[0])):
+            ctx.fail(f"No such command {args[0]!r}; did you mean {near}?")
+        return super().resolve_command(ctx, args)
+
+    def nearest(self, word: str) -> str | None:
+        """Return the command that a word is misspelt for, if any."""
+        return None if word in self._table else nearest(word, self._table)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Invoke a command; report a package that is not installed in one line."""

@@ -17,6 +17,9 @@ from inference.names import CORE_NAME_PATTERN
 from ..device.certificates.keyfiles import load_request, public_bytes
 from ..errors import MliError
 
+_NAME = "coreName"
+_REQUEST = "certificateSigningRequest"
+_PLAIN = (_NAME, _REQUEST)
 _ATTRIBUTE_PREFIX = "attribute."
 _ATTRIBUTE = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,800}")
 _ATTRIBUTE_NAME = re.compile(r"[a-zA-Z0-9_.,@/:#-]{1,128}")
@@ -80,11 +83,40 @@ def _csv_rows(file: Path) -> Iterator[_Row]:
     with file.open(newline="", encoding="utf-8-sig") as opened:
         reader = csv.DictReader(opened, skipinitialspace=True)
         try:
-            for row in reader:
-                too_many = ["has more values than line 1"] if row.pop(None, None) else []
-                yield _Row(f"line {reader.line_num}", row, too_many)
+            while reader.fieldnames == []:  # an empty line
+                reader.fieldnames = None
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames, head = columns, f"line {reader.line_num}"
+            if faults := _column_faults(columns):
+                yield _Row(head, {}, faults)
+            for row in reader if _NAME in columns else ():
+                rest = row.pop(None, None)
+                if not any(map(str.strip, filter(None, row.values()))) and not rest:
+                    continue  # a line of commas, as spreadsheets write empty ones
+                known = {key: row[key] for key in row if not key or _is_known(key)}
+                too_many = [f"has more values than {head}"] if rest else []
+                yield _Row(f"line {reader.line_num}", known, too_many)
         except (csv.Error, UnicodeDecodeError) as error:
             raise MliError(f"{file} is not CSV in UTF-8: {error}") from None
+
+
+def _column_faults(columns: Sequence[str]) -> list[str]:
+    """Return what is wrong with the line that names the columns, once for all lines."""
+    faults = []
+    for name in dict.fromkeys(filter(None, columns)):
+        if not _is_known(name):
+            attribute = _ATTRIBUTE_PREFIX + name.partition(".")[2]
+            near = schema.nearest(name, (*_PLAIN, attribute), cutoff=0.5)
+            faults.append(f"unknown column {name!r}" + (f"; did you mean {near}?" if near else ""))
+        if columns.count(name) > 1:
+            faults.append(f"there are {columns.count(name)} columns {name}")
+    if columns and _NAME not in columns:
+        faults.append(f"there is no column {_NAME}: this line names the columns, between commas")
+    return faults
+
+
+def _is_known(column: str) -> bool:
+    return column in _PLAIN or column.startswith(_ATTRIBUTE_PREFIX)
 
 
 def _yaml_rows(file: Path) -> Iterator[_Row]:
@@ -113,10 +145,10 @@ def _yaml_rows(file: Path) -> Iterator[_Row]:
 
 def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, bytes | None, list[str]]:
     """Return the core of one row, the public key of its request, and what is wrong with it."""
-    values = {key: str(value).strip() for key, value in row.items() if value not in (None, "")}
+    given = {key: str(value).strip() for key, value in row.items() if value is not None}
+    values = {key: text for key, text in given.items() if text}
     plain = {k: v for k, v in values.items() if not k.startswith(_ATTRIBUTE_PREFIX)}
-    known = ["coreName", "certificateSigningRequest"]
-    faults = [str(fault) for fault in schema.unknown_keys(plain, known)]
+    faults = [str(fault) for fault in schema.unknown_keys(plain, _PLAIN)]
     attributes = {k.removeprefix(_ATTRIBUTE_PREFIX): v for k, v in values.items() if k not in plain}
     for name, value in attributes.items():
         if not _ATTRIBUTE_NAME.fullmatch(name) or not _ATTRIBUTE.fullmatch(value):
@@ -124,14 +156,14 @@ def _core(row: Mapping[str, Any], folder: Path) -> tuple[FleetCore | None, bytes
     if len(attributes) > _MAX_ATTRIBUTES:
         faults.append(f"a thing without a type has at most {_MAX_ATTRIBUTES} attributes")
     request = key = None
-    if text := plain.get("certificateSigningRequest"):
+    if text := plain.get(_REQUEST):
         request = folder / text
         try:
             key = public_bytes(load_request(request.read_bytes(), str(request)).public_key())
         except (OSError, MliError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             faults.append(f"certificateSigningRequest={text!r}: {reason}")
-    name = plain.get("coreName", "")
+    name = plain.get(_NAME, "")
     if not re.fullmatch(CORE_NAME_PATTERN, name):
         rule = "must be letters, digits, - and _, at most 64, the first a letter or digit"
         return None, key, [*faults, f"coreName={name!r} {rule}"] if row else faults

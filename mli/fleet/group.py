@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from ..cli.lazy_group import LazyCommand, LazyGroup
@@ -50,9 +52,15 @@ class _FleetGroup(LazyGroup):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an argument that is no command is one of ``add``."""
-        if args and args[0] not in COMMANDS and not ctx.resilient_parsing:
+        if args and not ctx.resilient_parsing and self._is_list(args[0]):
             args = [_ADD, *args]
         return super().resolve_command(ctx, args)
+
+    def _is_list(self, word: str) -> bool:
+        """Return whether a word is the name of a list, and no command, not even a misspelt one."""
+        if word in COMMANDS:
+            return False
+        return "." in word or Path(word).exists() or self.nearest(word) is None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Leave options that come before the list, such as ``--fleet``, to ``add``."""

@@ -52,6 +52,26 @@ def test_each_command_has_help_with_examples(path: tuple[str, ...]) -> None:
     assert is_group or "--json" in done.output or path[0] in WITHOUT_RESULT
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [("statu Demo", "status"), ("fleet stauts shop", "status"), ("fleet rotat press-1", "rotate")],
+)
+def test_misspelt_command_is_named_with_the_nearest(words: str, near: str) -> None:
+    done = click.testing.CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2
+    assert f"No such command {words.split()[-2]!r}; did you mean {near}?" in done.output
+
+
+@pytest.mark.parametrize("name", ["add.csv", "stauts"])
+def test_list_without_a_command_is_added(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_text("corename\na\n")
+    done = click.testing.CliRunner().invoke(main, ["fleet", name, "--fleet", "shop-floor"])
+    assert f"mli fleet add: {name}: line 1: unknown column 'corename'" in done.output
+
+
 def test_the_same_option_has_the_same_words_everywhere() -> None:
     found: dict[str, set[str | None]] = {}
     for _, command in commands():

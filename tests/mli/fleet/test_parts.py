@@ -57,7 +57,13 @@ def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "fault"),
     [
-        ("c.csv", "core\na\n", "unknown key; did you mean coreName?"),
+        ("c.csv", "core\na\n", "line 1: unknown column 'core'; did you mean coreName?"),
+        ("c.csv", "coreName;attribute.hall\na;x\n", "line 1: there is no column coreName: .*comma"),
+        ("c.csv", "coreName,atribute.hall\na,\n", "'atribute.hall'; did you mean attribute.hall?"),
+        ("c.csv", "coreName,coreName\na,b\n", "line 1: there are 2 columns coreName"),
+        ("c.csv", "coreName,attribute.x,attribute.x\na,b,c\n", "there are 2 columns attribute.x"),
+        ("c.csv", "coreName,\na,x\n", "line 2: ''='x': unknown key"),
+        ("c.yaml", "- corename: a\n", "core 1: corename='a': unknown key; did you mean coreName?"),
         ("c.csv", "coreName\n", "no cores"),
         ("c.csv", "coreName\na,b\n", "more values than line 1"),
         ("c.yaml", "- coreName: a\n  attributes: hall\n", "attributes is not an object"),
@@ -73,6 +79,25 @@ def test_list_that_cannot_be_read(tmp_path: Path, name: str, text: str, fault: s
         read_list(tmp_path / name)
 
 
+def test_list_of_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """With a mark of the order of bytes, line ends of Windows, and lines of commas."""
+    (tmp_path / "c.csv").write_bytes(
+        "\ufeff\r\ncoreName , attribute.hall,\r\na,north,\r\n,,\r\n\r\nb, ,\r\n , ,\r\n".encode()
+    )
+    first, second = read_list(tmp_path / "c.csv")
+    assert (first.name, first.attributes) == ("a", {"hall": "north"})
+    assert (second.name, second.attributes) == ("b", {})
+
+
+def test_misspelt_column_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("corename\n" + "".join(f"p-{n}\n" for n in range(500)))
+    with pytest.raises(MliError) as refused:
+        read_list(tmp_path / "c.csv")
+    said = str(refused.value)
+    assert said.count("did you mean coreName?") == 1
+    assert "line 2" not in said
+
+
 def test_faults_of_all_kinds_are_reported_in_one_run(tmp_path: Path) -> None:
     (tmp_path / "weak.csr").write_bytes(_request(rsa.generate_private_key(65537, 1024)))
     (tmp_path / "c.csv").write_text(
@@ -85,7 +110,7 @@ def test_faults_of_all_kinds_are_reported_in_one_run(tmp_path: Path) -> None:
         "line 3: coreName='../x' must be",
         "line 4: certificateSigningRequest='weak.csr': the key of",
         "line 4: coreName='a' is already in line 2",
-        "line 5: color='red'",
+        "line 1: unknown column 'color'",
     ):
         assert fault in str(refused.value)
     (tmp_path / "c.yaml").write_text("- [a]\n- coreName: b\n  attributes: {x: ä ö}\n- ../x\n")
