@@ -12,7 +12,7 @@ import botocore.config
 import botocore.exceptions as faults
 import click
 
-from .errors import MliError, one_line
+from .errors import MliError, file_fault, one_line
 
 Clients = Callable[[str], Any]
 """Returns the boto3 client of a service."""
@@ -137,6 +137,8 @@ def explain(error: Exception) -> str:
         cause = error.__context__
         if isinstance(cause, faults.BotoCoreError | faults.ClientError):
             return f"the upload failed: {explain(cause)}"
+    if isinstance(error, OSError):
+        return file_fault(error)
     return one_line(str(error)) or type(error).__name__
 
 

@@ -13,6 +13,12 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def file_fault(error: OSError) -> str:
+    """Return in one line what happened to which file."""
+    named = f"{error.filename}: " if error.filename else ""
+    return one_line(named + (error.strerror or str(error)))
+
+
 class MliError(Exception):
     """A command cannot do what it was asked to do.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -25,17 +26,19 @@ def draft_of(file: Path, content: bytes, mode: int) -> Iterator[Path]:
             opened.flush()
             os.fsync(opened.fileno())
         yield draft
+    except OSError as error:
+        error.filename = error.filename or str(file)  # none is named where the disk is full
+        raise
     finally:
         draft.unlink(missing_ok=True)
 
 
-class AppendedFile:
-    """A context with a file that is only appended to; its folder is created if it is missing."""
+class SelfClosing:
+    """A context that closes itself at its end."""
 
-    def __init__(self, file: Path, mode: int) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.file = file
-        self.descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+    def close(self) -> None:
+        """Close it."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -46,4 +49,33 @@ class AppendedFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+
+class AppendedFile(SelfClosing):
+    """A context with a file that is only appended to; its folder is created if it is missing."""
+
+    def __init__(self, file: Path, mode: int) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.file = file
+        self.descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+
+    def append(self, line: bytes) -> None:
+        """Append a line, whole or not at all.
+
+        Raises:
+            OSError: if the disk is full; the part of the line that was written is removed.
+        """
+        size = os.fstat(self.descriptor).st_size
+        try:
+            written = os.write(self.descriptor, line)
+        except OSError as error:
+            error.filename = str(self.file)
+            raise
+        if written != len(line):
+            os.ftruncate(self.descriptor, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+
+    def close(self) -> None:
+        """Close the file."""
         os.close(self.descriptor)

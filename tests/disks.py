@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -41,6 +42,21 @@ class Disk:
             yield folder
         finally:
             _run("umount", str(folder))
+
+    @contextlib.contextmanager
+    def filled(self, but: int = 0) -> Iterator[None]:
+        """Fill it meanwhile, until only so many bytes are free."""
+        ballast = self.folder / "ballast"
+        with ballast.open("wb", buffering=0) as opened:
+            with contextlib.suppress(OSError):
+                while opened.write(b"x" * 1_024):
+                    pass
+            opened.truncate(opened.tell() - but)
+            os.fsync(opened.fileno())
+        try:
+            yield
+        finally:
+            ballast.unlink()
 
     def lose_power(self) -> None:
         """Lose what was not synced, and mount the rest again; nobody may use the disk meanwhile."""

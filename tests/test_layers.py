@@ -88,8 +88,9 @@ LAYERS: Mapping[str, Layers] = {
         ("deployments", "packaging", "reports"),
     ),
     "mli.fleet": (
-        ("journal", "options", "tags", "work"),
-        ("certificates", "core_list"),
+        ("folder", "tags", "work"),
+        ("journal",),
+        ("certificates", "core_list", "options"),
         ("core",),
         ("canary", "claims", "command", "importing", "reports", "rotating"),
         ("removing",),

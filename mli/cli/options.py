@@ -53,13 +53,18 @@ def dry_run_option(command: Callable[..., None]) -> Callable[..., None]:
 
 def timeout_option(default: float, longest: float) -> Decorator:
     """Give a command ``--timeout``, with this default and largest value in seconds."""
+    return seconds_option("--timeout", default, (1, longest), help="Longest time to wait.")
+
+
+def seconds_option(name: str, default: float, limits: tuple[float, float], help: str) -> Decorator:
+    """Give a command an option for a time in seconds, with its least and largest value."""
     return click.option(
-        "--timeout",
-        type=click.FloatRange(1, longest),
+        name,
+        type=click.FloatRange(*limits),
         default=default,
         show_default=True,
         metavar="SECONDS",
-        help="Longest time to wait.",
+        help=help,
     )
 
 
@@ -70,14 +75,28 @@ def wait_option(what: str) -> Decorator:
     )
 
 
-def key_folder_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command ``--folder``, where a core's key and certificate are."""
+def key_folder_option(what: str = "key and certificate", default: str = "certs/NAME") -> Decorator:
+    """Give a command ``--folder``, where key and certificate are."""
     return click.option(
         "--folder",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="FOLDER",
-        help="Folder of key and certificate; default: certs/NAME.",
-    )(command)
+        help=f"Folder of {what}; default: {default}.",
+    )
+
+
+def archive_option(help: str, **settings: Any) -> Decorator:
+    """Give a command ``--output``, the archive for the device that it writes, as ``file``."""
+    return click.option(
+        "--output",
+        "--out",
+        "file",
+        cls=RenamedOption,
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=help,
+        **settings,
+    )
 
 
 nucleus_option: Decorator = click.option(
@@ -91,8 +110,24 @@ nucleus_option: Decorator = click.option(
 ROOT_CA_VARIABLE = "MLI_ROOT_CA"
 """Environment variable that names the root certificate of a local cloud."""
 
+
+def _certificate(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """Refuse a file without a certificate before a command has created anything."""
+    from cryptography import x509  # few commands need it
+
+    try:
+        if value is not None:
+            x509.load_pem_x509_certificate(value.read_bytes())
+    except ValueError as error:
+        raise click.BadParameter(f"{value} is not a certificate in PEM: {error}") from None
+    return value
+
+
 root_ca_option: Decorator = existing_file(
     "--root-ca",
     envvar=ROOT_CA_VARIABLE,
+    callback=_certificate,
     help=f"Root certificate of the endpoints, if not Amazon's; or set {ROOT_CA_VARIABLE}.",
 )

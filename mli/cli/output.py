@@ -29,7 +29,7 @@ from local_core.errors import LocalCoreError
 from local_core.output.terminal import json_line, shown_line, shown_text
 from models.errors import DemoModelError
 
-from ..errors import MliError, one_line
+from ..errors import MliError, file_fault, one_line
 
 FAILED = MliError.exit_status
 INTERRUPTED = 130
@@ -174,6 +174,5 @@ def _reason(error: Exception) -> str | None:
 
         return explain(error)
     if isinstance(error, OSError):
-        named = f"{error.filename}: " if error.filename else ""
-        return one_line(named + (error.strerror or str(error)))
+        return file_fault(error)
     return None

@@ -15,7 +15,7 @@ from local_core.output.terminal import counted
 from stacks import names
 
 from ..aws import Clients, aws_options, clients
-from ..cli.options import timeout_option
+from ..cli.options import seconds_option, timeout_option
 from ..cli.output import Output, examples, reporting
 from ..cli.owner_names import CoreName, FleetName
 from ..device.generations.core_state import FAILED, SUCCEEDED
@@ -53,12 +53,10 @@ class Verdict:
 @click.argument("fleet_name", metavar="FLEET", type=FleetName())
 @click.argument("cores", metavar="[CORE_NAME]...", type=CoreName(), nargs=-1)
 @click.option("--back", is_flag=True, help="Put the cores CORE_NAME among the others again.")
-@click.option(
+@seconds_option(
     "--healthy",
-    type=click.FloatRange(0, 86_400),
     default=60,
-    show_default=True,
-    metavar="SECONDS",
+    limits=(0, 86_400),
     help="How long the cores must be healthy before the others follow.",
 )
 @timeout_option(default=3_600, longest=43_200)
@@ -114,13 +112,14 @@ def _move(clients: Clients, fleet: FleetStack, cores: tuple[str, ...], back: boo
         )
     iot, canary_group = clients("iot"), names.canary_group_name(fleet.name)
     source, target = (canary_group, fleet.name) if back else (fleet.name, canary_group)
-    for core in cores:
-        thing = names.thing_name(core)
+    things = [names.thing_name(core) for core in dict.fromkeys(cores)]
+    for thing in things:
         found: list[str] = []
         with absent_is_done():
             found = thing_groups(iot, thing)
         if not set(found) & set(fleet.groups):
             raise MliError(f"{thing} is not in the fleet {fleet.name}")
+    for thing in things:
         # The new group first: a core in none of them would not be a member when this is killed.
         iot.add_thing_to_thing_group(thingGroupName=target, thingName=thing)
         iot.remove_thing_from_thing_group(thingGroupName=source, thingName=thing)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
+
+import botocore.exceptions
 
 from ..device.certificates import keyfiles
 from ..device.certificates.keyfiles import KeyFolder
@@ -30,16 +33,18 @@ class CertificateMaker:
         Raises:
             MliError: if the files in ``keys`` are not those of the certificate.
         """
-        noted = self._journal.get(core, step)
-        if isinstance(noted, dict):
-            if not keys.certificate.exists():
-                raise MliError(
-                    f"{keys.certificate} is missing, but the journal has its certificate"
-                )
-            return noted
-        keys.prepare()
-        noted = self._unnoted(request, keys) or self._create(request, keys)
-        self._journal.note(core, step, noted)
+        noted: dict[str, str] | None = self._journal.get(core, step)
+        if noted is None:
+            self._journal.begin()
+            keys.prepare()
+            noted = self._unnoted(request, keys) or self._create(request, keys)
+            self._journal.note(core, step, noted)
+        elif not keys.certificate.exists():
+            raise MliError(
+                f"{keys.certificate} is missing, but the journal has its certificate: restore "
+                f"{keys.path}, or remove the core and add it again"
+            )
+        _check_key(core, keys, request)
         return noted
 
     def _create(self, request: Path | None, keys: KeyFolder) -> dict[str, str]:
@@ -49,19 +54,31 @@ class CertificateMaker:
             )
         else:
             created = self._iot.create_keys_and_certificate(setAsActive=False)
-            keys.write_key(created["keyPair"]["PrivateKey"].encode())
-        keys.write_certificate(created["certificatePem"].encode())
+        try:
+            if request is None:
+                keys.write_key(created["keyPair"]["PrivateKey"].encode())
+            keys.write_certificate(created["certificatePem"].encode())
+        except OSError:  # such as a full disk: nobody can use what is not saved
+            with contextlib.suppress(botocore.exceptions.ClientError):
+                self._iot.delete_certificate(certificateId=created["certificateId"])
+            raise
         return {"id": created["certificateId"], "arn": created["certificateArn"]}
 
     def _unnoted(self, request: Path | None, keys: KeyFolder) -> dict[str, str] | None:
         """Return a certificate whose files were written, but which the journal does not have.
 
+        Of an interruption between the two files only the key is left. It is renamed, because no
+        call of the API returns its certificate.
+
         Raises:
-            MliError: if there is only a key, or a key of another certificate.
+            MliError: if there is only a key that AWS IoT has not created, or a key of another
+                certificate.
         """
         if not keys.certificate.exists():
             if keys.private_key.exists():
-                raise MliError(f"{keys.private_key} has no certificate: move it away")
+                if request is not None or keys.request.exists():
+                    raise MliError(f"{keys.private_key} has no certificate: move it away")
+                keys.retire_key()
             return None
         pem = keys.certificate.read_bytes()
         if request is None:
@@ -69,3 +86,25 @@ class CertificateMaker:
         found = self._iot.describe_certificate(certificateId=keyfiles.certificate_id(pem))
         about = found["certificateDescription"]
         return {"id": about["certificateId"], "arn": about["certificateArn"]}
+
+
+def _check_key(core: str, keys: KeyFolder, request: Path | None) -> None:
+    """Check that the certificate is for the key of the ``request``, or for the one in the folder.
+
+    Raises:
+        MliError: if it is for another one.
+    """
+    if request is None:
+        if not keys.private_key.exists():
+            raise MliError(
+                f"there is no {keys.private_key}: the key of {core} is on the device. Give its "
+                "signing request, as for the certificate"
+            )
+        return
+    certificate = keyfiles.load_certificate(keys.certificate.read_bytes(), str(keys.certificate))
+    wanted = keyfiles.load_request(request.read_bytes(), str(request)).public_key()
+    if keyfiles.public_bytes(certificate.public_key()) != keyfiles.public_bytes(wanted):
+        raise MliError(
+            f"the certificate of {core} is for another key than {request}: `mli fleet rotate "
+            f"{core} --request {request}` gives it a new one"
+        )

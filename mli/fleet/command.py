@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import click
 
-from ..aws import Clients, aws_options, clients
-from ..cli.options import dry_run_option, nucleus_option, root_ca_option
+from ..aws import Clients
+from ..cli.options import nucleus_option, root_ca_option
 from ..cli.output import Output, examples, reporting
 from ..device.generations.layout import Nucleus
 from ..device.generations.v2.deployments import latest_deployment
@@ -17,8 +17,7 @@ from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from .core import ARCHIVE, CoreCreator
 from .core_list import FleetCore, read_list
-from .journal import Journal
-from .options import fleet_folder, fleet_option, folder_option, workers_option
+from .options import ManyCores, fleet_option, many_cores_options
 from .tags import stack_tags
 from .work import Result, for_all
 
@@ -32,24 +31,17 @@ _EXAMPLES = examples(
 @click.command("add", epilog=_EXAMPLES)
 @click.argument("cores", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @fleet_option
-@folder_option
 @nucleus_option
-@workers_option
-@dry_run_option
 @root_ca_option
-@aws_options
+@many_cores_options
 @reporting
 def fleet(
     output: Output,
     cores: Path,
     fleet_name: str,
-    folder: Path | None,
     nucleus: str,
-    workers: int,
-    dry_run: bool,
     root_ca: Path | None,
-    region: str | None,
-    aws_profile: str | None,
+    many: ManyCores,
 ) -> None:
     """Provision every core of the list CORES, and put it into the fleet.
 
@@ -60,30 +52,28 @@ def fleet(
     repeated, it continues where it ended. No template grows with the fleet.
     """
     wanted = read_list(cores)
-    of = clients(region, aws_profile)
-    found = FleetStack.find(of, fleet_name)
-    deployed = deployed_components(of, found)
-    if dry_run:
+    found = FleetStack.find(many.clients, fleet_name)
+    deployed = deployed_components(many.clients, found)
+    if many.dry_run:
         output.result(
             {"cores": [core.name for core in wanted], "components": deployed},
             f"{len(wanted)} cores would be created, each with {_listed(deployed)}; nothing was "
             "done",
         )
         return
-    folder = fleet_folder(folder, fleet_name)
     result = Result()
-    with Journal.of_fleet(folder, found) as journal:
+    with many.journal(found) as journal:
         creator = CoreCreator(
-            of,
+            many.clients,
             found,
             journal,
-            folder=folder,
+            folder=many.place(found),
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
-            tags_of_stack=stack_tags(of, fleet_name),
+            tags_of_stack=stack_tags(many.clients, fleet_name),
         )
-        for_all(creator.create, wanted, workers, result, output)
-    values, text = summary(result, deployed, folder, wanted)
+        for_all(creator.create, wanted, many.workers, result, output)
+    values, text = summary(result, deployed, many.place(found), wanted)
     output.result(values, text)
     result.exit()
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stacks import names
 
@@ -16,10 +18,13 @@ from ..device.generations.v2.layout import v2_layout
 from ..device.packaging.archive import archive, save
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
+from ..listings import principals, thing_groups
 from . import tags
 from .certificates import CertificateMaker
 from .core_list import FleetCore
+from .folder import core_folder
 from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal
+from .work import absent_is_done
 
 ARCHIVE = "greengrass-setup.zip"
 
@@ -72,22 +77,32 @@ class CoreCreator:
         if self._journal.get(core.name, IMPORT) is not None:
             raise MliError(f"{core.name} was imported: `mli fleet import` updates it")
         thing = names.thing_name(core.name)
-        keys = KeyFolder(self._folder / core.name)
+        keys = KeyFolder(core_folder(self._folder, core.name))
+        configuration = self._fleet.configuration_of(core.name)
+        layout, done = v2_layout(configuration, self._nucleus), self._digest(core, configuration)
+        noted = self._journal.get(core.name, CERTIFICATE)
+        if noted is None and not keys.certificate.exists():
+            self._check_name(thing, core)
+        elif noted is not None and self._journal.get(core.name, DONE) == done:
+            return str(noted["id"])
         certificate = self._certificates.obtain(core.name, CERTIFICATE, keys, core.request)
         identity = str(certificate["id"])
-        done = json.dumps([self._fleet.policies_of(core.name), self._tags], sort_keys=True)
-        if self._journal.get(core.name, DONE) == done:
-            return identity
         self._create_thing(thing, core)
         self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
         self._iot.attach_thing_principal(thingName=thing, principal=certificate["arn"])
         self.give_policies(core.name, certificate["arn"])
-        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
         write_archive(keys, layout, with_key=core.request is None, root_ca=self._root_ca)
         # Last: a core in the group gets its deployment, and must then have its permissions.
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
         self._journal.note(core.name, DONE, done)
         return identity
+
+    def _digest(self, core: FleetCore, configuration: Mapping[str, Any]) -> str:
+        """Return a digest of all that is written for a core, which changes with it."""
+        request = None if core.request is None else core.request.read_text()
+        of_fleet = [self._fleet.policies_of(core.name), self._tags, self._nucleus, configuration]
+        text = json.dumps([*of_fleet, request, dict(core.attributes)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def give_policies(self, core: str, certificate_arn: str) -> None:
         """Create the policies of a core, or update them, and attach them to a certificate.
@@ -100,16 +115,54 @@ class CoreCreator:
             self._journal.note(core, name)
             self._iot.attach_policy(policyName=name, target=certificate_arn)
 
+    def check_policies(self, core: str) -> None:
+        """Check that no policy that is not ours has the name of one of a core.
+
+        Raises:
+            MliError: if one has.
+        """
+        for name, document in self._fleet.policies_of(core).items():
+            if self._journal.get(core, name) is None:
+                with absent_is_done():
+                    found = self._iot.get_policy(policyName=name)["policyDocument"]
+                    _check_same(name, found, document)
+
+    def _check_name(self, thing: str, core: FleetCore) -> None:
+        """Check that nothing else has the name of a new core, before anything is created for it.
+
+        A thing that nobody uses, with the same attributes, is taken.
+
+        Raises:
+            MliError: if something else has it.
+        """
+        iot = self._iot
+        with absent_is_done():
+            attributes = iot.describe_thing(thingName=thing).get("attributes") or {}
+            if attributes != dict(core.attributes):
+                raise _other_attributes(thing)
+            if principals(iot, thing):
+                raise self._other_certificate(thing, core.name)
+        self.check_policies(core.name)
+
+    def _other_certificate(self, thing: str, core: str) -> MliError:
+        fix = (
+            f"`mli fleet import {core} --fleet {self._fleet.name}` takes it in as it is; or choose "
+            "another coreName"
+        )
+        if set(thing_groups(self._iot, thing)) & set(self._fleet.groups):
+            fix = "it is in this fleet already, so give the folder that it was added with: --output"
+        return MliError(
+            f"there is a thing {thing} with a certificate, which {self._journal.file} does not "
+            f"have: {fix}"
+        )
+
     def _create_thing(self, thing: str, core: FleetCore) -> None:
         try:
             self._iot.create_thing(
                 thingName=thing, attributePayload={"attributes": dict(core.attributes)}
             )
         except self._iot.exceptions.ResourceAlreadyExistsException:
-            raise MliError(
-                f"there is a thing {thing} with other attributes: choose another coreName, or "
-                f"`aws iot update-thing --thing-name {thing}` if it is this core's"
-            ) from None
+            raise _other_attributes(thing) from None
 
     def _put_policy(self, name: str, document: str, *, is_ours: bool) -> None:
         """Create a policy, or update one of ours to that of the fleet."""
@@ -121,10 +174,10 @@ class CoreCreator:
             found = self._iot.get_policy(policyName=name)
         if is_ours:
             self._iot.tag_resource(resourceArn=found["policyArn"], tags=marks)
+        if not is_ours:
+            _check_same(name, found["policyDocument"], document)
         if json.loads(found["policyDocument"]) == json.loads(document):
             return
-        if not is_ours:
-            raise MliError(f"there is another policy {name}: choose another coreName")
         versions = self._iot.list_policy_versions(policyName=name)["policyVersions"]
         if len(versions) >= _POLICY_VERSIONS:
             oldest = min(
@@ -133,6 +186,19 @@ class CoreCreator:
             )
             self._iot.delete_policy_version(policyName=name, policyVersionId=oldest["versionId"])
         self._iot.create_policy_version(policyName=name, policyDocument=document, setAsDefault=True)
+
+
+def _other_attributes(thing: str) -> MliError:
+    return MliError(
+        f"there is a thing {thing} with other attributes: choose another coreName, or "
+        f"`aws iot update-thing --thing-name {thing}` if it is this core's"
+    )
+
+
+def _check_same(policy: str, found: str, wanted: str) -> None:
+    """Check that a policy of this name, which is not ours, says what ours would."""
+    if json.loads(found) != json.loads(wanted):
+        raise MliError(f"there is another policy {policy}: choose another coreName")
 
 
 def write_archive(keys: KeyFolder, layout: Layout, *, with_key: bool, root_ca: Path | None) -> None:

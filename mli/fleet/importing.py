@@ -10,11 +10,10 @@ import click
 
 from stacks import names
 
-from ..aws import aws_options, clients
-from ..cli.options import dry_run_option, nucleus_option, root_ca_option
+from ..cli.options import nucleus_option, root_ca_option
 from ..cli.output import Output, examples, reporting
 from ..cli.owner_names import CoreName
-from ..device.certificates.keyfiles import KeyFolder
+from ..device.certificates.keyfiles import KeyFolder, certificate_id
 from ..device.generations.layout import Nucleus
 from ..device.generations.v2.layout import v2_layout
 from ..device.stacks.fleet import FleetStack
@@ -23,38 +22,33 @@ from ..listings import principals, thing_groups
 from . import tags
 from .core import ARCHIVE, CoreCreator, write_archive
 from .core_list import FleetCore, read_list
-from .journal import CERTIFICATE, IMPORT, REMOVAL, Journal
-from .options import fleet_folder, fleet_option, folder_option, workers_option
+from .folder import core_folder
+from .journal import CERTIFICATE, IMPORT, REMOVAL
+from .options import ManyCores, fleet_option, many_cores_options
 from .work import Result, for_all
 
 _EXAMPLES = examples(
     "mli fleet import press-1 press-2 --fleet shop-floor --dry-run",
     "mli fleet import existing.csv --fleet shop-floor",
 )
+_CREATED = "{} was created by `mli fleet add`, and needs no import"
 _LISTS = (".csv", ".yaml", ".yml")
 
 
 @click.command("import", epilog=_EXAMPLES)
 @click.argument("cores", metavar="CORES...", nargs=-1, required=True)
 @fleet_option
-@folder_option
 @nucleus_option
-@workers_option
-@dry_run_option
 @root_ca_option
-@aws_options
+@many_cores_options
 @reporting
 def import_cores(
     output: Output,
     cores: tuple[str, ...],
     fleet_name: str,
-    folder: Path | None,
     nucleus: str,
-    workers: int,
-    dry_run: bool,
     root_ca: Path | None,
-    region: str | None,
-    aws_profile: str | None,
+    many: ManyCores,
 ) -> None:
     """Take the cores CORES into the fleet: names, or lists with coreName.
 
@@ -64,14 +58,12 @@ def import_cores(
     missing is reported for each core, and nothing is created in its place.
     """
     wanted = _wanted(cores)
-    of = clients(region, aws_profile)
-    found = FleetStack.find(of, fleet_name)
-    marks = {**tags.stack_tags(of, fleet_name), tags.ORIGIN: tags.IMPORTED}
-    result = Result()
-    place = fleet_folder(folder, fleet_name, dry_run=dry_run)
-    with Journal.of_fleet(place, found, dry_run=dry_run) as journal:
+    found = FleetStack.find(many.clients, fleet_name)
+    marks = {**tags.stack_tags(many.clients, fleet_name), tags.ORIGIN: tags.IMPORTED}
+    result, place, dry_run = Result(), many.place(found), many.dry_run
+    with many.journal(found, only_reads=dry_run) as journal:
         importer = CoreImporter(
-            of,
+            many.clients,
             found,
             journal,
             folder=place,
@@ -80,7 +72,7 @@ def import_cores(
             tags_of_stack=marks,
         )
         do = importer.check if dry_run else importer.take_in
-        for_all(do, wanted, workers, result, output)
+        for_all(do, wanted, many.workers, result, output)
     lines = result.lines(len(wanted), "could join" if dry_run else "imported")
     if dry_run:
         lines.append("nothing was done")
@@ -101,7 +93,9 @@ class CoreImporter(CoreCreator):
         Raises:
             MliError: naming what is missing, or what else the core belongs to.
         """
-        return ", ".join(one["certificateId"] for one in self._active_certificates(core.name))
+        certificates = self._active_certificates(core.name)
+        self.check_policies(core.name)
+        return ", ".join(one["certificateId"] for one in certificates)
 
     def take_in(self, core: FleetCore) -> str:
         """Take a core in; return the ids of its certificates.
@@ -111,18 +105,21 @@ class CoreImporter(CoreCreator):
         """
         certificates = self._active_certificates(core.name)
         thing = names.thing_name(core.name)
+        self.check_policies(core.name)
+        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
+        self._journal.begin()
         for one in certificates:
             self.give_policies(core.name, one["certificateArn"])
         self._journal.note(core.name, IMPORT, [one["certificateId"] for one in certificates])
         newest = certificates[-1]
         noted = {"id": newest["certificateId"], "arn": newest["certificateArn"]}
         self._journal.note(core.name, CERTIFICATE, noted)
-        keys = KeyFolder(self._folder / core.name)
+        keys = KeyFolder(core_folder(self._folder, core.name))
         keys.prepare()
-        if not keys.certificate.exists():
-            keys.write_certificate(newest["certificatePem"].encode())
-        layout = v2_layout(self._fleet.configuration_of(core.name), self._nucleus)
-        write_archive(keys, layout, with_key=False, root_ca=self._root_ca)
+        _put_certificate(keys, certificates)
+        # A key is here if `mli fleet rotate` has created it.
+        with_key = keys.private_key.exists()
+        write_archive(keys, layout, with_key=with_key, root_ca=self._root_ca)
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
         return ", ".join(one["certificateId"] for one in certificates)
 
@@ -132,7 +129,7 @@ class CoreImporter(CoreCreator):
         if self._journal.get(core, REMOVAL) is not None:
             raise MliError(f"{core} is being removed: finish with `mli fleet remove` first")
         if self._journal.get(core, CERTIFICATE) and not self._journal.get(core, IMPORT):
-            raise MliError(f"{core} was created by `mli fleet add`, and needs no import")
+            raise MliError(_CREATED.format(core))
         try:
             arns = principals(self._iot, thing)
         except self._iot.exceptions.ResourceNotFoundException:
@@ -171,9 +168,24 @@ class CoreImporter(CoreCreator):
                 arn = self._iot.get_policy(policyName=name)["policyArn"]
             except self._iot.exceptions.ResourceNotFoundException:
                 continue
-            other = tags.tags_of(self._iot, arn).get(tags.FLEET, self._fleet.name)
+            found = tags.tags_of(self._iot, arn)
+            other = found.get(tags.FLEET, self._fleet.name)
             if other != self._fleet.name:
                 raise MliError(f"{core} is a core of the fleet {other}: remove it there first")
+            if tags.FLEET in found and tags.ORIGIN not in found:
+                raise MliError(_CREATED.format(core))
+
+
+def _put_certificate(keys: KeyFolder, active: Sequence[dict[str, Any]]) -> None:
+    """Write the newest of the active certificates, unless there is one of them already."""
+    if keys.certificate.exists():
+        here = certificate_id(keys.certificate.read_bytes())
+        if here in {one["certificateId"] for one in active}:
+            return
+        keys.retire_certificate(here)
+        if keys.private_key.exists():
+            keys.retire_key()
+    keys.write_certificate(active[-1]["certificatePem"].encode())
 
 
 def _wanted(cores: Sequence[str]) -> list[FleetCore]:

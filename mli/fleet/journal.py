@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -10,7 +11,8 @@ from typing import Any
 
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
-from ..files import AppendedFile
+from ..files import AppendedFile, SelfClosing
+from .folder import create_fleet_folder
 
 DONE = "done"
 CERTIFICATE = "certificate"
@@ -25,31 +27,38 @@ CLAIMS = "claims"
 OF_FLEET = ""
 """Takes the place of a core's name in what is noted of the fleet itself."""
 JOURNAL = "journal.jsonl"
-REMOVED_FOLDER = "removed"
-"""Where the files of a removed core go, below the folder of the fleet, which has the journal."""
 
 
-class Journal(AppendedFile):
+class Journal(SelfClosing):
     """A context that notes each step as a line of JSON, on disk before the next step begins.
 
     Its first line names the fleet, so that it cannot be used for another one. It holds no keys.
-    Threads may share it. That of a ``dry_run`` is only read: it has nothing if there is no file.
+    Threads may share it, processes may not. A file, and its folder, are created when something is
+    noted, so that a command that is refused leaves nothing. That of a ``dry_run`` is only read.
     """
 
     def __init__(self, file: Path, fleet: dict[str, str], *, dry_run: bool = False) -> None:
-        """Read an existing journal, or begin one.
+        """Read a journal, if there is one.
 
         Raises:
-            MliError: if the file is the journal of another fleet, or not a journal.
+            MliError: if the file is the journal of another fleet, or not a journal, or if another
+                process has it.
         """
-        self._lock = threading.Lock()
-        self._steps: dict[str, dict[str, Any]] = {}
-        self._dry_run = dry_run
-        is_new = not file.exists() or not self._read(file, fleet)
-        super().__init__(Path(os.devnull) if dry_run else file, 0o600)
         self.file = file
-        if is_new:
-            self._append({"fleet": fleet})
+        self._fleet = fleet
+        self._dry_run = dry_run
+        self._lock = threading.RLock()
+        self._steps: dict[str, dict[str, Any]] = {}
+        self._opened: AppendedFile | None = None
+        self._is_begun = dry_run
+        if file.exists():
+            if not dry_run:
+                self._opened = self._open()
+            try:
+                self._is_begun = self._read(file, fleet) or dry_run
+            except BaseException:
+                self.close()
+                raise
 
     @classmethod
     def of_fleet(cls, folder: Path, fleet: FleetStack, *, dry_run: bool = False) -> Journal:
@@ -60,6 +69,31 @@ class Journal(AppendedFile):
         """
         named = {"fleet": fleet.name, "place": fleet.place}
         return cls(folder / JOURNAL, named, dry_run=dry_run)
+
+    def close(self) -> None:
+        """Let another process have the journal."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def begin(self) -> None:
+        """Create the file, unless there is one. What must not be created twice comes after this.
+
+        Raises:
+            MliError: if another process has begun it meanwhile.
+            OSError: if it cannot be written.
+        """
+        with self._lock:
+            if self._is_begun:
+                return
+            if self._opened is None:
+                create_fleet_folder(self.file.parent)
+                opened = self._open()
+                if os.fstat(opened.descriptor).st_size:
+                    opened.close()
+                    raise MliError(f"another command has begun {self.file}: repeat this one")
+                self._opened = opened
+            self._append({"fleet": self._fleet})
+            self._is_begun = True
 
     def cores(self) -> list[str]:
         """Return the names of all cores of which something is noted."""
@@ -82,6 +116,7 @@ class Journal(AppendedFile):
     def note(self, core: str, step: str, value: Any = True) -> None:
         """Note that a step is done."""
         with self._lock:
+            self.begin()
             self._steps.setdefault(core, {})[step] = value
             self._append({"core": core, "step": step, "value": value})
 
@@ -114,10 +149,20 @@ class Journal(AppendedFile):
             )
         return True
 
+    def _open(self) -> AppendedFile:
+        """Open the file, for this process alone: the steps of another one would not be known."""
+        opened = AppendedFile(self.file, 0o600)
+        try:
+            fcntl.flock(opened.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            opened.close()
+            raise MliError(
+                f"another `mli fleet` command is at work with {self.file}: repeat this one when it "
+                "has ended"
+            ) from None
+        return opened
+
     def _append(self, values: dict[str, Any]) -> None:
-        if self._dry_run:
-            return
-        line = json.dumps(values, sort_keys=True).encode() + b"\n"
-        if os.write(self.descriptor, line) != len(line):
-            raise MliError(f"{self.file}: the disk is full")
-        os.fsync(self.descriptor)
+        if self._opened is not None:
+            self._opened.append(json.dumps(values, sort_keys=True).encode() + b"\n")
+            os.fsync(self._opened.descriptor)

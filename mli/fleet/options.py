@@ -1,14 +1,21 @@
-"""Options that several commands of ``mli fleet`` take, and the folder of a fleet."""
+"""Options that several commands of ``mli fleet`` take."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
-from ..cli.options import Decorator, RenamedOption
+from ..aws import Clients, aws_options, clients
+from ..cli.options import Decorator, RenamedOption, dry_run_option
 from ..cli.owner_names import FleetName
-from ..errors import MliError
+from ..device.stacks.fleet import FleetStack
+from .folder import fleet_folder
+from .journal import Journal
 
 fleet_option: Decorator = click.option(
     "--fleet",
@@ -41,20 +48,42 @@ yes_option: Decorator = click.option(
 )
 
 
-def fleet_folder(folder: Path | None, fleet_name: str, *, dry_run: bool = False) -> Path:
-    """Return the folder of a fleet, created with a rule that makes git ignore its content.
+@dataclass(frozen=True)
+class ManyCores:
+    """What the options of a command for many cores say: where it works, and how."""
 
-    A ``dry_run`` creates none.
+    clients: Clients
+    folder: Path | None
+    workers: int
+    dry_run: bool
 
-    Raises:
-        MliError: if there is a file in its place.
-    """
-    folder = folder or Path("fleet") / fleet_name
-    if not folder.exists():
-        if dry_run:
-            return folder
-        folder.mkdir(parents=True, mode=0o700)
-        (folder / ".gitignore").write_text("*\n")
-    elif not folder.is_dir():
-        raise MliError(f"{folder} is not a folder")
-    return folder
+    def place(self, fleet: FleetStack) -> Path:
+        """Return the folder of a fleet."""
+        return fleet_folder(self.folder, fleet.name)
+
+    def journal(self, fleet: FleetStack, *, only_reads: bool = False) -> Journal:
+        """Open the journal of a fleet."""
+        return Journal.of_fleet(self.place(fleet), fleet, dry_run=only_reads)
+
+
+def many_cores_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ``ManyCores``, which it gets as ``many``."""
+
+    @folder_option
+    @workers_option
+    @dry_run_option
+    @aws_options
+    @functools.wraps(command)
+    def run(
+        *arguments: Any,
+        folder: Path | None,
+        workers: int,
+        dry_run: bool,
+        region: str | None,
+        aws_profile: str | None,
+        **options: Any,
+    ) -> None:
+        many = ManyCores(clients(region, aws_profile), folder, workers, dry_run)
+        command(*arguments, many=many, **options)
+
+    return run

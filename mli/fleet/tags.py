@@ -16,6 +16,10 @@ FLEET = "mli:fleet"
 ORIGIN = "mli:origin"
 IMPORTED = "imported"
 """The origin of a core whose thing and certificate existed before it joined the fleet."""
+ROTATED = "mli:rotated"
+"""The ids of the certificates that ``mli fleet rotate`` has created for such a core."""
+_MOST_ROTATED = 3
+"""The ids that fit into the value of a tag, of 256 characters."""
 _RESERVED = "aws:"
 
 
@@ -31,6 +35,12 @@ def stack_tags(clients: Clients, fleet_name: str) -> dict[str, str]:
 def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return tags as the API takes them."""
     return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def rotated(tags: Mapping[str, str], *more: str) -> dict[str, str]:
+    """Return the tag that names the certificates of rotations, the newest last, with ``more``."""
+    known = [one for one in tags.get(ROTATED, "").split() if one not in more]
+    return {ROTATED: " ".join([*known, *more][-_MOST_ROTATED:])}
 
 
 def tags_of(iot: Any, arn: str) -> dict[str, str]:

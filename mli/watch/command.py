@@ -206,7 +206,10 @@ def with_credentials(
 
 @contextlib.contextmanager
 def interrupted() -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C or SIGTERM came, so that a line is finished. A second one raises."""
+    """Yield whether Ctrl-C or SIGTERM came, so that a line is finished. A second one raises.
+
+    So does the end of the terminal, unless ``nohup`` has the process ignore it.
+    """
     came: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -214,7 +217,10 @@ def interrupted() -> Iterator[Callable[[], bool]]:
         if len(came) > 1:
             raise KeyboardInterrupt
 
-    kept = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ends.append(signal.SIGHUP)
+    kept = {number: signal.signal(number, note) for number in ends}
     try:
         yield lambda: bool(came)
     finally:

@@ -32,11 +32,7 @@ class Record(AppendedFile):
             MliError: if the disk is full; the part of the line that was written is removed.
         """
         line = json_line(values).encode() + b"\n"
-        size = os.fstat(self.descriptor).st_size
         try:
-            written = os.write(self.descriptor, line)
+            self.append(line)
         except OSError as error:
             raise MliError(f"{self.file}: {error.strerror}") from error
-        if written != len(line):
-            os.ftruncate(self.descriptor, size)
-            raise MliError(f"{self.file}: no space for another line")

@@ -42,7 +42,7 @@ _EXAMPLES = examples(
     is_flag=True,
     help="Attach a policy for `mli watch --certificate`: to subscribe only.",
 )
-@key_folder_option
+@key_folder_option()
 @root_ca_option
 @aws_options
 @reporting
@@ -66,15 +66,18 @@ def certificate(
     if csr and watch:
         raise click.UsageError("--watch needs a certificate: remove --csr")
     keys = KeyFolder(folder or Path("certs") / name)
-    keys.prepare()
     if csr:
+        keys.prepare()
         created = request_certificate(keys, name, key_type)
         keys.write_root_ca(root_ca)
         option = f"certificateSigningRequest={keys.request}"
         values: dict[str, Any] = {"request": str(keys.request)}
     else:
         iot = clients(region, aws_profile)("iot")
-        created = create_certificate(iot, keys)
+        if watch:
+            check_watching(iot, name)
+        with keys.prepared():
+            created = create_certificate(iot, keys)
         keys.write_root_ca(root_ca)
         identity = keyfiles.certificate_id(keys.certificate.read_bytes())
         if watch:
@@ -153,11 +156,39 @@ def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
     return True
 
 
+def check_watching(iot: Any, name: str) -> None:
+    """Check that no other policy has the name of the one for NAME.
+
+    Raises:
+        MliError: if one has.
+    """
+    try:
+        found = iot.get_policy(policyName=_watch_policy(name))
+    except iot.exceptions.ResourceNotFoundException:
+        return
+    if json.loads(found["policyDocument"]) != _watch_document(name, found["policyArn"]):
+        raise MliError(f"there is another policy {_watch_policy(name)}: choose another NAME")
+
+
 def allow_watching(iot: Any, name: str, identity: str) -> None:
     """Let a certificate connect as NAME and receive what cores publish, nothing else."""
     arn = iot.describe_certificate(certificateId=identity)["certificateDescription"][
         "certificateArn"
     ]
+    policy, document = _watch_policy(name), json.dumps(_watch_document(name, arn))
+    try:
+        iot.create_policy(policyName=policy, policyDocument=document)
+    except iot.exceptions.ResourceAlreadyExistsException:
+        check_watching(iot, name)
+    iot.attach_policy(policyName=policy, target=arn)
+
+
+def _watch_policy(name: str) -> str:
+    return f"{name}_Watch"
+
+
+def _watch_document(name: str, arn: str) -> dict[str, Any]:
+    """Return the policy, with the account and Region of an ARN of AWS IoT."""
     base = arn.rpartition(":")[0]
     topics = ("mli/*", FEEDBACK_PREDICTION_TOPIC)
     wanted = {
@@ -165,18 +196,10 @@ def allow_watching(iot: Any, name: str, identity: str) -> None:
         "iot:Subscribe": [f"{base}:topicfilter/{one}" for one in topics],
         "iot:Receive": [f"{base}:topic/{one}" for one in topics],
     }
-    document = {
+    return {
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": action, "Resource": resources}
             for action, resources in wanted.items()
         ],
     }
-    policy = f"{name}_Watch"
-    try:
-        iot.create_policy(policyName=policy, policyDocument=json.dumps(document))
-    except iot.exceptions.ResourceAlreadyExistsException:
-        found = json.loads(iot.get_policy(policyName=policy)["policyDocument"])
-        if found != document:
-            raise MliError(f"there is another policy {policy}: choose another NAME") from None
-    iot.attach_policy(policyName=policy, target=arn)

@@ -10,7 +10,8 @@ import os
 import re
 import ssl
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ CERTIFICATE = "device.pem.crt"
 PRIVATE_KEY = "private.pem.key"
 REQUEST = "device.csr"
 ROOT_CA = "AmazonRootCA1.pem"
+_IGNORE = ".gitignore"
 
 _ROOT_CA_SHA256 = "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -81,11 +83,29 @@ class KeyFolder:
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
-            (self.path / ".gitignore").write_text("*\n")
+            (self.path / _IGNORE).write_text("*\n")
         elif stat.S_IMODE(self.path.stat().st_mode) & 0o077:
             raise MliError(
                 f"other users can read {self.path}: `chmod 700 {self.path}`, or give a new --folder"
             )
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Prepare the folder; remove it again if the block fails and has written nothing there.
+
+        Raises:
+            MliError: if it exists and other users can read it.
+        """
+        created = [one for one in (self.path, *self.path.parents) if not one.exists()]
+        self.prepare()
+        try:
+            yield
+        except BaseException:
+            if created and [file.name for file in self.path.iterdir()] == [_IGNORE]:
+                (self.path / _IGNORE).unlink()
+                for folder in created:
+                    folder.rmdir()
+            raise
 
     def write_key(self, pem: bytes) -> None:
         """Write a private key, with mode 0600."""
@@ -98,6 +118,11 @@ class KeyFolder:
     def retire_certificate(self, identity: str) -> None:
         """Rename a certificate after its id, so that another one can replace it."""
         self.certificate.rename(self.path / f"{CERTIFICATE}.{identity[:10]}")
+
+    def retire_key(self) -> None:
+        """Rename a key that has no certificate after its digest, so that another can replace it."""
+        digest = hashlib.sha256(self.private_key.read_bytes()).hexdigest()
+        self.private_key.rename(self.path / f"{PRIVATE_KEY}.{digest[:10]}")
 
     def write_request(self, pem: bytes) -> None:
         """Write a certificate signing request."""

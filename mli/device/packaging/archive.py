@@ -41,22 +41,29 @@ def save(file: Path, content: bytes) -> bool:
     Raises:
         MliError: if the file is something else, or holds another key, which would be lost.
     """
-    if file.exists():
-        old = file.read_bytes()
-        if old == content:
-            file.chmod(_PRIVATE)
-            return False
-        if (kept := _private_key(old)) is None or kept not in (b"", _private_key(content)):
-            what = (
-                "is not an archive of this command" if kept is None else "holds another private key"
-            )
-            raise MliError(
-                f"{file} {what}, and is not overwritten: move it away, or give another --output"
-            )
+    if file.exists() and file.read_bytes() == content:
+        file.chmod(_PRIVATE)
+        return False
+    check_place(file, _private_key(content))
     file.parent.mkdir(parents=True, exist_ok=True)
     with draft_of(file, content, _PRIVATE) as draft:
         draft.replace(file)
     return True
+
+
+def check_place(file: Path, key: bytes | None = None) -> None:
+    """Check that an archive with this private key may take the place of what is in a file.
+
+    Raises:
+        MliError: if the file is something else, or holds another key, which would be lost.
+    """
+    if not file.exists():
+        return
+    if (kept := _private_key(file.read_bytes())) is None or kept not in (b"", key):
+        what = "is not an archive of this command" if kept is None else "holds another private key"
+        raise MliError(
+            f"{file} {what}, and is not overwritten: move it away, or give another --output"
+        )
 
 
 def _private_key(content: bytes) -> bytes | None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import click
 
 from ...aws import aws_options, clients
-from ...cli.options import RenamedOption, key_folder_option, nucleus_option, root_ca_option
+from ...cli.options import archive_option, key_folder_option, nucleus_option, root_ca_option
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
 from ...errors import MliError
@@ -34,18 +34,8 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName())
 @nucleus_option
-@key_folder_option
-@click.option(
-    "--output",
-    "--out",
-    "file",
-    cls=RenamedOption,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    default=Path("greengrass-setup.zip"),
-    show_default=True,
-    help="The archive to write.",
-)
+@key_folder_option()
+@archive_option("The archive to write.", default=Path("greengrass-setup.zip"), show_default=True)
 @click.option("--without-key", is_flag=True, help="Write the archive without the private key.")
 @root_ca_option
 @aws_options
@@ -119,19 +109,19 @@ def checked_files(
     Raises:
         MliError: if a file is missing, or does not belong to the others.
     """
+    if not without_key and not keys.private_key.exists():
+        raise MliError(
+            f"there is no {keys.private_key}: give the folder of the key with --folder, or add "
+            "--without-key if it is on the device"
+        )
+    root = root_of_endpoints(keys, root_ca)
     _fetch_missing_certificate(iot, stack, keys)
     pem = keys.certificate.read_bytes()
     key = None
     if not without_key:
-        if not keys.private_key.exists():
-            raise MliError(
-                f"there is no {keys.private_key}: give the folder of the key with --folder, or add "
-                "--without-key if it is on the device"
-            )
         key = keys.private_key.read_bytes()
         keyfiles.check_pair(pem, key, str(keys.path))
     identity = check_registered(iot, pem, stack.thing_name)
-    root = root_of_endpoints(keys, root_ca)
     return layout.files(certificate=pem, private_key=key, root_ca=root), identity
 
 

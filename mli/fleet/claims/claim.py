@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -12,16 +13,16 @@ from local_core.output.terminal import counted
 from stacks import names
 
 from ...aws import aws_options, clients
-from ...cli.options import RenamedOption, nucleus_option, root_ca_option
+from ...cli.options import archive_option, key_folder_option, nucleus_option, root_ca_option
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import FleetName
 from ...device.certificates.keyfiles import KeyFolder
 from ...device.generations.layout import Nucleus
-from ...device.packaging.archive import archive, save
+from ...device.packaging.archive import archive, check_place, save
 from ...device.packaging.package import root_of_endpoints
 from ...device.stacks.fleet import FleetStack
 from ...device.stacks.outputs import output_of
-from ..options import fleet_folder
+from ..folder import CLAIM_FOLDER, create_fleet_folder, fleet_folder
 from .certificate import ACTIVE, FleetClaims, put_aside
 from .layout import claim_layout
 
@@ -41,21 +42,8 @@ _EXAMPLES = examples(
 @click.option("--new", is_flag=True, help="Create another claim; the folder of the old is renamed.")
 @click.option("--deactivate-old", is_flag=True, help="Set all other claims of the fleet INACTIVE.")
 @click.option("--end", is_flag=True, help="Delete all claims of the fleet, and create none.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Folder of the claim's key and certificate; default: fleet/FLEET/claim.",
-)
-@click.option(
-    "--output",
-    "--out",
-    "file",
-    cls=RenamedOption,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help=f"The archive to write; default: {ARCHIVE} in the claim's folder.",
-)
+@key_folder_option("the claim's key and certificate", default="fleet/FLEET/claim")
+@archive_option(f"The archive to write; default: {ARCHIVE} in the claim's folder.")
 @root_ca_option
 @aws_options
 @reporting
@@ -91,11 +79,16 @@ def claim(
         _end(output, claims, fleet_name)
         return
     layout = claim_layout(found, cast(Nucleus, nucleus))
-    keys = KeyFolder(folder or fleet_folder(None, fleet_name) / "claim")
+    place = fleet_folder(None, fleet_name)
+    keys = KeyFolder(folder or place / CLAIM_FOLDER)
+    if file is not None and (new or not keys.certificate.exists()):
+        check_place(file)  # before there is a claim that no archive has
     aside = put_aside(keys) if new else None
-    output.status("asking AWS IoT for the claim …")
-    created, is_new = claims.create(keys)
     root = root_of_endpoints(keys, root_ca)
+    output.status("asking AWS IoT for the claim …")
+    if folder is None:
+        create_fleet_folder(place)
+    created, is_new = claims.create(keys)
     keys.write_root_ca(root_ca)
     files = layout.files(
         certificate=keys.certificate.read_bytes(),
@@ -122,7 +115,9 @@ def claim(
         "commands": list(commands),
         "warnings": list(layout.notes),
     }
-    output.result(values, _text(values, fleet_name, commands))
+    given = "" if folder is None else f" --folder {shlex.quote(str(folder))}"
+    again = f"mli fleet claim {fleet_name}{given} --deactivate-old"
+    output.result(values, _text(values, again, commands))
 
 
 def _end(output: Output, claims: FleetClaims, fleet_name: str) -> None:
@@ -135,8 +130,8 @@ def _end(output: Output, claims: FleetClaims, fleet_name: str) -> None:
     output.result({"ended": ended, "left": left}, "\n".join(lines))
 
 
-def _text(values: dict[str, Any], fleet_name: str, commands: Sequence[str]) -> str:
-    """Return what was done, and what is done on each device."""
+def _text(values: dict[str, Any], again: str, commands: Sequence[str]) -> str:
+    """Return what was done, and what is done on each device; ``again`` deactivates old claims."""
     state = "written" if values["written"] else "already there, unchanged"
     which = "new claim" if values["made"] else "claim"
     lines = [f"{values['archive']}: {state}, with the {which} {values['certificateId'][:10]}…"]
@@ -147,7 +142,7 @@ def _text(values: dict[str, Any], fleet_name: str, commands: Sequence[str]) -> s
     if values["otherActive"]:
         lines.append(
             f"{len(values['otherActive'])} other claims are active; when no device needs them: "
-            f"mli fleet claim {fleet_name} --deactivate-old"
+            f"{again}"
         )
     lines.append("Next, on each device:")
     lines += [f"  {command}" for command in commands]

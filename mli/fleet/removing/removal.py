@@ -11,7 +11,8 @@ from ...aws import Clients
 from ...device.reports.last_word import TABLE_OUTPUT
 from ...device.stacks.fleet import FleetStack
 from ...listings import listed
-from ..journal import REMOVAL, REMOVED_FOLDER, Journal
+from ..folder import core_folder, put_aside
+from ..journal import REMOVAL, Journal
 from ..work import Named, absent_is_done, patiently
 from .removal_plan import Attached, RemovalPlan, plan_of
 
@@ -87,7 +88,7 @@ class CoreRemover:
         for name in certificate.policies:
             with absent_is_done():
                 iot.detach_policy(policyName=name, target=certificate.arn)
-        if plan.is_thing_deleted:
+        if plan.is_thing_deleted or certificate.is_deleted:
             with absent_is_done():
                 iot.detach_thing_principal(thingName=plan.thing, principal=certificate.arn)
         if certificate.is_deleted:
@@ -131,12 +132,11 @@ class CoreRemover:
 
     def _put_files_aside(self, core: str, plan: RemovalPlan) -> None:
         """Move the core's folder away, so that a core of its name can be created again."""
-        folder = self._folder / core
-        if plan.is_thing_deleted and folder.exists():
+        files = core_folder(self._folder, core)
+        is_ended = plan.is_thing_deleted or any(one.is_deleted for one in plan.certificates)
+        if is_ended and files.exists():
             mark = next((one.id[:10] for one in plan.certificates), "without-certificate")
-            target = self._folder / REMOVED_FOLDER / f"{core}-{mark}"
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            folder.rename(target)
+            put_aside(files, self._folder, f"{core}-{mark}")
 
 
 def end_deployment(greengrass: Any, identity: str) -> None:

@@ -109,13 +109,15 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         or (noted is None and has_certificate and not marks)
     )
     marks = {**_of_names(iot, own - marks.keys()), **marks}
+    created = _rotated(journal, core, marks)
     of_others = {n for n, one in marks.items() if one.get(tags.FLEET, fleet.name) != fleet.name}
     policies = (marks.keys() | own) - of_others
     kept = [f"policy {name}, which its tag says is of another fleet" for name in sorted(of_others)]
     certificates = []
     for arn, pairs in found.items():
         attached, others = {name for name, _ in pairs}, _things(iot, arn) - {thing}
-        identity, is_deleted = arn.rpartition("/")[2], not (others or is_imported)
+        identity = arn.rpartition("/")[2]
+        is_deleted = not others and (not is_imported or identity in created)
         if others:
             kept.append(
                 f"certificate {identity[:10]}…, which is also that of {', '.join(sorted(others))}"
@@ -126,7 +128,9 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         detached = attached if is_deleted else attached & policies
         certificates.append(Attached(identity, arn, tuple(sorted(detached)), is_deleted))
     if is_imported:
-        kept.append(f"thing {thing} and its certificate, which the fleet has not created")
+        has_foreign = any(not one.is_deleted for one in certificates)
+        what = f"thing {thing}" + (" and its certificate" if has_foreign else "")
+        kept.append(f"{what}, which the fleet has not created")
     elif not is_own_thing:
         kept.append(f"thing {thing}, if there is one: it never joined the fleet")
     return RemovalPlan(
@@ -170,6 +174,13 @@ def _of_names(iot: Any, policies: set[str]) -> dict[str, Mapping[str, str]]:
         with absent_is_done():
             found[name] = tags.tags_of(iot, iot.get_policy(policyName=name)["policyArn"])
     return found
+
+
+def _rotated(journal: Journal, core: str, marks: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """Return the ids of the certificates that rotations have created for an imported core."""
+    found = {one for each in marks.values() for one in each.get(tags.ROTATED, "").split()}
+    under_way = journal.get(core, ROTATION)
+    return found | ({str(under_way["id"])} if isinstance(under_way, dict) else set())
 
 
 def _is_of(core: str, document: str) -> bool:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
-from ...aws import aws_options, clients
-from ...cli.options import dry_run_option
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName, FleetName
 from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
-from ..journal import Journal
-from ..options import fleet_folder, folder_option, workers_option, yes_option
+from ..options import ManyCores, many_cores_options, yes_option
 from ..work import MOST_SHOWN, Result, for_all
 from .removal import CoreRemover
 
@@ -35,22 +31,15 @@ class RemovedCore:
 @click.command(epilog=_EXAMPLES)
 @click.argument("fleet_name", metavar="FLEET", type=FleetName())
 @click.argument("cores", metavar="CORE_NAME...", type=CoreName(), nargs=-1, required=True)
-@folder_option
-@workers_option
-@dry_run_option
 @yes_option
-@aws_options
+@many_cores_options
 @reporting
 def remove(
     output: Output,
     fleet_name: str,
     cores: tuple[str, ...],
-    folder: Path | None,
-    workers: int,
-    dry_run: bool,
     yes: bool,
-    region: str | None,
-    aws_profile: str | None,
+    many: ManyCores,
 ) -> None:
     """Remove the cores CORE_NAME from FLEET, and delete what AWS holds of them.
 
@@ -59,18 +48,17 @@ def remove(
     kept and named. The device keeps running what it has, without a connection. When repeated, the
     command continues where it ended.
     """
-    of = clients(region, aws_profile)
+    of = many.clients
     found = FleetStack.find(of, fleet_name)
-    only_shows = dry_run or not yes
-    place = fleet_folder(folder, fleet_name, dry_run=only_shows)
-    with Journal.of_fleet(place, found, dry_run=only_shows) as journal:
-        remover = CoreRemover(of, found, journal, folder=place)
+    only_shows = many.dry_run or not yes
+    with many.journal(found, only_reads=only_shows) as journal:
+        remover = CoreRemover(of, found, journal, folder=many.place(found))
         removed = [RemovedCore(name) for name in dict.fromkeys(cores)]
         if only_shows:
-            show_plans(remover, removed, output, dry_run=dry_run)
+            show_plans(remover, removed, output, dry_run=many.dry_run)
             return
         result = Result()
-        for_all(remover.remove, removed, workers, result, output)
+        for_all(remover.remove, removed, many.workers, result, output)
     report(
         result, remover, removed, output, next_step="mli fleet add … or a claim adds cores again"
     )

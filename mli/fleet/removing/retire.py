@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,15 +9,14 @@ import click
 from local_core.output.terminal import counted
 from stacks import names
 
-from ...aws import Clients, aws_options, clients
-from ...cli.options import dry_run_option
+from ...aws import Clients
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import FleetName
 from ...device.stacks.fleet import FleetStack
 from ...listings import listed, members_of
 from ..claims.certificate import FleetClaims
 from ..journal import CLAIMS, OF_FLEET, REMOVAL, Journal
-from ..options import fleet_folder, folder_option, workers_option, yes_option
+from ..options import ManyCores, many_cores_options, yes_option
 from ..work import Result, absent_is_done, for_all, patiently
 from .removal import CoreRemover, end_deployment
 from .removal_plan import deployments_to
@@ -33,21 +31,14 @@ _SUFFIX = names.thing_name("")
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("fleet_name", metavar="FLEET", type=FleetName())
-@folder_option
-@workers_option
-@dry_run_option
 @yes_option
-@aws_options
+@many_cores_options
 @reporting
 def retire(
     output: Output,
     fleet_name: str,
-    folder: Path | None,
-    workers: int,
-    dry_run: bool,
     yes: bool,
-    region: str | None,
-    aws_profile: str | None,
+    many: ManyCores,
 ) -> None:
     """Remove all cores of FLEET, and what its stack does not own.
 
@@ -56,21 +47,20 @@ def retire(
     fleet's, if they are empty. Thing group, role alias and buckets are the stack's: `npx cdk
     destroy` follows. When repeated, the command continues where it ended.
     """
-    of = clients(region, aws_profile)
+    of = many.clients
     found = FleetStack.find(of, fleet_name)
-    only_shows = dry_run or not yes
-    place = fleet_folder(folder, fleet_name, dry_run=only_shows)
-    with Journal.of_fleet(place, found, dry_run=only_shows) as journal:
-        remover = CoreRemover(of, found, journal, folder=place)
+    only_shows = many.dry_run or not yes
+    with many.journal(found, only_reads=only_shows) as journal:
+        remover = CoreRemover(of, found, journal, folder=many.place(found))
         if only_shows:
             if (claims := _claims(of, found)) and (number := len(claims.all())):
                 output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
             cores, foreign = removed_with(of, found, journal)
             _name_foreign(foreign, output)
-            show_plans(remover, cores, output, dry_run=dry_run)
+            show_plans(remover, cores, output, dry_run=many.dry_run)
             return
         result = Result()
-        cores = retire_all(of, found, remover, journal, workers, result, output)
+        cores = retire_all(of, found, remover, journal, many.workers, result, output)
     report(
         result,
         remover,

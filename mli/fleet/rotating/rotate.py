@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import cast
@@ -12,7 +13,13 @@ from inference import names as device_names
 from stacks import names
 
 from ...aws import aws_options, clients
-from ...cli.options import existing_file, nucleus_option, root_ca_option, timeout_option
+from ...cli.options import (
+    existing_file,
+    nucleus_option,
+    root_ca_option,
+    seconds_option,
+    timeout_option,
+)
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
 from ...device.certificates.keyfiles import load_request
@@ -22,8 +29,9 @@ from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...watch.command import interrupted, with_credentials
 from ...watch.listener import Listener
+from ..folder import fleet_folder
 from ..journal import Journal
-from ..options import fleet_folder, folder_option
+from ..options import folder_option
 from .rotation import ROTATION_ARCHIVE, Rotation
 
 _EXAMPLES = examples(
@@ -50,12 +58,10 @@ _RESTART = {
 @click.option(
     "--seen", is_flag=True, help="With --finish: you know that it does; do not wait for telemetry."
 )
-@click.option(
+@seconds_option(
     "--settle",
-    type=click.FloatRange(0, 3_600),
     default=360,
-    show_default=True,
-    metavar="SECONDS",
+    limits=(0, 3_600),
     help="Time in which AWS IoT disconnects the old certificate; telemetry counts after it.",
 )
 @timeout_option(default=180, longest=3_600)
@@ -88,6 +94,12 @@ def rotate(
     """
     if finish and cancel:
         raise click.UsageError("give --finish or --cancel, not both")
+    if seen and not finish:
+        raise click.UsageError("--seen goes with --finish")
+    if request is not None:
+        if finish or cancel:
+            raise click.UsageError("--request begins a rotation: remove --finish and --cancel")
+        load_request(request.read_bytes(), str(request))
     of = clients(region, aws_profile)
     fleet = FleetStack.of_thing(of, names.thing_name(core_name))
     if fleet is None:
@@ -95,32 +107,35 @@ def rotate(
             f"{core_name} is not a core of a fleet: docs/provisioning.md, 'A new certificate', has "
             "the steps for a core with a stack of its own"
         )
-    with Journal.of_fleet(fleet_folder(folder, fleet.name), fleet) as journal:
-        rotation = Rotation(of("iot"), fleet, journal, core_name, journal.file.parent)
+    place = fleet_folder(folder, fleet.name)
+    if finish and not seen:
+        # The journal is only read, so that other commands can work with it meanwhile.
+        with Journal.of_fleet(place, fleet, dry_run=True) as journal:
+            rotation = Rotation(of("iot"), fleet, journal, core_name, place)
+            with rotation.without_old():
+                _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
+    with Journal.of_fleet(place, fleet) as journal:
+        rotation = Rotation(of("iot"), fleet, journal, core_name, place)
         if cancel:
             identity = rotation.cancel()
             output.result(
                 {"deleted": [identity]}, f"{identity[:10]}… is deleted, the old one is active"
             )
         elif finish:
-            if not seen:
-                with rotation.without_old():
-                    _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
             ended = rotation.finish()
             shown = ", ".join(f"{one[:10]}…" for one in ended) or "none was left"
             output.result({"deleted": ended}, f"{core_name}: old certificate deleted ({shown})")
         else:
-            if request is not None:
-                load_request(request.read_bytes(), str(request))
             identity = rotation.begin(request, cast(Nucleus, nucleus), root_ca)
             layout = v2_layout(fleet.configuration_of(core_name), cast(Nucleus, nucleus))
             file = rotation.keys.path / ROTATION_ARCHIVE
             steps = (f"sudo unzip -o {file.name} -d {layout.folder}", *_RESTART[nucleus])
+            given = "" if folder is None else f" --output {shlex.quote(str(folder))}"
             todo = "\n".join(f"  {step}" for step in (f"scp {file} DEVICE:", *steps))
             output.result(
                 {"certificateId": identity, "archive": str(file), "commands": list(steps)},
                 f"{file}: written. Next, the first here and the others on the device:\n{todo}\n"
-                f"  mli fleet rotate {core_name} --finish",
+                f"  mli fleet rotate {core_name} --finish{given}",
             )
 
 

@@ -16,9 +16,11 @@ from ...device.packaging.archive import archive, save
 from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...listings import listed, principals
+from .. import tags
 from ..certificates import CertificateMaker
 from ..core import write_archive
-from ..journal import CERTIFICATE, REMOVAL, REMOVED_FOLDER, ROTATION, Journal
+from ..folder import REMOVED_FOLDER, core_folder, put_aside
+from ..journal import CERTIFICATE, REMOVAL, ROTATION, Journal
 from ..work import absent_is_done, patiently
 
 ROTATION_ARCHIVE = "greengrass-rotation.zip"
@@ -41,7 +43,7 @@ class Rotation:
         self._core = core
         self._thing = names.thing_name(core)
         self._folder = folder
-        self._own = folder / core
+        self._own = core_folder(folder, core)
         self.keys = KeyFolder(self._own / NEXT_FOLDER)
 
     def begin(self, request: Path | None, nucleus: Nucleus, root_ca: Path | None) -> str:
@@ -56,16 +58,18 @@ class Rotation:
             raise MliError(f"{self._core} is being removed: finish with `mli fleet remove`")
         if not self._old():
             raise MliError(f"{self._thing} has no certificate to replace")
+        layout = v2_layout(self._fleet.configuration_of(self._core), nucleus)
+        maker = CertificateMaker(self._iot, self._journal)
+        self._journal.begin()
         if not self._own.exists():
             KeyFolder(self._own).prepare()
-        maker = CertificateMaker(self._iot, self._journal)
         made = maker.obtain(self._core, ROTATION, self.keys, request)
+        self._mark(made["id"])
         self._iot.update_certificate(certificateId=made["id"], newStatus="ACTIVE")
         for old in self._old():
             for policy in self._policies(old):
                 self._iot.attach_policy(policyName=policy, target=made["arn"])
         self._iot.attach_thing_principal(thingName=self._thing, principal=made["arn"])
-        layout = v2_layout(self._fleet.configuration_of(self._core), nucleus)
         write_archive(self.keys, layout, with_key=request is None, root_ca=root_ca)
         files = {layout.certificate: self.keys.certificate.read_bytes()}
         if request is None:
@@ -123,9 +127,7 @@ class Rotation:
             self._iot.update_certificate(certificateId=arn.rpartition("/")[2], newStatus="ACTIVE")
         self._end(new["arn"])
         if self.keys.path.exists():
-            target = self._folder / REMOVED_FOLDER / f"{self._core}-{new['id'][:10]}"
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            self.keys.path.rename(target)
+            put_aside(self.keys.path, self._folder, f"{self._core}-{new['id'][:10]}")
         self._journal.note(self._core, ROTATION, None)
         return new["id"]
 
@@ -161,6 +163,16 @@ class Rotation:
                 f"{', '.join(sorted(others))}: detach it with `aws iot detach-thing-principal "
                 f"--thing-name {self._thing} --principal {arn}`, then repeat"
             )
+
+    def _mark(self, identity: str) -> None:
+        """Note with the policies of an imported core that this certificate is the fleet's."""
+        for name in self._fleet.policies_of(self._core):
+            with absent_is_done():
+                arn = self._iot.get_policy(policyName=name)["policyArn"]
+                found = tags.tags_of(self._iot, arn)
+                if found.get(tags.ORIGIN) == tags.IMPORTED:
+                    marks = tags.as_list(tags.rotated(found, identity))
+                    self._iot.tag_resource(resourceArn=arn, tags=marks)
 
     def _end(self, arn: str) -> None:
         identity = arn.rpartition("/")[2]

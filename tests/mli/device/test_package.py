@@ -177,6 +177,17 @@ def test_certificate_that_a_stack_created_again_replaces_the_one_before(
     assert kept.read_text() == made[0]["certificatePem"]
 
 
+def test_certificate_made_by_the_stack_is_not_fetched_to_a_folder_without_its_key(
+    commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = core.cloud.client("iot").create_keys_and_certificate(setAsActive=True)
+    core.attach(made["certificateArn"])
+    _add_output(monkeypatch, CertificateId=made["certificateId"])
+    said = commands.run("package", core.name, "--folder", "mistyped", code=1)
+    assert "there is no mistyped/private.pem.key" in said
+    assert not Path("mistyped").exists()
+
+
 def test_root_certificate_of_a_local_cloud_is_not_taken_to_aws(
     commands: Commands, core: DeployedCore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,6 +160,13 @@ def test_core_is_in_one_of_the_two_groups(commands: Commands, canaried: CanaryFl
     assert "nobody_Core" in said
 
 
+def test_no_core_moves_if_one_of_them_is_unknown(commands: Commands, canaried: CanaryFleet) -> None:
+    words = ("fleet", "canary", canaried.name, canaried.core, "nobody", "--back")
+    said = commands.run(*words, code=1)
+    assert f"nobody_Core is not in the fleet {canaried.name}" in said
+    assert canaried.members(canaried.canary) == [names.thing_name(canaried.core)]
+
+
 def test_other_cores_follow_a_canary_that_is_healthy(
     commands: Commands, canaried: CanaryFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import stat
 import subprocess
@@ -117,6 +118,18 @@ def test_new_claim_leaves_the_old_one_until_it_is_deactivated(
     assert later["otherActive"] == []
     assert status_of(claimed, old) == "INACTIVE"
     assert status_of(claimed, said["certificateId"]) == "ACTIVE"
+
+
+def test_printed_command_keeps_the_claim_of_another_folder(
+    claimed: DeployedFleet, commands: Commands
+) -> None:
+    old = commands.json("fleet", "claim", claimed.name)["certificateId"]
+    words = ("fleet", "claim", claimed.name, "--folder", "my claim")
+    kept = commands.json(*words)["certificateId"]
+    said = commands.run(*words)
+    [line] = [one for one in said.splitlines() if "--deactivate-old" in one]
+    done = commands.json(*shlex.split(line.partition(": mli ")[2]))
+    assert (done["certificateId"], done["deactivated"]) == (kept, [old])
 
 
 def test_claim_that_somebody_deactivated_is_not_activated_again(

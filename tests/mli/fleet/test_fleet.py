@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 import stat
 import threading
 import zipfile
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import mli.fleet.command
+import mli.fleet.options
 from local_core.cloud import LocalCloud
 from mli import aws
 from mli.cli.output import Output
@@ -22,6 +23,7 @@ from mli.device.certificates import keyfiles
 from mli.fleet.core_list import FleetCore
 from mli.fleet.work import Result, for_all
 from stacks import names
+from tests.disks import disk
 from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.support import ACCOUNT, Commands, refusal
 
@@ -58,7 +60,7 @@ def _faulty(
 
         return get
 
-    monkeypatch.setattr(mli.fleet.command, "clients", clients)
+    monkeypatch.setattr(mli.fleet.options, "clients", clients)
 
 
 def test_every_core_gets_all_that_it_needs(
@@ -240,6 +242,108 @@ def test_status_of_a_core_without_a_stack_of_its_own(
 ) -> None:
     commands.run("fleet", _list(cores), "--fleet", fleet.name)
     assert "has never connected" in commands.run("status", cores[0], code=1)
+
+
+def test_full_disk_leaves_no_certificate_whose_key_is_lost(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], tmp_path: Path
+) -> None:
+    with disk(tmp_path / "small", "2M") as small:
+        folder = small.folder / "fleet"
+        words = ("--fleet", fleet.name, "--output", str(folder))
+        commands.run("fleet", _list(cores[:1]), *words)
+        keyfiles.KeyFolder(folder / cores[1]).prepare()
+        before = _certificates(fleet.cloud)
+        with small.filled():
+            said = commands.run("fleet", _list(cores), *words, "--workers", "1", code=1)
+        assert f"{folder / cores[1] / 'private.pem.key'}: No space left on device" in said
+        assert "1 of 3 cores done, 1 failed, 1 not begun" in said
+        assert _certificates(fleet.cloud) == before
+        assert sorted(commands.json("fleet", _list(cores), *words)["done"]) == cores
+
+
+def test_key_that_an_interruption_left_without_a_certificate_is_put_aside(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    keys = keyfiles.KeyFolder(Path("fleet") / fleet.name / cores[0])
+    keys.prepare()
+    keys.write_key(b"a key whose certificate is lost")
+    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    [aside] = keys.path.glob("private.pem.key.*")
+    assert aside.read_bytes() == b"a key whose certificate is lost"
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+
+
+def test_archive_is_written_again_for_another_nucleus(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
+    first = commands.json(*arguments)
+    archive = Path("fleet") / fleet.name / cores[0] / "greengrass-setup.zip"
+    assert commands.json(*arguments, "--nucleus", "lite")["done"] == first["done"]
+    with zipfile.ZipFile(archive) as opened:
+        assert "certs/private.pem.key" in opened.namelist()
+
+
+def test_attributes_that_change_in_the_list_are_reported(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    first = commands.json(*arguments)
+    Path("cores.csv").write_text(Path("cores.csv").read_text().replace("north", "south", 1))
+    thing = names.thing_name(cores[0])
+    failed = commands.json(*arguments, code=1)["failed"]
+    assert list(failed) == [cores[0]]
+    assert f"`aws iot update-thing --thing-name {thing}` if it is this core's" in failed[cores[0]]
+    fleet.cloud.client("iot").update_thing(
+        thingName=thing, attributePayload={"attributes": {"hall": "south"}}
+    )
+    assert commands.json(*arguments)["done"] == first["done"]
+
+
+def test_core_without_files_on_this_workstation_is_still_done(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    first = commands.json(*arguments)
+    shutil.rmtree(Path("fleet") / fleet.name / cores[0])  # its archive is on the device
+    assert commands.json(*arguments)["done"] == first["done"]
+
+
+@pytest.mark.parametrize("folder", ["claim", "removed"])
+def test_core_may_be_named_like_another_folder(
+    commands: Commands, fleet: DeployedFleet, folder: str
+) -> None:
+    policy = names.claim_policy_name(fleet.name)
+    document = '{"Version": "2012-10-17", "Statement": []}'
+    fleet.cloud.client("iot").create_policy(policyName=policy, policyDocument=document)
+    claim = commands.json("fleet", "claim", fleet.name)["certificateId"]
+    said = commands.json("fleet", _list([folder]), "--fleet", fleet.name)
+    assert said["done"][folder] != claim
+    assert (Path("fleet") / fleet.name / f"{folder}.core" / "greengrass-setup.zip").exists()
+    commands.run("fleet", "remove", fleet.name, folder, "--yes")
+    assert commands.json("fleet", "claim", fleet.name)["certificateId"] == claim
+
+
+def test_core_keeps_the_key_that_it_was_created_with(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    """Also where the list does not name it any more, or names another one."""
+    for device in ("a", "b"):
+        commands.run("certificate", "A", "--csr", "--folder", device)
+    core, other = f"{fleet.name}-csr", f"{fleet.name}-other"
+    line = "coreName,certificateSigningRequest\n{core},{request}\n{other},\n"
+    arguments = ("fleet", "cores.csv", "--fleet", fleet.name)
+
+    def add(request: str, code: int = 0) -> dict[str, Any]:
+        Path("cores.csv").write_text(line.format(core=core, other=other, request=request))
+        return commands.json(*arguments, code=code)
+
+    add("a/device.csr")
+    assert f"the key of {core} is on the device" in add("", code=1)["failed"][core]
+    failed = add("b/device.csr", code=1)["failed"]
+    assert list(failed) == [core]
+    assert f"the certificate of {core} is for another key than b/device.csr" in failed[core]
+    add("a/device.csr")
 
 
 def test_dry_run_makes_nothing(commands: Commands, fleet: DeployedFleet, cores: list[str]) -> None:

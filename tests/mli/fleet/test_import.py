@@ -80,6 +80,84 @@ def test_removed_core_keeps_what_was_there_before_it_was_imported(
     assert iot.list_things_in_thing_group(thingGroupName=fleet.name)["things"] == []
 
 
+@pytest.mark.parametrize("output", ["fleet/FLEET", "elsewhere"])
+def test_certificate_of_a_rotation_goes_with_an_imported_core(
+    commands: Commands, fleet: DeployedFleet, core: str, output: str
+) -> None:
+    """Also where another workstation, without the journal, removes the core."""
+    _existing(fleet, core)
+    iot, thing = fleet.cloud.client("iot"), names.thing_name(core)
+    commands.run("fleet", "import", core, "--fleet", fleet.name)
+    created = []
+    for _ in range(2):
+        created.append(commands.json("fleet", "rotate", core)["certificateId"])
+        commands.run("fleet", "rotate", core, "--finish", "--seen")
+    commands.run("fleet", "import", core, "--fleet", fleet.name)  # updates it
+    folder = output.replace("FLEET", fleet.name)
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes", "--output", folder)
+    assert said["kept"][core] == [f"thing {thing}, which the fleet has not created"]
+    assert created[1][:10] in said["done"][core]
+    for identity in created:
+        with pytest.raises(iot.exceptions.ResourceNotFoundException):
+            iot.describe_certificate(certificateId=identity)
+    assert principals(iot, thing) == []
+    assert iot.describe_thing(thingName=thing)["attributes"] == {"rack": "7"}
+
+
+@pytest.mark.parametrize("output", ["fleet/FLEET", "elsewhere"])
+def test_rotation_that_is_not_finished_leaves_an_imported_core_its_own_certificate(
+    commands: Commands, fleet: DeployedFleet, core: str, output: str
+) -> None:
+    own, iot, thing = _existing(fleet, core), fleet.cloud.client("iot"), names.thing_name(core)
+    commands.run("fleet", "import", core, "--fleet", fleet.name)
+    created = commands.json("fleet", "rotate", core)["certificateId"]
+    folder = output.replace("FLEET", fleet.name)
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes", "--output", folder)
+    assert said["kept"][core] == [
+        f"thing {thing} and its certificate, which the fleet has not created"
+    ]
+    [arn] = principals(iot, thing)
+    assert arn.endswith(own)
+    about = iot.describe_certificate(certificateId=own)["certificateDescription"]
+    assert about["status"] == "ACTIVE"
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_certificate(certificateId=created)
+
+
+def test_core_that_was_rotated_and_removed_can_be_imported_again(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    _existing(fleet, core)
+    iot, words = fleet.cloud.client("iot"), ("fleet", "import", core, "--fleet", fleet.name)
+    commands.run(*words)
+    commands.run("fleet", "rotate", core)
+    commands.run("fleet", "rotate", core, "--finish", "--seen")
+    commands.run("fleet", "remove", fleet.name, core, "--yes")
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=names.thing_name(core), principal=made["certificateArn"])
+    assert commands.json(*words)["done"] == {core: made["certificateId"]}
+    _assert_archived(fleet, core, made["certificatePem"])
+
+
+def test_archive_has_the_certificate_that_its_owner_has_replaced_the_first_with(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    old, iot, thing = _existing(fleet, core), fleet.cloud.client("iot"), names.thing_name(core)
+    words = ("fleet", "import", core, "--fleet", fleet.name)
+    commands.run(*words)
+    iot.update_certificate(certificateId=old, newStatus="INACTIVE")
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+    assert commands.json(*words)["done"] == {core: made["certificateId"]}
+    _assert_archived(fleet, core, made["certificatePem"])
+
+
+def _assert_archived(fleet: DeployedFleet, core: str, certificate: str) -> None:
+    with zipfile.ZipFile(Path("fleet") / fleet.name / core / "greengrass-setup.zip") as opened:
+        assert opened.read("device.pem.crt").decode() == certificate
+        assert "private.pem.key" not in opened.namelist()
+
+
 def test_what_is_missing_is_named_for_each_core(
     commands: Commands, fleet: DeployedFleet, core: str
 ) -> None:
@@ -157,6 +235,20 @@ def test_created_and_imported_cores_are_not_mixed_up(
     assert said["failed"] == {core: f"{core} was imported: `mli fleet import` updates it"}
     again = commands.json("fleet", "import", f"{fleet.name}-2", "--fleet", fleet.name, code=1)
     assert "was created by `mli fleet add`" in again["failed"][f"{fleet.name}-2"]
+
+
+def test_core_that_another_workstation_created_stays_the_fleet_s(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    Path("cores.csv").write_text(f"coreName\n{core}\n")
+    commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name)
+    words = ("--fleet", fleet.name, "--output", "elsewhere")
+    said = commands.run("fleet", "add", "cores.csv", *words, code=1)
+    assert "it is in this fleet already, so give the folder that it was added with" in said
+    said = commands.run("fleet", "import", core, *words, code=1)
+    assert f"{core} was created by `mli fleet add`, and needs no import" in said
+    assert not Path("elsewhere").exists()
+    assert len(principals(fleet.cloud.client("iot"), names.thing_name(core))) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,14 +18,15 @@ from mli.fleet.core_list import read_list
 from mli.fleet.journal import Journal
 from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
 from stacks.names import published_topics
+from tests.disks import disk
 from tests.stacks.configurations import template
 from tests.stacks.synthesis import all_of, resolved
 
 
 def test_journal_of_another_fleet_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "journal.jsonl"
-    with Journal(file, {"group": "a", "place": "us-east-1:1"}):
-        pass
+    with Journal(file, {"group": "a", "place": "us-east-1:1"}) as journal:
+        journal.begin()
     with pytest.raises(MliError, match="place was us-east-1:1, now eu-west-1:1"):
         Journal(file, {"group": "a", "place": "eu-west-1:1"})
 
@@ -41,6 +42,55 @@ def test_dry_run_reads_a_journal_that_is_being_written(tmp_path: Path) -> None:
         assert journal.cores() == ["press-1"]
         journal.note("press-3", "done")
     assert file.read_bytes() == content
+
+
+def test_journal_begins_with_the_first_step(tmp_path: Path) -> None:
+    file, fleet = tmp_path / "fleet" / "journal.jsonl", {"fleet": "a", "place": "us-east-1:1"}
+    with Journal(file, fleet) as journal:
+        assert journal.get("press-1", "done") is None
+        assert not file.parent.exists()
+        journal.note("press-1", "done")
+        assert (file.parent / ".gitignore").read_text() == "*\n"
+    with Journal(file, fleet) as journal:
+        assert journal.cores() == ["press-1"]
+
+
+def test_second_command_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    file, fleet = tmp_path / "journal.jsonl", {"fleet": "a", "place": "us-east-1:1"}
+    with Journal(file, fleet) as first, Journal(file, fleet) as second:
+        first.note("press-1", "done")
+        with pytest.raises(MliError, match=r"at work with .*journal\.jsonl: repeat this one"):
+            second.note("press-1", "done")
+        with pytest.raises(MliError, match="at work with"):
+            Journal(file, fleet)
+        assert Journal(file, fleet, dry_run=True).cores() == ["press-1"]
+    with Journal(file, fleet) as third:
+        assert third.cores() == ["press-1"]
+
+
+def test_command_that_has_not_seen_the_steps_of_another_is_refused(tmp_path: Path) -> None:
+    file, fleet = tmp_path / "journal.jsonl", {"fleet": "a", "place": "us-east-1:1"}
+    with Journal(file, fleet) as second:
+        with Journal(file, fleet) as first:
+            first.note("press-1", "done")
+        for core in ("press-1", "press-2"):
+            with pytest.raises(MliError, match="another command has begun"):
+                second.note(core, "done")
+    with Journal(file, fleet) as journal:
+        assert journal.cores() == ["press-1"]
+
+
+def test_line_that_does_not_fit_on_the_disk_leaves_no_half(tmp_path: Path) -> None:
+    fleet = {"fleet": "a", "place": "us-east-1:1"}
+    with disk(tmp_path, "2M") as full:
+        file = full.folder / "journal.jsonl"
+        with Journal(file, fleet) as journal:
+            journal.note("press-1", "done")
+            with full.filled(but=4_096), pytest.raises(OSError, match="No space left"):
+                journal.note("press-2", "done", "x" * 8_192)  # its first page fits
+            journal.note("press-3", "done")
+        with Journal(file, fleet) as journal:
+            assert journal.cores() == ["press-1", "press-3"]
 
 
 def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:

@@ -145,6 +145,22 @@ def test_core_can_be_created_again_under_its_name(
     assert len(_left(fleet, cores[0])) == 3
 
 
+def test_core_can_be_removed_again_and_again_without_its_certificate(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    core, iot = f"{fleet.name}-0", fleet.cloud.client("iot")
+    for _ in range(2):
+        fleet.add(core)
+        folder = Path("fleet") / fleet.name / core
+        folder.mkdir(parents=True)
+        (folder / "notes").touch()
+        commands.run("fleet", "remove", fleet.name, core, "--yes")
+        with pytest.raises(iot.exceptions.ResourceNotFoundException):
+            iot.describe_thing(thingName=names.thing_name(core))
+    moved = {folder.name for folder in (Path("fleet") / fleet.name / "removed").iterdir()}
+    assert moved == {f"{core}-without-certificate", f"{core}-without-certificate-2"}
+
+
 def test_core_whose_removal_was_interrupted_is_not_created_again_by_half(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
@@ -241,9 +257,13 @@ def test_thing_for_which_a_creation_has_failed_is_kept(
     thing = names.thing_name(core)
     iot.create_thing(thingName=thing, attributePayload={"attributes": {"whose": "others"}})
     foreign = _give_certificate(fleet, thing)
-    Path("cores.csv").write_text(f"coreName\n{core}\n")
-    commands.run("fleet", "add", "cores.csv", "--fleet", fleet.name, code=1)
+    found = FleetStack.find(aws.clients(), fleet.name)
+    made = iot.create_keys_and_certificate(setAsActive=False)
+    with Journal.of_fleet(Path("fleet") / fleet.name, found) as journal:
+        noted = {"id": made["certificateId"], "arn": made["certificateArn"]}
+        journal.note(core, CERTIFICATE, noted)
     said = commands.json("fleet", "remove", fleet.name, core, "--yes")
+    assert not _exists(fleet, made["certificateArn"])
     assert said["kept"][core] == [f"thing {thing}, if there is one: it never joined the fleet"]
     assert iot.describe_thing(thingName=thing)["attributes"] == {"whose": "others"}
     _assert_usable(fleet, core, foreign)

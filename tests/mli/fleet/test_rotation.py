@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import signal
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import pytest
 
 from inference.names import telemetry_topic
 from mli import aws
+from mli.cli.output import Output
 from mli.device.certificates import keyfiles
 from mli.device.stacks.fleet import FleetStack
 from mli.fleet.journal import Journal
@@ -92,6 +96,38 @@ def test_core_gets_a_second_certificate_and_loses_the_first(
     assert again["done"] == {core: new}
     commands.run("package", core, "--folder", str(folder), "--output", "again.zip")
     assert Path("again.zip").read_bytes() == (folder / "greengrass-setup.zip").read_bytes()
+
+
+def test_printed_command_finishes_a_rotation_in_another_folder(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    said = commands.result("fleet", "rotate", core, "--output", "my folder").stdout
+    last = shlex.split(said.splitlines()[-1])
+    assert last[:5] == ["mli", "fleet", "rotate", core, "--finish"]
+    assert len(commands.json(*last[1:], "--seen")["deleted"]) == 1
+
+
+def test_end_of_the_terminal_activates_the_old_certificate_again(
+    commands: Commands, fleet: DeployedFleet, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    ended = threading.Event()
+    previous = signal.signal(signal.SIGHUP, lambda number, frame: ended.set())
+
+    def end(text: str) -> None:
+        if "waiting for telemetry" in text:
+            os.kill(os.getpid(), signal.SIGHUP)
+
+    monkeypatch.setattr(Output, "status", lambda self, text: end(text))
+    try:
+        commands.run(
+            "fleet", "rotate", core, "--finish", "--settle", "0", "--timeout", "5", code=130
+        )
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert not ended.is_set()
+    assert _certificates(fleet, core).pop(new) == "ACTIVE"
+    assert list(_certificates(fleet, core).values()) == ["ACTIVE", "ACTIVE"]
 
 
 def test_core_that_is_not_seen_keeps_its_old_certificate(
