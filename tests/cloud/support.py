@@ -199,6 +199,14 @@ class MqttClient:
         return self._client.publish(topic, payload, 1)
 
 
+def is_published(message: mqtt.MQTTMessageInfo) -> bool:
+    """Return whether the broker has taken a message; paho raises if that closed the connection."""
+    try:
+        return message.is_published()
+    except RuntimeError:
+        return False
+
+
 def publish_health(cloud: LocalCloud, thing: str, content: Mapping[str, Any]) -> None:
     """Publish a health message as the core of a thing."""
     message = {"messageType": "COMPLETE", "overallDeviceStatus": "HEALTHY", **content}

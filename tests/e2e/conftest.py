@@ -13,6 +13,12 @@ from local_core.output.progress import Progress
 from local_core.processes.cdk import CLI
 from local_core.processes.interrupts import Interrupts
 from local_core.run.shared_cloud import SharedCloud
+from tests.e2e.page_shell import (  # noqa: F401 - fixtures
+    bootstrapped,
+    page_cloud,
+    page_copy,
+    page_shell,
+)
 from tests.e2e.rig import Rig, target
 
 

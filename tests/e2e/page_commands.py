@@ -197,6 +197,9 @@ SCENES: Mapping[str, Scene] = {
     ),
 }
 
+OF_DEVICES = ("docs/fleet.md", "docs/provisioning.md")
+"""Pages whose commands another process tests."""
+
 _CI = "it is what runs this test, or runs beside it in CI"
 _DOWNLOADS = "it downloads everything: `make setup` does the same in each run of CI"
 _DEVICE = "it needs a device"

@@ -22,7 +22,7 @@ from local_core.device.mqtt import tls_context
 from local_core.device.v2.configuration import read_configuration
 from local_core.device.v2.thing_groups import targets_of
 from local_core.run.shared_cloud import DEPLOYER_POLICY
-from tests.cloud.support import Device, MqttClient
+from tests.cloud.support import Device, MqttClient, is_published
 from tests.e2e.rig import Rig
 from tests.stacks.permissions import rows
 from tests.waiting import eventually
@@ -367,8 +367,8 @@ def can_publish(topic: Callable[[Rig], str]) -> Callable[[Rig], bool]:
         with MqttClient(device_of(rig)) as client:
             eventually(lambda: client.connected)
             message = client.publish(topic(rig), b"{}")
-            eventually(lambda: message.is_published() or client.failed)
-            return message.is_published()
+            eventually(lambda: is_published(message) or client.failed)
+            return is_published(message)
 
     return publish
 
