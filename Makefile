@@ -46,7 +46,7 @@ templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDA
 	@mli templates $(CORES) $(if $(UPDATE),--update)
 
 unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams, browser; one process: -n 0)
-	pytest --ignore=tests/arm --numprocesses=6 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
+	pytest --ignore=tests/arm --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 
 device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
 	@.ci/device-tests $(ARGS)
@@ -72,7 +72,8 @@ $(VENV)/.installed: requirements-dev.txt
 	@echo "Setting up Python packages in $(VENV): 295 MB to download …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@python .ci/install-packages $<
+	@python .ci/install-packages $< --no-compile # Python does that at an import, for what is used
+	@python -c "import app" # now, because several processes would do it at once
 	@touch $@
 
 node_modules/.installed: package-lock.json

@@ -173,7 +173,6 @@ def _compile(
         "model": work / "model.onnx",
         "signature": asdict(signature),
         "suppression": asdict(prepared.rule) if source.kind == "ssd" else None,
-        "tvm": environment.tvm_folder(),
         "targets": folders,
     }
     try:

@@ -51,7 +51,9 @@ def test_live_pictures_begin_and_end_without_a_restart(rig: Rig) -> None:
     previews = rig.broker.on(preview_topic(CORE))
     head, _, jpeg = previews[-1].partition(b"\n")
     shown = json.loads(head)
-    twin = next(one for one in rig.predictions() if one["frame"] == shown["frame"])
+    [twin] = eventually(
+        lambda: [one for one in rig.predictions() if one["frame"] == shown["frame"]]
+    )
     assert twin["timestamp"] == shown["timestamp"]
     assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape[2] == 3
     rig.merge(previewInterval=0)

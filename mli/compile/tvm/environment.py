@@ -32,11 +32,6 @@ _FETCH = (
 )
 
 
-def tvm_folder() -> Path:
-    """Return where TVM's wheel is unpacked once the environment exists."""
-    return TVM.folder(FOLDER)
-
-
 def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
     """Run a job in the environment, and return its result; see ``worker`` for both.
 
@@ -46,7 +41,7 @@ def work(job: Mapping[str, Any], output: Output) -> dict[str, Any]:
     python = prepared(output)
     with tempfile.TemporaryDirectory(prefix="tvm-") as folder:
         files = [Path(folder) / name for name in ("job.json", "result.json")]
-        files[0].write_text(json.dumps(job, default=str))
+        files[0].write_text(json.dumps({**job, "tvm": TVM.folder(FOLDER)}, default=str))
         errors = Path(folder) / "stderr"
         command = [str(python), "-m", "mli.compile.tvm.worker", *map(str, files)]
         with errors.open("w") as stderr:

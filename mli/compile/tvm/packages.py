@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,11 +38,22 @@ class Package:
         """
         content = work / "packages" / f"{self.name}-{self.version}"
         if not content.exists():
-            archive = self._fetch(content.with_name(content.name + ".archive"))
-            found = hashlib.sha256(archive.read_bytes()).hexdigest()
-            if found != self.sha256:
-                raise MliError(f"{archive}: sha256 is {found}, expected {self.sha256}")
-            _unpack(archive, content)
+            content.parent.mkdir(parents=True, exist_ok=True)
+            # Another process may be doing the same.
+            with tempfile.TemporaryDirectory(prefix=".fetching-", dir=content.parent) as place:
+                archive = self._fetch(Path(place) / "archive")
+                found = hashlib.sha256(archive.read_bytes()).hexdigest()
+                if found != self.sha256:
+                    raise MliError(
+                        f"{self.name} {self.version}: sha256 is {found}, expected {self.sha256}"
+                    )
+                unpacked = Path(place) / "content"
+                _unpack(archive, unpacked)
+                try:
+                    unpacked.rename(content)
+                except OSError:
+                    if not content.exists():
+                        raise
         return content
 
     def _fetch(self, target: Path) -> Path:
@@ -62,14 +74,12 @@ class Package:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    partial = target.with_name(target.name + ".partial")
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(partial)
+            wheel.extractall(target)
     else:
         with tarfile.open(archive) as tarball:
-            tarball.extractall(partial, filter="data")
-    partial.rename(target)
+            tarball.extractall(target, filter="data")
 
 
 TFJS_COCO_SSD = Package(

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from local_core.output.explaining import explaining_line
 from mli.device.deployments import redeploy
+from mli.device.generations.v2.deployments import latest_deployment
 from tests.mli.support import Commands, DeployedCore
 
 
@@ -52,6 +54,30 @@ def test_deployment_that_is_done_is_repeated_with_its_content(
     for key in ("targetArn", "deploymentName", "components", "deploymentPolicies"):
         assert new[key] == old[key]
     assert core.latest_deployment() == said["deploymentId"] != first
+
+
+def test_deployment_that_is_deleted_while_it_is_looked_up_is_not_the_latest(
+    commands: Commands, core: DeployedCore
+) -> None:
+    """As by a stack that is rolled back at this moment."""
+    first = core.latest_deployment()
+    core.report("SUCCEEDED")
+    again = commands.json("redeploy", core.name, "--no-wait")["deploymentId"]
+    greengrass = core.cloud.client("greengrassv2")
+    get, asked = greengrass.get_deployment, []
+
+    def get_deployment(*, deploymentId: str) -> Any:
+        asked.append(deploymentId)
+        if deploymentId == again:
+            greengrass.cancel_deployment(deploymentId=again)
+            greengrass.delete_deployment(deploymentId=again)
+        return get(deploymentId=deploymentId)
+
+    target = get(deploymentId=first)["targetArn"]
+    greengrass.get_deployment = get_deployment
+    identity, content = latest_deployment(greengrass, target) or ("", {})
+    assert asked == [again, first]
+    assert (identity, content["targetArn"]) == (first, target)
 
 
 def test_deployment_can_be_repeated_before_the_core_has_done_it(

@@ -18,12 +18,22 @@ _REPEATED = (
 
 
 def latest_deployment(greengrass: Any, target: str) -> tuple[str, Mapping[str, Any]] | None:
-    """Return id and content of the latest deployment to a thing or thing group, if there is one."""
-    found = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
-    if not found.get("deployments"):
-        return None
-    identity = str(found["deployments"][0]["deploymentId"])
-    return identity, greengrass.get_deployment(deploymentId=identity)
+    """Return id and content of the latest deployment to a thing or thing group, if there is one.
+
+    A stack that is updated or rolled back deletes one, also between the two requests.
+    """
+    asked: list[str] = []
+    while True:
+        found = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
+        if not found.get("deployments"):
+            return None
+        identity = str(found["deployments"][0]["deploymentId"])
+        try:
+            return identity, greengrass.get_deployment(deploymentId=identity)
+        except greengrass.exceptions.ResourceNotFoundException:
+            if identity in asked:
+                raise
+            asked.append(identity)
 
 
 def repeat(greengrass: Any, content: Mapping[str, Any]) -> str:
