@@ -116,6 +116,21 @@ def test_bundled_wheels_are_installed_without_an_index_and_no_start_compiles_any
     }
 
 
+def test_a_link_to_an_environment_is_that_environment(
+    requirements: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Python looks for bytecode by path: another path to the same files would have none."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    made = environment.environment_path(first, requirements)
+    python_of(made).parent.mkdir(parents=True)
+    python_of(made).symlink_to(sys.executable)
+    (made / environment.COMPLETE).touch()
+    second.mkdir()
+    (second / made.name).symlink_to(made)
+    assert create_environment(second, requirements) == made
+    assert (second / made.name).exists()
+
+
 def test_wheels_that_do_not_fit_are_named_with_this_python(
     requirements: tuple[Path, Path], tmp_path: Path
 ) -> None:
