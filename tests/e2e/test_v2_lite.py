@@ -24,7 +24,7 @@ from models import store
 from stacks.names import component_name
 from tests import environments
 from tests.e2e.rig import MODEL, Rig
-from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
+from tests.inference.tiny_onnx import mean_of_channels, save, write_colours_profile
 from tests.mli.view.test_view import Page
 from tests.waiting import eventually
 
@@ -118,26 +118,9 @@ def test_an_onnx_file_of_this_machine_is_deployed_and_runs_in_onnx_runtime(
 ) -> None:
     """Last, because the core then has another model."""
     model = save(mean_of_channels(), tmp_path / "colours.onnx")
-    profile = {
-        "name": "colours",
-        "input": {
-            "name": INPUT,
-            "shape": list(SHAPE),
-            "layout": "NCHW",
-            "dtype": "float32",
-            "colorOrder": "RGB",
-            "resize": "stretch",
-            "scale": 1 / 255,
-        },
-        "output": {"kind": "classification", "activation": "logits"},
-        "labels": "colours.txt",
-        "confidenceThreshold": 0,
-        "topK": 3,
-    }
-    (tmp_path / "colours.json").write_text(json.dumps(profile))
-    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    profile = write_colours_profile(tmp_path, "colours.json", 0, 3)
     before = len(rig.watcher.on(telemetry_topic(CORE)))
-    rig.deploy(modelS3Uri=None, modelPath=str(model), modelProfile=str(tmp_path / "colours.json"))
+    rig.deploy(modelS3Uri=None, modelPath=str(model), modelProfile=str(profile))
     assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
     found = rig.next_predictions()
     assert all({one["prediction"] for one in frame} == COLOURS for frame in found), found

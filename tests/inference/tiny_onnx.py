@@ -5,6 +5,7 @@ That of Python 3.8 reads opsets up to 21, and files up to IR version 10.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,30 @@ SPEC = InputSpec(
 IMAGE = np.arange(3 * 8 * 8, dtype=np.float32).reshape(SHAPE)
 MEANS = IMAGE.mean(axis=(2, 3))
 """What :func:`mean_of_channels` returns for ``IMAGE``."""
+
+
+def write_colours_profile(folder: Path, name: str, threshold: float, top_k: int) -> Path:
+    """Write a profile by which :func:`mean_of_channels` says which colour there is most of."""
+    profile = {
+        "name": "colours",
+        "input": {
+            "name": INPUT,
+            "shape": list(SHAPE),
+            "layout": "NCHW",
+            "dtype": "float32",
+            "colorOrder": "RGB",
+            "resize": "stretch",
+            "scale": 1 / 255,
+        },
+        "output": {"kind": "classification", "activation": "logits"},
+        "labels": "colours.txt",
+        "confidenceThreshold": threshold,
+        "topK": top_k,
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "colours.txt").write_text("red\ngreen\nblue\n", encoding="utf-8")
+    (folder / name).write_text(json.dumps(profile), encoding="utf-8")
+    return folder / name
 
 
 def model_of(

@@ -18,7 +18,7 @@ import pytest
 from models import store
 from tests.archives import packed
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
-from tests.inference.tiny_onnx import INPUT, SHAPE, mean_of_channels, save
+from tests.inference.tiny_onnx import mean_of_channels, save, write_colours_profile
 
 REPOSITORY = Path(__file__).parents[3]
 CLASSIFIER = "efficientnet-lite0-imagenet"
@@ -267,26 +267,7 @@ def test_a_video_in_av1_is_predicted(tmp_path: Path) -> None:
 def colours(tmp_path: Path) -> Path:
     """A bare ONNX model, and its profile where it is looked for."""
     model = save(mean_of_channels(["batch", 3, "height", "width"]), tmp_path / "colours.onnx")
-    profile = {
-        "name": "colours",
-        "input": {
-            "name": INPUT,
-            "shape": list(SHAPE),
-            "layout": "NCHW",
-            "dtype": "float32",
-            "colorOrder": "RGB",
-            "resize": "stretch",
-            "scale": 1 / 255,
-        },
-        "output": {"kind": "classification", "activation": "logits"},
-        "labels": "colours.txt",
-        "confidenceThreshold": 0.5,
-        "topK": 1,
-    }
-    folder = tmp_path / "colours-profile"
-    folder.mkdir()
-    (folder / "profile.json").write_text(json.dumps(profile))
-    (folder / "colours.txt").write_text("red\ngreen\nblue\n")
+    write_colours_profile(tmp_path / "colours-profile", "profile.json", 0.5, 1)
     return model
 
 
