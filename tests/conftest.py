@@ -22,7 +22,7 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-# Each command makes a session, which would read the models of AWS's services anew.
+# Each command makes a session, and each session would load botocore's service models again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 REPOSITORY = Path(__file__).parent.parent

@@ -142,7 +142,7 @@ def _text(values: dict[str, Any], again: str, commands: Sequence[str]) -> str:
     if values["otherActive"]:
         lines.append(
             f"{len(values['otherActive'])} other claims are active; when no device needs them: "
-            f"{again}"
+            + again
         )
     lines.append("Next, on each device:")
     lines += [f"  {command}" for command in commands]
