@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..errors import MliError
 from ..listings import principals, thing_groups
 from . import tags
 from .certificates import CertificateMaker
+from .claims.policies import attached_policies, policies_by_claim
 from .core_list import FleetCore
 from .folder import core_folder
 from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal
@@ -127,6 +128,26 @@ class CoreCreator:
                     found = self._iot.get_policy(policyName=name)["policyDocument"]
                     _check_same(name, found, document)
 
+    def check_not_by_claim(self, core: str, arns: Sequence[str]) -> None:
+        """Check that the provisioning template of the fleet has not created the core.
+
+        Raises:
+            MliError: if it has, by the policies of the certificates with these ARNs.
+        """
+        attached = {name for arn in arns for name, _ in attached_policies(self._iot, arn)}
+        if not policies_by_claim(self._iot, self._fleet.name, core, attached):
+            return
+        fix, thing = (
+            "it needs neither `mli fleet add` nor `mli fleet import`",
+            names.thing_name(core),
+        )
+        if set(thing_groups(self._iot, thing)).isdisjoint(self._fleet.groups):
+            fix = (
+                f"`aws iot add-thing-to-thing-group --thing-group-name {self._fleet.name} "
+                f"--thing-name {thing}` puts it back into the group of the fleet"
+            )
+        raise MliError(f"{core} came to {self._fleet.name} by claim: {fix}")
+
     def _check_name(self, thing: str, core: FleetCore) -> None:
         """Check that nothing else has the name of a new core, before anything is created for it.
 
@@ -138,9 +159,11 @@ class CoreCreator:
         iot = self._iot
         with absent_is_done():
             attributes = iot.describe_thing(thingName=thing).get("attributes") or {}
+            arns = principals(iot, thing)
+            self.check_not_by_claim(core.name, arns)
             if attributes != dict(core.attributes):
                 raise _other_attributes(thing)
-            if principals(iot, thing):
+            if arns:
                 raise self._other_certificate(thing, core.name)
         self.check_policies(core.name)
 

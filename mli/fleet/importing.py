@@ -136,7 +136,7 @@ class CoreImporter(CoreCreator):
             raise MliError(
                 f"there is no thing {thing}: `mli fleet add` creates a core with all it needs"
             ) from None
-        self._check_owner(core, thing)
+        self._check_owner(core, thing, arns)
         found = [
             self._iot.describe_certificate(certificateId=arn.rpartition("/")[2])
             for arn in arns
@@ -152,7 +152,7 @@ class CoreImporter(CoreCreator):
             )
         return sorted(active, key=lambda one: str(one.get("creationDate", "")))
 
-    def _check_owner(self, core: str, thing: str) -> None:
+    def _check_owner(self, core: str, thing: str, arns: Sequence[str]) -> None:
         groups = thing_groups(self._iot, thing)
         if names.thing_group_name(core) in groups:
             raise MliError(
@@ -162,6 +162,7 @@ class CoreImporter(CoreCreator):
         others = [group for group in groups if group not in self._fleet.groups]
         if (fleet := FleetStack.of_groups(self._clients, others)) is not None:
             raise MliError(f"{core} is a core of the fleet {fleet.name}: remove it there first")
+        self.check_not_by_claim(core, arns)
         # One whose removal or import was interrupted has its policies only.
         for name in self._fleet.policies_of(core):
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,15 +9,16 @@ from typing import Any
 from stacks import names
 
 from ...aws import Clients
-from ...device.certificates.attachments import OWN_POLICIES, POLICY_OF_A_TEMPLATE
+from ...device.certificates.attachments import OWN_POLICIES
 from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...listings import listed, principals, thing_groups
 from .. import tags
+from ..claims.policies import attached_policies, policies_by_claim
 from ..journal import CERTIFICATE, IMPORT, ROTATION, Journal
 from ..work import absent_is_done
 
-_TOKEN = re.compile(r'arn:[^"\s]+')
+_NO_TAGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,18 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
     for one in (noted, journal.get(core, ROTATION)):
         if isinstance(one, dict) and one["arn"] not in arns:
             arns.append(str(one["arn"]))
-    found = {arn: list(_policies(iot, arn)) for arn in arns}
+    found = {arn: attached_policies(iot, arn) for arn in arns}
     own = {n for n in _own(fleet, core) if journal.get(core, n) is not None}
     attached_somewhere = {pair for pairs in found.values() for pair in pairs}
+    of_claim = policies_by_claim(iot, fleet.name, core, (name for name, _ in attached_somewhere))
     marks = _marks(iot, fleet, core, attached_somewhere)
     # Who has put a thing with a certificate of its own into the group, has created both.
-    is_imported = (
+    is_imported = not of_claim and (
         journal.get(core, IMPORT) is not None
         or any(one.get(tags.ORIGIN) == tags.IMPORTED for one in marks.values())
         or (noted is None and has_certificate and not marks)
     )
-    marks = {**_of_names(iot, own - marks.keys()), **marks}
+    marks = {**_of_names(iot, own - marks.keys()), **marks, **dict.fromkeys(of_claim, _NO_TAGS)}
     created = _rotated(journal, core, marks)
     of_others = {n for n, one in marks.items() if one.get(tags.FLEET, fleet.name) != fleet.name}
     policies = (marks.keys() | own) - of_others
@@ -152,19 +153,9 @@ def _own(fleet: FleetStack, core: str) -> set[str]:
 def _marks(
     iot: Any, fleet: FleetStack, core: str, attached: set[tuple[str, str]]
 ) -> dict[str, Mapping[str, str]]:
-    """Return those of the attached policies that are made for this core, with their tags.
-
-    AWS IoT names the policies of a device that came by claim by a hash, and gives them no tags.
-    """
-    found: dict[str, Mapping[str, str]] = {}
-    for name, arn in attached:
-        if name in _own(fleet, core):
-            found[name] = tags.tags_of(iot, arn)
-        elif POLICY_OF_A_TEMPLATE.fullmatch(name):
-            document = iot.get_policy(policyName=name)["policyDocument"]
-            if _is_of(core, document):
-                found[name] = {}
-    return found
+    """Return those of the attached policies that have names of this core's, with their tags."""
+    own = _own(fleet, core)
+    return {name: tags.tags_of(iot, arn) for name, arn in attached if name in own}
 
 
 def _of_names(iot: Any, policies: set[str]) -> dict[str, Mapping[str, str]]:
@@ -181,19 +172,6 @@ def _rotated(journal: Journal, core: str, marks: Mapping[str, Mapping[str, str]]
     found = {one for each in marks.values() for one in each.get(tags.ROTATED, "").split()}
     under_way = journal.get(core, ROTATION)
     return found | ({str(under_way["id"])} if isinstance(under_way, dict) else set())
-
-
-def _is_of(core: str, document: str) -> bool:
-    """Return whether a policy names this core's own thing or topics."""
-    parts = {part for text in _TOKEN.findall(document) for part in text.rstrip("*").split("/")}
-    return not parts.isdisjoint({core, names.thing_name(core)})
-
-
-def _policies(iot: Any, arn: str) -> list[tuple[str, str]]:
-    with absent_is_done():
-        found = listed(iot, "list_attached_policies", "policies", target=arn)
-        return [(str(one["policyName"]), str(one["policyArn"])) for one in found]
-    return []
 
 
 def _things(iot: Any, arn: str) -> set[str]:

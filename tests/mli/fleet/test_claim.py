@@ -23,6 +23,7 @@ from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import ProvisioningError
 from local_core.device.setup import SetupError
 from mli.fleet.claims import layout
+from mli.listings import principals
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.mli.deployed_fleet import DeployedFleet
@@ -298,6 +299,32 @@ def test_second_device_of_a_name_is_refused_until_the_first_is_removed(
     found = archive.install(commands.folder / "second", "press-3")
     assert found.thing_name == first.thing_name
     assert found.private_key.read_bytes() == key
+
+
+def test_core_that_came_is_neither_imported_nor_added_and_goes_with_all_of_it(
+    claimed: DeployedFleet, commands: Commands
+) -> None:
+    archive = archive_of(commands.json("fleet", "claim", claimed.name))
+    thing = archive.install(commands.folder / "device", "press-4").thing_name
+    iot, came = claimed.cloud.client("iot"), f"press-4 came to {claimed.name} by claim: "
+    (commands.folder / "cores.csv").write_text("coreName\npress-4\n")
+    for words in (("import", "press-4"), ("add", "cores.csv")):
+        said = commands.run("fleet", *words, "--fleet", claimed.name, code=1)
+        assert f"{came}it needs neither `mli fleet add` nor `mli fleet import`" in said
+    iot.remove_thing_from_thing_group(thingGroupName=claimed.name, thingName=thing)
+    said = commands.run("fleet", "import", "press-4", "--fleet", claimed.name, code=1)
+    group = f"--thing-group-name {claimed.name} --thing-name {thing}"
+    assert f"{came}`aws iot add-thing-to-thing-group {group}` puts it back" in said
+    iot.add_thing_to_thing_group(thingGroupName=claimed.name, thingName=thing)
+    [arn] = principals(iot, thing)
+    removed = commands.json("fleet", "remove", claimed.name, "press-4", "--yes")
+    assert removed["kept"] == {}
+    for gone in (
+        lambda: iot.describe_thing(thingName=thing),
+        lambda: iot.describe_certificate(certificateId=arn.rpartition("/")[2]),
+    ):
+        with pytest.raises(iot.exceptions.ResourceNotFoundException):
+            gone()
 
 
 def test_device_without_a_usable_name_is_not_prepared(

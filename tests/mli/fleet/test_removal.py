@@ -432,17 +432,49 @@ def test_policy_that_is_tagged_as_another_fleet_s_is_kept(
 def test_policies_of_a_core_that_came_by_claim_go_with_it(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    iot = fleet.cloud.client("iot")
-    own, foreign = (hashlib.sha256(name.encode()).hexdigest() for name in (cores[0], cores[1]))
-    for name, of in ((own, cores[0]), (foreign, cores[1])):
-        document = policy_documents(of, "alias")["CorePolicy"]
-        iot.create_policy(policyName=name, policyDocument=json.dumps(document))
-        iot.attach_policy(policyName=name, target=_certificate(fleet, cores[0]))
+    arn = _certificate(fleet, cores[0])
+    alias = names.fleet_role_alias_name(fleet.name)
+    own = _give_policy_of_a_template(fleet, arn, cores[0], alias)
+    foreign = _give_policy_of_a_template(fleet, arn, cores[1], alias)
     said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
     assert said["kept"][cores[0]] == [f"policy {foreign}, which is not this project's"]
-    left = {one["policyName"] for one in _all(iot, "list_policies", "policies")}
+    left = {
+        one["policyName"] for one in _all(fleet.cloud.client("iot"), "list_policies", "policies")
+    }
     assert own not in left
     assert foreign in left
+
+
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_policies_of_somebody_else_s_template_stay_with_their_thing(
+    commands: Commands, fleet: DeployedFleet, is_imported: bool
+) -> None:
+    core = f"{fleet.name}-6"
+    thing = names.thing_name(core)
+    iot = fleet.cloud.client("iot")
+    iot.create_thing(thingName=thing)
+    arn = _give_certificate(fleet, thing)
+    policy = _give_policy_of_a_template(fleet, arn, core, "alias-of-others")
+    if is_imported:
+        commands.run("fleet", "import", core, "--fleet", fleet.name)
+    else:
+        iot.add_thing_to_thing_group(thingGroupName=fleet.name, thingName=thing)
+    said = commands.json("fleet", "remove", fleet.name, core, "--yes")
+    assert said["kept"][core] == [
+        f"thing {thing} and its certificate, which the fleet has not created"
+    ]
+    iot.detach_policy(policyName=policy, target=arn)  # which fails if it is not attached any more
+    iot.delete_policy(policyName=policy)
+    _assert_usable(fleet, core, arn)
+
+
+def _give_policy_of_a_template(fleet: DeployedFleet, arn: str, core: str, alias: str) -> str:
+    """Attach a policy for a core, named as AWS IoT names those of provisioning templates."""
+    iot, document = fleet.cloud.client("iot"), policy_documents(core, alias)["CorePolicy"]
+    name = hashlib.sha256(json.dumps(document).encode()).hexdigest()
+    iot.create_policy(policyName=name, policyDocument=json.dumps(document))
+    iot.attach_policy(policyName=name, target=arn)
+    return name
 
 
 def test_newest_telemetry_of_a_removed_core_goes_with_it(
