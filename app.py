@@ -1,6 +1,5 @@
 """The CDK app: it turns a context into the stacks of a Greengrass core, or of a fleet."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -35,8 +34,16 @@ def add_stacks(app: cdk.App, settings: Settings) -> None:
 
 
 def feature_flags() -> dict[str, Any]:
-    """Return the context of cdk.json: the CDK CLI reads it in its own working directory only."""
-    found = json.loads(Path(__file__).with_name("cdk.json").read_text(encoding="utf-8"))
+    """Return the context of cdk.json: the CDK CLI reads it in its own working directory only.
+
+    Raises:
+        ConfigurationError: if a key stands there twice, which the CDK CLI accepts.
+    """
+    file = Path(__file__).with_name("cdk.json")
+    try:
+        found = schema.strict_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise schema.ConfigurationError([schema.Fault("cdk.json", file.name, str(error))]) from None
     return dict(found["context"])
 
 

@@ -16,6 +16,7 @@ from inference.names import CORE_NAME_PATTERN
 
 from ..device.certificates.keyfiles import load_request, public_bytes
 from ..errors import MliError
+from ..strict_yaml import strict_yaml
 
 _NAME = "coreName"
 _REQUEST = "certificateSigningRequest"
@@ -121,7 +122,7 @@ def _is_known(column: str) -> bool:
 
 def _yaml_rows(file: Path) -> Iterator[_Row]:
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = strict_yaml(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MliError(f"{file} is not YAML: {error}") from None
     items = document.get("cores") if isinstance(document, dict) else document
@@ -137,8 +138,10 @@ def _yaml_rows(file: Path) -> Iterator[_Row]:
         given = item.get("attributes") or {}
         flat = {str(key): value for key, value in item.items() if key != "attributes"}
         if isinstance(given, dict):
-            flat |= {f"{_ATTRIBUTE_PREFIX}{name}": value for name, value in given.items()}
-            yield _Row(where, flat)
+            attributes = {f"{_ATTRIBUTE_PREFIX}{name}": value for name, value in given.items()}
+            twice = sorted(flat.keys() & attributes)
+            faults = [f"{key} is also in attributes: remove one of them" for key in twice]
+            yield _Row(where, flat | attributes, faults)
         else:
             yield _Row(where, flat, ["attributes is not an object"])
 

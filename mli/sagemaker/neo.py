@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from inference.schema import strict_json
+
 from ..archives import write_archive
 from ..aws import RETRIES, session
 from ..cli.output import Output
@@ -178,8 +180,8 @@ def _upper(text: str | None) -> str | None:
 
 def _json(text: str, option: str) -> Any:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return strict_json(text)
+    except (ValueError, RecursionError) as error:
         raise MliError(f"{option} {text!r}: is not JSON ({error})") from None
 
 

@@ -14,6 +14,7 @@ from inference.schema import ConfigurationError, Fault, parse_fields
 
 from ..cli.output import Output
 from ..errors import MliError
+from ..strict_yaml import strict_yaml
 from .algorithms import Algorithm
 from .jobs import S3Location, job_name
 from .manifest import RECORDS, Manifest, is_manifest
@@ -56,7 +57,7 @@ def read_hyperparameters(path: Path, algorithm: Algorithm, output: Output) -> di
         ConfigurationError: with all of its faults.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML too
+        values = strict_yaml(path.read_text(encoding="utf-8"))  # JSON is YAML too
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MliError(f"--hyperparameters {path}: is neither JSON nor YAML: {error}") from None
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from inference.schema import strict_json
+
 from ..errors import MliError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,7 +45,7 @@ class CoreFile:
             MliError: if it is not one.
         """
         try:
-            context = json.loads(path.read_text(encoding="utf-8"))
+            context = strict_json(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError) as error:
             raise MliError(f"{path}: is not JSON ({error})") from None
         if not isinstance(context, dict):

@@ -1,12 +1,11 @@
 """Actions on predictions: which labels, from which score on, and where messages are sent."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, Field, number, parse_fields
+from inference.schema import ConfigurationError, Fault, Field, number, parse_fields, strict_json
 
 KEY = "actions"
 EXAMPLE = (
@@ -106,7 +105,7 @@ def _actions(value: object, faults: list[Fault]) -> Iterator[LabelAction]:
 def _objects(value: object, faults: list[Fault]) -> Sequence[object]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = strict_json(value)
         except (ValueError, RecursionError) as error:
             faults.append(Fault(KEY, value, f"is not JSON ({error})"))
             return ()

@@ -1,12 +1,11 @@
 """Components of others that a deployment keeps on its cores beside our own."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault
+from inference.schema import ConfigurationError, Fault, strict_json
 
 KEY = "components"
 EXAMPLE = "aws.greengrass.LogManager=2.3.9"
@@ -47,7 +46,7 @@ def parse_components(value: object) -> tuple[OtherComponent, ...]:
 def _pairs(value: object, faults: list[Fault]) -> Iterator[tuple[str, object]]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            value = json.loads(value)
+            value = strict_json(value)
         except (ValueError, RecursionError) as error:
             faults.append(Fault(KEY, value, f"is not JSON ({error})"))
             return

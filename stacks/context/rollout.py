@@ -4,12 +4,20 @@ The words and limits are those of a deployment's ``iotJobConfiguration``:
 https://docs.aws.amazon.com/greengrass/v2/APIReference/API_DeploymentIoTJobConfiguration.html
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields
+from inference.schema import (
+    ConfigurationError,
+    Fault,
+    Field,
+    choice,
+    integer,
+    number,
+    parse_fields,
+    strict_json,
+)
 
 KEY = "rollout"
 DEFAULT_TIMEOUT_MINUTES = 60
@@ -169,7 +177,7 @@ def _parsed(
 def _as_object(value: object) -> Mapping[str, object]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = strict_json(value)
         except (ValueError, RecursionError) as error:
             raise ConfigurationError([Fault(KEY, value, f"is not JSON ({error})")]) from None
     try:

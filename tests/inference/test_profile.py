@@ -210,6 +210,13 @@ def test_a_file_that_is_no_profile_is_named(
         load_profile(path)
 
 
+def test_a_key_that_stands_twice_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.json").write_text('{"input": {"layout": "NCHW", "shape": 1, "layout": "NHWC"}}')
+    with pytest.raises(ConfigurationError, match="the key 'layout' appears twice in an object"):
+        load_profile("mine.json")
+
+
 def test_a_name_that_is_none_lists_those_that_are() -> None:
     with pytest.raises(ConfigurationError, match=r"must be one of caffe-ssd-voc.*or the path"):
         load_profile("gluoncv-ssd-coco")

@@ -148,10 +148,12 @@ def test_files_that_are_no_context_are_all_named(tmp_path: Path) -> None:
     cores.mkdir()
     (cores / "broken.json").write_text("{")
     (cores / "list.json").write_text("[]")
+    (cores / "twice.json").write_text('{"coreName": "A", "topK": 1, "topK": 2}')
     result = run(cores)
     assert result.exit_code == 1
     assert "broken.json: is not JSON" in result.stderr
     assert "list.json: must be an object of context keys" in result.stderr
+    assert "twice.json: is not JSON (the key 'topK' appears twice in an object" in result.stderr
 
 
 def test_folder_without_cores_is_a_fault(tmp_path: Path) -> None:

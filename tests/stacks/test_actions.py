@@ -106,6 +106,7 @@ def test_file_json_and_list_are_the_same(tmp_path: Path) -> None:
     ("value", "key", "rule"),
     [
         ("{", "actions", "is not JSON"),
+        ('[{"name": "a", "name": "b"}]', "actions", "the key 'name' appears twice"),
         ([], "actions", "must be a list of 1 to 100 actions"),
         (one() * 101, "actions", "must be a list of 1 to 100 actions"),
         (["seen"], "actions.0", "must be an object"),

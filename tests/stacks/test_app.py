@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import app
+from inference.schema import ConfigurationError
 from stacks.core.stack import GreengrassCoreStack
 from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
@@ -126,6 +128,15 @@ def test_app_runs_with_the_python_on_the_path_where_no_environment_is_named(tmp_
 def test_cdk_json_holds_no_setting_of_a_core() -> None:
     frozen = json.loads((ROOT / "cdk.json").read_text())["context"]
     assert all(key == "cli-telemetry" or key.startswith("@aws-cdk") for key in frozen)
+
+
+def test_key_that_stands_twice_in_cdk_json_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cdk.json").write_text('{"context": {"coreName": "A", "coreName": "B"}}')
+    monkeypatch.setattr(app, "__file__", str(tmp_path / "app.py"))
+    with pytest.raises(ConfigurationError, match="the key 'coreName' appears twice"):
+        app.feature_flags()
 
 
 def test_cdk_watch_sees_what_a_template_is_made_of() -> None:

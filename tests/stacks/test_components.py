@@ -43,6 +43,7 @@ def test_components_are_pairs_or_json_or_a_file(tmp_path: Path) -> None:
         ({"a": {"version": "1.0.0", "configuration": "x"}}, "must have an object"),
         ({"a": 1}, "must be a version"),
         ("{", "is not JSON"),
+        ('{"a": "1.0.0", "a": "2.0.0"}', "the key 'a' appears twice in an object"),
         (7, "must be name=version"),
     ],
 )

@@ -117,6 +117,11 @@ def test_other_values_are_refused(value: object) -> None:
     assert fault_of(value).rule
 
 
+def test_key_that_stands_twice_is_named() -> None:
+    text = '{"maximumPerMinute": 5, "maximumPerMinute": 50}'
+    assert "the key 'maximumPerMinute' appears twice" in fault_of(text).rule
+
+
 def test_every_fault_is_reported() -> None:
     value = {**changed("maximumPerMinute", 0), "inProgressTimeoutInMinutes": 0}
     with pytest.raises(schema.ConfigurationError) as caught:

@@ -51,6 +51,24 @@ class ConfigurationError(InferenceError, ValueError):
         super().__init__("; ".join(str(fault) for fault in self.faults))
 
 
+def strict_json(text: str) -> Any:
+    """Return the value of a JSON text that a person has written.
+
+    Raises:
+        ValueError: if it is not JSON, or has a key twice in an object: only the last would count.
+    """
+    return json.loads(text, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {shown(twice)} appears twice in an object: remove one of them")
+    return values
+
+
 def snake_case(key: str) -> str:
     """Return a key in snake case: ``topK`` is ``top_k``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()

@@ -121,6 +121,18 @@ def test_list_is_checked_as_a_whole(tmp_path: Path) -> None:
         ("c.yaml", "cores: 3\n", "not a list of cores"),
         ("c.yaml", "- [a]\n", "neither a name nor an object"),
         ("c.yaml", "{", "is not YAML"),
+        (
+            "c.yaml",
+            "cores:\n- coreName: a\n  attributes: {hall: x}\n  coreName: b\n",
+            "line 4 has the key 'coreName' again, which line 2 has already: remove one of them",
+        ),
+        ("c.yaml", "- attributes:\n    hall: x\n    hall: y\n", "line 3 has the key 'hall' again"),
+        ("c.yaml", "cores: [a]\ncores: [b]\n", "line 2 has the key 'cores' again"),
+        (
+            "c.yaml",
+            "- {coreName: a, attribute.hall: x, attributes: {hall: y}}\n",
+            "core 1: attribute.hall is also in attributes: remove one of them",
+        ),
     ],
 )
 def test_list_that_cannot_be_read(tmp_path: Path, name: str, text: str, fault: str) -> None:
@@ -202,6 +214,15 @@ def _request(key: Any) -> bytes:
     digest = None if isinstance(key, ed25519.Ed25519PrivateKey) else hashes.SHA256()
     request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
     return request.sign(key, digest).public_bytes(serialization.Encoding.PEM)
+
+
+def test_yaml_may_merge_what_cores_share(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "- &first {coreName: a, attributes: {hall: n}}\n- &second {<<: *first, coreName: b}\n"
+        "- {<<: *second, coreName: c}\n"
+    )
+    found = read_list(tmp_path / "c.yaml")
+    assert [(one.name, one.attributes) for one in found] == [(n, {"hall": "n"}) for n in "abc"]
 
 
 def test_yaml_may_be_names_alone(tmp_path: Path) -> None:

@@ -212,6 +212,7 @@ def test_interrupted_upload(
         ({"--framework": "caffe"}, "InputConfig.Framework 'CAFFE' must be one of"),
         ({"--output": "/tmp"}, "--output /tmp: must be an S3 URI"),
         ({"--input-shape": "{"}, "is not JSON"),
+        ({"--input-shape": '{"a":[1],"a":[2]}'}, "the key 'a' appears twice"),
         ({"--input-shape": '{"data":[0,3]}'}, "data must be dimensions"),
         ({"--job-name": "no spaces please"}, "CompilationJobName"),
     ],

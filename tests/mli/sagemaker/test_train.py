@@ -127,6 +127,7 @@ def test_failed_training_gives_its_reason(cloud: Cloud, tmp_path: Path) -> None:
         ({**BUILT_IN, "image_shape": 200}, ["image_shape=200: must be a whole number from 300"]),
         ("- a\n- list\n", ["must hold names and values"]),
         ("{", ["is neither JSON nor YAML"]),
+        ('{"epochs": 3,\n "epochs": 30}', ["line 2 has the key 'epochs' again", "line 1 has"]),
     ],
 )
 def test_faulty_hyperparameters(

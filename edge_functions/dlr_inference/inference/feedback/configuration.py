@@ -5,11 +5,19 @@ https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.h
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Iterable, Mapping
 
-from ..schema import ConfigurationError, Fault, Field, choice, number, parse_fields, text
+from ..schema import (
+    ConfigurationError,
+    Fault,
+    Field,
+    choice,
+    number,
+    parse_fields,
+    strict_json,
+    text,
+)
 
 KEY = "feedbackConfiguration"
 """Faults begin with this key, which is the context key of the same meaning."""
@@ -280,19 +288,9 @@ def _below(path: str, faults: Iterable[Fault]) -> list[Fault]:
 def _as_object(value: object) -> Mapping[str, object]:
     if isinstance(value, str):
         try:
-            value = json.loads(value, object_pairs_hook=_unique)
+            value = strict_json(value)
         except (ValueError, RecursionError) as error:
             raise ConfigurationError([Fault(KEY, value, f"is not JSON ({error})")]) from None
     if not isinstance(value, dict):
         raise ConfigurationError([Fault(KEY, value, "must be an object of configurations by id")])
     return value
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Refuse a key that appears twice, which JSON allows: only the last would count."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} appears twice")
-    return values

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from ...schema import ConfigurationError, Fault, Field, choice, integer, number, parse_fields, text
+from ...schema import (
+    ConfigurationError,
+    Fault,
+    Field,
+    choice,
+    integer,
+    number,
+    parse_fields,
+    strict_json,
+    text,
+)
 from .labels import read_labels
 from .outputs import OutputSpec, parse_output
 
@@ -171,8 +180,8 @@ def load_profile(name_or_path: str | Path) -> ModelProfile:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        values = strict_json(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(
             [Fault("modelProfile", str(path), f"is not readable as JSON ({error})")]
         ) from None
