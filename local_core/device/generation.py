@@ -44,6 +44,8 @@ class Generation(ABC):
     """Where a device has what the archive holds."""
     listing_command: str
     """What lists the deployments of a ``{thing}``."""
+    has_nucleus = True
+    """Whether its cores can have different nuclei."""
     after_deploy = ""
     """What a user does after each ``cdk deploy``; empty if there is nothing to do."""
 

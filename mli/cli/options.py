@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
@@ -16,6 +17,28 @@ PRESET_HELP = (
     "docs/profiles.md lists them."
 )
 DRY_RUN_HELP = "Check everything, show what would be done, and stop."
+
+
+def given_options() -> dict[str, str]:
+    """Return the options that the command line of the current command has, by their parameters."""
+    context = click.get_current_context()
+    return {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    }
+
+
+def refuse_given(*names: str, because: str) -> None:
+    """Refuse options that would do nothing; those of the environment are no mistake.
+
+    Raises:
+        click.UsageError: if the command line gives one of the parameters ``names``.
+    """
+    for name, option in given_options().items():
+        if name in names:
+            raise click.UsageError(f"{option} {because}")
 
 
 class RenamedOption(click.Option):
@@ -104,7 +127,7 @@ nucleus_option: Decorator = click.option(
     type=click.Choice(["classic", "lite"]),
     default="classic",
     show_default=True,
-    help="Nucleus on the device; not used with Greengrass V1.",
+    help="Nucleus on the device; Greengrass V1 has none.",
 )
 
 ROOT_CA_VARIABLE = "MLI_ROOT_CA"

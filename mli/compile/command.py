@@ -6,9 +6,9 @@ import importlib.util
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from ..aws import aws_options
+from ..cli.options import given_options
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
 from .options import GROUPS, TAKEN, GroupedCommand, local_options, neo_options
@@ -100,14 +100,8 @@ def _check_packages(compiler: str) -> None:
 
 def _refuse_options_of_others(compiler: str) -> None:
     """Raise a usage error for an option of another compiler, which would do nothing."""
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
-            continue
+    for name, option in given_options().items():
         groups = [group for group, names in GROUPS.items() if name in names]
         if groups and not set(groups) & set(TAKEN[compiler]):
             takers = [one for one, taken in TAKEN.items() if set(groups) & set(taken)]
-            raise click.UsageError(
-                f"{parameter.opts[0]} goes with --with {' or '.join(takers)} only"
-            )
+            raise click.UsageError(f"{option} goes with --with {' or '.join(takers)} only")

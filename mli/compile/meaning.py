@@ -14,6 +14,15 @@ from .graphs.reading import Source
 from .request import LocalRequest
 from .tvm.suppression import Suppression
 
+_OF_BOXES = ("box_units", "box_order", "iou_threshold")
+
+
+def _given(request: LocalRequest, *names: str) -> list[str]:
+    """Return those of the options that have another value than their default."""
+    default = LocalRequest(model=request.model, place=request.place)
+    given = (name for name in names if getattr(request, name) != getattr(default, name))
+    return [f"--{name.replace('_', '-')}" for name in given]
+
 
 def check_kind(source: Source, request: LocalRequest, *, probabilities: bool) -> None:
     """Raise ``MliError`` for options that do not go with the model's outputs.
@@ -23,16 +32,21 @@ def check_kind(source: Source, request: LocalRequest, *, probabilities: bool) ->
     if request.kind not in ("auto", source.kind):
         what = "described by --preset or --profile" if source.kind == "raw" else source.kind
         raise MliError(f"--kind {request.kind}: the model's outputs are those of a {what} model")
-    for option in ("softmax", "background"):
-        if source.kind == "raw" and getattr(request, option):
+    if source.kind == "raw":
+        for option in _given(request, "softmax", "background", "score_threshold"):
             raise MliError(
-                f"--{option}: is for scores and boxes, and these outputs are described as a whole; "
+                f"{option}: is for scores and boxes, and these outputs are described as a whole; "
                 "say it in a profile's output instead"
             )
-    if source.kind == "classification" and request.softmax and probabilities:
-        raise MliError("--softmax: the model returns probabilities already")
-    if source.kind == "classification" and request.background:
-        raise MliError("--background: is for detectors only")
+        for option in _given(request, *_OF_BOXES) if request.profile else ():
+            raise MliError(
+                f"{option} contradicts --profile, which describes the outputs as a whole"
+            )
+    if source.kind == "classification":
+        if request.softmax and probabilities:
+            raise MliError("--softmax: the model returns probabilities already")
+        for option in _given(request, "background", "score_threshold", *_OF_BOXES):
+            raise MliError(f"{option}: is for detectors only")
 
 
 def check_classes(

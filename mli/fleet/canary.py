@@ -15,7 +15,7 @@ from local_core.output.terminal import counted
 from stacks import names
 
 from ..aws import Clients, aws_options, clients
-from ..cli.options import seconds_option, timeout_option
+from ..cli.options import refuse_given, seconds_option, timeout_option
 from ..cli.output import Output, examples, reporting
 from ..cli.owner_names import CoreName, FleetName
 from ..device.generations.core_state import FAILED, SUCCEEDED
@@ -79,6 +79,8 @@ def canary(
     stay healthy, the other cores get it. When one fails, `cdk deploy` fails, and the canary gets
     back what the other cores have. The command can start before `cdk deploy`, and be repeated.
     """
+    if cores:
+        refuse_given("healthy", "timeout", because="is for the verdict, without names of cores")
     of = clients(region, aws_profile)
     found = FleetStack.find(of, fleet_name) if cores else None
     if found is not None:

@@ -25,6 +25,7 @@ from local_core.processes.folder_lock import exclusive
 from local_core.processes.interrupts import Interrupted, Interrupts
 from stacks.names import thing_name
 
+from ..cli.options import refuse_given
 from ..cli.output import examples
 from ..cli.owner_names import CoreName
 from .failures import FAILURES, reported
@@ -83,6 +84,10 @@ def core(
         with for_local_cloud(), Interrupts() as interrupts, ExitStack() as opened:
             setup = SetupArchive.read(archive)
             claim = ClaimArchive.of(setup)
+            if not setup.generation.has_nucleus:
+                refuse_given("nucleus", because=f"is for Greengrass V2: {archive} is for V1")
+            if claim is None:
+                refuse_given("name", because=f"goes with a claim: {archive} names its core")
             thing = setup.thing_name if claim is None else thing_name(_named(archive, name))
             root = (folder or DEVICES / thing).absolute()
             if not endpoint:

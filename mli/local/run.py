@@ -32,6 +32,7 @@ from local_core.run.target import PreparedCore, Target
 from models import store
 from stacks import names
 
+from ..cli.options import refuse_given
 from ..cli.output import examples
 from ..view.local import LocalPage
 from .artifact_profile import how_to_describe, profile_of
@@ -106,6 +107,8 @@ def run(
     Each model gets its own core, whose folder below build/local-core outlives the run. With --keep,
     Ctrl-C is the way to end it: the exit status is then 0.
     """
+    if not GENERATIONS[int(greengrass_version)].has_nucleus:
+        refuse_given("nucleus", because="is for --greengrass-version 2")
     image_source = STATIC_SOURCE if images is None else _absolute_images(images)
     message_format = message_format or ("envelope" if view else "list")
     progress = Progress()

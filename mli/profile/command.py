@@ -144,6 +144,11 @@ def _proposal(output: Output, found: Inspection, asked: Asked, engine: Engine) -
 def _own(output: Output, found: Inspection, own: Path, asked: Asked, engine: Engine) -> Proposal:
     read = load_profile(own)
     file = labels_path(own)
+    if asked.shape not in (None, tuple(read.input.shape)):
+        raise MliError(
+            f"{asked.path}: its own profile says that its input is "
+            f"{','.join(map(str, read.input.shape))}: leave --input-shape out"
+        )
     names = asked.labels or (read_labels(file) if file else None)
     output.say(f"it has its own profile: {own.relative_to(found.folder)}")
     values: dict[str, Any] = json.loads(own.read_text(encoding="utf-8-sig"))

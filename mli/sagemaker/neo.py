@@ -101,6 +101,8 @@ def neo_job(
         raise click.UsageError("--os and --arch go together")
     if accelerator and target_device:
         raise click.UsageError("--accelerator goes with --os and --arch")
+    if upload_to and model.startswith("s3://"):
+        raise click.UsageError(f"--upload-to is for a model on this machine, not for {model}")
     place = S3Location.parse(output_path, "--output")
     target: dict[str, Any] = {"TargetDevice": target_device}
     if not target_device:

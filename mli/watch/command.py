@@ -18,7 +18,7 @@ from inference import names
 from local_core.device.setup import Address
 
 from ..aws import aws_options, session
-from ..cli.options import timeout_option
+from ..cli.options import refuse_given, timeout_option
 from ..cli.output import Colour, Output, examples, reporting, terminal_cells
 from ..cli.owner_names import CoreName
 from ..device.certificates.keyfiles import KeyFolder
@@ -99,6 +99,8 @@ def watch(
     """
     if everyone == (core_name is not None):
         raise click.UsageError("give a CORE_NAME, or --all")
+    if count is None:
+        refuse_given("timeout", because="goes with --count; --seconds ends the command in any case")
     if certificate is not None:
         connection: Connection = with_certificate(
             certificate, endpoint, client_id, region, aws_profile

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.exceptions as faults
+import certifi
 import click.testing
 import pytest
 
@@ -22,6 +23,10 @@ WITHOUT_RESULT = ("run", "cloud", "core", "infer", "demo")
 """These run until they are stopped, print JSON in any case, or are groups."""
 
 
+_NEO = (
+    "--with neo --framework mxnet --input-shape {} --role arn --target-device jetson_nano "
+    "--output s3://b/o"
+)
 DIFFERENT = ("--endpoint", "--folder", "--frames", "--image", "--images", "--input-shape",
              "--message-format", "--model", "--nucleus", "--output", "--profile", "--region",
              "--target-device", "--wait")  # fmt: skip
@@ -50,6 +55,42 @@ def test_each_command_has_help_with_examples(path: tuple[str, ...]) -> None:
     assert " ".join(["mli", *path]) in done.output.partition("Examples:")[2]
     is_group = "COMMAND [ARGS]" in done.output
     assert is_group or "--json" in done.output or path[0] in WITHOUT_RESULT
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        ("certificate Demo --key-type rsa", "--key-type goes with --csr"),
+        ("redeploy Demo --no-wait --timeout 5", "--timeout goes with --wait"),
+        ("watch Demo --timeout 5", "--timeout goes with --count; --seconds ends the command"),
+        ("run --greengrass-version 1 --nucleus lite", "--nucleus is for --greengrass-version 2"),
+        ("fleet rotate Demo --settle 5", "--settle is for --finish without --seen"),
+        ("fleet rotate Demo --finish --seen --timeout 5", "--timeout is for --finish without"),
+        ("fleet rotate Demo --finish --nucleus lite", "--nucleus is for the archive that begins"),
+        ("fleet claim shop --end --output a.zip", "--output is not for --end"),
+        ("fleet claim shop --end --nucleus classic", "--nucleus is not for --end"),
+        ("fleet canary shop Demo --healthy 5", "--healthy is for the verdict"),
+        (
+            f"compile {_NEO} s3://b/m.tar.gz --upload-to s3://b/m",
+            "--upload-to is for a model on this machine, not for s3://b/m.tar.gz",
+        ),
+    ],
+)
+def test_option_that_would_do_nothing_is_refused(words: str, fault: str) -> None:
+    done = click.testing.CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2
+    assert fault in done.output
+
+
+def test_root_certificate_of_the_environment_is_no_option_that_was_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    words = ["fleet", "rotate", "Demo", "--cancel"]
+    done = click.testing.CliRunner().invoke(main, words, env={"MLI_ROOT_CA": certifi.where()})
+    assert "no AWS Region is set" in done.output
 
 
 @pytest.mark.parametrize(

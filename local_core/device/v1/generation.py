@@ -22,6 +22,7 @@ class GenerationV1(Generation):
     configuration_name = "config/config.json"
     device_folder = "/greengrass"
     listing_command = "aws greengrass list-groups"
+    has_nucleus = False
     after_deploy = "run the new CommandToDeployGroup that it prints"
 
     def thing_name(self, configuration: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ import click
 from inference.names import FEEDBACK_PREDICTION_TOPIC
 
 from ...aws import aws_options, clients
-from ...cli.options import key_folder_option, root_ca_option
+from ...cli.options import key_folder_option, refuse_given, root_ca_option
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
 from ...errors import MliError
@@ -65,6 +65,8 @@ def certificate(
     """
     if csr and watch:
         raise click.UsageError("--watch needs a certificate: remove --csr")
+    if not csr:
+        refuse_given("key_type", because="goes with --csr: the keys of AWS IoT are RSA 2048")
     keys = KeyFolder(folder or Path("certs") / name)
     if csr:
         keys.prepare()

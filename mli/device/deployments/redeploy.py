@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ...aws import Clients, aws_options, clients
-from ...cli.options import timeout_option, wait_option
+from ...cli.options import refuse_given, timeout_option, wait_option
 from ...cli.output import FAILED as EXIT_FAILED
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
@@ -58,6 +58,8 @@ def redeploy(
     interruption. CORE_NAME may also be the name of a fleet: its cores share one deployment, which
     is repeated for all of them.
     """
+    if not wait:
+        refuse_given("timeout", because="goes with --wait")
     of = clients(region, aws_profile)
     try:
         stack = CoreStack.find(of, core_name)

@@ -13,7 +13,13 @@ from local_core.output.terminal import counted
 from stacks import names
 
 from ...aws import aws_options, clients
-from ...cli.options import archive_option, key_folder_option, nucleus_option, root_ca_option
+from ...cli.options import (
+    archive_option,
+    key_folder_option,
+    nucleus_option,
+    refuse_given,
+    root_ca_option,
+)
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import FleetName
 from ...device.certificates.keyfiles import KeyFolder
@@ -69,6 +75,8 @@ def claim(
     """
     if end and (new or deactivate_old):
         raise click.UsageError("--end creates no claim: remove --new and --deactivate-old")
+    if end:
+        refuse_given("nucleus", "folder", "file", "root_ca", because="is not for --end: no archive")
     of = clients(region, aws_profile)
     output.status(f"reading the stack of {fleet_name} …")
     found = FleetStack.find(of, fleet_name)

@@ -16,6 +16,7 @@ from ...aws import aws_options, clients
 from ...cli.options import (
     existing_file,
     nucleus_option,
+    refuse_given,
     root_ca_option,
     seconds_option,
     timeout_option,
@@ -100,6 +101,10 @@ def rotate(
         if finish or cancel:
             raise click.UsageError("--request begins a rotation: remove --finish and --cancel")
         load_request(request.read_bytes(), str(request))
+    if seen or not finish:
+        refuse_given("settle", "timeout", because="is for --finish without --seen")
+    if finish or cancel:
+        refuse_given("nucleus", "root_ca", because="is for the archive that begins a rotation")
     of = clients(region, aws_profile)
     fleet = FleetStack.of_thing(of, names.thing_name(core_name))
     if fleet is None:

@@ -99,6 +99,8 @@ def _user(name: str) -> dict[str, str]:
 
 def test_archive_of_a_v1_core_is_the_guides(commands: Commands, group_core: DeployedCore) -> None:
     _with_certificate(commands, group_core)
+    said = commands.run("package", group_core.name, "--nucleus", "lite", code=1)
+    assert f"{group_core.name} is a core of Greengrass V1: remove --nucleus lite" in said
     commands.run("package", group_core.name)
     files = _unpacked()
     assert sorted(files) == [

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -236,6 +237,20 @@ def test_second_core_of_a_device_is_refused(packaged: Packaged, tmp_path: Path) 
 def test_archive_that_is_not_there_is_reported(cloud: LocalCloud, tmp_path: Path) -> None:
     said = refused(tmp_path / "x.zip", endpoint=cloud.endpoint)
     assert f"there is no {tmp_path / 'x.zip'}: `mli package NAME` writes it" in said
+
+
+def test_option_that_is_not_for_the_archive_is_refused(packaged: Packaged, tmp_path: Path) -> None:
+    of_v1 = tmp_path / "v1.zip"
+    with zipfile.ZipFile(of_v1, "w") as opened:
+        thing = {"thingArn": f"{ACCOUNT}:thing/Old_Core"}
+        opened.writestr("config/config.json", json.dumps({"coreThing": thing}))
+    for words, fault in (
+        ((packaged.zip, "--core-name", "x"), "--core-name goes with a claim"),
+        ((of_v1, "--nucleus", "lite"), f"--nucleus is for Greengrass V2: {of_v1} is for V1"),
+    ):
+        done = CliRunner().invoke(main, ["core", *map(str, words)])
+        assert done.exit_code == 2
+        assert fault in done.stderr
 
 
 def test_shell_that_names_no_cloud_gets_advice(packaged: Packaged) -> None:

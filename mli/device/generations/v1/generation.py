@@ -25,7 +25,15 @@ class V1Generation:
         return _GROUP_ID in stack.outputs
 
     def layout(self, stack: CoreStack, nucleus: Nucleus) -> Layout:
-        """Return where the files of the core go; V1 has no nucleus to choose."""
+        """Return where the files of the core go; V1 has no nucleus to choose.
+
+        Raises:
+            MliError: if another nucleus than the default one was chosen.
+        """
+        if nucleus != "classic":
+            raise MliError(
+                f"{stack.core_name} is a core of Greengrass V1: remove --nucleus {nucleus}"
+            )
         return v1_layout(stack.configuration())
 
     def state(self, clients: Clients, stack: CoreStack) -> CoreState:
