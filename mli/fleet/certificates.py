@@ -39,13 +39,19 @@ class CertificateMaker:
             keys.prepare()
             noted = self._unnoted(request, keys) or self._create(request, keys)
             self._journal.note(core, step, noted)
-        elif not keys.certificate.exists():
-            raise MliError(
-                f"{keys.certificate} is missing, but the journal has its certificate: restore "
-                f"{keys.path}, or remove the core and add it again"
-            )
-        _check_key(core, keys, request)
+        _check_files(core, keys, request)
         return noted
+
+    def check(self, core: str, step: str, keys: KeyFolder, request: Path | None) -> None:
+        """Check that there are no files by which ``obtain`` would refuse; nothing is changed.
+
+        Raises:
+            MliError: if there are.
+        """
+        if self._journal.get(core, step) is None and not keys.certificate.exists():
+            _check_lone_key(keys, request)
+        else:
+            _check_files(core, keys, request)
 
     def _create(self, request: Path | None, keys: KeyFolder) -> dict[str, str]:
         if request is not None:
@@ -75,9 +81,8 @@ class CertificateMaker:
                 certificate.
         """
         if not keys.certificate.exists():
+            _check_lone_key(keys, request)
             if keys.private_key.exists():
-                if request is not None or keys.request.exists():
-                    raise MliError(f"{keys.private_key} has no certificate: move it away")
                 keys.retire_key()
             return None
         pem = keys.certificate.read_bytes()
@@ -88,12 +93,23 @@ class CertificateMaker:
         return {"id": about["certificateId"], "arn": about["certificateArn"]}
 
 
-def _check_key(core: str, keys: KeyFolder, request: Path | None) -> None:
+def _check_lone_key(keys: KeyFolder, request: Path | None) -> None:
+    """Check that a key without a certificate is one that AWS IoT has created."""
+    if keys.private_key.exists() and (request is not None or keys.request.exists()):
+        raise MliError(f"{keys.private_key} has no certificate: move it away")
+
+
+def _check_files(core: str, keys: KeyFolder, request: Path | None) -> None:
     """Check that the certificate is for the key of the ``request``, or for the one in the folder.
 
     Raises:
-        MliError: if it is for another one.
+        MliError: if it is for another one, or one of them is missing.
     """
+    if not keys.certificate.exists():
+        raise MliError(
+            f"{keys.certificate} is missing, but the journal has its certificate: restore "
+            f"{keys.path}, or remove the core and add it again"
+        )
     if request is None:
         if not keys.private_key.exists():
             raise MliError(

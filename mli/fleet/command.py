@@ -15,11 +15,11 @@ from ..device.generations.layout import Nucleus
 from ..device.generations.v2.deployments import latest_deployment
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
-from .core import ARCHIVE, CoreCreator
+from .core import ARCHIVE, CREATED, UNCHANGED, UPDATED, CoreCreator
 from .core_list import FleetCore, read_list
 from .options import ManyCores, fleet_option, many_cores_options
 from .tags import stack_tags
-from .work import Result, for_all
+from .work import MOST_SHOWN, Result, for_all
 
 _EXAMPLES = examples(
     "mli fleet add cores.csv --fleet shop-floor",
@@ -54,15 +54,9 @@ def fleet(
     wanted = read_list(cores)
     found = FleetStack.find(many.clients, fleet_name)
     deployed = deployed_components(many.clients, found)
-    if many.dry_run:
-        output.result(
-            {"cores": [core.name for core in wanted], "components": deployed},
-            f"{len(wanted)} cores would be created, each with {_listed(deployed)}; nothing was "
-            "done",
-        )
-        return
+    check_group(many.clients, found)
     result = Result()
-    with many.journal(found) as journal:
+    with many.journal(found, only_reads=many.dry_run) as journal:
         creator = CoreCreator(
             many.clients,
             found,
@@ -72,8 +66,10 @@ def fleet(
             root_ca=root_ca,
             tags_of_stack=stack_tags(many.clients, fleet_name),
         )
-        for_all(creator.create, wanted, many.workers, result, output)
-    values, text = summary(result, deployed, many.place(found), wanted)
+        do = creator.check_creation if many.dry_run else creator.create
+        for_all(do, wanted, many.workers, result, output)
+    of_result = preview if many.dry_run else summary
+    values, text = of_result(result, deployed, many.place(found), wanted)
     output.result(values, text)
     result.exit()
 
@@ -94,8 +90,38 @@ def deployed_components(clients: Clients, fleet: FleetStack) -> dict[str, str]:
     return {name: str(one["componentVersion"]) for name, one in components.items()}
 
 
+def check_group(clients: Clients, fleet: FleetStack) -> None:
+    """Check that the thing group of the fleet is there, before a core is created for it.
+
+    Raises:
+        MliError: if somebody has deleted it.
+    """
+    iot = clients("iot")
+    try:
+        iot.describe_thing_group(thingGroupName=fleet.name)
+    except iot.exceptions.ResourceNotFoundException:
+        raise MliError(
+            f"the thing group {fleet.name}, which the stack of the fleet has created, is gone: "
+            f"`aws iot create-thing-group --thing-group-name {fleet.name}` creates it again"
+        ) from None
+
+
 def _listed(components: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in sorted(components.items()))
+
+
+def preview(
+    result: Result, components: Mapping[str, str], folder: Path, cores: list[FleetCore]
+) -> tuple[dict[str, Any], str]:
+    """Return what would be done and what would be refused, for scripts and for people."""
+    values = {**result.to_json(), "components": dict(components), "folder": str(folder)}
+    lines = result.lines(len(cores), "could be added")
+    for what in (CREATED, UPDATED, UNCHANGED):
+        if found := [core for core, word in result.done.items() if word == what]:
+            more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+            lines.append(f"  {what}: {', '.join(found[:MOST_SHOWN])}{more}")
+    lines += [f"each runs {_listed(components)}", "nothing was done"]
+    return values, "\n".join(lines)
 
 
 def summary(

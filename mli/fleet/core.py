@@ -29,6 +29,9 @@ from .work import absent_is_done
 
 ARCHIVE = "greengrass-setup.zip"
 
+CREATED, UPDATED, UNCHANGED = "created", "updated", "unchanged"
+"""What adding a core would do to it. One that was begun and not finished is updated."""
+
 _POLICY_VERSIONS = 5
 """The most versions that AWS IoT keeps of a policy."""
 
@@ -70,13 +73,7 @@ class CoreCreator:
             MliError: if something else has this name.
             botocore.exceptions.ClientError: if AWS refuses.
         """
-        if self._journal.get(core.name, REMOVAL) is not None:
-            raise MliError(
-                f"{core.name} is being removed: finish with `mli fleet remove {self._fleet.name} "
-                f"{core.name} --yes`, then add it again"
-            )
-        if self._journal.get(core.name, IMPORT) is not None:
-            raise MliError(f"{core.name} was imported: `mli fleet import` updates it")
+        self._check_origin(core.name)
         thing = names.thing_name(core.name)
         keys = KeyFolder(core_folder(self._folder, core.name))
         configuration = self._fleet.configuration_of(core.name)
@@ -97,6 +94,42 @@ class CoreCreator:
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
         self._journal.note(core.name, DONE, done)
         return identity
+
+    def check_creation(self, core: FleetCore) -> str:
+        """Return what ``create`` would do to a core, in a word, without changing anything.
+
+        Raises:
+            MliError: if it would refuse the core.
+        """
+        self._check_origin(core.name)
+        thing = names.thing_name(core.name)
+        keys = KeyFolder(core_folder(self._folder, core.name))
+        configuration = self._fleet.configuration_of(core.name)
+        noted = self._journal.get(core.name, CERTIFICATE)
+        if noted is None and not keys.certificate.exists():
+            self._check_name(thing, core)
+            self._certificates.check(core.name, CERTIFICATE, keys, core.request)
+            return CREATED
+        if self._journal.get(core.name, DONE) == self._digest(core, configuration):
+            return UNCHANGED
+        self._certificates.check(core.name, CERTIFICATE, keys, core.request)
+        with absent_is_done():
+            if self._attributes(thing) != dict(core.attributes):
+                raise _other_attributes(thing)
+        self.check_policies(core.name)
+        return UPDATED
+
+    def _check_origin(self, core: str) -> None:
+        if self._journal.get(core, REMOVAL) is not None:
+            raise MliError(
+                f"{core} is being removed: finish with `mli fleet remove {self._fleet.name} "
+                f"{core} --yes`, then add it again"
+            )
+        if self._journal.get(core, IMPORT) is not None:
+            raise MliError(f"{core} was imported: `mli fleet import` updates it")
+
+    def _attributes(self, thing: str) -> dict[str, str]:
+        return dict(self._iot.describe_thing(thingName=thing).get("attributes") or {})
 
     def _digest(self, core: FleetCore, configuration: Mapping[str, Any]) -> str:
         """Return a digest of all that is written for a core, which changes with it."""
@@ -158,7 +191,7 @@ class CoreCreator:
         """
         iot = self._iot
         with absent_is_done():
-            attributes = iot.describe_thing(thingName=thing).get("attributes") or {}
+            attributes = self._attributes(thing)
             arns = principals(iot, thing)
             self.check_not_by_claim(core.name, arns)
             if attributes != dict(core.attributes):
