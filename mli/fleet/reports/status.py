@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
-from ...aws import aws_options, clients
+from ...aws import Clients, aws_options, clients
 from ...cli.output import Output, examples, reporting, terminal_cells
 from ...cli.owner_names import FleetName
 from ...device.stacks.fleet import FleetStack
+from ...errors import MliError
+from ..folder import fleet_folder
+from ..journal import Journal
+from ..options import folder_option
 from .core_rows import report_of
+from .rotations import BegunRotation, begun_rotations
 from .status_table import summary, table
 
 ATTENTION = 3
@@ -24,31 +30,59 @@ _EXAMPLES = examples(
 
 @click.command("status", epilog=_EXAMPLES)
 @click.argument("fleet_name", type=FleetName())
+@folder_option
 @aws_options
 @reporting
 def fleet_status(
-    output: Output, fleet_name: str, region: str | None, aws_profile: str | None
+    output: Output,
+    fleet_name: str,
+    folder: Path | None,
+    region: str | None,
+    aws_profile: str | None,
 ) -> None:
     """Show each core of the fleet FLEET in one line, by its newest telemetry.
 
-    The exit status is 0 if all cores were heard within three intervals, without a fault, and none
-    has failed the latest deployment; 3 if any was not or has; 1 if the command could not ask.
+    Rotations that have begun are named, if the folder with their journal is here. The exit status
+    is 0 if all cores were heard within three intervals, without a fault, and none has failed the
+    latest deployment; 3 if any was not or has; 1 if the command could not ask.
     """
     of = clients(region, aws_profile)
-    report = report_of(of, FleetStack.find(of, fleet_name))
+    found = FleetStack.find(of, fleet_name)
+    report = report_of(of, found)
+    rotations = _rotations(of, found, folder, output)
     if not report.rows:
         text = (
             f"the fleet {fleet_name} has no cores\nnext: mli fleet cores.csv --fleet {fleet_name}"
         )
     else:
         text = f"{table(report, terminal_cells())}\n{summary(report, fleet_name)}"
+    text += "".join(f"\n{one}" for one in rotations)
     values = {
         "fleet": fleet_name,
         "good": not report.bad,
         "version": report.version,
         "configuration": report.configuration,
+        "rotations": [one.to_json() for one in rotations],
         "cores": [row.to_json() for row in report.rows],
     }
     output.result(values, text)
     if report.bad:
         sys.exit(ATTENTION)
+
+
+def _rotations(
+    clients: Clients, fleet: FleetStack, folder: Path | None, output: Output
+) -> list[BegunRotation]:
+    """Return the rotations of the journal; that of another fleet is no fault, if it was not named.
+
+    Raises:
+        MliError: if the named folder has the journal of another fleet.
+    """
+    try:
+        with Journal.of_fleet(fleet_folder(folder, fleet.name), fleet, dry_run=True) as journal:
+            return begun_rotations(clients("iot"), journal)
+    except MliError as error:
+        if folder is not None:
+            raise
+        output.say(f"rotations are not shown: {error}")
+        return []

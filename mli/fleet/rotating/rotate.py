@@ -114,11 +114,14 @@ def rotate(
         )
     place = fleet_folder(folder, fleet.name)
     if finish and not seen:
-        # The journal is only read, so that other commands can work with it meanwhile.
-        with Journal.of_fleet(place, fleet, dry_run=True) as journal:
-            rotation = Rotation(of("iot"), fleet, journal, core_name, place)
-            with rotation.without_old():
-                _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
+        with Journal.of_fleet(place, fleet) as journal:
+            Rotation(of("iot"), fleet, journal, core_name, place).suspend()
+        try:  # without the journal, so that other commands can work with it meanwhile
+            _wait_for_telemetry(core_name, settle, timeout, output, region, aws_profile)
+        except BaseException:
+            with _journal_of_any_use(place, fleet) as journal:
+                Rotation(of("iot"), fleet, journal, core_name, place).resume()
+            raise
     with Journal.of_fleet(place, fleet) as journal:
         rotation = Rotation(of("iot"), fleet, journal, core_name, place)
         if cancel:
@@ -142,6 +145,14 @@ def rotate(
                 f"{file}: written. Next, the first here and the others on the device:\n{todo}\n"
                 f"  mli fleet rotate {core_name} --finish{given}",
             )
+
+
+def _journal_of_any_use(place: Path, fleet: FleetStack) -> Journal:
+    """Open the journal, only to read it if another command has it: that must delay nothing."""
+    try:
+        return Journal.of_fleet(place, fleet)
+    except MliError:
+        return Journal.of_fleet(place, fleet, dry_run=True)
 
 
 def _wait_for_telemetry(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +18,20 @@ from .. import tags
 from ..certificates import CertificateMaker
 from ..core import write_archive
 from ..folder import REMOVED_FOLDER, core_folder, put_aside
-from ..journal import CERTIFICATE, REMOVAL, ROTATION, Journal
+from ..journal import CERTIFICATE, REMOVAL, ROTATION, SUSPENDED, Journal
 from ..work import absent_is_done, patiently
 
 ROTATION_ARCHIVE = "greengrass-rotation.zip"
 NEXT_FOLDER = "next"
 """Where the new key and certificate are until the rotation is finished."""
+
+
+def is_active(iot: Any, identity: str) -> bool:
+    """Return whether there is a certificate of this id that can be used."""
+    with absent_is_done():
+        found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
+        return str(found["status"]) == "ACTIVE"
+    return False
 
 
 class Rotation:
@@ -64,6 +70,7 @@ class Rotation:
         if not self._own.exists():
             KeyFolder(self._own).prepare()
         made = maker.obtain(self._core, ROTATION, self.keys, request)
+        self.resume()
         self._mark(made["id"])
         self._iot.update_certificate(certificateId=made["id"], newStatus="ACTIVE")
         for old in self._old():
@@ -77,28 +84,30 @@ class Rotation:
         save(self.keys.path / ROTATION_ARCHIVE, archive(files))
         return made["id"]
 
-    @contextmanager
-    def without_old(self) -> Iterator[None]:
-        """Deactivate the old certificates; activate them again if the block fails.
+    def suspend(self) -> None:
+        """Deactivate the old certificates, which the journal notes first for ``resume``.
+
+        One that somebody else has deactivated, such as a stolen one, is not noted, and stays so.
 
         Raises:
             MliError: if no rotation has begun, or a certificate is also that of another thing.
         """
-        self.new()
-        arns = self._old()
-        for arn in arns:
+        new, old = self.new(), self._old()
+        for arn in old:
             self._check_alone(arn)
-        old = [arn.rpartition("/")[2] for arn in arns]
-        for identity in old:
-            with absent_is_done():
-                self._iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
-        try:
-            yield
-        except BaseException:
-            for identity in old:
-                with absent_is_done():
-                    self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
-            raise
+        active = [arn for arn in old if self._is_active(arn)]
+        noted = [*dict.fromkeys([*new.get(SUSPENDED, ()), *active])]
+        self._journal.note(self._core, ROTATION, {**new, SUSPENDED: noted})
+        for arn in noted:
+            self._set(arn, "INACTIVE")
+
+    def resume(self) -> None:
+        """Activate what ``suspend`` has deactivated."""
+        rest = dict(self.new())
+        if suspended := rest.pop(SUSPENDED, ()):
+            for arn in suspended:
+                self._set(arn, "ACTIVE")
+            self._journal.note(self._core, ROTATION, rest)
 
     def finish(self) -> list[str]:
         """Delete the old certificates, and let the new files take the place of the old ones.
@@ -121,17 +130,26 @@ class Rotation:
         return [arn.rpartition("/")[2] for arn in old]
 
     def cancel(self) -> str:
-        """Delete the new certificate, and activate the old ones; return the id of the new one."""
-        new = self.new()
-        for arn in self._old():
-            self._iot.update_certificate(certificateId=arn.rpartition("/")[2], newStatus="ACTIVE")
+        """Delete the new certificate, and return its id; the old ones are active as before.
+
+        Raises:
+            MliError: if no rotation has begun, or the core would have no active certificate.
+        """
+        self.resume()
+        new, old = self.new(), self._old()
+        if not any(map(self._is_active, old)):
+            hint = "".join(f" --certificate-id {arn.rpartition('/')[2]}" for arn in old[-1:])
+            raise MliError(
+                f"{self._thing} would have no active certificate: first activate its old one, "
+                f"`aws iot update-certificate{hint} --new-status ACTIVE`"
+            )
         self._end(new["arn"])
         if self.keys.path.exists():
             put_aside(self.keys.path, self._folder, f"{self._core}-{new['id'][:10]}")
         self._journal.note(self._core, ROTATION, None)
         return new["id"]
 
-    def new(self) -> dict[str, str]:
+    def new(self) -> dict[str, Any]:
         """Return the certificate of the rotation that has begun.
 
         Raises:
@@ -151,6 +169,13 @@ class Rotation:
         known = noted if isinstance(noted, dict) else {}
         found = [*principals(self._iot, self._thing), *known.get("old", ())]
         return [arn for arn in dict.fromkeys(found) if arn != known.get("arn")]
+
+    def _is_active(self, arn: str) -> bool:
+        return is_active(self._iot, arn.rpartition("/")[2])
+
+    def _set(self, arn: str, status: str) -> None:
+        with absent_is_done():
+            self._iot.update_certificate(certificateId=arn.rpartition("/")[2], newStatus=status)
 
     def _check_alone(self, arn: str) -> None:
         others: set[str] = set()

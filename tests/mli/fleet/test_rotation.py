@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -19,12 +21,15 @@ from mli.cli.output import Output
 from mli.device.certificates import keyfiles
 from mli.device.stacks.fleet import FleetStack
 from mli.fleet.journal import Journal
+from mli.fleet.reports.status import ATTENTION
 from mli.fleet.rotating.rotation import Rotation
 from mli.listings import principals
 from stacks import names
+from tests.conftest import REPOSITORY
 from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.fleet import faults
 from tests.mli.support import Commands
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -45,6 +50,14 @@ def _certificates(fleet: DeployedFleet, core: str) -> dict[str, str]:
         description = about["certificateDescription"]
         found[str(description["certificateId"])] = str(description["status"])
     return found
+
+
+def _suspend(fleet: DeployedFleet, core: str) -> None:
+    """Do what ``--finish`` does before it waits."""
+    of, folder = aws.clients(), Path("fleet") / fleet.name
+    found = FleetStack.find(of, fleet.name)
+    with Journal.of_fleet(folder, found) as journal:
+        Rotation(of("iot"), found, journal, core, folder).suspend()
 
 
 @contextmanager
@@ -145,6 +158,84 @@ def test_core_that_is_not_seen_keeps_its_old_certificate(
     assert "no rotation" in commands.run("fleet", "rotate", core, "--finish", "--seen", code=1)
 
 
+def test_kill_while_the_old_certificate_is_inactive_is_named_and_the_command_repeated(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    [old] = _certificates(fleet, core)
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    said = commands.result("fleet", "status", fleet.name, code=ATTENTION).stdout
+    ends = f"`mli fleet rotate {core} --finish`, or `--cancel`, ends its rotation"
+    assert f"{core} has two certificates: {ends}" in said
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mli", "fleet", "rotate", core, "--finish"],
+        env={**fleet.cloud.environment(), "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL,
+    )
+    eventually(lambda: _certificates(fleet, core) == {old: "INACTIVE", new: "ACTIVE"})
+    process.kill()
+    process.wait()
+    found = commands.json("fleet", "status", fleet.name, code=ATTENTION)
+    assert found["rotations"] == [{"core": core, "certificateId": new, "inactive": [old]}]
+    said = commands.result("fleet", "status", fleet.name, code=ATTENTION).stdout
+    assert f"{core}: its old certificate is inactive ({old[:10]}…). If no --finish waits" in said
+    assert ends in said
+    commands.run("fleet", "rotate", core)  # begins it again, with the same certificate
+    assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
+
+
+@pytest.mark.parametrize("ends_by", ["--finish", "--cancel"])
+def test_rotation_that_was_killed_while_it_waited_is_ended_by_the_next_command(
+    commands: Commands, fleet: DeployedFleet, core: str, ends_by: str
+) -> None:
+    [old] = _certificates(fleet, core)
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    _suspend(fleet, core)
+    assert _certificates(fleet, core) == {old: "INACTIVE", new: "ACTIVE"}
+    with _telemetry(fleet, core):
+        settle = ("--settle", "0") if ends_by == "--finish" else ()
+        commands.run("fleet", "rotate", core, ends_by, *settle)
+    left = new if ends_by == "--finish" else old
+    assert _certificates(fleet, core) == {left: "ACTIVE"}
+    assert commands.json("fleet", "status", fleet.name, code=ATTENTION)["rotations"] == []
+
+
+def test_certificate_that_its_owner_has_deactivated_stays_inactive(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    [old] = _certificates(fleet, core)
+    iot = fleet.cloud.client("iot")
+    iot.update_certificate(certificateId=old, newStatus="INACTIVE")
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    words = ("--finish", "--settle", "0", "--timeout", "1")
+    commands.run("fleet", "rotate", core, *words, code=1)
+    assert _certificates(fleet, core) == {old: "INACTIVE", new: "ACTIVE"}
+    said = commands.run("fleet", "rotate", core, "--cancel", code=1)
+    assert f"aws iot update-certificate --certificate-id {old} --new-status ACTIVE" in said
+    assert _certificates(fleet, core) == {old: "INACTIVE", new: "ACTIVE"}
+
+
+def test_old_certificate_works_again_while_another_command_has_the_journal(
+    commands: Commands, fleet: DeployedFleet, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [old] = _certificates(fleet, core)
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    folder, found = Path("fleet") / fleet.name, FleetStack.find(aws.clients(), fleet.name)
+    opened: list[Journal] = []
+
+    def take(output: Output, text: str) -> None:
+        if "waiting for telemetry" in text and not opened:
+            opened.append(Journal.of_fleet(folder, found))
+
+    monkeypatch.setattr(Output, "status", take)
+    try:
+        words = ("--finish", "--settle", "0", "--timeout", "1")
+        said = commands.run("fleet", "rotate", core, *words, code=1)
+    finally:
+        opened[0].close()
+    assert "no telemetry" in said
+    assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
+
+
 def test_telemetry_of_the_old_connection_does_not_count(
     commands: Commands, fleet: DeployedFleet, core: str
 ) -> None:
@@ -207,9 +298,9 @@ def test_new_key_may_be_on_the_device_already(
     assert list(_certificates(fleet, core)) == [said["certificateId"]]
 
 
-@pytest.mark.parametrize("seen", [("--seen",), ()])
+@pytest.mark.parametrize("options", [("--seen",), ("--settle", "0")])
 def test_certificate_of_another_thing_too_is_not_deleted(
-    commands: Commands, fleet: DeployedFleet, core: str, seen: tuple[str, ...]
+    commands: Commands, fleet: DeployedFleet, core: str, options: tuple[str, ...]
 ) -> None:
     iot, other = fleet.cloud.client("iot"), f"{fleet.name}-other"
     [arn] = principals(iot, names.thing_name(core))
@@ -217,7 +308,7 @@ def test_certificate_of_another_thing_too_is_not_deleted(
     iot.attach_thing_principal(thingName=other, principal=arn)
     commands.run("fleet", "rotate", core)
     with _telemetry(fleet, core):
-        said = commands.run("fleet", "rotate", core, "--finish", "--settle", "0", *seen, code=1)
+        said = commands.run("fleet", "rotate", core, "--finish", *options, code=1)
     assert f"is also that of {other}" in said
     assert list(_certificates(fleet, core).values()) == ["ACTIVE", "ACTIVE"]
 
