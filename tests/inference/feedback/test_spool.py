@@ -216,7 +216,7 @@ def test_a_sample_counts_as_kept_only_when_a_power_cut_would_not_lose_it(
             safe[path.name] = path.stat().st_size
 
     folder = tmp_path / "samples"
-    spool = Spool(folder, MEGABYTE)  # this also syncs the folder that it creates
+    spool = Spool(folder, MEGABYTE)
     monkeypatch.setattr(os, "fsync", note)
     for number in range(5):
         spool.add((request(number),), b"image")
@@ -240,6 +240,30 @@ def test_samples_that_are_kept_survive_a_power_cut(tmp_path: Path) -> None:
             images = [again.read(name).image for name in again.names()]
             again.close()
         assert images == [b"image %d" % number for number in range(25)]
+        assert spool.close() == []
+
+
+@pytest.mark.parametrize("left", [None, "00000000000000000002.sample.partial"])
+def test_a_disk_that_hangs_at_the_start_delays_nothing(tmp_path: Path, left: str | None) -> None:
+    """With and without the folder, which an earlier process has created."""
+    with disk(tmp_path) as made:
+        folder = made.folder / "samples"
+        opened: list[Spool] = []
+        if left is not None:
+            folder.mkdir()
+            (folder / left).write_bytes(b"cut off")
+        made.freeze()
+        start = threading.Thread(target=lambda: opened.append(Spool(folder, MEGABYTE)))
+        start.start()
+        start.join(10)
+        is_delayed = start.is_alive()
+        made.thaw()
+        start.join()
+        assert not is_delayed
+        [spool] = opened
+        assert spool.add((request(1),), b"image") == []
+        assert spool.sync(30)
+        assert [path.name for path in folder.iterdir()] == spool.names()
         assert spool.close() == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 from ..syncing import sync_path
 from .samples import DamagedSampleError, Sample, decode, encode, request_ids
@@ -21,20 +21,22 @@ class SampleFiles:
         self._folder = folder
         self._rejected_bytes = 0
 
-    def take_over(self) -> Iterator[tuple[str, int]]:
-        """Yield name and size of each file that an earlier process left, the oldest first.
+    def left_behind(self) -> tuple[dict[str, int], list[str]]:
+        """Return what an earlier process left: samples with their sizes, and partial files.
 
-        Partial files are removed, files that are no samples ignored, and a folder that cannot be
-        created is empty.
+        It only reads, because writing to a disk that hangs would delay the start. Other files are
+        ignored, and a folder that is not there is empty.
         """
+        samples: dict[str, int] = {}
+        partial: list[str] = []
         with contextlib.suppress(OSError):
-            self._create_folder()
             for path in sorted(self._folder.iterdir()):
                 with contextlib.suppress(OSError):
                     if path.suffix == SUFFIX and path.stem.isdecimal():
-                        yield path.name, path.stat().st_size
+                        samples[path.name] = path.stat().st_size
                     elif path.name.endswith(SUFFIX + _PARTIAL):
-                        path.unlink()
+                        partial.append(path.name)
+        return samples, partial
 
     def request_ids(self, name: str) -> tuple[str, ...]:
         """Return the ids of a sample's requests; none if it is damaged."""

@@ -50,9 +50,12 @@ class Spool:
         self._reading: str | None = None
         self._held: set[tuple[str, str]] = set()
         self._last_name = 0
-        for name, size in self._files.take_over():
+        samples, partial = self._files.left_behind()
+        for name, size in samples.items():
             self._entries[name] = _Entry(size, self._files.request_ids(name))
         self._writer = SampleWriter(self._files, self._lock, self.counters)
+        for name in partial:
+            self._writer.unlink(name)
 
     def __len__(self) -> int:
         """Return how many samples are waiting."""
