@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 
@@ -33,32 +32,19 @@ def draft_of(file: Path, content: bytes, mode: int) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
-class SelfClosing:
-    """A context that closes itself at its end."""
-
-    def close(self) -> None:
-        """Close it."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AppendedFile(SelfClosing):
+class AppendedFile:
     """A context with a file that is only appended to; its folder is created if it is missing."""
 
     def __init__(self, file: Path, mode: int) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
         self.descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def append(self, line: bytes) -> None:
         """Append a line, whole or not at all.

@@ -7,11 +7,11 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
-from ..files import AppendedFile, SelfClosing
+from ..files import AppendedFile
 from .folder import create_fleet_folder
 
 DONE = "done"
@@ -31,7 +31,7 @@ OF_FLEET = ""
 JOURNAL = "journal.jsonl"
 
 
-class Journal(SelfClosing):
+class Journal:
     """A context that notes each step as a line of JSON, on disk before the next step begins.
 
     Its first line names the fleet, so that it cannot be used for another one. It holds no keys.
@@ -71,6 +71,12 @@ class Journal(SelfClosing):
         """
         named = {"fleet": fleet.name, "place": fleet.place}
         return cls(folder / JOURNAL, named, dry_run=dry_run)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let another process have the journal."""

@@ -489,21 +489,16 @@ def test_redeployment_of_a_fleet_is_followed_until_its_cores_are_done(
 
 
 def test_result_of_a_fleet_s_deployment_counts_its_cores(
-    commands: Commands,
-    fleet: DeployedFleet,
-    cores: list[str],
-    monkeypatch: pytest.MonkeyPatch,
+    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
     before = fleet.deployments()
     results = dict(zip(cores, ("SUCCEEDED", "SUCCEEDED", "FAILED"), strict=True))
 
-    def report(seconds: float) -> None:
+    def report() -> None:
         while results:
             fleet.report(*results.popitem())
 
-    monkeypatch.setattr("mli.device.deployments.redeploy_fleet.time.sleep", report)
-    said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
+    said = _redeployed(commands, fleet, cores, monkeypatch, report)
     assert "2 of 3 cores done, 1 failed" in said
     assert re.search(rf"^  {cores[2]} +FAILED$", said, re.MULTILINE)
     assert re.search(rf"^  {cores[0]} +SUCCEEDED$", said, re.MULTILINE)
@@ -514,21 +509,29 @@ def test_result_of_a_fleet_s_deployment_counts_its_cores(
 
 
 def test_rollout_that_was_cancelled_is_not_waited_for(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel() -> None:
+        fleet.report(cores[0], "SUCCEEDED")
+        greengrass = fleet.cloud.client("greengrassv2")
+        greengrass.cancel_deployment(deploymentId=fleet.deployments()[0])
+
+    said = _redeployed(commands, fleet, cores, monkeypatch, cancel)
+    assert "1 of 3 cores done, 0 failed" in said
+
+
+def _redeployed(
     commands: Commands,
     fleet: DeployedFleet,
     cores: list[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    meanwhile: Callable[[], None],
+) -> str:
+    """Return what the redeployment of a fleet prints that fails; the rest happens ``meanwhile``."""
     commands.run("fleet", _list(cores), "--fleet", fleet.name)
-    greengrass = fleet.cloud.client("greengrassv2")
-
-    def cancel(seconds: float) -> None:
-        fleet.report(cores[0], "SUCCEEDED")
-        greengrass.cancel_deployment(deploymentId=fleet.deployments()[0])
-
-    monkeypatch.setattr("mli.device.deployments.redeploy_fleet.time.sleep", cancel)
-    said = commands.result("redeploy", fleet.name, "--again", code=1).stdout
-    assert "1 of 3 cores done, 0 failed" in said
+    sleep = "mli.device.deployments.redeploy_fleet.time.sleep"
+    monkeypatch.setattr(sleep, lambda seconds: meanwhile())
+    return commands.result("redeploy", fleet.name, "--again", code=1).stdout
 
 
 def test_fleet_without_cores_is_redeployed_without_waiting(

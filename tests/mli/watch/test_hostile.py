@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local_core.cloud import LocalCloud
 from local_core.output.progress import Progress, describe
 from local_core.output.terminal import json_line, shown_line, shown_text
 from mli.cli.output import Output
@@ -26,6 +22,8 @@ from mli.watch.columns import Columns
 from mli.watch.display import Message, Tally
 from mli.watch.record import Record
 from tests.mli.support import Commands
+
+from .conftest import Publishing
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 ESCAPES = "\x1b]0;title\x07\x1b[2J\r\x9b1A\x7f\u202e\u2066\u200f\u2028\x00\nlast"
@@ -189,33 +187,11 @@ def test_status_shows_each_field_on_its_own_line() -> None:
 
 
 def test_watch_of_all_outlives_every_hostile_message(
-    commands: Commands, cloud: LocalCloud, speaking_bytes: Callable[[list[tuple[str, bytes]]], None]
+    commands: Commands, publishing: Publishing
 ) -> None:
     sent = [(f"mli/{k}/A", p) for k in ("predictions", "telemetry") for p in HOSTILE.values()]
-    speaking_bytes([*sent, ("mli/predictions/\x1b[2J\u202e", b"[]"), ("mli/predictions/Z", b"[]")])
+    publishing([*sent, ("mli/predictions/\x1b[2J\u202e", b"[]"), ("mli/predictions/Z", b"[]")])
     result = commands.result("watch", "--all", "--seconds", "5", "--save", "all.jsonl")
     assert " Z " in result.stdout
     assert result.output.replace("\n", "").isprintable()
     assert all(json.loads(text) for text in Path("all.jsonl").read_text().splitlines())
-
-
-@pytest.fixture
-def speaking_bytes(cloud: LocalCloud) -> Any:
-    """Publish messages over and over, until the test ends."""
-    ended, threads = threading.Event(), []
-
-    def start(messages: list[tuple[str, bytes]]) -> None:
-        def speak() -> None:
-            data = cloud.client("iot-data")
-            while not ended.is_set():
-                for topic, payload in messages:
-                    data.publish(topic=topic, qos=1, payload=payload)
-                time.sleep(0.05)
-
-        threads.append(threading.Thread(target=speak))
-        threads[-1].start()
-
-    yield start
-    ended.set()
-    for thread in threads:
-        thread.join()

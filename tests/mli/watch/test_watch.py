@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ from mli.watch.record import Record
 from tests.conftest import REPOSITORY
 from tests.mli.support import Commands
 
+from .conftest import Publishing
+
 PREDICTION = [
     {"confidence": "0.93", "prediction": "dog"},
     {"confidence": "0.1", "prediction": "cat"},
@@ -42,26 +44,14 @@ PREDICTION = [
 
 
 @pytest.fixture
-def speaking(cloud: LocalCloud) -> Iterator[Callable[..., None]]:
+def speaking(publishing: Publishing) -> Callable[..., None]:
     """Let cores say something every 50 ms, until the test ends."""
-    ended, threads = threading.Event(), []
 
     def start(*cores: str, payload: object = PREDICTION, topic: str = "") -> None:
-        data = cloud.client("iot-data")
         topics = [topic] if topic else [f"mli/predictions/{core}" for core in cores]
+        publishing([(one, json.dumps(payload).encode()) for one in topics])
 
-        def speak() -> None:
-            while not ended.wait(0.05):
-                for one in topics:
-                    data.publish(topic=one, qos=1, payload=json.dumps(payload))
-
-        threads.append(threading.Thread(target=speak))
-        threads[-1].start()
-
-    yield start
-    ended.set()
-    for thread in threads:
-        thread.join()
+    return start
 
 
 def test_predictions_come_with_aws_credentials(
