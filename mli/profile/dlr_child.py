@@ -6,7 +6,6 @@ The child is ``python -m mli.profile.dlr_child FOLDER INPUT_NAME INPUT.npy OUTPU
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,12 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from inference.model.engines.child_failure import why_child_failed
 from inference.model.engines.dlr import import_dlr, open_model
 
-from ..errors import MliError, one_line
-
-_SECONDS = 300
+from .children import said_by_child
 
 
 @dataclass(frozen=True)
@@ -43,24 +39,13 @@ def run_in_child(folder: Path, name: str, tensor: Any) -> DlrRun:
     with tempfile.TemporaryDirectory(prefix="dlr-") as work:
         given, made = Path(work) / "input.npy", Path(work) / "outputs.npz"
         np.save(given, tensor)
-        command = [sys.executable, "-m", "mli.profile.dlr_child"]
-        command += [str(folder.resolve()), name, str(given), str(made)]
-        try:
-            child = subprocess.run(
-                command,
-                cwd=Path(__file__).parents[2],
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise MliError(f"model {folder}: DLR gave no result within {_SECONDS} s") from None
-        if child.returncode or not made.is_file():
-            reason = one_line(why_child_failed(child.returncode, child.stderr))
-            raise MliError(f"model {folder}: DLR cannot run it: {reason}")
-        said = json.loads(child.stdout.splitlines()[-1])
+        said = said_by_child(
+            "mli.profile.dlr_child",
+            *(str(folder.resolve()), name, str(given), str(made)),
+            model=folder,
+            late="DLR gave no result",
+            failed="DLR cannot run it",
+        )
         with np.load(made) as arrays:
             outputs = [arrays[f"arr_{i}"] for i in range(len(arrays.files))]
     return DlrRun(said["inputs"], said["outputs"], outputs, said["versions"])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from inference.errors import ModelError
-from inference.model.engines.child_failure import why_child_failed
 from inference.model.engines.onnx_failure import why_not_loaded
 from inference.model.engines.onnx_runtime import import_onnxruntime
 
-from ..errors import MliError, one_line
+from .children import said_by_child
 
-_SECONDS = 300
 _FATAL_ONLY = 4
 
 
@@ -42,23 +39,13 @@ def describe(file: Path) -> OnnxFacts:
     Raises:
         MliError: in one line, if ONNX Runtime cannot load it.
     """
-    command = [sys.executable, "-m", "mli.profile.onnx_child", str(file.resolve())]
-    try:
-        child = subprocess.run(
-            command,
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise MliError(f"model {file}: cannot be loaded within {_SECONDS} s") from None
-    if child.returncode:
-        reason = one_line(why_child_failed(child.returncode, child.stderr))
-        raise MliError(f"model {file}: ONNX Runtime cannot load it: {reason}")
-    said = json.loads(child.stdout.splitlines()[-1])
+    said = said_by_child(
+        "mli.profile.onnx_child",
+        str(file.resolve()),
+        model=file,
+        late="cannot be loaded",
+        failed="ONNX Runtime cannot load it",
+    )
     inputs, outputs = (
         [(name, dtype, tuple(shape)) for name, dtype, shape in said[key]]
         for key in ("inputs", "outputs")
