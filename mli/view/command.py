@@ -18,8 +18,8 @@ from ..aws import aws_options, clients, explain, session
 from ..cli.output import Output, examples, reporting
 from ..cli.owner_names import CoreName
 from ..errors import MliError
-from ..watch.command import interrupted, with_certificate, with_credentials
-from ..watch.connections import Connection
+from ..watch.command import interrupted
+from ..watch.connecting import broker_options, connection_of
 from ..watch.listener import Listener
 from .board import Board, Configurations
 from .controls import Controls
@@ -36,15 +36,7 @@ from .server import Server
     )
 )
 @click.argument("core_name", type=CoreName(), required=False)
-@click.option(
-    "--certificate",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="Folder of `mli certificate NAME --watch`; default: your AWS credentials.",
-)
-@click.option(
-    "--endpoint", metavar="HOST[:PORT]", help="MQTT broker; default: the endpoint of AWS IoT."
-)
+@broker_options
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Of the page; default: a free one."
 )
@@ -70,10 +62,7 @@ def view(
     strategies can be changed there, which creates a deployment. It is served on loopback only, at
     an address with a random token. Samples and changes need AWS credentials.
     """
-    if certificate is not None:
-        connection: Connection = with_certificate(certificate, endpoint, None, region, aws_profile)
-    else:
-        connection = with_credentials(endpoint, None, region, aws_profile)
+    connection = connection_of(certificate, endpoint, region, aws_profile)
     of = _credentials(output, region, aws_profile)
     board = Board(_configurations(output, of), only=core_name)
     pictures = None if of is None else Pictures(s3_fetch(of("s3")), board.describe)

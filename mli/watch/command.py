@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
 import click
 
 from inference import names
-from local_core.device.setup import Address
 
-from ..aws import aws_options, session
+from ..aws import aws_options
 from ..cli.options import refuse_given, timeout_option
 from ..cli.output import Colour, Output, examples, reporting, terminal_cells
 from ..cli.owner_names import CoreName
-from ..device.certificates.keyfiles import KeyFolder
-from ..errors import MliError
 from .awaited import Awaited
 from .columns import Columns
-from .connections import CertificateConnection, Connection, CredentialsConnection
+from .connecting import broker_options, connection_of
 from .display import Message, Tally, is_degraded
 from .listener import Listener
 from .record import Record
@@ -42,15 +37,7 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName(), required=False)
 @click.option("--all", "everyone", is_flag=True, help="Watch all cores of account and Region.")
-@click.option(
-    "--certificate",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    metavar="FOLDER",
-    help="Folder of `mli certificate NAME --watch`; default: your AWS credentials.",
-)
-@click.option(
-    "--endpoint", metavar="HOST[:PORT]", help="MQTT broker; default: the endpoint of AWS IoT."
-)
+@broker_options
 @click.option("--client-id", metavar="ID", help="MQTT client id; default: a random one.")
 @click.option(
     "--save",
@@ -101,12 +88,7 @@ def watch(
         raise click.UsageError("give a CORE_NAME, or --all")
     if count is None:
         refuse_given("timeout", because="goes with --count; --seconds ends the command in any case")
-    if certificate is not None:
-        connection: Connection = with_certificate(
-            certificate, endpoint, client_id, region, aws_profile
-        )
-    else:
-        connection = with_credentials(endpoint, client_id, region, aws_profile)
+    connection = connection_of(certificate, endpoint, region, aws_profile, client_id=client_id)
     who = core_name or "+"
     topics = [names.prediction_topic(who), names.telemetry_topic(who)]
     if with_samples:
@@ -160,50 +142,6 @@ def _colour(message: Message) -> Colour | None:
     if is_degraded(message):
         return Colour.FAULT
     return Colour.NEWS if message.kind == "sample" else None
-
-
-def with_certificate(
-    folder: Path,
-    endpoint: str | None,
-    client_id: str | None,
-    region: str | None,
-    profile: str | None,
-) -> Connection:
-    """Return a connection with the certificate in ``folder``."""
-    if endpoint is None:
-        iot = session(region, profile).client("iot")
-        endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-    name = client_id or f"{folder.resolve().name}-{secrets.token_hex(4)}"
-    return CertificateConnection(KeyFolder(folder), endpoint, name)
-
-
-def with_credentials(
-    endpoint: str | None, client_id: str | None, region: str | None, profile: str | None
-) -> Connection:
-    """Return a connection with AWS credentials.
-
-    Raises:
-        MliError: if there are none.
-    """
-    used = session(region, profile)
-    iot = used.client("iot")
-    if endpoint is None:
-        endpoint = iot.describe_endpoint(endpointType="iot:Data-ATS")["endpointAddress"]
-    credentials = used.get_credentials()
-    if credentials is None:
-        raise MliError(
-            "there are no AWS credentials: run `aws configure`, set AWS_PROFILE, or give a "
-            "--certificate"
-        )
-    own = urlsplit(iot.meta.endpoint_url)
-    is_local = own.scheme == "http"  # AWS has https; only a local cloud has not
-    return CredentialsConnection(
-        credentials.get_frozen_credentials,
-        region=used.region_name,
-        endpoint=endpoint,
-        client_id=client_id or f"watch-{secrets.token_hex(4)}",
-        plain=Address(own.hostname or "", own.port or 80) if is_local else None,
-    )
 
 
 @contextlib.contextmanager

@@ -28,7 +28,8 @@ from ...device.generations.layout import Nucleus
 from ...device.generations.v2.layout import v2_layout
 from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
-from ...watch.command import interrupted, with_credentials
+from ...watch.command import interrupted
+from ...watch.connecting import with_credentials
 from ...watch.listener import Listener
 from ..folder import fleet_folder
 from ..journal import Journal
