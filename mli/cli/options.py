@@ -59,6 +59,23 @@ def existing_file(*names: str, help: str, **settings: Any) -> Decorator:
     return click.option(*names, type=kind, metavar="FILE", help=help, **settings)
 
 
+def image_shape(text: str | None) -> tuple[int, ...] | None:
+    """Read ``--input-shape``: four extents such as 1,3,224,224.
+
+    Raises:
+        click.UsageError: if it is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        extents = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        extents = ()
+    if len(extents) != 4 or min(extents) < 1:
+        raise click.UsageError("--input-shape must be four numbers such as 1,3,224,224")
+    return extents
+
+
 def labels_option(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command ``--labels``, a file with the names of the classes."""
     return click.option(

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..cli.options import image_shape
 from ..profile.proposal import Preprocessing
 from .artifact import Destination
 
@@ -69,19 +70,7 @@ def local_request(
     return LocalRequest(
         model=model,
         place=Destination(Path(output_path)),
-        input_shape=_shape(input_shape),
+        input_shape=image_shape(input_shape),
         preprocessing=pixels,
         **options,
     )
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        extents = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        extents = ()
-    if len(extents) != 4 or min(extents) < 1:
-        raise click.UsageError("--input-shape must be four numbers such as 1,3,224,224")
-    return extents

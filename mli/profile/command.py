@@ -15,7 +15,7 @@ from inference.model.profiles.presets import PRESETS
 from inference.model.profiles.profile import builtin_profiles, labels_path, load_profile
 from inference.vision.images import decode
 
-from ..cli.options import PRESET_HELP, RenamedOption, labels_option
+from ..cli.options import PRESET_HELP, RenamedOption, image_shape, labels_option
 from ..cli.output import Output, examples, reporting
 from ..errors import MliError
 from .asked import Asked
@@ -89,7 +89,7 @@ def profile(
         labels_file=labels,
         labels=labels_of(labels) if labels else None,
         preset=preset,
-        shape=_shape(input_shape),
+        shape=image_shape(input_shape),
     )
     if target and Path(target).suffix != ".json":
         raise click.UsageError(f"--write {target}: the name of a profile ends in .json")
@@ -102,18 +102,6 @@ def profile(
         except (ModelError, MliError) as error:
             raise type(error)(as_given(str(error), asked.path, Path(work))) from None
     _report(output, found, asked, engine, proposal, target)
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        extents = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        extents = ()
-    if len(extents) != 4 or min(extents) < 1:
-        raise click.UsageError("--input-shape must be four numbers such as 1,3,640,640")
-    return extents
 
 
 def _describe(output: Output, found: Inspection, asked: Asked) -> None:
