@@ -147,7 +147,7 @@ class Rotation:
         if self.keys.path.exists():
             put_aside(self.keys.path, self._folder, f"{self._core}-{new['id'][:10]}")
         self._journal.note(self._core, ROTATION, None)
-        return new["id"]
+        return str(new["id"])
 
     def new(self) -> dict[str, Any]:
         """Return the certificate of the rotation that has begun.

@@ -319,12 +319,10 @@ def test_core_that_came_is_neither_imported_nor_added_and_goes_with_all_of_it(
     [arn] = principals(iot, thing)
     removed = commands.json("fleet", "remove", claimed.name, "press-4", "--yes")
     assert removed["kept"] == {}
-    for gone in (
-        lambda: iot.describe_thing(thingName=thing),
-        lambda: iot.describe_certificate(certificateId=arn.rpartition("/")[2]),
-    ):
-        with pytest.raises(iot.exceptions.ResourceNotFoundException):
-            gone()
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_thing(thingName=thing)
+    with pytest.raises(iot.exceptions.ResourceNotFoundException):
+        iot.describe_certificate(certificateId=arn.rpartition("/")[2])
 
 
 def test_device_without_a_usable_name_is_not_prepared(
