@@ -183,7 +183,7 @@ def _upper(text: str | None) -> str | None:
 def _json(text: str, option: str) -> Any:
     try:
         return strict_json(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MliError(f"{option} {text!r}: is not JSON ({error})") from None
 
 

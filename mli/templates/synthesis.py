@@ -46,7 +46,7 @@ class CoreFile:
         """
         try:
             context = strict_json(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise MliError(f"{path}: is not JSON ({error})") from None
         if not isinstance(context, dict):
             raise MliError(f'{path}: must be an object of context keys, {{"coreName": …}}')

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, Field, number, parse_fields, strict_json
+from inference.schema import ConfigurationError, Fault, Field, json_value, number, parse_fields
 
 KEY = "actions"
 EXAMPLE = (
@@ -103,12 +103,11 @@ def _actions(value: object, faults: list[Fault]) -> Iterator[LabelAction]:
 
 
 def _objects(value: object, faults: list[Fault]) -> Sequence[object]:
-    if isinstance(value, str):
-        try:
-            value = strict_json(value)
-        except (ValueError, RecursionError) as error:
-            faults.append(Fault(KEY, value, f"is not JSON ({error})"))
-            return ()
+    try:
+        value = json_value(KEY, value)
+    except ConfigurationError as error:
+        faults += error.faults
+        return ()
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= MAXIMUM:
         faults.append(Fault(KEY, value, f"must be a list of 1 to {MAXIMUM} actions", EXAMPLE))
         return ()

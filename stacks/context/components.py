@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, strict_json
+from inference.schema import ConfigurationError, Fault, json_value
 
 KEY = "components"
 EXAMPLE = "aws.greengrass.LogManager=2.3.9"
@@ -46,9 +46,9 @@ def parse_components(value: object) -> tuple[OtherComponent, ...]:
 def _pairs(value: object, faults: list[Fault]) -> Iterator[tuple[str, object]]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
         try:
-            value = strict_json(value)
-        except (ValueError, RecursionError) as error:
-            faults.append(Fault(KEY, value, f"is not JSON ({error})"))
+            value = json_value(KEY, value)
+        except ConfigurationError as error:
+            faults += error.faults
             return
     if isinstance(value, dict):
         yield from ((str(name), given) for name, given in value.items())

@@ -14,9 +14,9 @@ from inference.schema import (
     Field,
     choice,
     integer,
+    json_value,
     number,
     parse_fields,
-    strict_json,
 )
 
 KEY = "rollout"
@@ -175,11 +175,7 @@ def _parsed(
 
 
 def _as_object(value: object) -> Mapping[str, object]:
-    if isinstance(value, str):
-        try:
-            value = strict_json(value)
-        except (ValueError, RecursionError) as error:
-            raise ConfigurationError([Fault(KEY, value, f"is not JSON ({error})")]) from None
+    value = json_value(KEY, value)
     try:
         return _object(value)
     except ValueError as error:

@@ -57,7 +57,22 @@ def strict_json(text: str) -> Any:
     Raises:
         ValueError: if it is not JSON, or has a key twice in an object: only the last would count.
     """
-    return json.loads(text, object_pairs_hook=_unique)
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def json_value(key: str, value: object) -> object:
+    """Return the value of ``key``, which may be given as a JSON text too.
+
+    Raises:
+        ConfigurationError: if the text is not JSON.
+    """
+    try:
+        return strict_json(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ConfigurationError([Fault(key, value, f"is not JSON ({error})")]) from None
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -13,9 +13,9 @@ from ..schema import (
     Fault,
     Field,
     choice,
+    json_value,
     number,
     parse_fields,
-    strict_json,
     text,
 )
 
@@ -286,11 +286,7 @@ def _below(path: str, faults: Iterable[Fault]) -> list[Fault]:
 
 
 def _as_object(value: object) -> Mapping[str, object]:
-    if isinstance(value, str):
-        try:
-            value = strict_json(value)
-        except (ValueError, RecursionError) as error:
-            raise ConfigurationError([Fault(KEY, value, f"is not JSON ({error})")]) from None
+    value = json_value(KEY, value)
     if not isinstance(value, dict):
         raise ConfigurationError([Fault(KEY, value, "must be an object of configurations by id")])
     return value

@@ -181,7 +181,7 @@ def load_profile(name_or_path: str | Path) -> ModelProfile:
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
         values = strict_json(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(
             [Fault("modelProfile", str(path), f"is not readable as JSON ({error})")]
         ) from None
