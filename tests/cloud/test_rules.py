@@ -116,6 +116,26 @@ def test_rule_of_a_fleet_takes_the_telemetry_of_its_component(kept: Kept) -> Non
     assert "model" not in found["press-2"]
 
 
+def test_rule_that_was_replaced_follows_its_new_statement(kept: Kept) -> None:
+    """Its topic, what it selects, and its condition: the cloud keeps the parts of statements."""
+    kept.deploy(last_words.of_core("press-1"))
+    kept.publish("press-1", payload())
+    iot = kept.cloud.client("iot")
+    rule = iot.get_topic_rule(ruleName="DlrInference_press_1")["rule"]
+    sql = "SELECT core, uptimeSeconds FROM 'mli/telemetry/press-2' WHERE memoryBytes > 1000"
+    kept_parts = {key: rule[key] for key in ("actions", "awsIotSqlVersion", "ruleDisabled")}
+    iot.replace_topic_rule(
+        ruleName="DlrInference_press_1", topicRulePayload={**kept_parts, "sql": sql}
+    )
+    kept.publish("press-1", payload(configuration="newer"))
+    kept.publish("press-2", payload(core="press-2"))
+    kept.publish("press-2", payload(core="press-3", memoryBytes=1001))
+    found = kept.items()
+    assert sorted(found) == ["press-1", "press-3"]
+    assert found["press-1"]["configuration"] == {"S": TELEMETRY["configuration"]}
+    assert found["press-3"] == {"core": {"S": "press-3"}, "uptimeSeconds": {"N": "7.5"}}
+
+
 def test_message_that_no_rule_can_read_does_not_fail_its_sender(kept: Kept) -> None:
     kept.deploy(last_words.of_core("press-1"))
     kept.publish("press-1", b"[" * 100_000)
