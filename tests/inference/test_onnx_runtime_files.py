@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from inference.model.artifacts.artifact import check_artifact, open_artifact
 from inference.model.artifacts.digests import record_digests
 from inference.model.engines.onnx_runtime import OnnxRuntimeModel
 from inference.model.engines.trying import try_in_child
+from tests.disks import disk
 from tests.inference import tiny_onnx
 from tests.inference.conftest import MakeProfile
 from tests.inference.tiny_onnx import (
@@ -151,6 +153,27 @@ def test_a_bare_file_is_tried_once_then_loaded(tmp_path: Path, make_profile: Mak
     loaded = load_model(path, tmp_path / "work", profile, "cpu", try_once=True)
     assert [output.shape for output in loaded.model.run(IMAGE)] == [(1, 3)]
     assert len(list((tmp_path / "work").glob("tried-cpu-*"))) == 1
+
+
+def test_a_disk_that_hangs_does_not_delay_another_start(
+    tmp_path: Path, make_profile: MakeProfile
+) -> None:
+    profile = make_profile(input__name=INPUT, output__activation="logits")
+    path = save(mean_of_channels(), tmp_path / "fruit.onnx")
+    with disk(tmp_path) as made:
+
+        def start() -> None:
+            load_model(path, made.folder / "work", profile, "cpu", try_once=True)
+
+        start()
+        made.freeze()
+        again = threading.Thread(target=start)
+        again.start()
+        again.join(10)
+        is_delayed = again.is_alive()
+        made.thaw()
+        again.join()
+    assert not is_delayed
 
 
 def test_memory_that_does_not_suffice_is_named_before_loading(

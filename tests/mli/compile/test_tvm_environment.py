@@ -33,7 +33,7 @@ def test_bytecode_of_tvm_is_kept_between_compilations(
     """Also for a user whose own Python writes none."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [])), tmp_path / "m.onnx")
-    signature = {"inputs": {}, "outputs": {}}
+    signature: dict[str, dict[str, list[int]]] = {"inputs": {}, "outputs": {}}
     job = {"model": tmp_path / "m.onnx", "signature": signature, "suppression": None, "targets": {}}
     output = Output(as_json=True)
     assert environment.work(job, output)["tvm"] == "0"

@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import IO, Callable, Iterator
 
 from ..errors import DeviceError
 
@@ -36,10 +36,18 @@ def installing(work: Path) -> Iterator[None]:
     Raises:
         OSError: if the folder or the file cannot be created.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / LOCK_FILE).open("a") as file:
+    with _lock_file(work) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _lock_file(work: Path) -> IO[bytes]:
+    """Open the file; create it only if it is missing, for which a disk that hangs lets wait."""
+    try:
+        return (work / LOCK_FILE).open("r+b")
+    except FileNotFoundError:
+        work.mkdir(parents=True, exist_ok=True)
+        return (work / LOCK_FILE).open("ab")
 
 
 def is_installing(work: Path) -> bool:

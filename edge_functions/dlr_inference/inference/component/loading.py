@@ -49,9 +49,10 @@ def load_model(
     if fault is not None:
         raise ModelError(f"model {artifact.folder}: {fault}")
     mark = work / f"tried-{accelerator}-{artifact.sha256[:16]}"
-    if (try_once and not mark.exists()) or not artifact.has_digests:
+    is_new = try_once and not mark.exists()
+    if is_new or not artifact.has_digests:
         try_in_child(artifact, profile.input, accelerator)
-        if try_once:
+        if is_new:
             _write(mark, "")
     # Also if the model is refused: OpenCV does not survive that Python ends while it is imported.
     with _Background(lambda: _import_stages(profile)) as importing:
