@@ -11,7 +11,7 @@ import click
 from inference.names import FEEDBACK_PREDICTION_TOPIC
 
 from ...aws import aws_options, clients
-from ...cli.options import key_folder_option, refuse_given, root_ca_option
+from ...cli.options import given_options, key_folder_option, refuse_given, root_ca_option
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
 from ...errors import MliError
@@ -70,7 +70,8 @@ def certificate(
     keys = KeyFolder(folder or Path("certs") / name)
     if csr:
         keys.prepare()
-        created = request_certificate(keys, name, key_type)
+        is_given = "key_type" in given_options()
+        created = request_certificate(keys, name, key_type, of_this_kind=is_given)
         keys.write_root_ca(root_ca)
         option = f"certificateSigningRequest={keys.request}"
         values: dict[str, Any] = {"request": str(keys.request)}
@@ -126,13 +127,16 @@ def create_certificate(iot: Any, keys: KeyFolder) -> bool:
     return True
 
 
-def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
+def request_certificate(
+    keys: KeyFolder, name: str, kind: str, *, of_this_kind: bool = False
+) -> bool:
     """Create a key and a signing request; return False if both are already there.
 
     A key that an interruption left without a request is used.
 
     Raises:
-        MliError: if the existing request is not for the key, or AWS IoT does not take its kind.
+        MliError: if the existing request is not for the key, or AWS IoT does not take its kind, or
+            it must be ``of_this_kind`` and is not.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
@@ -144,6 +148,11 @@ def request_certificate(keys: KeyFolder, name: str, kind: str) -> bool:
         except (TypeError, ValueError, UnsupportedAlgorithm) as error:
             raise MliError(f"{keys.private_key} cannot be read as a key: {error}") from None
         keyfiles.check_kind(key.public_key(), str(keys.private_key))
+        if of_this_kind and not isinstance(key, keyfiles.KEY_CLASSES[kind]):
+            raise MliError(
+                f"{keys.private_key} is not of --key-type {kind}, and is not overwritten: remove "
+                "the option, move the key away, or give another --folder"
+            )
     else:
         if keys.request.exists():
             raise MliError(f"{keys.request} exists without its key {keys.private_key.name}")

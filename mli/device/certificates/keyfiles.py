@@ -46,6 +46,7 @@ KEY_KINDS: dict[str, Callable[[], ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
     "rsa": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
 }
 """The keys that AWS IoT signs and every device can use: EC P-256, RSA 2048."""
+KEY_CLASSES: dict[str, type] = {"ec": ec.EllipticCurvePrivateKey, "rsa": rsa.RSAPrivateKey}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def clean(
         delete(of, cleaning, output.status)
         lines.append("deleted; the bucket keeps the objects for 30 days (docs/resources.md)")
     elif cleaning.versions or cleaning.objects:
-        lines.append("nothing was deleted; add --yes to delete this")
+        fix = "leave --dry-run out" if yes else "add --yes"
+        lines.append(f"nothing was deleted; {fix} to delete this")
     values = {"component": component, "deleted": yes and not dry_run, **cleaning.to_json()}
     output.result(values, "\n".join(lines))
 

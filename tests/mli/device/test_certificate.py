@@ -63,6 +63,16 @@ def test_request_is_for_a_key_that_stays_here(commands: Commands, kind: str, bit
     assert "CERTIFICATE REQUEST" in field.parse("certs/Demo/device.csr")
 
 
+def test_key_of_another_kind_is_not_taken_for_the_one_that_was_asked_for(
+    commands: Commands,
+) -> None:
+    commands.run("certificate", "Demo", "--csr")
+    said = commands.run("certificate", "Demo", "--csr", "--key-type", "rsa", code=1)
+    assert "certs/Demo/private.pem.key is not of --key-type rsa, and is not overwritten" in said
+    assert not commands.json("certificate", "Demo", "--csr", "--key-type", "ec")["made"]
+    assert not commands.json("certificate", "Demo", "--csr")["made"]
+
+
 def test_request_is_made_again_for_a_key_left_by_an_interruption(commands: Commands) -> None:
     commands.run("certificate", "Demo", "--csr")
     key = Path("certs/Demo/private.pem.key").read_bytes()
