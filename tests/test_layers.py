@@ -74,7 +74,7 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "mli": (
         ("errors",),
-        ("archives", "aws", "files", "listings"),
+        ("archives", "aws", "files", "listings", "strict_yaml"),
         ("cli",),
         ("device", "profile", "sagemaker", "templates"),
         ("compile", "watch"),
@@ -89,7 +89,7 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "mli.fleet": (
         ("folder", "tags", "work"),
-        ("journal",),
+        ("claim_policies", "journal"),
         ("certificates", "core_list", "options"),
         ("core",),
         ("canary", "claims", "command", "importing", "reports", "rotating"),

@@ -12,6 +12,15 @@ from ..device.certificates import keyfiles
 from ..device.certificates.keyfiles import KeyFolder
 from ..errors import MliError
 from .journal import Journal
+from .work import absent_is_done
+
+
+def is_active(iot: Any, identity: str) -> bool:
+    """Return whether there is a certificate of this id that can be used."""
+    with absent_is_done():
+        found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
+        return str(found["status"]) == "ACTIVE"
+    return False
 
 
 class CertificateMaker:

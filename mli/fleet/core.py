@@ -21,7 +21,7 @@ from ..errors import MliError
 from ..listings import principals, thing_groups
 from . import tags
 from .certificates import CertificateMaker
-from .claims.policies import attached_policies, policies_by_claim
+from .claim_policies import attached_policies, policies_by_claim
 from .core_list import FleetCore
 from .folder import core_folder
 from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal

@@ -14,7 +14,7 @@ from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...listings import listed, principals, thing_groups
 from .. import tags
-from ..claims.policies import attached_policies, policies_by_claim
+from ..claim_policies import attached_policies, policies_by_claim
 from ..journal import CERTIFICATE, IMPORT, ROTATION, Journal
 from ..work import absent_is_done
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..certificates import is_active
 from ..journal import ROTATION, SUSPENDED, Journal
-from ..rotating.rotation import is_active
 
 
 @dataclass(frozen=True)

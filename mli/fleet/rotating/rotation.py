@@ -15,7 +15,7 @@ from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
 from ...listings import listed, principals
 from .. import tags
-from ..certificates import CertificateMaker
+from ..certificates import CertificateMaker, is_active
 from ..core import write_archive
 from ..folder import REMOVED_FOLDER, core_folder, put_aside
 from ..journal import CERTIFICATE, REMOVAL, ROTATION, SUSPENDED, Journal
@@ -24,14 +24,6 @@ from ..work import absent_is_done, patiently
 ROTATION_ARCHIVE = "greengrass-rotation.zip"
 NEXT_FOLDER = "next"
 """Where the new key and certificate are until the rotation is finished."""
-
-
-def is_active(iot: Any, identity: str) -> bool:
-    """Return whether there is a certificate of this id that can be used."""
-    with absent_is_done():
-        found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
-        return str(found["status"]) == "ACTIVE"
-    return False
 
 
 class Rotation:

@@ -8,9 +8,9 @@ from typing import Any
 
 from stacks import names
 
-from ...device.certificates.attachments import POLICY_OF_A_TEMPLATE
-from ...listings import listed
-from ..work import absent_is_done
+from ..device.certificates.attachments import POLICY_OF_A_TEMPLATE
+from ..listings import listed
+from .work import absent_is_done
 
 _ARN = re.compile(r'arn:[^"\s]+')
 
