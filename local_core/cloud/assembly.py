@@ -86,7 +86,8 @@ class Parts:
             {
                 "iot:Data-ATS": f"{location.HOST}:{ports['mqtt']}",
                 "iot:CredentialProvider": credentials,
-            }
+            },
+            self._emulator.thing_groups,
         )
         self._emulator.add_resource_types(
             {

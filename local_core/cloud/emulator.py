@@ -23,6 +23,7 @@ from urllib.parse import parse_qs
 from . import location
 from .deployment.conditions import join_in_conditions
 from .deployment.stack_deletion import keep_what_failed_resources_need
+from .iot.registry import ThingGroup
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -211,6 +212,19 @@ class Emulator:
         kind, _, name = arn.split(":", 5)[5].partition("/")
         with self._scope(location.ACCOUNT, location.REGION):
             return name in (self._iot._things if kind == "thing" else self._iot._thing_groups)
+
+    def thing_groups(self) -> list[ThingGroup]:
+        """Return all thing groups."""
+        with self._scope(location.ACCOUNT, location.REGION):
+            groups = list(self._iot._thing_groups.values())
+        return [
+            ThingGroup(
+                name=group["thingGroupName"],
+                arn=group["thingGroupArn"],
+                parent=(group.get("thingGroupMetadata") or {}).get("parentGroupName"),
+            )
+            for group in groups
+        ]
 
     def thing_groups_of(self, thing_name: str) -> list[str]:
         """Return the ARNs of the thing groups that a thing is in directly, not through a parent."""

@@ -177,3 +177,22 @@ def test_group_of_a_template_is_deployed_to_and_outlives_its_stack(
     iot = cloud.client("iot")
     assert iot.list_things_in_thing_group(thingGroupName=stack)["things"] == [device.thing]
     assert _deployments(device) == []
+
+
+def test_groups_below_a_group_are_listed_and_no_others(cloud: LocalCloud) -> None:
+    iot, stem = cloud.client("iot"), uuid.uuid4().hex[:8]
+    iot.create_thing_group(thingGroupName=stem)
+    for name, parent in (("a", stem), ("b", stem), ("a-1", f"{stem}-a")):
+        iot.create_thing_group(thingGroupName=f"{stem}-{name}", parentGroupName=parent)
+
+    def listed(**request: Any) -> list[str]:
+        found = iot.list_thing_groups(**request)["thingGroups"]
+        return sorted(one["groupName"].removeprefix(stem) for one in found)
+
+    assert listed(parentGroup=stem, recursive=False) == ["-a", "-b"]
+    assert listed(parentGroup=stem) == ["-a", "-a-1", "-b"]
+    assert listed(namePrefixFilter=f"{stem}-a") == ["-a", "-a-1"]
+    assert listed(namePrefixFilter=stem, recursive=False) == [""]
+    assert {"", "-a", "-b", "-a-1"} <= set(listed())
+    with pytest.raises(ClientError, match="does not exist"):
+        listed(parentGroup=f"{stem}-c")

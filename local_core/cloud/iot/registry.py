@@ -1,4 +1,4 @@
-"""The part of AWS IoT that ministack lacks: role aliases, and where the endpoints are.
+"""The part of AWS IoT that ministack lacks: role aliases, endpoints, and filters of thing groups.
 
 https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html
 """
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.htm
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .. import location
@@ -32,14 +32,27 @@ class RoleAlias:
         return location.arn("iot", f"rolealias/{self.name}")
 
 
+@dataclass(frozen=True)
+class ThingGroup:
+    """A thing group, and the name of the group that it was created below, if any."""
+
+    name: str
+    arn: str
+    parent: str | None
+
+
 class IotAdditions:
     """The role aliases, and the operations that the local cloud answers for AWS IoT itself.
 
-    ``endpoints`` are addresses, host and port, by the types of DescribeEndpoint.
+    ``endpoints`` are addresses, host and port, by the types of DescribeEndpoint. ``thing_groups``
+    returns those of the emulator, whose list has no filters.
     """
 
-    def __init__(self, endpoints: Mapping[str, str]) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, str], thing_groups: Callable[[], Sequence[ThingGroup]]
+    ) -> None:
         self._endpoints = endpoints
+        self._thing_groups = thing_groups
         self._aliases: dict[str, RoleAlias] = {}
         operations: dict[str, Operation] = {
             "CreateRoleAlias": self._create,
@@ -47,6 +60,7 @@ class IotAdditions:
             "DescribeEndpoint": self._describe_endpoint,
             "DescribeRoleAlias": self._describe,
             "ListRoleAliases": self._list,
+            "ListThingGroups": self._list_thing_groups,
             "UpdateRoleAlias": self._update,
         }
         self.api = RestApi("iot", operations, fault_code="InvalidRequestException")
@@ -110,6 +124,25 @@ class IotAdditions:
 
     def _list(self, request: Request) -> Reply:
         return {"roleAliases": sorted(self._aliases)}
+
+    def _list_thing_groups(self, request: Request) -> Reply:
+        """Return the groups that pass the filters, in one page; children count unless refused."""
+        groups = {one.name: one for one in self._thing_groups()}
+        above, prefix = request.get("parentGroup"), request.get("namePrefixFilter") or ""
+        is_deep = request.get("recursive", True)
+        if above is not None and above not in groups:
+            raise ApiError("ResourceNotFoundException", f"Thing group {above} does not exist", 404)
+
+        def ancestors(group: ThingGroup) -> list[str]:
+            return [group.parent, *ancestors(groups[group.parent])] if group.parent else []
+
+        def is_wanted(group: ThingGroup) -> bool:
+            if not is_deep:
+                return group.parent == above
+            return above is None or above in ancestors(group)
+
+        found = [one for one in groups.values() if one.name.startswith(prefix) and is_wanted(one)]
+        return {"thingGroups": [{"groupName": one.name, "groupArn": one.arn} for one in found]}
 
     def _describe_endpoint(self, request: Request) -> Reply:
         kind = request.get("endpointType") or "iot:Data-ATS"
