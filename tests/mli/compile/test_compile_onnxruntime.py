@@ -354,6 +354,9 @@ def test_lists_with_gluoncv_s_profile_stay_as_they_are(
     values = {**json.loads(given.read_text()), "output": {"kind": "gluoncv-ssd"}}
     given.write_text(json.dumps(values))
     made(run, always(lists), tmp_path / "two", "--profile", given)
+    both = ("--profile", given, "--box-order", "yxyx")
+    line = refused(run, always(lists), tmp_path / "three", *both)
+    assert "--box-order contradicts --profile, which describes the outputs" in line
     for folder in ("one", "two"):
         (found,) = seen(tmp_path / folder, plain(RED))
         assert found.label == "green"
