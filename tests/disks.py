@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,17 @@ class Disk:
         if self._is_frozen:
             _run("fsfreeze", "--unfreeze", str(self.folder))
         self._is_frozen = False
+
+    def delays(self, act: Callable[[], object], seconds: float = 10) -> bool:
+        """Tell whether ``act`` waits for the disk if it hangs; it is done when this returns."""
+        self.freeze()
+        thread = threading.Thread(target=act)
+        thread.start()
+        thread.join(seconds)
+        is_waiting = thread.is_alive()
+        self.thaw()
+        thread.join()
+        return is_waiting
 
     @contextlib.contextmanager
     def after_power_cut(self) -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,14 +165,7 @@ def test_a_disk_that_hangs_does_not_delay_another_start(
             load_model(path, made.folder / "work", profile, "cpu", try_once=True)
 
         start()
-        made.freeze()
-        again = threading.Thread(target=start)
-        again.start()
-        again.join(10)
-        is_delayed = again.is_alive()
-        made.thaw()
-        again.join()
-    assert not is_delayed
+        assert not made.delays(start)
 
 
 def test_memory_that_does_not_suffice_is_named_before_loading(

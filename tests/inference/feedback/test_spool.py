@@ -252,14 +252,7 @@ def test_a_disk_that_hangs_at_the_start_delays_nothing(tmp_path: Path, left: str
         if left is not None:
             folder.mkdir()
             (folder / left).write_bytes(b"cut off")
-        made.freeze()
-        start = threading.Thread(target=lambda: opened.append(Spool(folder, MEGABYTE)))
-        start.start()
-        start.join(10)
-        is_delayed = start.is_alive()
-        made.thaw()
-        start.join()
-        assert not is_delayed
+        assert not made.delays(lambda: opened.append(Spool(folder, MEGABYTE)))
         [spool] = opened
         assert spool.add((request(1),), b"image") == []
         assert spool.sync(30)
