@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Sequence, Tuple
 
@@ -77,9 +78,10 @@ class Postprocessor:
             found = self._decode(outputs)
         except UnfitOutputsError as error:
             raise ModelError(f"{error}; {self._advice(outputs)}") from None
-        self._check(found)
+        passed = self._passed(found)
+        self._check(found, passed)
         if found.boxes is not None:
-            self._units.look(found.boxes[: self._passed(found)])
+            self._units.look(found.boxes[:passed])
         return found
 
     def __call__(self, outputs: Outputs, fit: Fit) -> list[Prediction]:
@@ -113,7 +115,7 @@ class Postprocessor:
                 continue
             box: Box | None = None
             if found.boxes is not None:
-                xmin, ymin, xmax, ymax = (float(value) for value in found.boxes[row])
+                xmin, ymin, xmax, ymax = found.boxes[row].tolist()
                 box = fit.to_source((xmin, ymin, xmax, ymax))
                 if box[0] >= box[2] or box[1] >= box[3]:
                     continue  # entirely in the border that the resize added
@@ -151,10 +153,9 @@ class Postprocessor:
     def _passed(self, found: Detections) -> int:
         return int(np.count_nonzero(found.scores >= np.float32(self._threshold)))
 
-    def _check(self, found: Detections) -> None:
-        if np.isnan(found.scores).any():
+    def _check(self, found: Detections, passed: int) -> None:
+        if math.isnan(found.scores.max(initial=0)):
             raise not_finite(self._profile, "a score")
-        passed = self._passed(found)
         ids: Any = found.class_ids[:passed]
         counted = (
             ("a score", found.scores),
@@ -163,7 +164,11 @@ class Postprocessor:
             ("a keypoint", found.keypoints),
         )
         for what, values in counted:
-            if values is not None and not np.isfinite(values[:passed]).all():
+            if (
+                values is not None
+                and values.dtype.kind == "f"
+                and not np.isfinite(values[:passed]).all()
+            ):
                 raise not_finite(self._profile, what)
         labels = self._profile.labels
         highest = ids.max() if passed else -1

@@ -23,51 +23,52 @@ def suppress(boxes: Any, scores: Any, class_ids: Any, iou: float, limit: int) ->
     order = np.argsort(-scores, kind="stable")[:CANDIDATES]
     if iou >= 1:
         return order[:limit]
-    candidates = _Boxes(boxes[order], class_ids[order])
-    kept = np.zeros(0, np.intp)
-    for start in range(0, len(order), _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, len(order)))
-        if len(kept):
-            block = block[~candidates.overlap(block, kept, iou).any(axis=1)]
-        kept = np.concatenate([kept, block[_survivors(candidates, block, iou)]])
-        if len(kept) >= limit:
-            break
+    kept: list[int] = []
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes overlap nothing
+        candidates = _Boxes(boxes[order], class_ids[order])
+        for start in range(0, len(order), _BLOCK):
+            if len(kept) >= limit:
+                break
+            block = np.arange(start, min(start + _BLOCK, len(order)))
+            if kept:
+                block = block[~candidates.overlaps(block, kept, iou).any(axis=1)]
+            kept += _survivors(block, candidates.overlaps(block, block, iou))
     return order[kept[:limit]]
 
 
-def _survivors(candidates: _Boxes, block: Any, iou: float) -> Any:
-    """Return which boxes of one block stay, best first, when only they are compared."""
-    overlaps = candidates.overlap(block, block, iou)
-    overlaps &= block[:, None] < block[None]
-    stays = np.ones(len(block), bool)
-    for row in np.flatnonzero(overlaps.any(axis=1)):
-        if stays[row]:
-            stays &= ~overlaps[row]
-    return stays
+def _survivors(block: Any, overlaps: Any) -> list[int]:
+    """Return which candidates of one block stay, best first, when only they are compared."""
+    kept, gone = [], np.zeros(len(block), bool)
+    for row, candidate in enumerate(block.tolist()):
+        if not gone[row]:
+            kept.append(candidate)
+            gone |= overlaps[row]
+    return kept
 
 
 class _Boxes:
     """Boxes of classes; each coordinate is an array of its own, which is faster to compare."""
 
     def __init__(self, boxes: Any, class_ids: Any) -> None:
-        self._x1, self._y1, self._x2, self._y2 = np.ascontiguousarray(boxes.T)
+        self._corners = np.ascontiguousarray(boxes.T)
+        xmin, ymin, xmax, ymax = self._corners
+        self._areas = (xmax - xmin) * (ymax - ymin)
         self._class_ids = class_ids
-        with np.errstate(over="ignore", invalid="ignore"):  # absurd boxes overlap nothing
-            self._areas = (self._x2 - self._x1) * (self._y2 - self._y1)
 
-    def overlap(self, some: Any, others: Any, iou: float) -> Any:
+    def overlaps(self, some: Any, others: Any, iou: float) -> Any:
         """Return [some, others]: whether two boxes of one class overlap by more than ``iou``.
 
         Classes are compared, instead of moving each class's boxes apart: large offsets would cost
         precision where boxes are fractions.
         """
-        rows = some[:, None]
-        with np.errstate(over="ignore", invalid="ignore"):
-            width = np.minimum(self._x2[rows], self._x2[others])
-            width -= np.maximum(self._x1[rows], self._x1[others])
-            height = np.minimum(self._y2[rows], self._y2[others])
-            height -= np.maximum(self._y1[rows], self._y1[others])
-            common = np.maximum(width, 0) * np.maximum(height, 0)
-            together = self._areas[rows] + self._areas[others] - common
-            are_same = self._class_ids[rows] == self._class_ids[others]
-            return (common > iou * together) & are_same
+        first = self._corners.take(some, axis=1)[:, :, None]
+        second = self._corners.take(others, axis=1)[:, None]
+        sides = np.minimum(first[2:], second[2:])
+        sides -= np.maximum(first[:2], second[:2])
+        np.maximum(sides, 0, out=sides)
+        common = sides[0] * sides[1]
+        together = self._areas.take(some)[:, None] + self._areas.take(others)
+        together -= common
+        together *= iou
+        are_same = self._class_ids.take(some)[:, None] == self._class_ids.take(others)
+        return (common > together) & are_same

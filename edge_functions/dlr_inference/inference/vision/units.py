@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
-
 from ..model.profiles.profile import InputSpec, ModelProfile
 
 _FRAMES = 3
@@ -45,10 +43,11 @@ class BoxUnits:
 
 def strangeness(boxes: Any, spec: InputSpec) -> str | None:
     """Return what all of some boxes [N,4] in pixels of the input are that a box never is."""
-    corners = boxes.reshape(-1, 2, 2)
-    if (np.abs(corners[:, 1] - corners[:, 0]).max(axis=1) < 1).all():
-        return "smaller than a pixel"
-    sides = np.array((spec.width, spec.height))
-    if (np.abs(corners).max(axis=1) > 2 * sides).any(axis=1).all():
-        return "far outside the image"
-    return None
+    are_tiny = are_outside = True
+    for x1, y1, x2, y2 in (box.tolist() for box in boxes):
+        are_tiny = are_tiny and abs(x2 - x1) < 1 and abs(y2 - y1) < 1
+        farthest = max(abs(x1), abs(x2)) / spec.width, max(abs(y1), abs(y2)) / spec.height
+        are_outside = are_outside and max(farthest) > 2
+        if not (are_tiny or are_outside):
+            return None  # mostly at the first box
+    return "smaller than a pixel" if are_tiny else "far outside the image"

@@ -10,8 +10,8 @@ from ...model.profiles.outputs import OutputSpec
 from ...model.profiles.profile import InputSpec
 from ..detections import Array
 
-MAX_RANK = 4
-"""Outputs with more axes than this are no list of boxes."""
+_BATCHES = ((), (1,), (1, 1))
+"""The extents before the last two that a list of boxes may have."""
 
 
 def corners(boxes: Array, order: str) -> Array:
@@ -54,7 +54,7 @@ def keypoints(values: Array, points: tuple[int, int], output: OutputSpec, input_
 
 def table_of(output: Array, columns: int | None = None) -> Array | None:
     """Return an output [N,k], [1,N,k] or [1,1,N,k] as [N,k]; None if it is no such table."""
-    if not 2 <= output.ndim <= MAX_RANK or any(extent != 1 for extent in output.shape[:-2]):
+    if output.ndim < 2 or output.shape[:-2] not in _BATCHES:
         return None
     if columns is not None and output.shape[-1] != columns:
         return None

@@ -12,6 +12,9 @@ from ..detections import Array, Detections
 from ..suppression import CANDIDATES, suppress
 from .interface import Decoder
 
+_FOREGROUND = {"none": slice(None), "first": slice(1, None), "last": slice(-1)}
+"""The columns of the classes that are objects, by the profile's ``background``."""
+
 _SLACK = 1e-3
 """Logits this far below the threshold's are looked at too: rounding decides about none of them."""
 
@@ -25,14 +28,12 @@ class Candidates:
     scores: Array
 
 
-def candidates(
-    decoder: Decoder, classes: Array, axis: int, objectness: Array | None = None
-) -> Candidates:
+def candidates(decoder: Decoder, classes: Array, objectness: Array | None = None) -> Candidates:
     """Return the candidates whose best class reaches the threshold, at most a thousand.
 
-    ``classes`` is a table with the classes along ``axis``; ``objectness`` [A] is given if the
-    profile says that there is one. The largest value of a candidate decides first: only what
-    survives goes through the activation, and only there it matters which class it is.
+    ``classes`` is a table [A,C], in any order in memory; ``objectness`` [A] is given if the profile
+    says that there is one. The largest value of a candidate decides first: only what survives goes
+    through the activation.
 
     Raises:
         ModelError: if scores that should be probabilities are none.
@@ -43,20 +44,18 @@ def candidates(
         rows, objectness = _passing(decoder, objectness)
         if decoder.spec.objectness == "only":
             return _best(Candidates(rows, np.zeros(len(rows), np.intp), objectness))
-        classes = classes.take(rows, 1 - axis)
-    background = decoder.spec.background
-    kinds = slice(1 if background == "first" else 0, -1 if background == "last" else None)
-    foreground = classes[kinds] if axis == 0 else classes[:, kinds]
+        classes = classes[rows]
+    kinds = _FOREGROUND[decoder.spec.background]
     if decoder.spec.activation == "softmax":
-        inner, scores = _exclusive(decoder, classes if axis else classes.T, kinds)
+        inner, scores = _exclusive(decoder, classes, kinds)
     else:
-        inner, scores = _passing(decoder, foreground.max(axis=axis))
+        inner, scores = _passing(decoder, _largest(classes[:, kinds]))
     if objectness is not None:
         scores = scores * objectness[inner]
         passed = scores >= decoder.threshold
         inner, scores = inner[passed], scores[passed]
     found = _best(Candidates(inner, inner, scores))
-    class_ids = foreground.take(found.rows, 1 - axis).argmax(axis=axis)
+    class_ids = classes[found.rows, kinds].argmax(axis=1)
     return Candidates(found.rows if rows is None else rows[found.rows], class_ids, found.scores)
 
 
@@ -108,7 +107,7 @@ def _exclusive(decoder: Decoder, classes: Array, kinds: slice) -> tuple[Array, A
 
     A probability is below the threshold if the background alone is too far above the best kind.
     """
-    best = classes[:, kinds].max(axis=1)
+    best = _largest(classes[:, kinds])
     _require_finite(decoder, best)
     rows = np.arange(len(best))
     if decoder.spec.background != "none":
@@ -120,9 +119,21 @@ def _exclusive(decoder: Decoder, classes: Array, kinds: slice) -> tuple[Array, A
     return rows[passed], scores[passed]
 
 
+def _largest(table: Array) -> Array:
+    """Return the largest value of each row of a table [A,C], NaN where there is one.
+
+    Of rows that lie in one piece in memory, NumPy finds the place of the largest value in a quarter
+    of the time that it takes to find the value.
+    """
+    count, width = table.shape
+    if width == 1 or table.strides[1] != table.itemsize:
+        return table.max(axis=1)
+    return table[np.arange(count), table.argmax(axis=1)]
+
+
 def _require_finite(decoder: Decoder, values: Array) -> None:
     """Raise ``OutputError`` for NaN and infinity. Minus infinity is a logit of what is masked."""
-    if not np.isfinite(values.max(initial=0)):  # the largest is NaN if one is
+    if not math.isfinite(values.max(initial=0)):  # the largest is NaN if one is
         raise decoder.not_finite("a score")
 
 

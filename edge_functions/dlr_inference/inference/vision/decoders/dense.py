@@ -42,26 +42,22 @@ class DenseDecoder(Decoder):
 
     def decode(self, bound: Bound) -> Detections:
         """Return the detections in outputs that :meth:`bind` returned."""
-        axis = 2 - self.spec.anchor_axis  # of the values, without the batch
         if "rows" not in bound:
-            boxes, scores = self.lengths(self._table(bound["boxes"])), self._table(bound["scores"])
-            found = candidates(self, self.real(scores), axis)
-            return finished(self, found, self._corners(boxes.take(found.rows, 1 - axis), axis))
-        table = self.real(self._table(bound["rows"]))
-        values = table if axis == 0 else table.T
+            boxes = self.lengths(self._rows(bound["boxes"]))
+            found = candidates(self, self.real(self._rows(bound["scores"])))
+            return finished(self, found, self._corners(boxes[found.rows]))
+        rows = self.real(self._rows(bound["rows"]))
         start = 4 + int(self.spec.objectness != "none")
-        stop = len(values) - self._points() - int(self.spec.angle) - self.spec.extra_values
-        classes = table[start:stop] if axis == 0 else table[:, start:stop]
+        stop = rows.shape[1] - self._points() - int(self.spec.angle) - self.spec.extra_values
         objectness: Array | None = None
         if self.spec.objectness != "none":
-            objectness = np.ascontiguousarray(values[4])  # it is read several times
-        found = candidates(self, classes, axis, objectness)
-        some = table.take(found.rows, 1 - axis)
-        some = some if axis == 1 else some.T  # [N, values] of the few that remain
-        corners = self._corners(some[:, :4], 1)
+            objectness = np.ascontiguousarray(rows[:, 4])  # it is read several times
+        found = candidates(self, rows[:, start:stop], objectness)
+        few = rows[found.rows]
+        corners = self._corners(few[:, :4])
         if self.spec.angle:
-            corners = box_forms.upright(corners, some[:, stop + self._points()])
-        return finished(self, found, corners, self._keypoints(some[:, stop:]))
+            corners = box_forms.upright(corners, few[:, stop + self._points()])
+        return finished(self, found, corners, self._keypoints(few[:, stop:]))
 
     def _classes(self) -> int | None:
         """Return how many scores a candidate has, with the background; None if nobody knows."""
@@ -76,10 +72,11 @@ class DenseDecoder(Decoder):
     def _shape(self, values: str) -> str:
         return f"[1,A,{values}]" if self.spec.anchor_axis == 1 else f"[1,{values},A]"
 
-    def _table(self, output: Array) -> Array:
+    def _rows(self, output: Array) -> Array:
+        """Return an output as [A,values], a view."""
         table = box_forms.table_of(output)
         assert table is not None  # or it would not have been bound
-        return table
+        return table if self.spec.anchor_axis == 1 else table.T
 
     def _is_rows(self, output: Array) -> bool:
         table = box_forms.table_of(output)
@@ -104,12 +101,11 @@ class DenseDecoder(Decoder):
         return table is not None and self._has_classes(table.shape[2 - self.spec.anchor_axis])
 
     def _agree(self, bound: Bound) -> bool:
-        lengths = {self._table(one).shape[self.spec.anchor_axis - 1] for one in bound.values()}
-        return len(lengths) == 1
+        return len({len(self._rows(one)) for one in bound.values()}) == 1
 
-    def _corners(self, boxes: Array, axis: int) -> Array:
+    def _corners(self, boxes: Array) -> Array:
         with np.errstate(over="ignore", invalid="ignore"):  # looked at when suppressing
-            corners = box_forms.corners(boxes if axis == 1 else boxes.T, self.spec.box_order)
+            corners = box_forms.corners(boxes, self.spec.box_order)
             return box_forms.in_pixels(corners, self.spec, self.profile.input)
 
     def _keypoints(self, values: Array) -> Array | None:

@@ -90,7 +90,7 @@ class GridDecoder(Decoder):
             scores = gathered(heads["scores"], rows)
         if objectness is not None and self.spec.objectness == "geometric":
             scores, objectness = self._geometric(scores, objectness), None
-        found = candidates(self, scores, 1, objectness)
+        found = candidates(self, scores, objectness)
         chosen = rows[found.rows]
         codes = [gathered(heads[part], chosen) for part in self._cells.box_parts]
         boxes = self._cells.corners(np.concatenate(codes, axis=1), chosen)

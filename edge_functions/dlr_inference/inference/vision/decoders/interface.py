@@ -30,6 +30,8 @@ class Decoder(ABC):
         self.threshold = np.float32(threshold)
         self._names = names
         self._binding = Binding(self.spec, names)
+        self._shapes: list[Any] | None = None
+        self._places: dict[str, int] = {}
 
     @property
     @abstractmethod
@@ -38,7 +40,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def bind(self, outputs: Outputs) -> Bound:
-        """Return the outputs by their roles.
+        """Return the outputs by their roles; only their shapes and types decide.
 
         Raises:
             UnfitOutputsError: if they are not of this kind, or it is not clear which is which.
@@ -54,8 +56,14 @@ class Decoder(ABC):
         """
 
     def __call__(self, outputs: Outputs) -> Detections:
-        """Bind and decode in one step."""
-        return self.decode(self.bind(outputs))
+        """Bind and decode in one step. Only outputs of new shapes or types need to be bound."""
+        shapes = [(output.shape, output.dtype) for output in outputs]
+        if shapes != self._shapes:
+            bound = self.bind(outputs)
+            at = {id(output): index for index, output in enumerate(outputs)}
+            self._places = {role: at[id(output)] for role, output in bound.items()}
+            self._shapes = shapes
+        return self.decode({role: outputs[index] for role, index in self._places.items()})
 
     def unfit(self, outputs: Outputs, reason: str = "") -> UnfitOutputsError:
         """Return the error for outputs that are not of this kind."""
@@ -78,9 +86,11 @@ class Decoder(ABC):
 
     def real(self, values: Array) -> Array:
         """Return numbers as float32; whole numbers by the profile's scale and zero point."""
+        if values.dtype == np.float32:
+            return values
         if values.dtype.kind not in "iu":
             with np.errstate(over="ignore"):  # infinite then, and noticed where it counts
-                return values.astype(np.float32, copy=False)
+                return values.astype(np.float32)
         if self.spec.scale is None:
             raise ModelError(
                 f"profile {self.profile.name}: the model returns {values.dtype} scores; set "
