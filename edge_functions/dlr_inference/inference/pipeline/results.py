@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,10 @@ _BRIEF_DECIMALS = 4
 _POINT_DECIMALS = 4
 """A person has 17 keypoints: with a fifth decimal fewer people would fit into a message."""
 _MAX_SOURCE_CHARACTERS = 256
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+Item = Dict[str, Any]
+"""A prediction as messages have it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def encode_list(result: FrameResult) -> Message:
     ``[{"confidence": "0.21719395", "prediction": "n03983396 pop bottle, soda bottle"}]``: the score
     is a string with the shortest exact digits of a float32. A detection also has a ``box``.
     """
-    return _capped([_list_item(prediction) for prediction in result.predictions], "[", "]")
+    return _capped([_list_item(prediction) for prediction in result.predictions], list)
 
 
 class EnvelopeEncoder:
@@ -88,24 +92,22 @@ class EnvelopeEncoder:
 
     def __call__(self, result: FrameResult) -> Message:
         """Return ``result`` as a JSON object whose last key is ``predictions``."""
-        head = compact_json(
-            {
-                "schemaVersion": SCHEMA_VERSION,
-                "timestamp": timestamp(result.captured_at),
-                **self._origin,
-                "frame": {
-                    "id": result.frame_id,
-                    "source": result.source[-_MAX_SOURCE_CHARACTERS:],
-                    "width": result.width,
-                    "height": result.height,
-                },
-                "model": self._model,
-                "configuration": self._configuration,
-                "latencyMs": {key: round(value, 3) for key, value in result.latency_ms.items()},
-            }
-        )
+        envelope = {
+            "schemaVersion": SCHEMA_VERSION,
+            "timestamp": timestamp(result.captured_at),
+            **self._origin,
+            "frame": {
+                "id": result.frame_id,
+                "source": result.source[-_MAX_SOURCE_CHARACTERS:],
+                "width": result.width,
+                "height": result.height,
+            },
+            "model": self._model,
+            "configuration": self._configuration,
+            "latencyMs": {key: round(value, 3) for key, value in result.latency_ms.items()},
+        }
         items = [_envelope_item(prediction) for prediction in result.predictions]
-        return _capped(items, head[:-1] + ', "predictions": [', "]}")
+        return _capped(items, lambda some: {**envelope, "predictions": some})
 
 
 def encoder(
@@ -137,18 +139,18 @@ def brief(prediction: Prediction) -> list[object]:
     return item
 
 
-def _list_item(prediction: Prediction) -> dict[str, Any]:
+def _list_item(prediction: Prediction) -> Item:
     score = np.format_float_positional(np.float32(prediction.score), trim="0")
-    item: dict[str, Any] = {"confidence": score, "prediction": prediction.label}
+    item: Item = {"confidence": score, "prediction": prediction.label}
     return _with_box(item, prediction)
 
 
-def _envelope_item(prediction: Prediction) -> dict[str, Any]:
-    item: dict[str, Any] = {"label": prediction.label, "score": round(prediction.score, 6)}
+def _envelope_item(prediction: Prediction) -> Item:
+    item: Item = {"label": prediction.label, "score": round(prediction.score, 6)}
     return _with_box(item, prediction)
 
 
-def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
+def _with_box(item: Item, prediction: Prediction) -> Item:
     if prediction.box is not None:
         item["box"] = [round(value, _BOX_DECIMALS) for value in prediction.box]
     if prediction.keypoints is not None:
@@ -158,23 +160,24 @@ def _with_box(item: dict[str, Any], prediction: Prediction) -> dict[str, Any]:
     return item
 
 
-def _capped(items: list[dict[str, Any]], head: str, tail: str) -> Message:
-    """Join as many ``items``, best first, as fit; count those that are left out."""
-    encoded = [compact_json(item).encode() for item in items]
-    room = MAX_MESSAGE_BYTES - len(head.encode()) - len(tail)
+def _capped(items: Sequence[Item], message: Callable[[Sequence[Item]], object]) -> Message:
+    """Encode as many ``items``, best first, as fit; count those that are left out."""
+    payload = compact_json(message(items)).encode()
+    if len(payload) <= MAX_MESSAGE_BYTES:
+        return Message(payload)
+    room = MAX_MESSAGE_BYTES - len(compact_json(message([])).encode())
     kept = 0
-    for item in encoded:
-        room -= len(item) + (2 if kept else 0)
+    for item in items:
+        room -= len(compact_json(item).encode()) + (len(", ") if kept else 0)
         if room < 0:
             break
         kept += 1
-    payload = head.encode() + b", ".join(encoded[:kept]) + tail.encode()
-    return Message(payload, len(items) - kept)
+    return Message(compact_json(message(items[:kept])).encode(), len(items) - kept)
 
 
 def compact_json(value: object) -> str:
     """Return ``value`` as JSON without escapes for non-ASCII characters, to save bytes."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def timestamp(seconds: float) -> str:
