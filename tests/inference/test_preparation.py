@@ -15,6 +15,7 @@ import pytest
 
 from inference.component.assembly import build_stages
 from inference.component.loading import load_model
+from inference.errors import ModelError
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
@@ -57,12 +58,17 @@ class Watched:
     """A pipeline whose model first waits for ``during``, and compares its tensor with before."""
 
     def __init__(
-        self, loaded: LoadedModel, source: Any, interval: float = 0, during: Any = lambda: None
+        self,
+        loaded: LoadedModel,
+        source: Any,
+        interval: float = 0,
+        during: Any = lambda: None,
+        after: Any = lambda results: None,
     ) -> None:
         self.results: list[FrameResult] = []
         self.is_changed = False
         self.runs = 0
-        self._model, self._during = loaded.model, during
+        self._model, self._during, self._after = loaded.model, during, after
         settings = replace(SETTINGS, inference_interval=interval)
         stages = build_stages(settings, loaded, [self._take], source=source)
         self.pipeline = Pipeline(replace(stages, model=self))
@@ -79,6 +85,7 @@ class Watched:
 
     def _take(self, frame: Frame, result: FrameResult) -> None:
         self.results.append(result)
+        self._after(len(self.results))
 
 
 def test_next_file_is_read_while_the_model_runs(loaded: LoadedModel) -> None:
@@ -104,6 +111,44 @@ def test_what_was_read_ahead_is_predicted_as_it_would_be_otherwise(loaded: Loade
     found = [[(one.source, one.predictions) for one in w.results] for w in (ahead, one_by_one)]
     assert found[0] == found[1]
     assert set(ahead.results[-1].latency_ms) == set(one_by_one.results[-1].latency_ms)
+
+
+def test_results_are_published_while_the_model_runs_on_the_next_frame(loaded: LoadedModel) -> None:
+    has_begun = threading.Condition()
+    aside: list[bool] = []
+
+    def during() -> None:
+        with has_begun:
+            has_begun.notify_all()
+
+    def after(results: int) -> None:
+        if threading.current_thread() is not threading.main_thread() and results < 40:
+            with has_begun:
+                aside.append(has_begun.wait_for(lambda: watched.runs > results, 10))
+
+    watched = Watched(loaded, Files(), during=during, after=after)
+    watched.pipeline.run(frames=40)
+    assert len(watched.results) == 40
+    assert [one.frame_id for one in watched.results] == list(range(1, 41))
+    assert aside, "all results were published between two runs of the model"
+    assert all(aside), "the model did not run while a result was being published"
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_model_that_gives_no_output_ends_a_run_that_reads_ahead(
+    loaded: LoadedModel, is_last: bool
+) -> None:
+    class Broken(Watched):
+        def run(self, tensor: Any) -> list[Any]:
+            [scores] = super().run(tensor)
+            return [scores * np.float32("nan")]
+
+    broken = Broken(loaded, Files())
+    with pytest.raises(ModelError, match=r"the model failed on 10 frames in a row: .* not finite"):
+        broken.pipeline.run(frames=10 if is_last else None)
+    counters = broken.pipeline.counters
+    assert (counters.predicted, counters.failed) == (0, 10)
+    assert broken.results == []
 
 
 class NotAhead(Files):

@@ -11,12 +11,15 @@ from typing import Any, Callable, Sequence
 from ..errors import FrameError, ModelError, OutputError
 from ..model.engines.runnable import RunnableModel
 from ..sources import Frame, FrameSource, NoFrameError
+from ..vision.detections import Outputs
 from ..vision.postprocess import Postprocessor
 from .preparation import Preparation, Prepared, Preprocess
 from .results import FrameResult
 from .skipped import ModelTrouble, SkippedFrames
 
 _AFTER_ERROR_SECONDS = 1.0
+_UNUSABLE = (FrameError, OutputError, ModelError, MemoryError)
+"""What may become of a frame that was read."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +91,8 @@ class Pipeline:
         """Predict until the source ends, :meth:`stop` is called, or ``frames`` were tried.
 
         Frames start ``interval`` seconds apart; time that one overruns is not made up. While frames
-        overrun it, as at an interval of 0, the next image file is read while the model runs.
+        overrun it, as at an interval of 0, one image file is read and another one's outputs are
+        decoded and published while the model runs.
 
         Raises:
             ModelError: if the model fails on every frame, or does not fit its profile.
@@ -101,13 +105,14 @@ class Pipeline:
             except NoFrameError:
                 continue  # the source has waited; the frame stays due
             except (FrameError, OSError) as error:
+                self._preparation.settle()
                 self.counters.read += 1
                 self._fail(error)
                 if isinstance(error, OSError):  # not one file, but a disk that fails
                     self._stopping.wait(_AFTER_ERROR_SECONDS)
             else:
                 if prepared is None and stages is self._stages:
-                    return
+                    break
                 if prepared is not None:
                     self.counters.read += 1
                     started = time.monotonic()
@@ -117,13 +122,15 @@ class Pipeline:
                     spent = prepared.seconds + time.monotonic() - started
                     self._is_late = spent >= self._stages.interval
             due = self._wait(due)
+        self._preparation.settle()
 
     def _wait(self, due: float) -> float:
         """Wait until the next frame is due; the interval may change meanwhile."""
         started = due
         while not self._stopping.is_set():
-            due = max(started + self._stages.interval, time.monotonic())
-            if not self._changed.wait(due - time.monotonic()):
+            now = time.monotonic()
+            due = max(started + self._stages.interval, now)
+            if not (self._changed.wait(due - now) if due > now else self._changed.is_set()):
                 break
             self._changed.clear()
         return due
@@ -134,26 +141,41 @@ class Pipeline:
         self._skipped.add(error)
 
     def _predict(self, prepared: Prepared, stages: Stages) -> None:
-        frame, fit = prepared.frame, prepared.fit
-        marks: list[float] = [time.perf_counter()]
+        started = time.perf_counter()
         try:
             outputs = stages.model.run(prepared.tensor)
-            marks.append(time.perf_counter())
-            found = stages.postprocess.decode(outputs)
-            predictions = stages.postprocess.choose(found, fit)
-        except (OutputError, ModelError) as error:
+        except _UNUSABLE as error:
+            self._preparation.settle()
+            self._unusable(prepared.frame, stages, error)
+            return
+        milliseconds = (time.perf_counter() - started) * 1e3
+        self._preparation.finish(lambda: self._finish(prepared, stages, outputs, milliseconds))
+
+    def _unusable(self, frame: Frame, stages: Stages, error: Exception) -> None:
+        if isinstance(error, (OutputError, ModelError)):
             self._fail(error)
             self._trouble.failed(stages.model, frame.image, error)
-            return
-        except (FrameError, MemoryError) as error:
+        else:
             self._fail(error if str(error) else FrameError("there is not enough memory for it"))
+
+    def _finish(
+        self, prepared: Prepared, stages: Stages, outputs: Outputs, inference_ms: float
+    ) -> None:
+        frame, fit = prepared.frame, prepared.fit
+        started = time.perf_counter()
+        try:
+            found = stages.postprocess.decode(outputs)
+            predictions = stages.postprocess.choose(found, fit)
+        except _UNUSABLE as error:
+            self._unusable(frame, stages, error)
             return
         self._trouble.predicted(stages.model)
-        marks.append(time.perf_counter())
-        names = ("inference", "postprocess")
-        latency = {"capture": frame.capture_ms, "preprocess": prepared.milliseconds}
-        for name, start, end in zip(names, marks, marks[1:]):
-            latency[name] = (end - start) * 1e3
+        latency = {
+            "capture": frame.capture_ms,
+            "preprocess": prepared.milliseconds,
+            "inference": inference_ms,
+            "postprocess": (time.perf_counter() - started) * 1e3,
+        }
         width, height = frame.size
         self.counters.predicted += 1
         result = FrameResult(

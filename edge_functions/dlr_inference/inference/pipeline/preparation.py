@@ -1,4 +1,4 @@
-"""Reads and preprocesses frames; the next one, if that is allowed, while the model runs."""
+"""What is done for frames beside the model: the next one is prepared, the last one is finished."""
 
 from __future__ import annotations
 
@@ -33,11 +33,15 @@ class Prepared:
 
 
 class Preparation:
-    """Prepares one frame after another; used by one thread only."""
+    """Prepares one frame after another, and finishes them; used by one thread only.
+
+    If a source may be read ahead, both happen on one other thread while the model runs.
+    """
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
         self._begun: tuple[FrameSource, Preprocess, Future[Prepared | None]] | None = None
+        self._finishing: Future[None] | None = None
 
     def next(self, source: FrameSource, preprocess: Preprocess) -> Prepared | None:
         """Return the next frame of ``source``, or None when there will be no more.
@@ -72,6 +76,23 @@ class Preparation:
         keeping = partial(preprocess, keep_last=True)
         read = self._thread.submit(lambda: _prepared(source.read(), keeping))
         self._begun = (source, preprocess, read)
+
+    def finish(self, work: Callable[[], None]) -> None:
+        """Do the last ``work`` for a frame: on the other thread if that is ready for it.
+
+        If it raises an exception there, the next call of this method or of :meth:`settle` does.
+        """
+        self.settle()
+        if self._thread is not None and self._begun is not None and self._begun[2].done():
+            self._finishing = self._thread.submit(work)
+        else:
+            work()
+
+    def settle(self) -> None:
+        """Wait until the frame that was given to :meth:`finish` is finished."""
+        finishing, self._finishing = self._finishing, None
+        if finishing is not None:
+            finishing.result()
 
 
 def _prepared(frame: Frame | None, preprocess: Preprocess) -> Prepared | None:
