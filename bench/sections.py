@@ -142,6 +142,7 @@ def rest(name: str, image: Path, effort: Effort) -> tuple[list[Row], Mapping[str
     section = f"{name}: a frame without its model / decode, resize and normalise by OpenCV"
     rows = [
         Row(section, "JPEG decoded at reduced scale", Ratio(**found["reduced"]), "", at_most(1.2)),
+        Row(section, "the same, at the profile's threshold", Ratio(**found["usual"])),
         Row(section, "JPEG decoded whole", Ratio(**found["full"])),
     ]
     return rows, found["stages"]
