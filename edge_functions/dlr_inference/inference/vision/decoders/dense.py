@@ -53,11 +53,10 @@ class DenseDecoder(Decoder):
         if self.spec.objectness != "none":
             objectness = np.ascontiguousarray(rows[:, 4])  # it is read several times
         found = candidates(self, rows[:, start:stop], objectness)
-        few = rows[found.rows]
-        corners = self._corners(few[:, :4])
+        corners, rest = self._corners(rows[found.rows, :4]), rows[found.rows, stop:]
         if self.spec.angle:
-            corners = box_forms.upright(corners, few[:, stop + self._points()])
-        return finished(self, found, corners, self._keypoints(few[:, stop:]))
+            corners = box_forms.upright(corners, rest[:, self._points()])
+        return finished(self, found, corners, self._keypoints(rest))
 
     def _classes(self) -> int | None:
         """Return how many scores a candidate has, with the background; None if nobody knows."""
