@@ -5,13 +5,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, json_value
+from inference.schema import ConfigurationError, Fault, json_value, require_json
 
 KEY = "components"
 EXAMPLE = "aws.greengrass.LogManager=2.3.9"
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{1,128}")
-_VERSION = re.compile(r"(?=.{1,64}$)[0-9]+\.[0-9]+\.[0-9]+(?:[-+][0-9A-Za-z.+-]+)?")
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_WORDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = re.compile(
+    rf"(?=.{{1,64}}$){_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_WORDS})?(?:\+{_WORDS})?"
+)
+"""https://semver.org, which Greengrass follows."""
 _NAME_RULE = "must be the name of a component: letters, digits, _ . and -, at most 128"
 _VERSION_RULE = "must be a version such as 2.3.9, since a deployment names exactly one"
 
@@ -77,4 +82,8 @@ def _component(name: str, given: object, faults: list[Fault]) -> OtherComponent:
     if not isinstance(configuration, dict):
         faults.append(Fault(path, configuration, "must have an object as its configuration"))
         configuration = {}
+    try:
+        require_json(configuration)
+    except ValueError as error:
+        faults.append(Fault(path, configuration, f"must have JSON as its configuration: {error}"))
     return OtherComponent(name, str(version), configuration)

@@ -2,6 +2,7 @@
 
 The words and limits are those of a deployment's ``iotJobConfiguration``:
 https://docs.aws.amazon.com/greengrass/v2/APIReference/API_DeploymentIoTJobConfiguration.html
+and the pages that it links to, which also say how many digits a number may have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ _CANARY_FIELDS: tuple[Field[Any], ...] = (
 )
 _RATE_FIELDS: tuple[Field[Any], ...] = (
     Field("baseRatePerMinute", integer(1, 1_000), None, "5"),
-    Field("incrementFactor", number(1.1, 5.0), None, "2"),
+    Field("incrementFactor", number(1.1, 5.0, decimals=1), None, "2"),
     Field("rateIncreaseCriteria", _object, None, '{"numberOfSucceededThings": 5}'),
 )
 _CRITERIA_FIELDS: tuple[Field[Any], ...] = tuple(
@@ -120,7 +121,7 @@ _CRITERIA_FIELDS: tuple[Field[Any], ...] = tuple(
 _ABORT_FIELDS: tuple[Field[Any], ...] = (
     Field("failureType", choice(*_FAILURES), None, "FAILED"),
     Field("action", choice("CANCEL"), "CANCEL", "CANCEL"),
-    Field("thresholdPercentage", number(0.01, 100.0), None, "20"),
+    Field("thresholdPercentage", number(0.01, 100.0, decimals=2), None, "20"),
     Field("minNumberOfExecutedThings", integer(1, 1_000_000), None, "5"),
 )
 

@@ -37,7 +37,14 @@ def test_components_are_pairs_or_json_or_a_file(tmp_path: Path) -> None:
         ("a=latest", "must be a version"),
         ("a=>=1.0.0", "must be a version"),
         ("a b=1.0.0", "must be the name of a component"),
+        ("a=01.0.0", "must be a version"),
+        ("a=1.0.0-beta..1", "must be a version"),
         ("a=1.0.0,a=1.0.1", "is named twice"),
+        ('{"a": "1.0.0", "a": "2.0.0"}', "the key 'a' appears twice"),
+        ('{"a": {"version": "1.0.0", "configuration": {"x": NaN}}}', "is NaN or infinite"),
+        ('{"a": {"version": "1.0.0", "configuration": {"x": 1e999}}}', "is NaN or infinite"),
+        ('{"a": {"version": "1.0.0", "configuration": {"x": "\\ud800"}}}', "half a character"),
+        ({"a": {"version": "1.0.0", "configuration": {"x": "\ud800"}}}, "half a character"),
         ("DlrInference.Demo=1.0.0", "is a component of this app"),
         ({"a": {"version": "1.0.0", "config": {}}}, "is neither version nor configuration"),
         ({"a": {"version": "1.0.0", "configuration": "x"}}, "must have an object"),
@@ -51,6 +58,14 @@ def test_other_values_are_refused(value: object, rule: str) -> None:
     with pytest.raises(schema.ConfigurationError) as caught:
         parse_components(value)
     assert rule in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "version", ["0.0.0", "2.3.9", "1.0.0-beta.1", "1.0.0+2026-11", "1.2.3-a+b"]
+)
+def test_versions_are_semantic_ones(version: str) -> None:
+    (one,) = parse_components(f"a={version}")
+    assert one.version == version
 
 
 def deployed(template: dict[str, Any]) -> dict[str, Any]:

@@ -87,9 +87,11 @@ def test_rollout_is_given_as_text_or_as_a_file(tmp_path: Path, as_file: bool) ->
         ("maximumPerMinute", 1_001, "must be a whole number from 1 to 1000"),
         ("exponentialRate.baseRatePerMinute", 1_001, "must be a whole number from 1 to 1000"),
         ("exponentialRate.incrementFactor", 1.0, "must be a number from 1.1 to 5"),
+        ("exponentialRate.incrementFactor", 1.55, "must be a number from 1.1 to 5, with at most 1"),
         ("exponentialRate.incrementFactor", None, "is required"),
         ("exponentialRate.rateIncreaseCriteria.numberOfSucceededThings", 0, "must be a whole"),
         ("abortCriteria.0.thresholdPercentage", 101, "must be a number from 0.01 to 100"),
+        ("abortCriteria.0.thresholdPercentage", 33.333, "must be a number from 0.01 to 100, with"),
         ("abortCriteria.0.failureType", "BROKEN", "must be one of FAILED, REJECTED, TIMED_OUT"),
         ("abortCriteria.0.minNumberOfExecutedThings", None, "is required"),
         ("abortCriteria.0.action", "STOP", "must be one of CANCEL"),
@@ -120,6 +122,12 @@ def test_other_values_are_refused(value: object) -> None:
 def test_key_that_stands_twice_is_named() -> None:
     text = '{"maximumPerMinute": 5, "maximumPerMinute": 50}'
     assert "the key 'maximumPerMinute' appears twice" in fault_of(text).rule
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.7, 2, 4.9, "2.3"])
+def test_digits_that_aws_iot_takes_are_accepted(factor: object) -> None:
+    assert Rollout.parse(changed("exponentialRate.incrementFactor", factor)).exponential
+    assert Rollout.parse(changed("abortCriteria.0.thresholdPercentage", 33.33)).abort
 
 
 def test_every_fault_is_reported() -> None:

@@ -18,6 +18,7 @@ from .errors import InferenceError, escaped
 T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 80
+_TOO_DEEP = "it is nested too deeply"
 
 
 def shown(value: object) -> str:
@@ -60,7 +61,7 @@ def strict_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
 
 
 def json_value(key: str, value: object) -> object:
@@ -187,9 +188,30 @@ def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fau
     return faults
 
 
-def number(low: float, high: float) -> Callable[[object], float]:
-    """Return a reader of finite numbers from ``low`` to ``high``, both included."""
+def require_json(value: object) -> None:
+    """Check that ``value`` can be written as JSON, in UTF-8.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except UnicodeEncodeError:
+        raise ValueError("text in it has half a character, a lone surrogate") from None
+    except ValueError:
+        raise ValueError("a number in it is NaN or infinite") from None
+
+
+def number(low: float, high: float, *, decimals: int | None = None) -> Callable[[object], float]:
+    """Return a reader of finite numbers from ``low`` to ``high``, both included.
+
+    With ``decimals``, so many digits may follow the decimal point.
+    """
     rule = f"must be a number from {low:g} to {high:g}"
+    if decimals is not None:
+        rule += f", with at most {decimals} digit{'s' if decimals > 1 else ''} after the point"
 
     def parse(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -199,6 +221,8 @@ def number(low: float, high: float) -> Callable[[object], float]:
         except (ValueError, OverflowError):
             raise ValueError(rule) from None
         if not math.isfinite(result) or not low <= result <= high:
+            raise ValueError(rule)
+        if decimals is not None and result != round(result, decimals):
             raise ValueError(rule)
         return result
 
