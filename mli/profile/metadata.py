@@ -18,6 +18,12 @@ _MOST_CHARACTERS = 1_000_000
 _FAMILIES = ("yolov8", "yolov10", "yolo11", "yolo12", "yolo26")
 """Presets of the form that Ultralytics exports, by the model's name in the description."""
 _THRESHOLD, _DETECTIONS = 0.25, 20
+_SHARE, _CLASSES = 0.01, 20
+"""Smallest share of an image, and most classes, of a map of classes."""
+_TASKS = ("detect", "segment", "semantic", "pose", "obb", "classify")
+_AUTHOR = "Ultralytics"
+_NO_CLASS = "background"
+"""Class 0 of a map that tells one class from everything else, which the exporter does not name."""
 _MASKS = 32
 """Coefficients of the masks that a segmenting model returns for each object."""
 
@@ -54,6 +60,8 @@ class ExportMetadata:
         """Return the threshold and the number of results that the project itself uses."""
         if self.task == "classify":
             return {}
+        if self.task == "semantic":
+            return {"confidenceThreshold": _SHARE, "topK": _CLASSES}
         return {"confidenceThreshold": _THRESHOLD, "topK": _DETECTIONS}
 
     def output_fields(self, shapes: Sequence[Sequence[int]]) -> dict[str, Any]:
@@ -63,10 +71,18 @@ class ExportMetadata:
         the number of classes tells the two apart.
 
         Raises:
-            MliError: if the outputs are not of a form that Ultralytics exports.
+            MliError: if the outputs are not of a form that Ultralytics exports, or the task is one
+                that no profile describes.
         """
+        if self.task not in _TASKS:
+            raise MliError(
+                f"the model's own description says task {self.task}, which no profile describes: "
+                f"those of {', '.join(_TASKS)} can run"
+            )
         if self.task == "classify":
             return {"kind": "classification", "activation": "probabilities"}
+        if self.task == "semantic":
+            return {"kind": "segmentation", "activation": "logits"}
         more = self._values_of_an_object()
         dense, rows = 4 + len(self.labels) + more, 6 + more
         for shape in shapes:
@@ -118,12 +134,15 @@ class ExportMetadata:
 
 def metadata_of(properties: Mapping[str, str]) -> ExportMetadata | None:
     """Return what the properties of an ONNX model say, or None if no known exporter wrote them."""
-    task, names = properties.get("task"), _literal(properties.get("names"))
-    if task not in ("detect", "segment", "pose", "obb", "classify") or not names:
+    task, names = properties.get("task", ""), _literal(properties.get("names"))
+    is_known = task in _TASKS or (task and properties.get("author") == _AUTHOR)
+    if not is_known or not names:
         return None
     labels = _labels(names)
     if labels is None:
         return None
+    if task == "semantic" and len(labels) == 1:
+        labels = (_NO_CLASS, *labels)
     found = re.search(r"Ultralytics (\S+) model", properties.get("description", ""))
     return ExportMetadata(
         task=task,

@@ -62,6 +62,10 @@ def test_labels_and_size_are_read() -> None:
             {"task": "pose", "kpt_shape": [5, 2]}, [(1, 300, 16)],
             {"preset": "yolo-pose-end2end", "keypoints": [5, 2]},
         ),
+        (
+            {"task": "semantic"}, [(1, 96, 64)],
+            {"kind": "segmentation", "activation": "logits"},
+        ),
         ({"task": "classify"}, [(1, 3)], {"kind": "classification", "activation": "probabilities"}),
     ],
 )  # fmt: skip
@@ -90,10 +94,24 @@ def test_outputs_that_contradict_the_description_are_refused() -> None:
         read().output_fields([(1, 84, 126)])
 
 
+def test_a_map_of_one_class_names_the_background_too() -> None:
+    assert read(task="semantic", names={0: "road"}).labels == ("background", "road")
+    assert read(task="semantic").labels == ("ant", "bee", "fire ant")
+
+
+def test_a_task_that_no_profile_describes_is_named() -> None:
+    with pytest.raises(
+        MliError, match=r"says task depth, which no profile describes: those of det"
+    ):
+        read(task="depth").output_fields([(1, 1, 96, 64)])
+
+
 def test_how_an_image_is_fitted_follows_from_the_task() -> None:
     assert read().input_fields()["resize"] == "letterbox"
     assert read(model="rtdetr-x").input_fields()["resize"] == "stretch"
     assert read(task="classify").input_fields()["resize"] == "center-crop"
+    assert read(task="semantic").input_fields()["resize"] == "letterbox"
+    assert read(task="semantic").general_fields()["confidenceThreshold"] == 0.01
 
 
 @pytest.mark.parametrize(
