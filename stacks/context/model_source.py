@@ -146,7 +146,8 @@ def _check_models(path: Path, models: list[Path]) -> None:
     if path.suffix == ONNX_SUFFIX and path.is_file():
         for name in sorted(weight_files(path)):
             raise ValueError(
-                f"keeps its weights in {name}: give a folder with both files, or its archive"
+                f"keeps its weights in {name}: give a folder with both files, or its archive, or "
+                "put them into one file with `mli compile --with onnxruntime`"
             )
 
 

@@ -53,6 +53,7 @@ def test_a_file_without_its_weights_is_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = with_external_weights(tmp_path / "fruit.onnx")
+    (tmp_path / "fruit.onnx.data").unlink()
     message = refusal(model, tmp_path / "work", caplog)
     assert "keeps weights in fruit.onnx.data, which is not beside it" in message
 

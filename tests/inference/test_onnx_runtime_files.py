@@ -74,6 +74,27 @@ def test_weights_beside_the_model_are_part_of_the_artifact(tmp_path: Path) -> No
     )
 
 
+def test_weights_beside_a_file_that_is_given_alone_come_with_it(tmp_path: Path) -> None:
+    """As torch.onnx.export writes a model: the ``.onnx`` stays the same when it is trained again."""
+    path = tiny_onnx.with_external_weights(tmp_path / "net.onnx")
+    work = tmp_path / "work"
+    first = open_artifact(path, work)
+    (scores,) = OnnxRuntimeModel(first, SPEC).run(IMAGE)
+    np.testing.assert_allclose(scores, MEANS, rtol=1e-5)
+    assert open_artifact(path, work).folder == first.folder
+    weights = tmp_path / "net.onnx.data"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    second = open_artifact(path, work)
+    assert second.folder != first.folder
+    (scores,) = OnnxRuntimeModel(second, SPEC).run(IMAGE)
+    np.testing.assert_array_equal(scores, np.zeros_like(MEANS))
+    weights.unlink()
+    with pytest.raises(
+        ModelError, match=r"keeps weights in net\.onnx\.data, which is not beside it"
+    ):
+        open_artifact(path, work)
+
+
 def test_weights_in_another_folder_are_refused(tmp_path: Path) -> None:
     """No digest covers them, and what is outside an artifact is nothing to it."""
     import onnx

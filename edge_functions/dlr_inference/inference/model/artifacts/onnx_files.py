@@ -48,6 +48,16 @@ def check_onnx(folder: Path) -> None:
         )
 
 
+def weights_beside(file: Path) -> list[Path]:
+    """Return the files with weights of an ``.onnx`` file that are in its folder, sorted.
+
+    Raises:
+        ModelError: if the file cannot be read.
+    """
+    named = (file.parent / name for name in sorted(weight_files(file)) if Path(name).name == name)
+    return [path for path in named if path.is_file()]
+
+
 def weight_files(file: Path) -> frozenset[str]:
     """Return the paths that an ``.onnx`` file gives of files with weights, relative to its folder.
 

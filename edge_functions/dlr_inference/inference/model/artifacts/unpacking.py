@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import os
 import shutil
@@ -15,7 +16,7 @@ from typing import IO
 from ...errors import ModelError
 from .digests import sha256_of
 from .members import TarOrZip
-from .onnx_files import ONNX_SUFFIX
+from .onnx_files import ONNX_SUFFIX, weights_beside
 
 _NAME_OF_BARE_MODEL = "model" + ONNX_SUFFIX
 _CHUNK = 1 << 20
@@ -34,13 +35,19 @@ _DAMAGE = (
 def unpacked_path(archive: Path, work: Path) -> Path:
     """Return the folder in ``work`` that this archive is unpacked to, named after its digest.
 
+    That of an ``.onnx`` file is also of the weights beside it, which alone may differ.
+
     Raises:
         ModelError: if the archive is missing or cannot be read.
     """
     if not archive.is_file():
         raise ModelError(f"model {archive}: there is no such file or folder")
     try:
-        return work / f"model-{sha256_of(archive)[:16]}"
+        digests = [sha256_of(file) for file in (archive, *_weights_of(archive))]
+        digest = digests[0]
+        if len(digests) > 1:
+            digest = hashlib.sha256("".join(digests).encode()).hexdigest()
+        return work / f"model-{digest[:16]}"
     except OSError as error:
         raise ModelError(f"model {archive}: cannot be unpacked: {error}") from None
 
@@ -49,8 +56,8 @@ def unpack(archive: Path, work: Path) -> Path:
     """Unpack ``archive`` (tar, compressed or not, or zip) into ``work`` and return the new folder.
 
     A bare ``.onnx`` file is copied there under a fixed name, so that the model's digest is the same
-    wherever the file comes from, and later damage is noticed. The folder gets its name only when it
-    is complete; a second call finds it.
+    wherever the file comes from, and later damage is noticed. Weights that it keeps in files beside
+    it are copied, too. The folder gets its name only when it is complete; a second call finds it.
 
     Raises:
         ModelError: if the archive is missing, damaged, too large, or holds a member that is neither
@@ -102,13 +109,19 @@ def remove_leftovers(work: Path, keep: Path) -> None:
 
 def _extract(archive: Path, target: Path) -> None:
     if archive.suffix == ONNX_SUFFIX:
-        with archive.open("rb") as content:
-            _write(content, target / _NAME_OF_BARE_MODEL, archive.stat().st_size)
+        names = {archive: _NAME_OF_BARE_MODEL, **{one: one.name for one in _weights_of(archive)}}
+        for file, name in names.items():
+            with file.open("rb") as content:
+                _write(content, target / name, file.stat().st_size)
         return
     with TarOrZip(archive) as bundle:
         for member in bundle.members():
             with bundle.open(member) as content:
                 _write(content, target / member.path, member.size)
+
+
+def _weights_of(archive: Path) -> list[Path]:
+    return weights_beside(archive) if archive.suffix == ONNX_SUFFIX else []
 
 
 def _write(stream: IO[bytes], path: Path, size: int) -> None:
