@@ -29,6 +29,7 @@ from .trial import Trial, try_profile
 from .writing import write_profile
 
 _NAMED = 12
+_UNCLEAR = "(which is which is not clear"
 _CLASSIFICATION: Mapping[str, Any] = {"kind": "classification", "activation": "logits"}
 
 
@@ -89,16 +90,18 @@ class Chooser:
         returned = self._returned(profile)
         try:
             fitting = returned.fitting_preset(profile, preset)
-        except UnfitOutputsError:
-            raise self._unfit(profile, preset, returned) from None
+        except UnfitOutputsError as error:
+            raise self._unfit(profile, preset, returned, str(error)) from None
         labels = self.asked.labels
         agrees = labels is None or is_count_of(len(labels), fitting.classes, _kind(fitting))
         if not agrees and not fitting.is_usual:  # whose classes are no fact about the model
             raise self._unfit(profile, preset, returned)
         return self._of_family(spec, fitting)
 
-    def _unfit(self, profile: ModelProfile, preset: str, returned: Returned) -> MliError:
-        """Return the error for a preset that does not read the outputs."""
+    def _unfit(
+        self, profile: ModelProfile, preset: str, returned: Returned, reason: str = ""
+    ) -> MliError:
+        """Return the error for a preset that does not read the outputs, with the ``reason``."""
         labels = None if self.asked.labels is None else tuple(self.asked.labels)
         needs = needs_of(preset, replace(profile, labels=labels))
         others = [
@@ -108,9 +111,10 @@ class Chooser:
             for name in one.presets
         ]
         advice = f"; presets that read such outputs: {_listed(others)}" if others else ""
+        which = f" {reason[reason.index(_UNCLEAR) :]}" if _UNCLEAR in reason else ""
         return MliError(
             f"{self.asked.path}: preset {preset} needs {needs}, the model returns "
-            f"{described(returned.arrays, returned.names)}{advice}"
+            f"{described(returned.arrays, returned.names)}{which}{advice}"
         )
 
     def _of_family(self, spec: dict[str, Any], fitting: Fitting) -> Proposal:

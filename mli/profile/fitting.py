@@ -37,18 +37,20 @@ class Fitting:
     """One meaning of the outputs, and the presets that have it; the first stands for them.
 
     ``classes`` is None where the shapes do not tell the number of classes. ``is_usual`` says that
-    the family's own export has such outputs.
+    the family's own export has such outputs. ``more`` are fields of the output that this model has
+    otherwise than the preset.
     """
 
     presets: tuple[str, ...]
     classes: int | None
     usual: Usual = field(default_factory=Usual)
     is_usual: bool = True
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def output(self) -> dict[str, Any]:
         """The profile's ``output``."""
-        return output_of(self.presets[0])
+        return {**output_of(self.presets[0]), **self.more}
 
     def __str__(self) -> str:
         first, *others = self.presets
@@ -83,21 +85,27 @@ class Returned:
 
         What contradicts a family's own export is left out, unless all do: strides that its heads
         do not have, missing prototypes of masks, other names than its own where another family's
-        fit.
+        fit. Rows that are as many and as long as the image's pixels are always left out: they are
+        a map of it, such as one of depths.
         """
         found = [
             _Fit(name, profile, self) for name in fitting_presets(profile, self.arrays, self.names)
         ]
-        found = [one for one in found if one.is_usual(profile.input)] or found
+        found = [one for one in found if one.is_usual(profile.input)] or [
+            one for one in found if not one.is_of_pixels(profile.input)
+        ]
         most = max((one.names_among(self.names) for one in found), default=0)
         found = [one for one in found if one.names_among(self.names) == most]
         groups: dict[str, list[_Fit]] = {}
         for one in found:
             groups.setdefault(one.meaning(), []).append(one)
         return [
-            Fitting(tuple(one.preset for one in group), group[0].classes, group[0].usual)
+            Fitting(
+                tuple(one.preset for one in group), group[0].classes, group[0].usual,
+                more=group[0].more,
+            )
             for group in groups.values()
-        ]
+        ]  # fmt: skip
 
     def fitting_preset(self, profile: ModelProfile, preset: str) -> Fitting:
         """Return what the outputs mean by one preset; the profile has no labels.
@@ -106,7 +114,7 @@ class Returned:
             UnfitOutputsError: if the preset does not read such outputs.
         """
         one = _Fit(preset, profile, self)
-        return Fitting((preset,), one.classes, one.usual, one.is_usual(profile.input))
+        return Fitting((preset,), one.classes, one.usual, one.is_usual(profile.input), one.more)
 
 
 class _Fit:
@@ -119,7 +127,11 @@ class _Fit:
         self._spec = decoder.spec
         self._bound: Mapping[str, Any] = decoder.bind(returned.arrays)
         self._returned = returned
-        self.classes = class_count(decoder.spec, self._bound, decoder.profile.input)
+        self.more = _of_map(self._bound["map"], profile.input) if "map" in self._bound else {}
+        axis = self.more.get("classAxis", decoder.spec.class_axis)
+        self.classes = class_count(
+            replace(decoder.spec, class_axis=axis), self._bound, decoder.profile.input
+        )
 
     def meaning(self) -> str:
         """Return a text that presets with the same meaning have in common."""
@@ -155,6 +167,11 @@ class _Fit:
         count = self._bound["rows"].shape[-2:][output.anchor_axis - 1]
         per_cell = _ANCHORS.get(self.preset, 1)
         return count in {per_cell * _cells(spec, strides) for strides in _STRIDES}
+
+    def is_of_pixels(self, spec: InputSpec) -> bool:
+        """Tell whether the rows are as many and as long as the image has pixels."""
+        sides = (spec.height, spec.width)
+        return "rows" in self._bound and self._bound["rows"].shape[-2:] == sides
 
     def _is_one_row(self) -> bool:
         """Tell whether the model declares [1,K]: scores of a classifier, not one detection."""
@@ -215,6 +232,23 @@ def needs_of_all(profile: ModelProfile) -> str:
 
 def _cells(spec: InputSpec, strides: Sequence[int]) -> int:
     return sum(-(-spec.width // stride) * -(-spec.height // stride) for stride in strides)
+
+
+def _of_map(output: Any, spec: InputSpec) -> dict[str, Any]:
+    """Return the fields of a map of scores that its shape and values tell.
+
+    Its classes are along the last axis if only the two before it have the shape of the image, and
+    scores of one class that are no probabilities are logits.
+    """
+    if output.ndim != 4 or _is_whole(output):
+        return {}
+    more: dict[str, Any] = {}
+    high, wide, last = output.shape[1:]
+    if high * spec.width == wide * spec.height and wide * spec.width != last * spec.height:
+        more["classAxis"] = 3
+    if 1 in (high, last) and not (output.min() >= 0 and output.max() <= 1):
+        more["activation"] = "logits"
+    return more
 
 
 def _is_prototypes(output: Any) -> bool:

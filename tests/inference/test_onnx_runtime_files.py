@@ -75,7 +75,7 @@ def test_weights_beside_the_model_are_part_of_the_artifact(tmp_path: Path) -> No
 
 
 def test_weights_beside_a_file_that_is_given_alone_come_with_it(tmp_path: Path) -> None:
-    """As torch.onnx.export writes a model: the ``.onnx`` stays the same when it is trained again."""
+    """As torch.onnx.export writes a model: after more training only the weights differ."""
     path = tiny_onnx.with_external_weights(tmp_path / "net.onnx")
     work = tmp_path / "work"
     first = open_artifact(path, work)

@@ -133,8 +133,8 @@ def test_a_file_whose_weights_lie_beside_it_is_refused_alone(tmp_path: Path) -> 
     model = with_external_weights(folder / "large.onnx")
     settings(tmp_path, **local(folder))
     assert rule_of(tmp_path, "modelPath", **local(model)) == (
-        "keeps its weights in large.onnx.data: give a folder with both files, or its archive, or put "
-        "them into one file with `mli compile --with onnxruntime`"
+        "keeps its weights in large.onnx.data: give a folder with both files, or its archive, or "
+        "put them into one file with `mli compile --with onnxruntime`"
     )
 
 
