@@ -116,6 +116,11 @@ class Returned:
         one = _Fit(preset, profile, self)
         return Fitting((preset,), one.classes, one.usual, one.is_usual(profile.input), one.more)
 
+    def scores(self, classifier: Fitting) -> tuple[str, Any]:
+        """Return the name and the values of a classifier's scores; without names it is empty."""
+        index = next(i for i, one in enumerate(self.arrays) if one.size == classifier.classes)
+        return [*self.names, *[""] * len(self.arrays)][index], self.arrays[index].ravel()
+
 
 class _Fit:
     """A preset whose decoder reads the outputs."""

@@ -41,7 +41,8 @@ class Inspection:
     """An artifact whose files are valid. Without a graph file its tensors are not known here.
 
     ``properties`` are what the exporter of an ``.onnx`` noted in it, ``quantised`` scale and zero
-    point of its outputs that are whole numbers, by name.
+    point of its outputs that are whole numbers, by name, and ``unlimited`` are those that a layer
+    returns without an activation: no probabilities, even if all are between 0 and 1.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Inspection:
     runtime: str = DLR
     properties: Mapping[str, str] = field(default_factory=dict)
     quantised: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    unlimited: frozenset[str] = frozenset()
 
     @property
     def runs_here(self) -> bool:

@@ -18,6 +18,7 @@ from inference.model.engines.onnx_failure import why_not_loaded
 from inference.model.engines.onnx_runtime import import_onnxruntime
 
 from .children import said_by_child
+from .operators import ends_in_a_layer
 
 _FATAL_ONLY = 4
 
@@ -25,12 +26,14 @@ _FATAL_ONLY = 4
 @dataclass(frozen=True)
 class OnnxFacts:
     """Inputs and outputs, each as name, type by ONNX Runtime and shape, whose open extents are
-    None; what the exporter noted; and scale and zero point of quantised outputs, by name."""
+    None; what the exporter noted; scale and zero point of quantised outputs, by name; and the names
+    of those that a layer returns without an activation."""
 
     inputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     outputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     properties: Mapping[str, str]
     quantised: Mapping[str, tuple[float, float]]
+    unlimited: frozenset[str]
 
 
 def describe(file: Path) -> OnnxFacts:
@@ -51,7 +54,7 @@ def describe(file: Path) -> OnnxFacts:
         for key in ("inputs", "outputs")
     )
     quantised = {name: (scale, zero) for name, (scale, zero) in said["quantised"].items()}
-    return OnnxFacts(inputs, outputs, said["properties"], quantised)
+    return OnnxFacts(inputs, outputs, said["properties"], quantised, frozenset(said["unlimited"]))
 
 
 def main(file: str) -> int:
@@ -69,11 +72,13 @@ def main(file: str) -> int:
     except Exception as error:  # its exceptions have no other base class
         print(why_not_loaded(error, Path(file)), file=sys.stderr)
         return 1
+    graph = _graph(file)
     described = {
         "inputs": [_tensor(one) for one in session.get_inputs()],
         "outputs": [_tensor(one) for one in session.get_outputs()],
         "properties": dict(session.get_modelmeta().custom_metadata_map),
-        "quantised": _quantised(file),
+        "quantised": _quantised(graph),
+        "unlimited": [one.name for one in graph.output if ends_in_a_layer(graph, one.name)],
     }
     print(json.dumps(described))
     return 0
@@ -84,11 +89,16 @@ def _tensor(one: Any) -> list[Any]:
     return [str(one.name), str(one.type), extents]
 
 
-def _quantised(file: str) -> dict[str, list[float]]:
+def _graph(file: str) -> Any:
+    import onnx
+
+    return onnx.load(file, load_external_data=False).graph
+
+
+def _quantised(graph: Any) -> dict[str, list[float]]:
     """Return scale and zero point of each output that the graph quantises with one of each."""
     import onnx
 
-    graph = onnx.load(file, load_external_data=False).graph
     constants = {one.name: one for one in graph.initializer}
     outputs = {one.name for one in graph.output}
     found = {}

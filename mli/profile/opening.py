@@ -71,6 +71,7 @@ def _inspect_onnx(folder: Path) -> Inspection:
         runtime=ONNX_RUNTIME,
         properties=facts.properties,
         quantised=facts.quantised,
+        unlimited=facts.unlimited,
     )
 
 

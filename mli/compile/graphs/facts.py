@@ -7,24 +7,15 @@ from typing import Any
 
 from onnx import numpy_helper
 
+from ...profile import operators
 from .reading import Source, constants_of
-
-_PASSING = (
-    "Cast", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Squeeze",
-    "Transpose", "Unsqueeze",
-)  # fmt: skip
-"""Operators that change the form of numbers, not what they mean."""
 
 _LARGEST_SUM_ERROR = 1e-3
 
 
 def last_operator(source: Source, tensor: str) -> str:
     """Return the operator that computes a tensor, before those that only change its form."""
-    made_by = {name: node for node in source.model.graph.node for name in node.output}
-    node = made_by.get(tensor)
-    while node is not None and node.op_type in _PASSING:
-        node = made_by.get(node.input[0])
-    return "" if node is None else str(node.op_type)
+    return operators.last_operator(source.model.graph, tensor)
 
 
 def are_probabilities(source: Source, scores: Any) -> bool:

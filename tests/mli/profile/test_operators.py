@@ -1,0 +1,50 @@
+"""What the end of a graph says about scores that are between 0 and 1 by chance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+from mli.profile.operators import ends_in_a_layer, last_operator
+from tests.inference.tiny_onnx import INPUT, model_of, save
+
+from .test_profile_proposals import run
+
+WEIGHTS = np.array([[-0.01], [-0.01], [-0.01]], np.float32)
+MEAN = helper.make_node("GlobalAveragePool", [INPUT], ["pooled"])
+FLAT = helper.make_node("Flatten", ["pooled"], ["flat"])
+PRODUCT = helper.make_node("MatMul", ["flat", "weights"], ["product"])
+BIAS = helper.make_node("Add", ["product", "bias"], ["biased"])
+
+
+@pytest.mark.parametrize(
+    ("last", "activation"),
+    [
+        (helper.make_node("Gemm", ["flat", "weights", "bias"], ["scores"]), "logits"),
+        (helper.make_node("Squeeze", ["biased"], ["scores"]), "logits"),
+        (helper.make_node("Sigmoid", ["biased"], ["scores"]), "probabilities"),
+        (helper.make_node("Clip", ["biased"], ["scores"]), "probabilities"),
+    ],
+)
+def test_what_a_layer_returns_is_no_probability(
+    tmp_path: Path, last: object, activation: str
+) -> None:
+    constants = [
+        numpy_helper.from_array(WEIGHTS, "weights"),
+        numpy_helper.from_array(np.array([0.3], np.float32), "bias"),
+    ]
+    model = model_of([MEAN, FLAT, PRODUCT, BIAS, last], weights=constants)
+    done = run(save(model, tmp_path / "m.onnx"))
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["output"]["activation"] == activation
+    assert ends_in_a_layer(model.graph, "scores") == (activation == "logits")
+
+
+def test_a_tensor_that_nothing_computes_has_no_operator() -> None:
+    graph = model_of([MEAN]).graph
+    assert last_operator(graph, INPUT) == ""
+    assert not ends_in_a_layer(graph, INPUT)
