@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 import tempfile
 import threading
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+
+from inference.model.artifacts.onnx_files import is_onnx, weights_beside
 
 from ..cloud import DEFAULT_REGION, LocalCloud
 from ..cloud.deployment.deploy import Deployer
@@ -26,6 +29,8 @@ DEPLOYER_POLICY = REPOSITORY / "stacks" / "deployer-policy.json"
 """What CloudFormation needs to deploy the app."""
 MONITORING_POLICY = REPOSITORY / "stacks" / "deployer-policy-monitoring.json"
 """What CloudFormation needs in addition for a dashboard, alarms and actions."""
+_NOT_IN_A_KEY = re.compile(r"[^A-Za-z0-9_.=+@,-]")
+_LONGEST_NAME = 100
 _ARCHIVES = REPOSITORY / "build" / "models"
 _POLL_SECONDS = 0.1
 
@@ -91,7 +96,7 @@ class SharedCloud:
         uri = self.deployer().upload_model(
             archive,
             bucket=MODEL_BUCKET,
-            key=f"{target.core_name}/{archive.name}",
+            key=f"{target.core_name}/{object_name(archive)}",
             transferred=self._progress.bar(f"uploading {archive.name}"),
         )
         self._progress.say(f"{target.core_name}: uploaded the model to {uri}")
@@ -152,11 +157,22 @@ class SharedCloud:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
+def object_name(archive: Path) -> str:
+    """Return the name of an object for ``archive``, of the characters that ``modelS3Uri`` takes."""
+    return _NOT_IN_A_KEY.sub("-", archive.name)[-_LONGEST_NAME:]
+
+
 def model_archive(model: Path) -> Path:
-    """Return ``model`` as an archive: a folder is packed, unless that was done already."""
-    if not model.is_dir():
+    """Return ``model`` as an archive: a folder is packed, unless that was done already.
+
+    So is an ``.onnx`` file with the weights that it keeps beside it.
+    """
+    if model.is_dir():
+        root, files = model, sorted(path for path in model.rglob("*") if path.is_file())
+    elif is_onnx(model) and model.is_file() and (weights := weights_beside(model)):
+        root, files = model.parent, [model, *weights]
+    else:
         return model
-    files = sorted(path for path in model.rglob("*") if path.is_file())
     archive = _ARCHIVES / f"{model.name}.tar.gz"
     newest = max((path.stat().st_mtime for path in files), default=0.0)
     if archive.exists() and archive.stat().st_mtime >= newest and archive.parent == model.parent:
@@ -166,7 +182,7 @@ def model_archive(model: Path) -> Path:
         partial = Path(folder) / archive.name
         with tarfile.open(partial, "w:gz", compresslevel=1) as opened:
             for path in files:
-                opened.add(path, path.relative_to(model).as_posix(), filter=_anonymous)
+                opened.add(path, path.relative_to(root).as_posix(), filter=_anonymous)
         return partial.replace(archive)
 
 

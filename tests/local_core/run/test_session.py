@@ -25,10 +25,12 @@ from local_core.processes.cdk import REPOSITORY
 from local_core.processes.interrupts import Interrupted, Interrupts
 from local_core.run import session, shared_cloud
 from local_core.run.session import RunError, Session
-from local_core.run.shared_cloud import model_archive
+from local_core.run.shared_cloud import model_archive, object_name
 from local_core.run.target import Target
 from mli.cli.main import main
 from mli.local import run
+from stacks.context.model_source import parse_s3_uri
+from tests.inference.tiny_onnx import with_external_weights
 
 pytestmark = pytest.mark.slow
 
@@ -280,6 +282,24 @@ def test_folder_becomes_an_archive_and_an_archive_stays(
     before = archive.stat().st_mtime_ns
     assert model_archive(tmp_path / "model").stat().st_mtime_ns == before
     assert model_archive(archive) == archive
+
+
+def test_a_model_comes_with_the_weights_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local_core.run.shared_cloud._ARCHIVES", tmp_path / "archives")
+    model = with_external_weights(tmp_path / "net.onnx")
+    (tmp_path / "other.onnx").write_bytes(b"another model")
+    with tarfile.open(model_archive(model)) as archive:
+        assert archive.getnames() == ["net.onnx", "net.onnx.data"]
+    assert model_archive(tmp_path / "other.onnx") == tmp_path / "other.onnx"
+
+
+@pytest.mark.parametrize("name", ["yolo11n", "my model (1)", "Modèle-é", "n" * 200])
+def test_every_name_of_a_model_becomes_one_of_an_object(name: str) -> None:
+    found = object_name(Path("models", f"{name}.onnx"))
+    assert parse_s3_uri(f"s3://bucket/Demo/{found}").name == found
+    assert found.endswith(".onnx")
 
 
 def test_two_runs_may_pack_one_model_at_once(
