@@ -215,13 +215,13 @@ def class_count(spec: OutputSpec, bound: Mapping[str, Any], input_: InputSpec) -
     if spec.kind == "classification":
         return int(bound["scores"].size)
     if spec.kind == "segmentation" and not _is_whole(bound["map"]):
-        return int(bound["map"].shape[spec.class_axis])
+        return max(2, int(bound["map"].shape[spec.class_axis]))  # one score tells two apart
     return None
 
 
 def is_count_of(labels: int, classes: int | None, kind: str) -> bool:
     """Tell whether so many labels may name so many classes; one score may be of two classes."""
-    binary = kind in ("classification", "segmentation") and (classes, labels) == (1, 2)
+    binary = kind == "classification" and (classes, labels) == (1, 2)
     return classes is None or classes == labels or binary
 
 

@@ -56,6 +56,19 @@ def test_the_scores_of_one_class_tell_logits(tmp_path: Path, last: bool, logits:
     assert found_in(result) == [("0", 0.67), ("1", 0.33)]
 
 
+def test_one_score_needs_the_name_of_the_background_too(tmp_path: Path) -> None:
+    model = saved(Returned([share(2)[:, 1:]], ("map",)), tmp_path / "m.onnx")
+    labels = tmp_path / "labels.txt"
+    labels.write_text("crack\n")
+    assert (
+        "has 1 lines, but the outputs map [1, 1, 64, 96] have these numbers of classes: 2 as"
+        in (refused(model, "--labels", labels))
+    )
+    labels.write_text("sound\ncrack\n")
+    done = run(model, "--labels", labels, "--json")
+    assert found_in(json.loads(done.stdout)) == [("sound", 0.67), ("crack", 0.33)]
+
+
 def test_a_map_of_depths_is_no_list_of_boxes(tmp_path: Path) -> None:
     depths = np.full((1, HEIGHT, WIDTH), 7, np.float32)
     line = refused(saved(Returned([depths], ("depth",)), tmp_path / "m.onnx"))
