@@ -77,6 +77,24 @@ def transparent(extension: str, depth: type, alpha: int) -> bytes:
     return bytes(data.tobytes())
 
 
+def tiff_with_alpha(image: Any, kind: int) -> bytes:
+    """A TIFF of red, green, blue and alpha, whose ExtraSamples is ``kind``."""
+    height, width = image.shape[:2]
+    pixels = image.tobytes()
+    short, long = 3, 4
+    tags = [
+        (256, long, width), (257, long, height), (259, short, 1), (262, short, 2),
+        (273, long, 8), (277, short, 4), (278, long, height), (279, long, len(pixels)),
+        (338, short, kind),
+    ]  # fmt: skip
+    bits = 8 + len(pixels)
+    entries = [struct.pack("<HHII", tag, type_, 1, value) for tag, type_, value in tags]
+    entries.insert(2, struct.pack("<HHII", 258, short, 4, bits))
+    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    head = b"II*\0" + struct.pack("<I", bits + 8)
+    return head + pixels + struct.pack("<4H", 8, 8, 8, 8) + directory
+
+
 @pytest.mark.parametrize(
     ("extension", "depth"),
     [(".png", np.uint8), (".png", np.uint16), (".webp", np.uint8), (".tiff", np.uint8)],
@@ -88,6 +106,17 @@ def test_a_transparent_image_is_seen_before_white(extension: str, depth: type) -
     np.testing.assert_array_equal(decode(transparent(extension, depth, 255), "x"), CORNER)
     half = decode(transparent(extension, depth, 128), "x").astype(int)
     assert np.abs(half - (CORNER.astype(int) * 128 + 255 * 127) // 255).max() <= 2
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_tiff_that_names_its_alpha_is_seen_before_white(kind: int) -> None:
+    """As most programs write it: 2 is an alpha beside colours, 1 one that they contain already."""
+    alpha = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))[:, :, None]
+    colours = CORNER * (alpha / 255.0) if kind == 1 else CORNER
+    image = np.dstack([colours[:, :, ::-1].round().astype(np.uint8), alpha])
+    seen = decode(tiff_with_alpha(image, kind), "x").astype(int)
+    expected = CORNER * (alpha / 255.0) + 255 - alpha
+    assert np.abs(seen - expected).max() <= 2
 
 
 def test_a_palette_with_a_transparent_colour_is_seen_before_white() -> None:

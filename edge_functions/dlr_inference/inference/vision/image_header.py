@@ -25,6 +25,7 @@ _PNG_ALPHA = (4, 6)
 _COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
 _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 277, 339
+_EXTRA_SAMPLES, _ALPHA = 338, (1, 2)
 _RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
 
 
@@ -32,12 +33,14 @@ _RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
 class ImageHeader:
     """``as_stored``: it has transparency or another depth, so it must be decoded unchanged.
 
-    ``maximum`` is the value of white if the format states it. ``orientation`` is for an image that
+    ``premultiplied``: its colours come out multiplied with their opacity. ``maximum`` is the value
+    of white if the format states it. ``orientation`` is for an image that
     OpenCV does not turn itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind``
     one that it may not decode. ``size`` is width and height of a JPEG file before it is turned.
     """
 
     as_stored: bool = False
+    premultiplied: bool = False
     maximum: int | None = None
     orientation: Orientation = UPRIGHT
     refused: str = ""
@@ -117,7 +120,9 @@ def _tiff(data: bytes) -> ImageHeader:
         return ImageHeader(refused=f"a TIFF of {bits} bits")
     has_alpha = colours == _RGB and tags.get(_SAMPLES, (3,))[0] == 4
     kind = "a damaged TIFF, or one in a variant that cannot be read" if tags else ""
-    return ImageHeader(as_stored=bits == 16 or has_alpha, kind=kind)
+    # For 8 bits, libtiff multiplies colours that are not multiplied yet, if the alpha is named.
+    premultiplied = has_alpha and bits == 8 and tags.get(_EXTRA_SAMPLES, (0,))[0] in _ALPHA
+    return ImageHeader(as_stored=bits == 16 or has_alpha, premultiplied=premultiplied, kind=kind)
 
 
 def _jpeg(data: bytes) -> ImageHeader:

@@ -126,24 +126,24 @@ def _decoded(data: bytes, header: ImageHeader, divisor: int) -> Any:
     if image is None:
         return None
     if header.as_stored:
-        image = _opaque(image, header.maximum)
+        image = _opaque(image, header)
     return turned(image, header.orientation)
 
 
-def _opaque(image: Any, maximum: int | None) -> Any:
+def _opaque(image: Any, header: ImageHeader) -> Any:
     """Return an image as it was stored, with 8 bits and three channels, before white."""
     if image.ndim == 2:
-        return cv2.cvtColor(_eight_bits(image, maximum), cv2.COLOR_GRAY2BGR)
-    colours = _eight_bits(image[:, :, :3], maximum)
+        return cv2.cvtColor(_eight_bits(image, header.maximum), cv2.COLOR_GRAY2BGR)
+    colours = _eight_bits(image[:, :, :3], header.maximum)
     if image.shape[2] < 4:
         return colours
     alpha = image[:, :, 3:].astype(np.uint16)
     if image.dtype == np.uint16:
         alpha >>= 8
     mixed = colours.astype(np.uint16)
-    mixed *= alpha
+    mixed *= 255 if header.premultiplied else alpha
     mixed += 255 * (255 - alpha) + 127
-    return (mixed // 255).astype(np.uint8)
+    return np.minimum(mixed // 255, 255).astype(np.uint8)
 
 
 def _eight_bits(image: Any, maximum: int | None) -> Any:
