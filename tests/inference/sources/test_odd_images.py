@@ -80,7 +80,7 @@ def transparent(extension: str, depth: type, alpha: int) -> bytes:
 def tiff_with_alpha(image: Any, kind: int) -> bytes:
     """A TIFF of red, green, blue and alpha, whose ExtraSamples is ``kind``."""
     height, width = image.shape[:2]
-    pixels = image.tobytes()
+    pixels: bytes = image.tobytes()
     short, long = 3, 4
     tags = [
         (256, long, width), (257, long, height), (259, short, 1), (262, short, 2),
