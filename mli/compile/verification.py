@@ -99,7 +99,9 @@ def compare_found(
         for row in np.flatnonzero(these.scores >= threshold):
             same = np.flatnonzero(those.class_ids == these.class_ids[row])
             box = these.boxes[row] / sides
-            near = same[_iou(box, those.boxes[same] / sides) >= _SAME_BOX] if len(same) else same
+            others = those.boxes[same] / sides
+            is_near = np.abs(others - box).max(axis=1, initial=0) <= tolerance  # also without area
+            near = same[is_near | (_iou(box, others) >= _SAME_BOX)] if len(same) else same
             if len(near):
                 by_score = np.abs(those.scores[near] - these.scores[row])
                 by_box = np.abs(those.boxes[near] / sides - box).max(axis=1)

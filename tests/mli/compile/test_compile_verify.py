@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from inference.model.profiles.profile import load_profile
+from inference.vision.detections import Detections
 from mli.compile.tvm.suppression import Suppression, suppress
-from mli.compile.verification import compare_detections, compare_scores
+from mli.compile.verification import compare_detections, compare_found, compare_scores
 from mli.errors import MliError
 
 RULE = Suppression(detections=20)
@@ -85,3 +87,14 @@ def test_scores_are_compared_relative_to_the_largest() -> None:
     small = np.array([[0.9, 0.1]], np.float32)
     with pytest.raises(MliError, match=r"a score by 0\.002"):
         compare_scores([small + np.float32(0.002)], small)
+
+
+def test_a_box_at_the_edge_without_area_is_itself() -> None:
+    """A detector clips boxes to the image, and what lay outside it has no width then."""
+    profile = load_profile("yolo11-coco")
+    boxes = np.array([[640, 10, 640, 90], [10, 10, 50, 50]], np.float32)
+    found = Detections(np.array([3, 5]), np.array([0.9, 0.8], np.float32), boxes)
+    assert compare_found(found, found, profile) == (0.0, 2)
+    moved = Detections(found.class_ids, found.scores, boxes + np.array([0, 40, 0, 40], np.float32))
+    with pytest.raises(MliError, match="misses a detection: class 3"):
+        compare_found(moved, found, profile)
