@@ -121,6 +121,13 @@ def test_one_mean_serves_all_channels(make_profile: MakeProfile) -> None:
     assert make_profile(input__mean=[0.5]).input.mean == (0.5, 0.5, 0.5)
 
 
+@pytest.mark.parametrize("name", ["input.1", "my input", "images[0]", "input@1", "a" * 512])
+def test_an_input_may_have_any_name_that_exporters_write(
+    make_profile: MakeProfile, name: str
+) -> None:
+    assert make_profile(input__name=name).input.name == name
+
+
 FAULTS = [
     ("name", ..., "name=None: is required"),
     ("input", ..., "input=None: must be a JSON object"),
@@ -132,6 +139,8 @@ FAULTS = [
     ("confidenceThreshold", 2, "confidenceThreshold=2: must be a number from 0 to 1"),
     ("topK", 0, "topK=0: must be a whole number from 1 to 100"),
     ("treshold", 1, "treshold=1: unknown key"),
+    ("input.name", "", "input.name='': must be a name of 1 to 512 characters"),
+    ("input.name", "a\n", "must be a name of 1 to 512 characters without control characters"),
     ("input.shape", [3, 8, 8], r"input.shape=\[3, 8, 8\]: must be a list of four"),
     ("input.shape", [2, 3, 8, 8], "the first \\(the batch\\) 1"),
     ("input.shape", [1, 8, 8, 3], "must have 3 channel\\(s\\) for RGB in NCHW"),

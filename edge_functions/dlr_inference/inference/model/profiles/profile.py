@@ -104,6 +104,10 @@ def _numbers(low: float, high: float) -> Callable[[object], tuple[float, ...]]:
 
 
 _NAME = text(r"[\w.:/-]{1,128}", "must be a name of 1 to 128 letters, digits or any of _ . : / -")
+_TENSOR = text(
+    r"[^\x00-\x1f\x7f]{1,512}", "must be a name of 1 to 512 characters without control characters"
+)
+"""The name of a model's input: exporters take any."""
 _TEXT = text(r"[^\x00-\x1f]{0,500}", "must be a text of at most 500 characters")
 
 _PROFILE_FIELDS: tuple[Field[Any], ...] = (
@@ -113,7 +117,7 @@ _PROFILE_FIELDS: tuple[Field[Any], ...] = (
     Field("topK", integer(1, 100), None, "5"),
 )
 _INPUT_FIELDS: tuple[Field[Any], ...] = (
-    Field("name", _NAME, None, '"data"'),
+    Field("name", _TENSOR, None, '"data"'),
     Field("shape", _shape, None, "[1, 3, 224, 224]"),
     Field("layout", choice(*LAYOUTS), None, '"NCHW"'),
     Field("dtype", choice("float32", "uint8"), None, '"float32"'),
