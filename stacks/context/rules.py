@@ -39,6 +39,7 @@ def between_keys(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iter
     if parsed["estimator"] != "connector":  # whose model is that of a training job
         yield from _one_of(given, "modelS3Uri", "modelPath")
     yield from _of_retention(given, parsed)
+    yield from _of_regions(parsed)
     yield from faults_of_runtime(parsed)
     yield from _profile_of_onnx(given, parsed)
     yield from faults_of_monitoring(parsed)
@@ -137,6 +138,17 @@ def _of_retention(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
         rule = "requires feedback=true: there are no samples otherwise"
     if rule:
         yield schema.Fault("feedbackRetentionDays", given["feedbackRetentionDays"], rule)
+
+
+def _of_regions(parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+    """Yield the fault of a key in another Region than the certificate, which is the stack's."""
+    certificate, key = (parsed[name] or "" for name in ("certificateId", "kmsKeyArn"))
+    if not certificate.startswith("arn:") or not key:
+        return
+    region = certificate.split(":")[3]
+    if key.split(":")[3] != region:
+        rule = f"must be in the Region of certificateId, {region}: name a key of that Region"
+        yield schema.Fault("kmsKeyArn", key, rule)
 
 
 def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:

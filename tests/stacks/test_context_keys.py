@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference import schema
-from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, FEEDBACK_FIELDS
+from stacks.context.keys import APP_FIELDS, CONTEXT_FIELDS, EXAMPLES, FEEDBACK_FIELDS
 from stacks.context.settings import FeedbackSettings, Settings
 from stacks.generations import GENERATIONS, read_settings
 from stacks.v1.feedback_connector import request_limit_text
@@ -325,6 +325,14 @@ def test_thing_group_of_earlier_versions_names_its_successor(tmp_path: Path) -> 
 def test_key_of_kms_is_given_by_its_arn(tmp_path: Path, key: object) -> None:
     rule = rule_of(tmp_path, "kmsKeyArn", kmsKeyArn=key)
     assert rule == "must be the ARN of a key of AWS KMS, not its id or an alias"
+
+
+def test_key_of_another_region_than_the_certificate_is_refused(tmp_path: Path) -> None:
+    key = EXAMPLES["kmsKeyArn"]
+    place = "arn:aws:iot:{}:123456789012:cert/" + CERTIFICATE_ID
+    rule = rule_of(tmp_path, "kmsKeyArn", kmsKeyArn=key, certificateId=place.format("eu-central-1"))
+    assert rule.startswith("must be in the Region of certificateId, eu-central-1")
+    assert settings(tmp_path, kmsKeyArn=key, certificateId=place.format("us-east-1")).kms_key_arn
 
 
 def test_certificate_of_the_examples_is_one(tmp_path: Path) -> None:
