@@ -46,7 +46,7 @@ templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDA
 	@mli templates $(CORES) $(if $(UPDATE),--update)
 
 unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams, browser; one process: -n 0)
-	pytest --ignore=tests/arm --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
+	pytest --ignore=tests/arm --numprocesses=5 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 
 device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
 	@.ci/device-tests $(ARGS)
