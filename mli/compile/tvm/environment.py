@@ -101,7 +101,7 @@ def _make(python: Path, output: Output) -> None:
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
     steps = {
         "creating an environment": [_base_python(), "-m", "venv", str(venv)],
-        "installing NumPy, ONNX, onnxruntime": [*pip, "install", "-r", str(REQUIREMENTS)],
+        "installing NumPy and ONNX": [*pip, "install", "-r", str(REQUIREMENTS)],
         "fetching TVM": [str(python), "-c", _FETCH, str(FOLDER)],
     }
     for step, command in steps.items():

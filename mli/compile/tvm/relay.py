@@ -41,10 +41,17 @@ class Signature:
 
 
 def import_tvm(folder: Path) -> ModuleType:
-    """Import TVM from its wheel, which is for Python 3.10 but works through ctypes on others."""
+    """Import TVM from its wheel, which is for Python 3.10 but works through ctypes on others.
+
+    The packagers' own frontend for TensorFlow Lite is left out: it imports their quantiser and so
+    scipy, which takes as long as TVM itself.
+    """
     os.environ["TVM_FFI"] = "ctypes"
     os.environ["TOPHUB_LOCATION"] = "NONE"
     sys.path.insert(0, str(folder))
+    left_out = ModuleType("tvm.relay.frontend.tflite_hhb")
+    left_out.__dict__["from_tflite_to_hhb"] = None
+    sys.modules[left_out.__name__] = left_out
     tvm: ModuleType = importlib.import_module("tvm")
     return tvm
 
