@@ -95,7 +95,7 @@ def prepared(output: Output) -> Path:
 
 
 def _make(python: Path, output: Output) -> None:
-    output.say(f"setting up TVM in {_shown(FOLDER)} (once, about 650 MB) …")
+    output.say(f"setting up TVM in {_shown(FOLDER)} (once, about 450 MB) …")
     venv = python.parents[1]
     shutil.rmtree(venv, ignore_errors=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
