@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Commands and tests start hundreds of Pythons: each of them would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run onnx cloud test lint types templates unit device-tests arm bench soak screenshots synth setup lock clean debian-packages
+.PHONY: help run onnx cloud test lint types templates collection unit device-tests arm bench soak screenshots synth setup lock clean debian-packages
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,8 @@ cloud: setup ## Start a local cloud and leave it up, for docs/guide.md
 	@mli cloud $(ARGS)
 
 test: lint ## Run every check that CI runs
-	@$(MAKE) --no-print-directory --jobs=2 types unit templates
+	@$(MAKE) --no-print-directory --jobs=2 types collection
+	@$(MAKE) --no-print-directory --jobs=2 unit templates
 
 lint: setup ## Check style, and that what runs on devices is Python 3.8
 	ruff check .
@@ -44,6 +45,10 @@ types: setup ## Check types
 
 templates: setup ## Check the templates of all cores (CORES=cores/Demo.json UPDATE=1)
 	@mli templates $(CORES) $(if $(UPDATE),--update)
+
+collection: setup # finds tests that cannot be imported, and writes bytecode once, not in each process
+	@mkdir -p build
+	@pytest --ignore=tests/arm --collect-only -qq > build/collection || { cat build/collection; exit 1; }
 
 unit: setup ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams, browser; one process: -n 0)
 	pytest --ignore=tests/arm --numprocesses=5 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)

@@ -28,6 +28,8 @@ settings.load_profile("repeatable")
 # Each command makes a session, and each session would load botocore's service models again.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
+gc.disable()  # until the tests are collected
+
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -82,9 +84,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what lives till the end: modules and collected tests."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
+    gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)

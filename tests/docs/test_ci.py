@@ -21,10 +21,10 @@ STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 
 
 def prerequisites(target: str) -> list[str]:
-    """Return what `make target` makes: what the target needs, and what its command names."""
-    found = re.search(rf"^{target}:([^#\n]*).*\n(\t@\$\(MAKE\) .*)?", MAKEFILE, re.MULTILINE)
+    """Return what `make target` makes: what the target needs, and what its commands name."""
+    found = re.search(rf"^{target}:([^#\n]*).*\n((\t@\$\(MAKE\) .*\n)*)", MAKEFILE, re.MULTILINE)
     assert found, f"there is no target {target}"
-    return [*found[1].split(), *(found[2] or "").split()]
+    return [*found[1].split(), *found[2].split()]
 
 
 def test_steps_run_targets_that_the_test_of_everything_runs_too() -> None:
