@@ -35,6 +35,12 @@ def lite(socket_path: Path) -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def no_threads_left() -> Iterator[None]:
     """Every thread that a test made us start has ended with it."""
+    earlier = set(threading.enumerate())  # of a core that other tests in this process still have
     yield
     ours = ("ipc-", "lifecycle-")
-    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith(ours)])
+
+    def left() -> list[threading.Thread]:
+        started = set(threading.enumerate()) - earlier
+        return [thread for thread in started if thread.name.startswith(ours)]
+
+    eventually(lambda: not left())
