@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from click.testing import CliRunner
 
 from inference import names
+from inference.model.engines.runnable import DLR
 from local_core.archives.claim import ClaimArchive
 from local_core.archives.setup import SetupArchive
 from local_core.device.mqtt import MqttConnection, tls_context
@@ -33,6 +34,7 @@ from mli.device.reports import last_word
 from mli.fleet.core import ARCHIVE
 from mli.fleet.reports.status import ATTENTION
 from stacks.names import fleet_component_name, thing_name
+from tests import environments
 from tests.cloud.support import recipe
 from tests.e2e.fleet_life import FleetLife
 from tests.e2e.fleet_rig import CLAIMED, CORE, FLEET, GROUP_ARN, OTHER, STACK, Fleet, remove_core
@@ -221,6 +223,7 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
     verdicts = Verdicts()
     try:
         configuration = archive.install(tmp_path / "device", CLAIMED)
+        environments.put_on(tmp_path / "device", fleet_component_name(FLEET), DLR)
         with V2Device(
             configuration,
             endpoint=fleet.cloud.endpoint,
