@@ -14,6 +14,7 @@ from typing import Any
 
 from models.packing import read_params, write_params
 
+from .layouts import DONE, laid_out
 from .suppression import Suppression
 from .targets import X86_64, Target
 
@@ -75,7 +76,8 @@ def compile_model(
     module, params = relay.frontend.from_onnx(model, shape=inputs, freeze_params=True)
     if suppression is not None:
         module = tvm.IRModule.from_expr(_with_suppression(relay, module["main"], suppression))
-    with tvm.transform.PassContext(opt_level=3):
+    module = laid_out(tvm, module, target.llvm)
+    with tvm.transform.PassContext(opt_level=3, disabled_pass=DONE):
         built = relay.build(relay.transform.InferType()(module), target=target.llvm, params=params)
     folder.mkdir(parents=True)
     linker = {"fcompile": tvm.contrib.cc.cross_compiler(target.linker)} if target.linker else {}

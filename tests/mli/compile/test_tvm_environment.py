@@ -16,7 +16,7 @@ from mli.compile.tvm.packages import TVM
 
 @pytest.fixture
 def tvm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A complete environment with a package in place of TVM's 650 MB; its folder."""
+    """A complete environment with a package in place of TVM; its folder."""
     monkeypatch.setattr(environment, "FOLDER", tmp_path)
     (tmp_path / "venv").symlink_to(sys.prefix)
     requirements = environment.REQUIREMENTS.read_bytes()
