@@ -189,3 +189,19 @@ def test_headers_cut_or_changed_anywhere_are_refused_or_read(extension: str) -> 
                 decode(damaged, "x")
             except FrameError as error:
                 assert str(error).startswith("x: ")
+
+
+def test_a_png_that_claims_more_than_there_is_costs_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """OpenCV would take the length at its word: 4 GB, and two seconds to fill them."""
+    data = encoded(".png")
+    at = data.index(b"IDAT") - 4
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: pytest.fail("OpenCV is given it"))
+    with pytest.raises(FrameError, match=r"^x: is not an image, or is damaged or truncated \("):
+        decode(data[:at] + b"\xff" + data[at + 1 :], "x")
+
+
+def test_what_follows_the_end_of_a_png_does_not_matter() -> None:
+    data = encoded(".png")
+    np.testing.assert_array_equal(decode(data + b"\xff" * 20, "x"), decode(data, "x"))

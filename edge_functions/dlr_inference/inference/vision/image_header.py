@@ -36,7 +36,8 @@ class ImageHeader:
     ``premultiplied``: its colours come out multiplied with their opacity. ``maximum`` is the value
     of white if the format states it. ``orientation`` is for an image that
     OpenCV does not turn itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind``
-    one that it may not decode. ``size`` is width and height of a JPEG file before it is turned.
+    one that it may not decode. ``cut``: it says that it is longer than it is. ``size`` is width and
+    height of a JPEG file before it is turned.
     """
 
     as_stored: bool = False
@@ -45,6 +46,7 @@ class ImageHeader:
     orientation: Orientation = UPRIGHT
     refused: str = ""
     kind: str = ""
+    cut: bool = False
     size: tuple[int, int] | None = None
 
 
@@ -75,10 +77,14 @@ def _png(data: bytes) -> ImageHeader:
     at = 8
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
+        if length > len(data) - at - 8:  # OpenCV would take so much memory: up to 4 GB
+            return ImageHeader(cut=True)
         if kind == b"tRNS":
             as_stored = True
         if kind == b"eXIf":
             exif = data[at + 8 : at + 8 + length]
+        if kind == b"IEND":
+            break
         at += length + 12
     # OpenCV turns an image that it decodes to colours.
     return ImageHeader(as_stored, orientation=of_exif(exif) if as_stored else UPRIGHT)
