@@ -166,14 +166,15 @@ class Chooser:
             self.output.say("proposed, not known: the scores are logits")
             return self._tried(spec, _CLASSIFICATION, Usual(), labels)
         scale = self._scale()
-        name, numbers = self._returned(profile).scores(fitting)
-        scores = (numbers - scale.get("zeroPoint", 0.0)) * scale.get("scale", 1.0)
+        returned = self._returned(profile)
+        numbers = returned.scores(fitting)
+        scores = (numbers.ravel() - scale.get("zeroPoint", 0.0)) * scale.get("scale", 1.0)
         if numbers.dtype.kind in "iu" and not scale:
             raise MliError(
                 f"{self.asked.path}: its scores are {numbers.dtype}, whose scale and zero point "
                 "are not constants of one QuantizeLinear: export it with outputs in float32"
             )
-        within = name not in self.found.unlimited and scores.min() >= 0 and scores.max() <= 1
+        within = not returned.is_unlimited(numbers) and scores.min() >= 0 and scores.max() <= 1
         output = {**_CLASSIFICATION, "activation": "probabilities" if within else "logits"}
         if within and len(scores) > 1 and abs(float(scores.sum()) - 1) > 1e-3:
             output["multiLabel"] = True
@@ -266,7 +267,7 @@ class Chooser:
                 np.zeros([extent or 0 for extent in one.shape], one.dtype)
                 for one in self.found.outputs
             ]
-        return Returned(arrays, self._names(), self.found.outputs)
+        return Returned(arrays, self._names(), self.found.outputs, self.found.unlimited)
 
     def _names(self) -> Sequence[str]:
         return self.found.output_names

@@ -73,12 +73,13 @@ def spec_of(preset: str) -> OutputSpec:
 
 @dataclass(frozen=True)
 class Returned:
-    """The outputs that a model returned for a photograph, their names if known, and what its file
-    declares of them."""
+    """The outputs that a model returned for a photograph, their names if known, what its file
+    declares of them, and the names of those that a layer returns without an activation."""
 
     arrays: Sequence[Any]
     names: Sequence[str]
     declared: Sequence[Tensor]
+    unlimited: frozenset[str] = frozenset()
 
     def fitting(self, profile: ModelProfile) -> list[Fitting]:
         """Return all that the outputs may mean for the profile's input, if it has no labels.
@@ -116,10 +117,14 @@ class Returned:
         one = _Fit(preset, profile, self)
         return Fitting((preset,), one.classes, one.usual, one.is_usual(profile.input), one.more)
 
-    def scores(self, classifier: Fitting) -> tuple[str, Any]:
-        """Return the name and the values of a classifier's scores; without names it is empty."""
-        index = next(i for i, one in enumerate(self.arrays) if one.size == classifier.classes)
-        return [*self.names, *[""] * len(self.arrays)][index], self.arrays[index].ravel()
+    def scores(self, classifier: Fitting) -> Any:
+        """Return a classifier's scores."""
+        return next(one for one in self.arrays if one.size == classifier.classes)
+
+    def is_unlimited(self, output: Any) -> bool:
+        """Tell whether a layer returns these numbers: between 0 and 1 they are so by chance."""
+        [index] = [i for i, one in enumerate(self.arrays) if one is output]
+        return index < len(self.names) and self.names[index] in self.unlimited
 
 
 class _Fit:
@@ -132,7 +137,8 @@ class _Fit:
         self._spec = decoder.spec
         self._bound: Mapping[str, Any] = decoder.bind(returned.arrays)
         self._returned = returned
-        self.more = _of_map(self._bound["map"], profile.input) if "map" in self._bound else {}
+        self._input = profile.input
+        self.more = self._of_map(self._bound["map"]) if "map" in self._bound else {}
         axis = self.more.get("classAxis", decoder.spec.class_axis)
         self.classes = class_count(
             replace(decoder.spec, class_axis=axis), self._bound, decoder.profile.input
@@ -177,6 +183,23 @@ class _Fit:
         """Tell whether the rows are as many and as long as the image has pixels."""
         sides = (spec.height, spec.width)
         return "rows" in self._bound and self._bound["rows"].shape[-2:] == sides
+
+    def _of_map(self, output: Any) -> dict[str, Any]:
+        """Return the fields of a map of scores that its shape and values tell.
+
+        Its classes are along the last axis if only the two before it have the shape of the image,
+        and scores of one class that are no probabilities are logits.
+        """
+        if output.ndim != 4 or _is_whole(output):
+            return {}
+        spec, more = self._input, dict[str, Any]()
+        high, wide, last = output.shape[1:]
+        if high * spec.width == wide * spec.height and wide * spec.width != last * spec.height:
+            more["classAxis"] = 3
+        within = output.min() >= 0 and output.max() <= 1
+        if 1 in (high, last) and (self._returned.is_unlimited(output) or not within):
+            more["activation"] = "logits"
+        return more
 
     def _is_one_row(self) -> bool:
         """Tell whether the model declares [1,K]: scores of a classifier, not one detection."""
@@ -237,23 +260,6 @@ def needs_of_all(profile: ModelProfile) -> str:
 
 def _cells(spec: InputSpec, strides: Sequence[int]) -> int:
     return sum(-(-spec.width // stride) * -(-spec.height // stride) for stride in strides)
-
-
-def _of_map(output: Any, spec: InputSpec) -> dict[str, Any]:
-    """Return the fields of a map of scores that its shape and values tell.
-
-    Its classes are along the last axis if only the two before it have the shape of the image, and
-    scores of one class that are no probabilities are logits.
-    """
-    if output.ndim != 4 or _is_whole(output):
-        return {}
-    more: dict[str, Any] = {}
-    high, wide, last = output.shape[1:]
-    if high * spec.width == wide * spec.height and wide * spec.width != last * spec.height:
-        more["classAxis"] = 3
-    if 1 in (high, last) and not (output.min() >= 0 and output.max() <= 1):
-        more["activation"] = "logits"
-    return more
 
 
 def _is_prototypes(output: Any) -> bool:

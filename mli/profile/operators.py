@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 _PASSING = (
-    "Cast", "DequantizeLinear", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Squeeze",
-    "Transpose", "Unsqueeze",
+    "Cast", "DequantizeLinear", "Flatten", "GlobalAveragePool", "Identity", "QuantizeLinear",
+    "Reshape", "Squeeze", "Transpose", "Unsqueeze",
 )  # fmt: skip
-"""Operators that change the form of numbers, not what they mean."""
+"""Operators that change the form of numbers, not what they mean: a mean has the same limits."""
 
 _LAYERS = (
-    "BatchNormalization", "Conv", "Gemm", "GlobalAveragePool", "LayerNormalization", "MatMul",
-    "QGemm", "QLinearMatMul", "Relu",
+    "BatchNormalization", "Conv", "Gemm", "LayerNormalization", "MatMul", "QGemm",
+    "QLinearMatMul", "Relu",
 )  # fmt: skip
 """Operators whose results have no limit, so that they are no probabilities."""
 

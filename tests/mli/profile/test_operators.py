@@ -44,6 +44,28 @@ def test_what_a_layer_returns_is_no_probability(
     assert ends_in_a_layer(model.graph, "scores") == (activation == "logits")
 
 
+def test_a_map_that_a_layer_returns_is_of_logits(tmp_path: Path) -> None:
+    """Also where all of its values on the photograph are between 0 and 1."""
+    constants = [
+        numpy_helper.from_array(np.zeros((1, 3, 1, 1), np.float32), "weights"),
+        numpy_helper.from_array(np.array([0.3], np.float32), "bias"),
+    ]
+    last = helper.make_node("Conv", [INPUT, "weights", "bias"], ["scores"])
+    done = run(save(model_of([last], weights=constants), tmp_path / "m.onnx"), "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["profile"]["output"]["activation"] == "logits"
+
+
+def test_the_mean_of_probabilities_is_one() -> None:
+    nodes = [
+        helper.make_node("Sigmoid", [INPUT], ["limited"]),
+        helper.make_node("GlobalAveragePool", ["limited"], ["scores"]),
+    ]
+    graph = model_of(nodes).graph
+    assert last_operator(graph, "scores") == "Sigmoid"
+    assert not ends_in_a_layer(graph, "scores")
+
+
 def test_a_tensor_that_nothing_computes_has_no_operator() -> None:
     graph = model_of([MEAN]).graph
     assert last_operator(graph, INPUT) == ""
