@@ -170,10 +170,8 @@ class CoreCreator:
         attached = {name for arn in arns for name, _ in attached_policies(self._iot, arn)}
         if not policies_by_claim(self._iot, self._fleet.name, core, attached):
             return
-        fix, thing = (
-            "it needs neither `mli fleet add` nor `mli fleet import`",
-            names.thing_name(core),
-        )
+        thing = names.thing_name(core)
+        fix = "it needs neither `mli fleet add` nor `mli fleet import`"
         if set(thing_groups(self._iot, thing)).isdisjoint(self._fleet.groups):
             fix = (
                 f"`aws iot add-thing-to-thing-group --thing-group-name {self._fleet.name} "

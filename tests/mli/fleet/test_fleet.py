@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 import shutil
 import stat
 import threading
@@ -29,12 +28,8 @@ from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.support import ACCOUNT, Commands, refusal
 
 
-@pytest.fixture
-def cores(fleet: DeployedFleet) -> list[str]:
-    return [f"{fleet.name}-{number}" for number in range(3)]
-
-
-def _list(cores: list[str], file: str = "cores.csv") -> str:
+def listed(cores: list[str], file: str = "cores.csv") -> str:
+    """Write a list of these cores, and return its name."""
     Path(file).write_text("coreName,attribute.hall\n" + "".join(f"{c},north\n" for c in cores))
     return file
 
@@ -67,7 +62,7 @@ def _faulty(
 def test_every_core_gets_all_that_it_needs(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    said = commands.json("fleet", _list(cores), "--fleet", fleet.name)
+    said = commands.json("fleet", listed(cores), "--fleet", fleet.name)
     assert sorted(said["done"]) == cores
     assert (said["failed"], said["notBegun"]) == ({}, [])
     iot = fleet.cloud.client("iot")
@@ -97,7 +92,7 @@ def test_deployment_is_the_stack_s(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
     before = fleet.deployments()
-    said = commands.json("fleet", _list(cores), "--fleet", fleet.name)
+    said = commands.json("fleet", listed(cores), "--fleet", fleet.name)
     assert said["components"] == {fleet.component: "1.0.0"}
     assert fleet.deployments() == before
 
@@ -109,13 +104,13 @@ def test_fleet_to_which_nothing_is_deployed_is_refused(
     for identity in fleet.deployments():
         greengrass.cancel_deployment(deploymentId=identity)
         greengrass.delete_deployment(deploymentId=identity)
-    said = commands.run("fleet", _list(cores), "--fleet", fleet.name, code=1)
+    said = commands.run("fleet", listed(cores), "--fleet", fleet.name, code=1)
     assert f"nothing is deployed to the fleet {fleet.name}: deploy its stack" in said
     assert not Path("fleet").exists()
 
 
 def test_fleet_without_a_stack_is_named_with_what_deploys_it(commands: Commands) -> None:
-    said = commands.run("fleet", _list(["a"]), "--fleet", "nowhere", code=1)
+    said = commands.run("fleet", listed(["a"]), "--fleet", "nowhere", code=1)
     assert "there is no stack DlrInferenceFleet-nowhere in us-east-1" in said
     assert "npx cdk deploy -c fleetName=nowhere …" in said
 
@@ -123,7 +118,7 @@ def test_fleet_without_a_stack_is_named_with_what_deploys_it(commands: Commands)
 def test_repeated_command_makes_nothing_new(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     first, again = commands.json(*arguments), commands.json(*arguments)
     assert again["done"] == first["done"]
 
@@ -132,8 +127,8 @@ def test_core_that_is_added_joins_the_others(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
     options = ("--fleet", fleet.name)
-    first = commands.json("fleet", _list(cores[:2]), *options)
-    again = commands.json("fleet", _list(cores), *options)
+    first = commands.json("fleet", listed(cores[:2]), *options)
+    again = commands.json("fleet", listed(cores), *options)
     assert set(again["done"]) - set(first["done"]) == {cores[2]}
 
 
@@ -148,7 +143,7 @@ def test_session_that_expires_midway_is_gone_on_from(
     event: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     expired = refusal("ExpiredTokenException", "The security token is expired", 403)
     with monkeypatch.context() as broken:
         _faulty(broken, event, expired, after=1)
@@ -171,7 +166,7 @@ def test_faults_of_one_core_do_not_stop_the_others(
 ) -> None:
     iot = fleet.cloud.client("iot")
     iot.create_thing(thingName=names.thing_name(cores[1]))  # with other attributes
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     said = commands.result(*arguments, code=1).stdout
     assert "2 of 3 cores done, 1 failed, 0 not begun" in said
     assert (
@@ -203,7 +198,7 @@ def test_signing_requests_leave_the_keys_on_the_devices(
 def test_certificate_whose_note_was_lost_is_taken_over(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     first = commands.json(*arguments)
     journal = Path("fleet") / fleet.name / "journal.jsonl"
     head = journal.read_text().splitlines()[0]
@@ -214,7 +209,7 @@ def test_certificate_whose_note_was_lost_is_taken_over(
 def test_policies_follow_those_of_the_stack(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores[:1]), "--fleet", fleet.name)
     commands.run(*arguments)
     iot, followed = fleet.cloud.client("iot"), f"{cores[0]}_PublishPolicy"
     for number in range(5):  # AWS IoT keeps five versions of a policy
@@ -233,7 +228,7 @@ def test_policy_of_somebody_else_is_not_changed(
     iot = fleet.cloud.client("iot")
     name = f"{cores[0]}_CorePolicy"
     iot.create_policy(policyName=name, policyDocument='{"Version": "2012-10-17", "Statement": []}')
-    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores[:1]), "--fleet", fleet.name)
     assert f"there is another policy {name}" in commands.run(*arguments, code=1)
     assert json.loads(iot.get_policy(policyName=name)["policyDocument"])["Statement"] == []
 
@@ -241,7 +236,7 @@ def test_policy_of_somebody_else_is_not_changed(
 def test_status_of_a_core_without_a_stack_of_its_own(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    commands.run("fleet", listed(cores), "--fleet", fleet.name)
     assert "has never connected" in commands.run("status", cores[0], code=1)
 
 
@@ -251,15 +246,15 @@ def test_full_disk_leaves_no_certificate_whose_key_is_lost(
     with disk(tmp_path / "small", "2M") as small:
         folder = small.folder / "fleet"
         words = ("--fleet", fleet.name, "--output", str(folder))
-        commands.run("fleet", _list(cores[:1]), *words)
+        commands.run("fleet", listed(cores[:1]), *words)
         keyfiles.KeyFolder(folder / cores[1]).prepare()
         before = _certificates(fleet.cloud)
         with small.filled():
-            said = commands.run("fleet", _list(cores), *words, "--workers", "1", code=1)
+            said = commands.run("fleet", listed(cores), *words, "--workers", "1", code=1)
         assert f"{folder / cores[1] / 'private.pem.key'}: No space left on device" in said
         assert "1 of 3 cores done, 1 failed, 1 not begun" in said
         assert _certificates(fleet.cloud) == before
-        assert sorted(commands.json("fleet", _list(cores), *words)["done"]) == cores
+        assert sorted(commands.json("fleet", listed(cores), *words)["done"]) == cores
 
 
 def test_key_that_an_interruption_left_without_a_certificate_is_put_aside(
@@ -268,7 +263,7 @@ def test_key_that_an_interruption_left_without_a_certificate_is_put_aside(
     keys = keyfiles.KeyFolder(Path("fleet") / fleet.name / cores[0])
     keys.prepare()
     keys.write_key(b"a key whose certificate is lost")
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
+    commands.run("fleet", listed(cores), "--fleet", fleet.name)
     [aside] = keys.path.glob("private.pem.key.*")
     assert aside.read_bytes() == b"a key whose certificate is lost"
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
@@ -277,7 +272,7 @@ def test_key_that_an_interruption_left_without_a_certificate_is_put_aside(
 def test_archive_is_written_again_for_another_nucleus(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores[:1]), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores[:1]), "--fleet", fleet.name)
     first = commands.json(*arguments)
     archive = Path("fleet") / fleet.name / cores[0] / "greengrass-setup.zip"
     assert commands.json(*arguments, "--nucleus", "lite")["done"] == first["done"]
@@ -288,7 +283,7 @@ def test_archive_is_written_again_for_another_nucleus(
 def test_attributes_that_change_in_the_list_are_reported(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     first = commands.json(*arguments)
     Path("cores.csv").write_text(Path("cores.csv").read_text().replace("north", "south", 1))
     thing = names.thing_name(cores[0])
@@ -304,7 +299,7 @@ def test_attributes_that_change_in_the_list_are_reported(
 def test_core_without_files_on_this_workstation_is_still_done(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
-    arguments = ("fleet", _list(cores), "--fleet", fleet.name)
+    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
     first = commands.json(*arguments)
     shutil.rmtree(Path("fleet") / fleet.name / cores[0])  # its archive is on the device
     assert commands.json(*arguments)["done"] == first["done"]
@@ -318,7 +313,7 @@ def test_core_may_be_named_like_another_folder(
     document = '{"Version": "2012-10-17", "Statement": []}'
     fleet.cloud.client("iot").create_policy(policyName=policy, policyDocument=document)
     claim = commands.json("fleet", "claim", fleet.name)["certificateId"]
-    said = commands.json("fleet", _list([folder]), "--fleet", fleet.name)
+    said = commands.json("fleet", listed([folder]), "--fleet", fleet.name)
     assert said["done"][folder] != claim
     assert (Path("fleet") / fleet.name / f"{folder}.core" / "greengrass-setup.zip").exists()
     commands.run("fleet", "remove", fleet.name, folder, "--yes")
@@ -348,7 +343,7 @@ def test_core_keeps_the_key_that_it_was_created_with(
 
 
 def test_dry_run_makes_nothing(commands: Commands, fleet: DeployedFleet, cores: list[str]) -> None:
-    said = commands.json("fleet", _list(cores), "--fleet", fleet.name, "--dry-run")
+    said = commands.json("fleet", listed(cores), "--fleet", fleet.name, "--dry-run")
     assert said["components"] == {fleet.component: "1.0.0"}
     assert said["done"] == dict.fromkeys(cores, "created")
     members = fleet.cloud.client("iot").list_things_in_thing_group(thingGroupName=fleet.name)
@@ -364,7 +359,7 @@ def test_dry_run_says_what_would_be_done_and_refused_and_asks_only(
     with monkeypatch.context() as patched:
         refused = refusal("InvalidRequestException", "no")
         _faulty(patched, "iot.AttachPolicy", refused, after=2)
-        commands.run("fleet", _list([done, begun]), *options, "--workers", "1", code=1)
+        commands.run("fleet", listed([done, begun]), *options, "--workers", "1", code=1)
     hall = {"attributes": {"hall": "north"}}
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.create_thing(thingName=names.thing_name(foreign[0]), attributePayload=hall)
@@ -374,7 +369,7 @@ def test_dry_run_says_what_would_be_done_and_refused_and_asks_only(
     document = json.dumps({"Version": "2012-10-17", "Statement": []})
     iot.create_policy(policyName=f"{foreign[1]}_CorePolicy", policyDocument=document)
     iot.create_thing(thingName=names.thing_name(foreign[2]))
-    file, journal = _list([*cores, *foreign]), Path("fleet") / fleet.name / "journal.jsonl"
+    file, journal = listed([*cores, *foreign]), Path("fleet") / fleet.name / "journal.jsonl"
     before, called = journal.read_bytes(), set[str]()
     _note_calls(monkeypatch, called)
     said = commands.json("fleet", "add", file, *options, "--dry-run", code=1)
@@ -409,7 +404,7 @@ def test_dry_run_refuses_what_files_of_a_core_contradict(
 ) -> None:
     core, other = cores[:2]
     options = ("--fleet", fleet.name)
-    commands.run("fleet", _list([core]), *options)
+    commands.run("fleet", listed([core]), *options)
     folder = Path("fleet") / fleet.name
     (folder / core / "device.pem.crt").rename("away.crt")
     (folder / other).mkdir()
@@ -429,7 +424,7 @@ def test_fleet_whose_thing_group_is_gone_is_refused(
 ) -> None:
     fleet.cloud.client("iot").delete_thing_group(thingGroupName=fleet.name)
     for words in (("--dry-run",), ()):
-        said = commands.run("fleet", _list(cores), "--fleet", fleet.name, *words, code=1)
+        said = commands.run("fleet", listed(cores), "--fleet", fleet.name, *words, code=1)
         assert f"`aws iot create-thing-group --thing-group-name {fleet.name}` creates it" in said
     assert not Path("fleet").exists()
 
@@ -455,90 +450,6 @@ def test_interruption_is_summed_up() -> None:
     assert "c0" in result.done
     assert result.not_begun
     assert len(result.done) + len(result.not_begun) == 5
-
-
-def test_package_of_a_core_of_a_fleet_has_the_fleet_s_configuration(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    commands.run("fleet", _list(cores[:1]), "--fleet", fleet.name)
-    folder = Path("fleet") / fleet.name / cores[0]
-    commands.run("package", cores[0], "--folder", str(folder), "--output", "again.zip")
-    assert Path("again.zip").read_bytes() == (folder / "greengrass-setup.zip").read_bytes()
-
-
-def test_redeployment_of_one_core_of_a_fleet_names_the_command_for_all(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
-    before = fleet.deployments()
-    said = commands.run("redeploy", cores[0], code=1)
-    assert f"`mli redeploy {fleet.name}` repeats it for all of them" in said
-    assert fleet.deployments() == before
-
-
-def test_redeployment_of_a_fleet_is_followed_until_its_cores_are_done(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
-    (latest,) = fleet.deployments()
-    under_way = commands.json("redeploy", fleet.name, "--no-wait")
-    assert under_way == {"deploymentId": latest, "made": False}
-    said = commands.run("redeploy", fleet.name, "--timeout", "1", code=1)
-    assert "not done after 1 s: 0 of 3 cores done, 0 failed, 3 waiting" in said
-    assert f"{sorted(cores)[0]} is QUEUED" in said
-
-
-def test_result_of_a_fleet_s_deployment_counts_its_cores(
-    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = fleet.deployments()
-    results = dict(zip(cores, ("SUCCEEDED", "SUCCEEDED", "FAILED"), strict=True))
-
-    def report() -> None:
-        while results:
-            fleet.report(*results.popitem())
-
-    said = _redeployed(commands, fleet, cores, monkeypatch, report)
-    assert "2 of 3 cores done, 1 failed" in said
-    assert re.search(rf"^  {cores[2]} +FAILED$", said, re.MULTILINE)
-    assert re.search(rf"^  {cores[0]} +SUCCEEDED$", said, re.MULTILINE)
-    assert "mli status CORE_NAME" in said
-    assert len(fleet.deployments()) == len(before) + 1
-    again = commands.json("redeploy", fleet.name, "--no-wait")  # all have finished
-    assert again["made"]
-
-
-def test_rollout_that_was_cancelled_is_not_waited_for(
-    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def cancel() -> None:
-        fleet.report(cores[0], "SUCCEEDED")
-        greengrass = fleet.cloud.client("greengrassv2")
-        greengrass.cancel_deployment(deploymentId=fleet.deployments()[0])
-
-    said = _redeployed(commands, fleet, cores, monkeypatch, cancel)
-    assert "1 of 3 cores done, 0 failed" in said
-
-
-def _redeployed(
-    commands: Commands,
-    fleet: DeployedFleet,
-    cores: list[str],
-    monkeypatch: pytest.MonkeyPatch,
-    meanwhile: Callable[[], None],
-) -> str:
-    """Return what the redeployment of a fleet prints that fails; the rest happens ``meanwhile``."""
-    commands.run("fleet", _list(cores), "--fleet", fleet.name)
-    sleep = "mli.device.deployments.redeploy_fleet.time.sleep"
-    monkeypatch.setattr(sleep, lambda seconds: meanwhile())
-    return commands.result("redeploy", fleet.name, "--again", code=1).stdout
-
-
-def test_fleet_without_cores_is_redeployed_without_waiting(
-    commands: Commands, fleet: DeployedFleet
-) -> None:
-    said = commands.json("redeploy", fleet.name, "--again")
-    assert said["made"]
 
 
 def _certificates(cloud: LocalCloud) -> set[str]:
