@@ -14,16 +14,17 @@ let socket = null, state = null, arrived = 0, selected = null, isPaused = false;
 let pause = 0.5, nextTry = 0;
 
 function connect() {
-  socket = new WebSocket(`ws://${location.host}/live`);
+  const opened = socket = new WebSocket(`ws://${location.host}/live`);
   socket.onmessage = (event) => {
     state = JSON.parse(event.data);
     arrived = performance.now();
     pause = 0.5;
     requestAnimationFrame(() => {
       if (!isPaused) paint();
-      settings.update(state);
       showState();
-      socket.send(JSON.stringify({ core: selected }));
+      if (socket !== opened) return;  // closed since the message came
+      settings.update(state);
+      opened.send(JSON.stringify({ core: selected }));
     });
   };
   socket.onclose = () => {

@@ -223,6 +223,17 @@ def test_page_without_its_server_says_so(
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_connection_that_closes_before_its_last_state_is_painted(page: Any, viewed: Viewed) -> None:
+    slow = "window.requestAnimationFrame = (paint) => setTimeout(paint, 700);"
+    page.add_init_script(slow)
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    state(page, "live")
+    viewed.server.__exit__(None, None, None)
+    state(page, "disconnected")
+    page.wait_for_timeout(1000)  # the fixture fails the test for what the page raises
+
+
 def test_nothing_is_asked_of_other_hosts(page: Any, viewed: Viewed) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
