@@ -36,17 +36,15 @@ def test_quoted_line_is_said_by_the_code(document: str, line: str) -> None:
     assert any(fits(line, text) for folder in CODE for text in texts(folder))
 
 
-FAULTS = [
-    (place, text)
-    for place, text in said_by(COMPONENT, ("warning", "error", "exception", "ModelError"))
-    if max(map(len, pieces(text)), default=0) > MOSTLY_A_REASON
-]
-
-
-@pytest.mark.parametrize(("place", "text"), FAULTS)
-def test_what_a_component_says_of_a_fault_is_explained(place: str, text: str) -> None:
-    lines = quoted_lines(DOCS / "troubleshooting.md", TABLES["troubleshooting.md"])
-    assert any(fits(line, text) for line in lines), f"{place}: {text}"
+def test_what_a_component_says_of_a_fault_is_explained() -> None:
+    lines = list(quoted_lines(DOCS / "troubleshooting.md", TABLES["troubleshooting.md"]))
+    faults = [
+        (place, text)
+        for place, text in said_by(COMPONENT, ("warning", "error", "exception", "ModelError"))
+        if max(map(len, pieces(text)), default=0) > MOSTLY_A_REASON
+    ]
+    assert len(faults) > 20
+    assert not [fault for fault in faults if not any(fits(line, fault[1]) for line in lines)]
 
 
 def test_a_line_that_nobody_says_would_be_noticed() -> None:

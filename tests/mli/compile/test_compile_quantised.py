@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
-from onnxruntime import quantization
 
 from inference.vision.detections import Detections
 from mli.compile.agreement import agreement, described
@@ -178,6 +177,8 @@ def test_tvm_compiles_what_was_quantised_in_the_form_qdq(
 
 @pytest.mark.slow
 def test_operators_of_whole_numbers_are_named(run: Run, tmp_path: Path, onnx_models: Path) -> None:
+    from onnxruntime import quantization  # imports SymPy, which takes a second
+
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             with np.load(onnx_models / "probabilities.npz") as arrays:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,19 +191,22 @@ def test_key_of_two_cores_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "kind"),
+    ("generated", "kind"),
     [
-        (ed25519.Ed25519PrivateKey.generate(), "Ed25519"),
-        (rsa.generate_private_key(65537, 1024), "RSA with 1024 bits"),
-        (ec.generate_private_key(ec.SECP256K1()), "EC on the curve secp256k1"),
-        (rsa.generate_private_key(65537, 2048), None),
-        (rsa.generate_private_key(65537, 3072), None),
-        (ec.generate_private_key(ec.SECP256R1()), None),
-        (ec.generate_private_key(ec.SECP384R1()), None),
-        (ec.generate_private_key(ec.SECP521R1()), None),
+        (ed25519.Ed25519PrivateKey.generate, "Ed25519"),
+        (lambda: rsa.generate_private_key(65537, 1024), "RSA with 1024 bits"),
+        (lambda: ec.generate_private_key(ec.SECP256K1()), "EC on the curve secp256k1"),
+        (lambda: rsa.generate_private_key(65537, 2048), None),
+        (lambda: rsa.generate_private_key(65537, 3072), None),
+        (lambda: ec.generate_private_key(ec.SECP256R1()), None),
+        (lambda: ec.generate_private_key(ec.SECP384R1()), None),
+        (lambda: ec.generate_private_key(ec.SECP521R1()), None),
     ],
 )
-def test_request_is_for_a_key_that_aws_iot_takes(key: Any, kind: str | None) -> None:
+def test_request_is_for_a_key_that_aws_iot_takes(
+    generated: Callable[[], Any], kind: str | None
+) -> None:
+    key = generated()
     if kind is None:
         load_request(_request(key), "x.csr")
         return
