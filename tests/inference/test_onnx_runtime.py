@@ -16,7 +16,7 @@ from inference.component.assembly import build_stages
 from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifacts.artifact import check_artifact
-from inference.model.engines import onnx_runtime
+from inference.model.engines import onnx_failure, onnx_runtime
 from inference.model.engines.onnx_runtime import OnnxRuntimeModel
 from inference.model.engines.runtime import open_runtime
 from inference.model.profiles.profile import InputSpec
@@ -221,6 +221,11 @@ def test_a_failing_run_is_one_line(tmp_path: Path) -> None:
         model.run(np.ones(SHAPE, np.float32) * 2)
     assert "\n" not in str(caught.value)
     assert "onnxruntime_src" not in str(caught.value)
+
+
+def test_a_position_after_a_colon_is_left_out() -> None:
+    said = "load failed:/onnxruntime_src/core/graph/model.cc:181 onnxruntime::Model::Model(a, b) no"
+    assert onnx_failure.without_positions(said) == "load failed:no"
 
 
 def test_outputs_are_told_apart_by_their_names(tmp_path: Path, make_profile: MakeProfile) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Callable, Match
 
 _MAX_CHARACTERS = 300
-_POSITION = re.compile(r"/\S*onnxruntime\S*:\d+ .*?\)(?: const)? |\[ONNXRuntimeError\] : ")
+_POSITION = re.compile(
+    r"(?<![^\s:])/[^\s:]*onnxruntime[^\s:]*:\d+ .*?\)(?: const)? |\[ONNXRuntimeError\] : "
+)
 
 _FOREIGN = (
     (0, b"version https://git-lfs", "a pointer of Git LFS", "fetch the file with `git lfs pull`"),
