@@ -1,9 +1,12 @@
-"""Waiting in tests for what another thread or process does."""
+"""Time in tests: waiting for what another thread or process does, and clocks that need no time."""
 
 from __future__ import annotations
 
 import time
-from typing import Callable, TypeVar  # noqa: UP035 - the device's tests also run on Python 3.8
+from types import ModuleType, SimpleNamespace
+from typing import Any, Callable, TypeVar  # noqa: UP035 - the device's tests also run on Python 3.8
+
+import pytest
 
 SECONDS = 60.0
 T = TypeVar("T")
@@ -16,3 +19,11 @@ def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
         assert time.monotonic() < end, f"it did not happen within {seconds:g} s"
         time.sleep(0.01)
     return result
+
+
+def replace_time(patch: pytest.MonkeyPatch, module: ModuleType, **functions: Any) -> None:
+    """Let ``module`` find these functions in ``time``.
+
+    Other modules, which other threads may be running, keep the real ones.
+    """
+    patch.setattr(module, "time", SimpleNamespace(**{**vars(time), **functions}))

@@ -21,6 +21,7 @@ from ministack.services import iot as iot_service
 
 from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import FILE, read_decisions
+from local_core.cloud.provisioning import mqtt_api
 from local_core.cloud.provisioning.mqtt_api import FleetProvisioning
 from local_core.device import provisioning
 from local_core.device.mqtt import MqttConnection, tls_context
@@ -30,7 +31,7 @@ from mli.device.certificates import keyfiles
 from stacks import names
 from tests.cloud.provisioning_by_claim import deploy_provisioning
 from tests.cloud.support import Device, MqttClient
-from tests.waiting import eventually
+from tests.waiting import eventually, replace_time
 
 FLEET = "claimed-fleet-with-a-name-longer-than-36"
 TEMPLATE = names.provisioning_template_name(FLEET)
@@ -226,10 +227,10 @@ def test_expired_token_and_its_certificate_are_gone(monkeypatch: pytest.MonkeyPa
     ]
     assert answer("provision", "timed", tokens[0])[0] == "accepted"
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 3_590)
+    replace_time(monkeypatch, mqtt_api, time=lambda: now + 3_590)
     answer("create-from-csr", None, b"")
     assert known(late["certificateId"])
-    monkeypatch.setattr(time, "time", lambda: now + 3_610)
+    replace_time(monkeypatch, mqtt_api, time=lambda: now + 3_610)
     kind, said = answer("provision", "timed", tokens[1])
     assert (kind, said["errorCode"]) == ("rejected", "InvalidCertificateOwnershipToken")
     assert not known(late["certificateId"])

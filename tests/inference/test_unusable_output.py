@@ -19,6 +19,7 @@ from inference.pipeline.results import FrameResult
 from inference.settings import InferenceSettings
 from inference.sources import Frame, FrameSource
 from inference.vision.postprocess import Postprocessor
+from tests.waiting import replace_time
 
 from .conftest import MakeProfile
 
@@ -240,7 +241,7 @@ def test_a_reason_is_logged_once_and_then_summarised(
     make_profile: MakeProfile, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = iter(range(1000))
-    monkeypatch.setattr("inference.pipeline.skipped.time.monotonic", lambda: float(next(seconds)))
+    replace_time(monkeypatch, skipped, monotonic=lambda: float(next(seconds)))
     notes = skipped.SkippedFrames()
     with caplog.at_level(logging.WARNING):
         for _ in range(150):

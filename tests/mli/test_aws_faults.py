@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import botocore.config
+import botocore.endpoint
 import botocore.exceptions
 import pytest
 from botocore.stub import Stubber
@@ -25,6 +26,7 @@ from mli.device.packaging import package
 from mli.device.stacks.core import CoreStack
 from mli.errors import MliError
 from tests.mli.support import Commands, refusal
+from tests.waiting import replace_time
 
 COMMANDS = {
     "certificate": ("certificate", "Demo"),
@@ -43,7 +45,7 @@ STACK = CoreStack(
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    replace_time(monkeypatch, botocore.endpoint, sleep=lambda seconds: None)
 
 
 @pytest.fixture(params=COMMANDS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from local_core.output.explaining import explaining_line
 from mli.device.deployments import redeploy
 from mli.device.generations.v2.deployments import latest_deployment
 from tests.mli.support import Commands, DeployedCore
+from tests.waiting import replace_time
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def once_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], obje
             if left:
                 left.pop()()
 
-        clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
-        monkeypatch.setattr(redeploy, "time", clock)
+        replace_time(monkeypatch, redeploy, sleep=sleep)
 
     return arrange
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import boto3
 import botocore.client
+import botocore.endpoint
 import pytest
 
 from tests.mli.support import refusal
+from tests.waiting import replace_time
 
 
 class Killed(BaseException):
@@ -70,7 +72,7 @@ def throttled(share: float, seed: int) -> Iterator[list[str]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boto3, "Session", Session)
-        patch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+        replace_time(patch, botocore.endpoint, sleep=lambda seconds: None)
         yield refused
 
 

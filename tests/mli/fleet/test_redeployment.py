@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mli.device.deployments import redeploy_fleet
 from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.support import Commands
+from tests.waiting import replace_time
 
 from .test_fleet import listed
 
@@ -86,8 +88,7 @@ def _redeployed(
 ) -> str:
     """Return what the redeployment of a fleet prints that fails; the rest happens ``meanwhile``."""
     commands.run("fleet", listed(cores), "--fleet", fleet.name)
-    sleep = "mli.device.deployments.redeploy_fleet.time.sleep"
-    monkeypatch.setattr(sleep, lambda seconds: meanwhile())
+    replace_time(monkeypatch, redeploy_fleet, sleep=lambda seconds: meanwhile())
     return commands.result("redeploy", fleet.name, "--again", code=1).stdout
 
 

@@ -11,6 +11,7 @@ from os import terminal_size
 from typing import Any
 
 import botocore.client
+import botocore.endpoint
 import pytest
 from click.testing import _NamedTextIOWrapper
 
@@ -26,6 +27,7 @@ from stacks import names
 from tests.cloud.support import Stacks, publish_health
 from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.support import Commands, refusal
+from tests.waiting import replace_time
 
 DARK: Mapping[str, Any] = {
     "health": {"status": "degraded", "faults": ["no camera: rtsp://cam: no route"]},
@@ -191,7 +193,7 @@ def test_throttling_is_waited_for(
         client.meta.events.register("before-send", answer)
 
     monkeypatch.setattr(botocore.client.BaseClient, "__init__", throttled)
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda seconds: None)
+    replace_time(monkeypatch, botocore.endpoint, sleep=lambda seconds: None)
     assert commands.json("fleet", "status", fleet.name)["good"] is True
     assert left == []
 

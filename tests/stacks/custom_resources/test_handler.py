@@ -2,8 +2,10 @@
 
 import pytest
 
+from custom_resources import answer
 from custom_resources.handler import handler
 from tests.stacks.custom_resources.support import Answers, Stubs, event
+from tests.waiting import replace_time
 
 
 def test_refusal_fails_the_stack_with_its_reason(stubs: Stubs, cloudformation: Answers) -> None:
@@ -28,7 +30,7 @@ def test_deletion_asks_nothing_and_keeps_the_id(cloudformation: Answers) -> None
 
 
 def test_answer_is_tried_again(cloudformation: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    replace_time(monkeypatch, answer, sleep=lambda seconds: None)
     cloudformation.failures = 2
     handler(event(cloudformation, "IotEndpoints", "Delete"), None)
     assert len(cloudformation.received) == 1

@@ -11,6 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from custom_resources import deployments_reset as reset
+from tests.waiting import replace_time
 
 HANDLER = "custom_resources.deployments_reset"
 GROUP = "01234567-89ab-cdef-0123-456789abcdef"
@@ -78,7 +79,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
         aws_secret_access_key="test",
     )
     monkeypatch.setattr(f"{HANDLER}.boto3.client", lambda name: client)
-    monkeypatch.setattr(f"{HANDLER}.time.sleep", lambda seconds: None)
+    replace_time(monkeypatch, reset, sleep=lambda seconds: None)
     with Stubber(client) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
