@@ -53,6 +53,7 @@ class LocalCloud:
         self.credential_endpoint = ""
         self.ca_path = self.data / "ca.pem"
         self._process: subprocess.Popen[str] | None = None
+        self._clients: dict[str, Any] = {}
 
     def start(self) -> LocalCloud:
         """Start the process and wait until it serves.
@@ -82,6 +83,7 @@ class LocalCloud:
             self.stop()
             raise
         self.endpoint = addresses["endpoint"]
+        self._clients.clear()
         self.mqtt_port = addresses["mqtt_port"]
         self.credential_endpoint = addresses["credential_endpoint"]
         return self
@@ -127,17 +129,25 @@ class LocalCloud:
         )
 
     def client(self, service: str, **options: Any) -> Any:
-        """Return a boto3 client of this cloud."""
+        """Return a boto3 client of this cloud: with ``options`` a new one, else always the same.
+
+        Clients may be shared by threads.
+        """
         import boto3
 
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name=self.region,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            **options,
-        )
+        found = None if options else self._clients.get(service)
+        if found is None:
+            found = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name=self.region,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                **options,
+            )
+        if not options:
+            self._clients[service] = found
+        return found
 
     def create_bucket(self, name: str) -> None:
         """Create a bucket in this cloud's Region, which S3 wants named except in us-east-1."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from inference.feedback.configuration import default_configuration
 from inference.settings import InferenceSettings
@@ -223,7 +224,7 @@ def test_what_cannot_be_changed_says_why(
 
 def test_a_refusal_of_aws_names_the_permission(cloud: LocalCloud, core: DeployedCore) -> None:
     deploy(cloud, core.thing_arn, core.component, coreName=core.name, **CONFIGURED)
-    denied = cloud.client("greengrassv2")
+    denied = cloud.client("greengrassv2", config=Config())  # one of its own
     denied.meta.events.register(
         "before-send.greengrassv2.CreateDeployment",
         refusal("AccessDeniedException", "not authorized to perform: greengrass:CreateDeployment"),
