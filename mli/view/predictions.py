@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from .drawing import Mark, Rectangle
 
 MOST_MARKS = 200
 """A message of 7,000 bytes cannot hold more."""
+_LARGEST = 1e15
 
 
 def marks_of(message: Any) -> list[Mark]:
@@ -30,14 +30,17 @@ def marks_of_arrays(items: Any) -> list[Mark]:
 
 
 def number_of(value: Any) -> float | None:
-    """Return a finite number, also one that is written as a string; None for anything else."""
+    """Return a number, also one that is written as a string; None for anything else.
+
+    Numbers beyond what is ever measured are none either: sums of them would not be finite.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= _LARGEST else None
 
 
 def box_of(value: Any) -> Rectangle | None:

@@ -137,6 +137,25 @@ def test_any_payload_is_survived(viewed: Viewed, payload: bytes) -> None:
     assert viewed.board.snapshot(None)["core"]["rows"][0]["found"][0]["text"] == "cup 0.96"
 
 
+@pytest.mark.parametrize("number", ["1e308", "-1e308", '"1e308"', "1e16", '"nan"', '"-inf"'])
+def test_numbers_beyond_measure_leave_a_state_that_a_browser_reads(
+    viewed: Viewed, number: str
+) -> None:
+    """JSON has no infinity, which sums and means of numbers near the largest would be."""
+    stages = ", ".join(f'"{one}": {number}' for one in ("capture", "preprocess", "inference"))
+    box = f'"box": [{number}, {number}, 1, 1], "keypoints": [[{number}, 0, 1]]'
+    envelope = f"""{{"latencyMs": {{{stages}}}, "frame": {{"id": 1, "source": "a"}},
+        "predictions": [{{"label": "cup", "score": 0.9, {box}}}]}}"""
+    telemetry = f'{{"memoryBytes": {number}, "frames": {{"perSecond": {number}}}}}'
+    for _ in range(3):
+        viewed.board.receive("mli/predictions/Demo", envelope.encode())
+        viewed.board.receive("mli/telemetry/Demo", telemetry.encode())
+    core = viewed.board.snapshot(None)["core"]
+    json.dumps(core, allow_nan=False)
+    assert core["series"] == {}, "a chart would have a scale on which nothing else is seen"
+    assert [one["box"] for one in core["rows"][0]["found"]] == [None]
+
+
 @pytest.mark.parametrize(
     "payload",
     [b"", b"\n", b"\nx", b"{}\n", b"[]\nx", b"null\nx", b'{"frame": 5, "predictions": {}}\nx',
