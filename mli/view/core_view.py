@@ -186,7 +186,7 @@ class CoreView:
         rows = [{**row, "age": round(now - row["age"], 1)} for row in self._rows]
         telemetry = {**self._telemetry, "age": round(now - self._telemetry_at, 1)}
         return {
-            "name": shown(self.name),
+            "name": self.name,
             "configuration": self.configuration,
             "age": round(now - self.last, 1),
             "silentAfter": silent_after(self._gaps),

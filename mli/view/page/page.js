@@ -77,7 +77,9 @@ function paintCores() {
   const list = element("cores"), names = state.cores.map((core) => core.name);
   const shown = [...list.options].map((option) => option.value);
   if (names.join("\n") !== shown.join("\n")) {
+    const chosen = list.value;
     list.replaceChildren(...names.map((name) => new Option(name, name)));
+    if (chosen) list.value = chosen;
   }
   if (state.core && document.activeElement !== list) list.value = state.core.name;
   document.title = state.core ? `${state.core.name} · mli view` : "mli view";
@@ -175,12 +177,17 @@ function ago(seconds) {
   return `${Math.round(seconds / 60)} min`;
 }
 
-element("pause").onclick = () => {
-  isPaused = !isPaused;
-  element("pause").setAttribute("aria-pressed", String(isPaused));
-};
+function setPaused(paused) {
+  isPaused = paused;
+  element("pause").setAttribute("aria-pressed", String(paused));
+}
+
+element("pause").onclick = () => setPaused(!isPaused);
 element("boxes").onchange = (event) => document.body.classList.toggle("plain", !event.target.checked);
-element("cores").onchange = (event) => { selected = event.target.value; };
+element("cores").onchange = (event) => {
+  selected = event.target.value;
+  setPaused(false);  // or its settings would stand beside the pictures of another core
+};
 setInterval(() => {
   if (socket === null && performance.now() >= nextTry) connect();
   showState();

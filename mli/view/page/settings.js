@@ -18,12 +18,15 @@ export class Settings {
 
   update(state) {
     const controls = state.controls, name = state.core && state.core.name;
-    if (name !== this.core) this.isEdited = false;
+    if (name !== this.core) {
+      this.isEdited = false;
+      this.fault = "";
+    }
     this.core = name;
     this.form = state.form;
     this.controls = controls;
     const known = controls && controls.reason === null;
-    element("fields").disabled = !known;
+    element("fields").disabled = !known || this.isSending;
     if (!known) return this.say(controls ? controls.reason : "No core yet.", "");
     if (this.isEdited && !this.isSending && this.shown !== this.key()) this.note = "The deployment has changed meanwhile: discard, then look again.";
     if (!this.isEdited && !this.isSending && this.shown !== this.key()) this.fill();
@@ -114,10 +117,14 @@ export class Settings {
     element("confirm").showModal();
   }
 
+  failed(core, text) {
+    if (core === this.core) this.fault = `Not changed: ${text.slice(0, 300)}`;
+  }
+
   // The draft is for the core and the deployment that it began with, whatever came meanwhile.
   async send() {
     if (this.note || this.core !== this.target) return this.report();
-    this.isSending = true;
+    this.isSending = element("fields").disabled = true;  // what was edited meanwhile would be lost
     this.report();
     this.buttons();
     const own = element("own-threshold").checked;
@@ -131,9 +138,9 @@ export class Settings {
         method: "POST", body: JSON.stringify(wanted), headers: { "X-Mli-View": this.form },
       });
       if (answer.ok) this.isEdited = false;
-      else this.fault = `Not changed: ${(await answer.text()).slice(0, 300)}`;
+      else this.failed(wanted.core, await answer.text());
     } catch (error) {
-      this.fault = `Not changed: ${error}`;
+      this.failed(wanted.core, String(error));
     }
     this.isSending = false;
     this.report();

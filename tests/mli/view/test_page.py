@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,6 +35,13 @@ def open_page(page: Any, viewed: Viewed) -> None:
 
 def state(page: Any, name: str) -> None:
     page.locator(f'body[data-state="{name}"]').wait_for()
+
+
+def titled(page: Any, core: str) -> None:
+    deadline = time.monotonic() + 10
+    while page.title() != f"{core} · mli view":
+        assert time.monotonic() < deadline, page.title()
+        page.wait_for_timeout(50)
 
 
 @pytest.mark.parametrize("ratio", [1, 2])
@@ -277,3 +285,28 @@ def test_page_works_by_keyboard(page: Any, viewed: Viewed) -> None:
     assert page.locator("#rows", has_text="while paused").count() == 0
     page.keyboard.press("Enter")
     page.locator("#rows", has_text="while paused").wait_for()
+
+
+def test_a_new_core_leaves_the_chosen_one_in_the_list(page: Any, viewed: Viewed) -> None:
+    for name in ("A", "B"):
+        viewed.board.receive(f"mli/predictions/{name}", b"[]")
+    open_page(page, viewed)
+    cores = page.locator("#cores")
+    cores.focus()
+    cores.select_option("B")
+    titled(page, "B")
+    viewed.board.receive("mli/predictions/C", b"[]")
+    page.locator("#cores option").nth(2).wait_for(state="attached")
+    assert (cores.input_value(), page.title()) == ("B", "B · mli view")
+
+
+def test_choosing_a_core_ends_the_pause(page: Any, viewed: Viewed) -> None:
+    """Its settings would stand beside the pictures of the other one."""
+    for name in ("A", "B"):
+        viewed.board.receive(f"mli/predictions/{name}", b"[]")
+    open_page(page, viewed)
+    state(page, "live")
+    page.locator("#pause").click()
+    page.locator("#cores").select_option("B")
+    page.locator("#pause[aria-pressed=false]").wait_for()
+    titled(page, "B")

@@ -159,3 +159,52 @@ def test_without_credentials_the_settings_say_why(page: Any, viewed: Viewed) -> 
     open_page(page, viewed)
     said(page, NO_CREDENTIALS)
     assert page.locator("#threshold").is_disabled()
+
+
+class Known(Controls):
+    """Settings of any core, without a cloud."""
+
+    def state(self, core_name: str, reported: str | None) -> dict[str, Any]:
+        return {
+            "reason": None, "base": core_name, "threshold": 0.5, "strategies": [],
+            "whom": f"the core {core_name}", "confirm": False, "digest": "", "change": None,
+        }  # fmt: skip
+
+
+@pytest.fixture
+def known(photographs: Path) -> Iterator[Viewed]:
+    """A page of two cores, A and B."""
+    made = Viewed(photographs)
+    made.server = Server(made.board, made.pictures, Known(None))
+    with made.server:
+        report(made, "A")
+        report(made, "B")
+        yield made
+
+
+def test_what_one_core_refused_is_not_said_of_another(page: Any, known: Viewed) -> None:
+    page.route("**/settings", lambda route: route.fulfill(status=409, body="out of reach"))
+    open_page(page, known)
+    said(page, "the settings of the core A")
+    slide(page, 0.7)
+    page.locator("#apply").click()
+    said(page, "Not changed: out of reach")
+    page.locator("#cores").select_option("B")
+    said(page, "the settings of the core B")
+
+
+def test_an_answer_that_comes_after_another_core_was_chosen(page: Any, known: Viewed) -> None:
+    held: list[Any] = []
+    page.route("**/settings", lambda route: held.append(route))
+    open_page(page, known)
+    said(page, "the settings of the core A")
+    slide(page, 0.7)
+    page.locator("#apply").click()
+    page.wait_for_timeout(600)  # a state meanwhile
+    assert page.locator("#threshold").is_disabled(), "what is edited now would be lost"
+    page.locator("#cores").select_option("B")
+    page.wait_for_timeout(600)
+    held[0].fulfill(status=409, body="out of reach")
+    said(page, "the settings of the core B")
+    page.locator("#fields:not([disabled])").wait_for()
+    assert page.locator("#threshold").input_value() == "0.5"
