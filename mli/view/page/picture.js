@@ -68,7 +68,7 @@ export class Picture {
   paint() {
     if (this.sample.id === this.id) this.drawn = this.sample;
     const marks = this.drawn.marks || [];
-    const key = `${this.id} ${marks.length}`;
+    const key = `${this.id} ${JSON.stringify(marks)}`;
     if (this.painted === key) return;
     this.painted = key;
     const { width, height } = this.canvas;

@@ -310,3 +310,12 @@ def test_choosing_a_core_ends_the_pause(page: Any, viewed: Viewed) -> None:
     page.locator("#cores").select_option("B")
     page.locator("#pause[aria-pressed=false]").wait_for()
     titled(page, "B")
+
+
+def test_keypoints_that_come_after_the_boxes_are_painted(page: Any, viewed: Viewed) -> None:
+    viewed.preview(7, CUP)
+    open_page(page, viewed)
+    page.locator("#live rect.box").wait_for(state="attached")
+    posed = Prediction("cup", CUP.score, CUP.box, keypoints=((0.5, 0.5, 0.9),))
+    viewed.predict(7, posed)
+    page.locator("#live circle").wait_for(state="attached")
