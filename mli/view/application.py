@@ -114,7 +114,7 @@ class Application:
             return
         match = _PICTURE.fullmatch(path)
         if match is None:
-            await _reply(send, 404, b"there is no such page or sample")
+            await _reply(send, 404, b"there is no such page")
             return
         side = SMALL_SIDE if match[2] else LONGEST_SIDE
         try:
@@ -122,20 +122,23 @@ class Application:
         except PictureError as error:
             await _reply(send, 404, str(error).encode(errors="backslashreplace"))
         else:
-            await _reply(send, 200, picture, "image/jpeg")
+            if picture is None:
+                await _reply(send, 410, b"this picture is not shown any more")
+            else:
+                await _reply(send, 200, picture, "image/jpeg")
 
-    def _picture(self, identity: int, side: int) -> bytes:
-        """Return a live picture or that of a sample.
+    def _picture(self, identity: int, side: int) -> bytes | None:
+        """Return a live picture or that of a sample; None if a newer one has its place.
 
         Raises:
-            PictureError: if there is none.
+            PictureError: if it cannot be shown.
         """
         live = self._board.live_picture(identity)
         if live is not None:
             return reduced(live, side)
         uri = self._board.uri_of(identity)
         if uri is None:
-            raise PictureError("there is no such page or sample")
+            return None
         if self._pictures is None:
             raise PictureError("pictures of samples need AWS credentials")
         return self._pictures.get(uri, side)

@@ -1,7 +1,7 @@
 // A sample's picture on a canvas, with boxes in SVG over it. A bitmap is closed once it is painted:
 // pictures that are loaded by address stay decoded in the browser's memory.
 
-const SVG = "http://www.w3.org/2000/svg";
+const SVG = "http://www.w3.org/2000/svg", GONE = 410;
 
 export function svg(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -37,6 +37,7 @@ export class Picture {
     this.wanted = sample.id;
     try {
       const answer = await fetch(`/pictures/${sample.id}${this.isSmall ? "/small" : ""}`);
+      if (answer.status === GONE) return;  // a newer one has its place: the next state names it
       if (!answer.ok) return this.fail(await answer.text());
       const bitmap = await createImageBitmap(await answer.blob());
       this.canvas.width = bitmap.width;

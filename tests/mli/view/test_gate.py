@@ -103,6 +103,10 @@ def test_there_are_no_other_paths(viewed: Viewed, path: str) -> None:
     assert get(viewed, path, cookie(viewed))[0] == 404
 
 
+def test_a_picture_that_is_not_shown_any_more_is_gone(viewed: Viewed) -> None:
+    assert get(viewed, "/pictures/999999999", cookie(viewed))[0] == 410
+
+
 def test_only_get_is_allowed(viewed: Viewed) -> None:
     assert get(viewed, "/", cookie(viewed), "POST")[0] == 405
 

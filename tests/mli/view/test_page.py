@@ -319,3 +319,21 @@ def test_keypoints_that_come_after_the_boxes_are_painted(page: Any, viewed: View
     posed = Prediction("cup", CUP.score, CUP.box, keypoints=((0.5, 0.5, 0.9),))
     viewed.predict(7, posed)
     page.locator("#live circle").wait_for(state="attached")
+
+
+def test_a_picture_that_is_gone_when_it_is_asked_for(page: Any, viewed: Viewed) -> None:
+    """As for a tab that slept: the last state that it got names pictures of before."""
+    asked: list[str] = []
+
+    def late(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            viewed.preview(2, CUP)
+        route.continue_()
+
+    page.route(re.compile("/pictures/"), late)
+    viewed.preview(1, CUP)
+    open_page(page, viewed)
+    page.locator("#live p", has_text="frame 2").wait_for(timeout=4_000)
+    assert len(set(asked)) == 2
+    assert page.locator("#live .problem").inner_text() == ""
