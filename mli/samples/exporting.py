@@ -7,11 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
-
 from ..errors import MliError
 from ..files import draft_of
-from ..view.pictures import PictureError, Pictures
+from ..view.pictures import PictureError, Pictures, size_of
 from .download import download, give_name
 from .exports import WITH_IMAGES, image_paths, written_files
 from .labelled import Labelled
@@ -90,10 +88,9 @@ def _size(one: StoredSample, file: Path | None, pictures: Pictures) -> tuple[int
     """Return width and height of an image, as it is shown: of the file, or as its sample says."""
     if file is not None:
         try:
-            with Image.open(file) as image:
-                return ImageOps.exif_transpose(image).size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise MliError(f"{file}: {one.object.uri} is no image: {error}") from None
+            return size_of(file)
+        except PictureError as error:
+            raise MliError(f"{file}, from {one.object.uri}: {error}") from None
     if one.about.size is not None:
         return one.about.size
     try:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import io
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import MliError
 from .drawing import jpeg
 
 MOST_BYTES = 32 * 2**20
 LONGEST_SIDE, SMALL_SIDE = 1280, 240
+MOST_PIXELS = 64_000_000
+"""A JPEG is decoded at a fraction of its size. Of other forms a small file may have any size."""
 _KEPT = 40
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM")
+"""What cores upload. Pillow reads more, of which PostScript is a program that Ghostscript runs."""
+_SIDEWAYS = (5, 6, 7, 8)
+_decoding = threading.Lock()
+"""One at a time, or many large pictures at once would fill the memory."""
 
 Fetch = Callable[[str], tuple[bytes, Mapping[str, str]]]
 """Returns the object at an s3:// URI, and its metadata."""
@@ -65,11 +74,11 @@ class Pictures:
         Raises:
             PictureError: if it cannot be fetched or decoded.
         """
+        content = self._content(uri)
         try:
-            with Image.open(io.BytesIO(self._content(uri))) as image:
-                return ImageOps.exif_transpose(image).size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise PictureError(f"{uri}: it is no image: {error}") from error
+            return size_of(io.BytesIO(content))
+        except PictureError as error:
+            raise PictureError(f"{uri}: {error}") from error
 
     def _content(self, uri: str) -> bytes:
         try:
@@ -100,11 +109,45 @@ def reduced(content: bytes, side: int) -> bytes:
     Raises:
         PictureError: if it cannot be decoded.
     """
+    with _opened(io.BytesIO(content)) as image:
+        image.draft("RGB", (side, side))
+        if image.width * image.height > MOST_PIXELS:
+            size = f"{image.width} x {image.height}"
+            raise PictureError(f"it has {size} pixels; at most {MOST_PIXELS:,} are shown")
+        with _decoding:
+            small = image if image.mode == "RGB" else image.convert("RGB")
+            small.thumbnail((side, side))
+        small.getexif()[ExifTags.Base.Orientation] = _orientation(image)
+        return jpeg(ImageOps.exif_transpose(small))
+
+
+def size_of(file: Path | BinaryIO) -> tuple[int, int]:
+    """Return width and height of an image as it is shown, without decoding it.
+
+    Raises:
+        PictureError: if it is no image.
+    """
+    with _opened(file) as image:
+        width, height = image.size
+        is_sideways = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
+        return (height, width) if is_sideways else (width, height)
+
+
+@contextmanager
+def _opened(file: Path | BinaryIO) -> Iterator[Image.Image]:
+    """Open an image; what goes wrong inside is a PictureError, whatever Pillow's plugin raises."""
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.draft("RGB", (side, side))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            upright.thumbnail((side, side))
-            return jpeg(upright)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with Image.open(file, formats=_FORMATS) as image:
+            yield image
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"it is no image: none of {', '.join(_FORMATS)}") from None
+    except Exception as error:  # among them RuntimeError, struct.error and MemoryError
         raise PictureError(f"it is no image: {error}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how an image is turned; Pillow itself turns a TIFF, and forgets it, in decoding."""
+    found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return found if isinstance(found, int) else 1
