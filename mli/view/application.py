@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .background import in_thread
 from .board import Board
 from .controls import ChangeRefusedError, Controls
 from .gate import Gate
@@ -99,9 +100,8 @@ class Application:
             return
         core, base = str(wanted.get("core")), str(wanted.get("base"))
         try:
-            await asyncio.to_thread(
-                self._controls.apply, core, base, wanted.get("threshold"), wanted.get("on")
-            )
+            threshold, on = wanted.get("threshold"), wanted.get("on")
+            await in_thread(lambda: self._controls.apply(core, base, threshold, on))
         except ChangeRefusedError as error:
             await _reply(send, 409, str(error).encode(errors="backslashreplace"))
         else:
@@ -116,9 +116,9 @@ class Application:
         if match is None:
             await _reply(send, 404, b"there is no such page")
             return
-        side = SMALL_SIDE if match[2] else LONGEST_SIDE
+        identity, side = int(match[1]), SMALL_SIDE if match[2] else LONGEST_SIDE
         try:
-            picture = await asyncio.to_thread(self._picture, int(match[1]), side)
+            picture = await in_thread(lambda: self._picture(identity, side))
         except PictureError as error:
             await _reply(send, 404, str(error).encode(errors="backslashreplace"))
         else:

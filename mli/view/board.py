@@ -20,8 +20,8 @@ MOST_CORES = 100
 _NAME_CHARACTERS = 128
 _PREFIXES = (names.prediction_topic(""), names.telemetry_topic(""), names.preview_topic(""))
 
-Configurations = Callable[[str], FeedbackConfigurations | None]
-"""Returns the feedback configurations of a core, if they are known."""
+Ask = Callable[[str], FeedbackConfigurations | None]
+"""Returns the feedback configurations of a core if they are known; others may be told later."""
 
 
 class Board:
@@ -29,13 +29,16 @@ class Board:
 
     def __init__(
         self,
-        configurations: Configurations = lambda core: None,
+        ask: Ask = lambda core: None,
         *,
         only: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``only`` is the core to show; feedback's topic carries messages of all cores."""
-        self._configurations = configurations
+        """``ask`` is called once for each core, by the thread that brings its first message.
+
+        ``only`` is the core to show; feedback's topic carries messages of all cores.
+        """
+        self._ask = ask
         self._only = only
         self._clock = clock
         self._lock = threading.Lock()
@@ -128,10 +131,11 @@ class Board:
             known = self._cores.get(name)
             if known is not None or len(self._cores) >= MOST_CORES:
                 return known
-        created = CoreView(name)
-        created.configurations = self._configurations(name)  # asks AWS: not under the lock
-        with self._lock:
-            return self._cores.setdefault(name, created)
+            created = self._cores[name] = CoreView(name)
+        found = self._ask(name)  # not under the lock: it may ask AWS
+        if found is not None:
+            self.use_configurations(name, found)
+        return created
 
 
 def _core_of(topic: str, message: Any) -> str | None:

@@ -21,7 +21,8 @@ from ..errors import MliError
 from ..watch.command import interrupted
 from ..watch.connecting import broker_options, connection_of
 from ..watch.listener import Listener
-from .board import Board, Configurations
+from .background import Lookups
+from .board import Ask, Board
 from .controls import Controls
 from .pictures import Pictures, s3_fetch
 from .reasons import deployed_configurations
@@ -64,7 +65,9 @@ def view(
     """
     connection = connection_of(certificate, endpoint, region, aws_profile)
     of = _credentials(output, region, aws_profile)
-    board = Board(_configurations(output, of), only=core_name)
+    lookups = Lookups(_configurations(output, of))
+    board = Board(lookups, only=core_name)
+    lookups.use = board.use_configurations
     pictures = None if of is None else Pictures(s3_fetch(of("s3")), board.describe)
     controls = Controls(of, board.use_configurations)
     began = time.monotonic()
@@ -107,7 +110,7 @@ def _credentials(
     return None
 
 
-def _configurations(output: Output, of: Callable[[str], Any] | None) -> Configurations:
+def _configurations(output: Output, of: Callable[[str], Any] | None) -> Ask:
     """Return a function that looks up why a core keeps samples, which the page can do without."""
 
     def found(core_name: str) -> FeedbackConfigurations | None:

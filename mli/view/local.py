@@ -11,6 +11,7 @@ from inference.feedback.configuration import FeedbackConfigurations
 from local_core.cloud import LocalCloud
 
 from ..errors import MliError
+from .background import Lookups
 from .board import Board
 from .controls import Controls
 from .pictures import Pictures, s3_fetch
@@ -23,7 +24,9 @@ class LocalPage:
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._clients = functools.cache(cloud.client)
-        self._board = Board(self._configurations)
+        lookups = Lookups(self._configurations)
+        self._board = Board(lookups)
+        lookups.use = self._board.use_configurations
         self._server = Server(
             self._board,
             Pictures(s3_fetch(cloud.client("s3")), self._board.describe),

@@ -203,3 +203,30 @@ def test_page_survives_a_restart_of_the_broker(
             assert state["core"]["name"] == "A", "what arrived stays"
             own.start_part("mqtt")
             page.until(lambda s: len(s["cores"]) == 2, lambda: publish("B"))
+
+
+@pytest.mark.parametrize("service", ["S3", "CLOUDFORMATION"])
+def test_an_aws_that_does_not_answer_holds_nothing_up(
+    commands: Commands, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    """Messages arrive, and Ctrl-C ends the command, which ``viewing`` checks."""
+    data = cloud.client("iot-data")
+
+    def publish() -> None:
+        message = json.dumps(sample_of("V3", "s3://viewed/a/4.jpg"))
+        data.publish(topic="feedback/message/prediction", qos=1, payload=message)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", where)
+        with viewing("V3") as page:
+            state = page.until(lambda s: s["core"], publish)
+            [sample] = state["core"]["samples"]
+            with socket.create_connection(("127.0.0.1", page.port)) as asking:
+                lines = [f"GET /pictures/{sample['id']} HTTP/1.1", f"Host: 127.0.0.1:{page.port}"]
+                lines += [f"{name}: {value}" for name, value in page.cookie.items()]
+                asking.sendall("\r\n".join([*lines, "", ""]).encode())
+                silent.settimeout(20)
+                kept, _ = silent.accept()  # the command waits for an answer
+                page.state()
+    kept.close()
