@@ -19,6 +19,8 @@ from .shown_frames import Live, Sample, end_of, identity_of, mark_json, object_o
 
 MOST_ROWS = 30
 MOST_SAMPLES = 12
+MOST_REASONS = 30
+"""Feedback configurations that kept one frame; the message names them, and may come from anyone."""
 MOST_FRAMES = 600
 """Predictions that wait for a sample of their frame: two minutes at five per second."""
 MOST_SOURCES = 16
@@ -162,9 +164,10 @@ class CoreView:
             self.samples.append(sample)
             self._join(sample)
         config_id = shown(message.get("config-id"))
-        sample.reasons[config_id] = shown(
-            reason(self.configurations, config_id, message.get("model-prediction"))
-        )
+        if config_id in sample.reasons or len(sample.reasons) < MOST_REASONS:
+            sample.reasons[config_id] = shown(
+                reason(self.configurations, config_id, message.get("model-prediction"))
+            )
         self._show(sample)
 
     def describe(self, uri: str, about: Described) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mli.view.board import MOST_CORES, Board
-from mli.view.core_view import MOST_ROWS, MOST_SAMPLES
+from mli.view.core_view import MOST_REASONS, MOST_ROWS, MOST_SAMPLES
 from mli.view.reasons import reason
 from mli.view.series import POINTS, Series
 
@@ -100,6 +100,15 @@ def test_everything_is_bounded(viewed: Viewed) -> None:
     assert all(len(points) <= POINTS for points in core["series"].values())
     assert len(json.dumps(viewed.board.snapshot(None))) < 100_000
     assert core["rows"][0]["n"] == 2_000
+
+
+def test_reasons_of_one_sample_are_bounded(viewed: Viewed) -> None:
+    for number in range(2_000):
+        message = {"source-ref": "s3://bucket/1.jpg", "config-id": f"C{number}"}
+        message |= {"metadata": {"core": "Demo", "frame": "1"}}  # type: ignore[dict-item]
+        viewed.board.receive("feedback/message/prediction", json.dumps(message).encode())
+    [sample] = viewed.board.snapshot(None)["core"]["samples"]
+    assert len(sample["reasons"]) == MOST_REASONS
 
 
 @pytest.mark.parametrize(("pause", "silent"), [(0.2, 15), (30, 60), (3600, 150)])
