@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 
 from . import location
 from .deployment.conditions import join_in_conditions
+from .deployment.resource_type_changes import refuse_other_types
 from .deployment.stack_deletion import keep_what_failed_resources_need
 from .iot.registry import ThingGroup
 
@@ -86,6 +87,7 @@ class Emulator:
         self._tasks: set[asyncio.Task[Any]] = set()
         keep_what_failed_resources_need(stacks)
         join_in_conditions(engine, changesets, handlers, stacks)
+        refuse_other_types(handlers)
         self._add_image_parameters(ssm)
 
     async def start(self) -> None:

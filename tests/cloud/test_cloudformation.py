@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -214,3 +215,30 @@ def test_type_that_nobody_serves_is_refused(stacks: Stacks, stack: str) -> None:
 
     with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::Nobody::Here\]"):
         stacks.deploy(stack, {"A": {"Type": "AWS::Nobody::Here"}})
+
+
+@pytest.mark.parametrize("way", ["update", "change set"])
+def test_resource_of_another_type_is_refused(
+    cloud: LocalCloud, stacks: Stacks, stack: str, way: str
+) -> None:
+    """As V2 over the stack of V1: its group and the thing group have one logical id."""
+    from botocore.exceptions import ClientError
+
+    def template(kind: str, key: str) -> str:
+        return json.dumps({"Resources": {"Group": {"Type": kind, "Properties": {key: stack}}}})
+
+    client = cloud.client("cloudformation")
+    stacks.deploy(stack, json.loads(template("AWS::IoT::Thing", "ThingName"))["Resources"])
+    other = {
+        "StackName": stack,
+        "TemplateBody": template("AWS::IoT::ThingGroup", "ThingGroupName"),
+    }
+    refused = r"Update of resource type is not permitted.*\[Group\]"
+    with pytest.raises(ClientError, match=refused):
+        if way == "update":
+            client.update_stack(**other)
+        else:
+            client.create_change_set(ChangeSetName="c", ChangeSetType="UPDATE", **other)
+    stacks.delete(stack)
+    things = [one["thingName"] for one in cloud.client("iot").list_things()["things"]]
+    assert stack not in things
