@@ -185,7 +185,6 @@ class CoreView:
 
     def to_json(self, now: float) -> dict[str, Any]:
         """Return the page's state of this core."""
-        recent = [moment for moment in self._arrivals if now - moment <= _RATE_SECONDS]
         rows = [{**row, "age": round(now - row["age"], 1)} for row in self._rows]
         telemetry = {**self._telemetry, "age": round(now - self._telemetry_at, 1)}
         return {
@@ -194,7 +193,7 @@ class CoreView:
             "age": round(now - self.last, 1),
             "silentAfter": silent_after(self._gaps),
             "count": self.count,
-            "perSecond": round(len(recent) / _RATE_SECONDS, 2),
+            "perSecond": round(self._rate(now), 2),
             "rows": rows[::-1],
             "telemetry": telemetry if self._telemetry else None,
             "series": {name: one.points(now) for name, one in self._series.items()},
@@ -202,6 +201,12 @@ class CoreView:
             "latest": [sample.to_json(now) for sample in self.latest.values()],
             "samples": [sample.to_json(now) for sample in reversed(self.samples)],
         }
+
+    def _rate(self, now: float) -> float:
+        """Return messages per second in the last ten, or in less if there were too many to keep."""
+        recent = [moment for moment in self._arrivals if now - moment <= _RATE_SECONDS]
+        seconds = now - recent[0] if len(recent) == self._arrivals.maxlen else _RATE_SECONDS
+        return len(recent) / max(seconds, 0.1)
 
     def _join(self, sample: Sample) -> None:
         """Take boxes and source from the envelope about the same frame."""

@@ -102,6 +102,14 @@ def test_everything_is_bounded(viewed: Viewed) -> None:
     assert core["rows"][0]["n"] == 2_000
 
 
+@pytest.mark.parametrize("rate", [2, 400, 2_500])
+def test_rate_is_right_at_any_rate(viewed: Viewed, rate: int) -> None:
+    for _ in range(12 * rate):
+        viewed.offset += 1 / rate
+        viewed.board.receive("mli/predictions/Demo", b"[]")
+    assert viewed.board.snapshot(None)["core"]["perSecond"] == pytest.approx(rate, rel=0.1)
+
+
 def test_reasons_of_one_sample_are_bounded(viewed: Viewed) -> None:
     for number in range(2_000):
         message = {"source-ref": "s3://bucket/1.jpg", "config-id": f"C{number}"}
