@@ -55,7 +55,8 @@ function described() {
   const core = state.core;
   if (core === null) return ["empty", "Connected, nothing yet", "No message has come. Is the core running? Try: mli status NAME"];
   if (core.age > core.silentAfter) return ["stale", `Silent for ${ago(core.age)}`, `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`];
-  return ["live", isPaused ? "Paused" : "Live", ""];
+  const others = state.leftOut ? `More than ${state.cores.length} cores send messages. To see another one: mli view NAME` : "";
+  return ["live", isPaused ? "Paused" : "Live", others];
 }
 
 function paint() {

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from inference.vision.postprocess import Prediction
+from mli.view.board import MOST_CORES
 
 from .conftest import CUP, TABLE, Viewed
 
@@ -337,3 +338,13 @@ def test_a_picture_that_is_gone_when_it_is_asked_for(page: Any, viewed: Viewed) 
     page.locator("#live p", has_text="frame 2").wait_for(timeout=4_000)
     assert len(set(asked)) == 2
     assert page.locator("#live .problem").inner_text() == ""
+
+
+def test_page_says_that_there_are_more_cores_than_it_shows(page: Any, viewed: Viewed) -> None:
+    for number in range(MOST_CORES):
+        viewed.board.receive(f"mli/predictions/C{number}", b"[]")
+    open_page(page, viewed)
+    state(page, "live")
+    assert page.locator("#hint").is_hidden()
+    viewed.board.receive("mli/predictions/Last", b"[]")
+    page.locator("#hint", has_text=f"More than {MOST_CORES} cores").wait_for()
