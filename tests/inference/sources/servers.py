@@ -123,6 +123,7 @@ def tcp_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 
 def certificate(folder: Path) -> ssl.SSLContext:
     """Return a server's side with a certificate of its own making; it is ``folder``/certificate."""
+    folder.mkdir(exist_ok=True)
     key, made = str(folder / "key"), str(folder / "certificate")
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key]
     command += ["-out", made, "-subj", "/CN=camera", "-addext", "subjectAltName=IP:127.0.0.1"]

@@ -179,3 +179,29 @@ def test_the_certificate_of_a_web_server_is_verified_when_asked(tmp_path: Path) 
     missing = tmp_path / "missing"
     with pytest.raises(ConfigurationError, match="there is no readable file"):
         open_source(f"https://127.0.0.1:{port}/#ca_file={missing}", repeat=True)
+
+
+def test_a_playlist_whose_files_cannot_be_verified_is_refused_when_asked_to(tmp_path: Path) -> None:
+    own, other = certificate(tmp_path), certificate(tmp_path / "other")
+    asked = []
+
+    def stranger(connection: socket.socket) -> None:
+        asked.append(other.wrap_socket(connection, server_side=True).recv(4096))
+
+    with tcp_server(stranger) as elsewhere:
+        segment = f"#EXTINF:2,\nhttps://127.0.0.1:{elsewhere}/0.ts\n"
+        playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{segment}"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(playlist)}\r\n\r\n"
+
+        def camera(connection: socket.socket) -> None:
+            secure = own.wrap_socket(connection, server_side=True)
+            secure.recv(4096)
+            secure.sendall(f"{head}{playlist}".encode())
+
+        with tcp_server(camera) as port:
+            address = f"https://a:hunter2@127.0.0.1:{port}/live.m3u8"
+            verified = reason(f"{address}#ca_file={tmp_path / 'certificate'}")
+            assert "FFmpeg cannot verify the servers of the files in it" in str(verified)
+            assert asked == []
+            reason(address)
+            assert asked

@@ -35,6 +35,12 @@ _ADVICE = {
     "454": "check the path in imageSource",
     "503": "it may have as many viewers as it can serve",
 }
+# A playlist names further files, which FFmpeg requests without verifying their servers.
+_WHOLE_FORMATS = "mp4,matroska,mpegts,mpeg,avi,flv,ogg,asf,mjpeg,mpjpeg,h264,hevc,ivf,obu"
+_PLAYLIST = (
+    "it is a playlist (HLS, DASH), and FFmpeg cannot verify the servers of the files in it: leave "
+    "out what stands after #, or use a stream without a playlist"
+)
 _MAX_CHARACTERS = 4096
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _REFUSAL = re.compile(r"method \w{1,20} failed: (?P<code>\d{3}) \(?(?P<text>[^)]{0,200})")
@@ -161,6 +167,8 @@ def _options(stream: Stream) -> Mapping[str, str]:
         options.update(rtsp_flags="prefer_tcp", allowed_media_types="video")
     if stream.tls.verify:
         options.update(tls_verify="1", ca_file=stream.tls.authorities())
+        if stream.url.startswith("http"):
+            options["format_whitelist"] = _WHOLE_FORMATS
     return options
 
 
@@ -175,6 +183,8 @@ def _reason(url: str, error: FFmpegError, said: str, is_late: bool) -> OSError:
         return OSError(f"{text}: {advice}" if advice else text)
     if _CERTIFICATE.search(said):
         return OSError(untrusted(one_line(said.splitlines()[-1])))
+    if "not on whitelist" in said:
+        return OSError(_PLAYLIST)
     if "Failed to resolve hostname" in said:
         return OSError(f"its host name is not known ({one_line(said.rpartition(': ')[2])})")
     if is_late:
