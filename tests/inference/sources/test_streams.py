@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from inference.sources import open_source
-from inference.sources.cameras import mjpeg, pyav
+from inference.sources.cameras import decoding, mjpeg, pyav
 from inference.sources.cameras.demand import Demand
 from inference.sources.cameras.opencv import open_camera
 from inference.sources.cameras.pyav import open_stream
@@ -37,6 +37,7 @@ from .servers import (
     tcp_server,
     tls_in_front_of,
 )
+from .videos import ffmpeg
 
 pytestmark = pytest.mark.streams
 
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.streams
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyav, "OPEN_SECONDS", 0.8)
-    monkeypatch.setattr(pyav, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(decoding, "READ_SECONDS", 0.8)
     monkeypatch.setattr(mjpeg, "READ_SECONDS", 0.8)
     monkeypatch.setattr(mjpeg, "SLOW_SECONDS", 0.8)
 
@@ -234,6 +235,41 @@ def test_a_transport_stream_that_falls_silent_is_lost_and_opened_again(tmp_path:
         assert state(source).reason == "no frame came for 0.8 s"
         eventually(lambda: state(source).reopened > 0, 4)
         release.set()
+
+
+STUFFING = b"\x47\x1f\xff\x10" + b"\xff" * 184
+
+
+@needs_ffmpeg
+@pytest.mark.usefixtures("short_timeouts")
+@pytest.mark.parametrize("what", ["sound", "stuffing", "garbage"])
+def test_a_stream_that_sends_no_more_pictures_is_lost(what: str, tmp_path: Path) -> None:
+    both, sound = tmp_path / "both.ts", tmp_path / "sound.ts"
+    pictures = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=20:duration=1"]
+    noise = ["-f", "lavfi", "-i", "sine=duration=60", "-c:a", "mp2"]
+    ffmpeg(*pictures, *noise, "-t", 1, both)
+    ffmpeg(*noise, sound)
+    sounds = sound.read_bytes()
+    then = {
+        "sound": [sounds[at : at + 1880] for at in range(0, len(sounds), 1880)],
+        "stuffing": [STUFFING] * 1000,
+        "garbage": [b"x" * 188] * 1000,
+    }
+
+    def serve(connection: Any) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp2t\r\n\r\n")
+        connection.sendall(both.read_bytes())
+        for piece in then[what]:
+            connection.sendall(piece)
+            time.sleep(0.05)
+
+    with tcp_server(serve) as port, opened(f"http://127.0.0.1:{port}/") as source:
+        require_frame(source)
+        eventually(lambda: state(source).state == "lost", 5)
+        assert "no frame" in state(source).reason
+        eventually(lambda: state(source).reopened > 0, 3)
+        assert state(source).stuck == 0
 
 
 @pytest.mark.usefixtures("short_timeouts")

@@ -23,6 +23,9 @@ from .key_frames import KeyFrames
 FIRST_PICTURE_SECONDS = 10.0
 """How long a stream may take to its first key frame, or from damage to the next key frame."""
 
+READ_SECONDS = 5.0
+"""How long a stream may take to its next picture, while it sends something else or nothing."""
+
 _MATRIX = "DISPLAYMATRIX"
 _TINY = 16
 _LOST = "RTP: missed"
@@ -54,13 +57,13 @@ class AvCapture:
         """Take over an open ``container``. Without ``demand`` each picture is decoded.
 
         ``ends``: it has a last picture, as a file has. ``body`` is what PyAV reads it from, if that
-        is to be closed with it.
+        is to be told how long a picture may take, and closed with it.
         """
         self.frame_rate = float(stream.average_rate or 0) if ends else 0.0
         self.lead_seconds: float | None = 0.0
         self._container = container
         self._stream = stream
-        self._packets = container.demux(stream)
+        self._packets = container.demux()
         self._codec = stream.codec_context
         self._codec.thread_count = 1  # each further thread would delay the picture by a frame
         self._codec.options = {"max_pixels": str(MAX_PIXELS)}
@@ -144,12 +147,14 @@ class AvCapture:
     def _next_packet(self) -> Any:
         """Return the next packet; one without data says that there is no other."""
         started = time.monotonic()
+        if self._body is not None:
+            self._body.expect_within(READ_SECONDS)
         try:
-            packet = next(self._packets)
+            packet = self._next_of_video(started)
         except ExitError:
             raise OSError(_silence(time.monotonic() - started)) from None
         except FFmpegError as error:
-            self._packets = self._container.demux(self._stream)
+            self._packets = self._container.demux()
             self._note_damage()
             if isinstance(error, OSError) or not self._ends:
                 raise OSError(error.strerror) from None
@@ -164,6 +169,16 @@ class AvCapture:
         if self._is_doubtful:
             self._note_damage()
         return packet
+
+    def _next_of_video(self, started: float) -> Any:
+        """Return the next packet that is not of another stream, such as of sound without end."""
+        while True:
+            packet = next(self._packets)
+            if packet.stream_index == self._stream.index:
+                return packet
+            seconds = time.monotonic() - started
+            if not self._ends and seconds > READ_SECONDS:
+                raise OSError(_silence(seconds))
 
     def _lost_packets(self) -> bool:
         """Return whether FFmpeg has said that packets of RTP are missing: it marks no picture."""

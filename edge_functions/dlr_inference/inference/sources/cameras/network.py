@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import ExitStack
 from typing import Any
 
 from ...vision.images import Reduction, whole
 from ..specification import Stream
-from . import pyav
+from . import decoding, pyav
 from .attempt import Capture
 from .capture import Limits
 from .demand import Demand
@@ -47,7 +48,7 @@ def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture 
     with explained(), ExitStack() as opened:
         response = client.open(pyav.OPEN_SECONDS)
         opened.callback(response.close)
-        client.set_patience(pyav.READ_SECONDS)
+        client.set_patience(decoding.READ_SECONDS)
         is_sniffed = not is_mjpeg(response)
         beginning = bytes(response.read(_SNIFFED_BYTES)) if is_sniffed else b""
         if not is_sniffed or begins_as_mjpeg(beginning):
@@ -70,6 +71,12 @@ class HttpBody:
         """``beginning`` was read from ``response`` already."""
         self._response = response
         self._beginning = beginning
+        self.expect_within(decoding.FIRST_PICTURE_SECONDS)
+
+    def expect_within(self, seconds: float) -> None:
+        """Let reading end if what arrives in that time is no frame: FFmpeg would read on."""
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
 
     def read(self, size: int) -> bytes:
         """Return what has arrived, at most ``size`` bytes; nothing at the end.
@@ -82,9 +89,12 @@ class HttpBody:
             return data
         with explained():
             try:
-                return bytes(self._response.read1(size))
+                data = bytes(self._response.read1(size))
             except socket.timeout:
-                raise TimeoutError(f"no frame came for {pyav.READ_SECONDS:g} s") from None
+                raise TimeoutError(f"no frame came for {decoding.READ_SECONDS:g} s") from None
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"no frame came for {self._seconds:g} s")
+        return data
 
     def close(self) -> None:
         """Close the connection."""

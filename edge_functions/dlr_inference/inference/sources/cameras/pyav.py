@@ -14,6 +14,7 @@ from av.error import ExitError, FFmpegError, HTTPUnauthorizedError, InvalidDataE
 
 from ..redaction import one_line
 from ..specification import MAX_PIXELS, Stream
+from . import decoding
 from .attempt import AccessRefusedError
 from .decoding import AvCapture
 from .demand import Demand
@@ -21,7 +22,6 @@ from .http_client import MISSING, WRONG, untrusted
 from .key_frames import KeyFrames
 
 OPEN_SECONDS = 6.0
-READ_SECONDS = 5.0
 
 NO_VIDEO = "it answers, but with no video that can be decoded"
 # These are given as `container_options`: with `options`, PyAV before 17 frees what it did not
@@ -69,10 +69,9 @@ def open_stream(stream: Stream, demand: Demand) -> AvCapture:
     """
     started = time.monotonic()
     with av.logging.Capture() as log:
+        limits = (OPEN_SECONDS, decoding.READ_SECONDS)
         try:
-            container = av.open(
-                stream.url, container_options=_options(stream), timeout=(OPEN_SECONDS, READ_SECONDS)
-            )
+            container = av.open(stream.url, container_options=_options(stream), timeout=limits)
         except FFmpegError as error:
             is_late = isinstance(error, ExitError) or time.monotonic() - started >= OPEN_SECONDS
             said = "".join(text for _, _, text in log)[-_MAX_CHARACTERS:]
