@@ -62,6 +62,25 @@ def test_a_picture_that_builds_on_lost_packets_is_refused(codec: str, tmp_path: 
         assert any(np.array_equal(picture, other) for other in true)
 
 
+@pytest.mark.parametrize("codec", ["h264", "h264 with reordered pictures"])
+def test_a_stream_without_times_is_sound_again_from_the_next_key_frame(
+    codec: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "whole.h264"
+    source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4"]
+    ffmpeg(*source, *CODECS[codec], "-g", 20, "-pix_fmt", "yuv420p", path)
+    true = [picture.astype(int) for picture in pictures(path)]
+    data = bytearray(path.read_bytes())
+    at = len(data) // 2
+    data[at : at + 2000 : 7] = bytes(len(range(at, at + 2000, 7)))
+    path.write_bytes(data)
+    got = list(pictures(path))
+    good = [picture for picture in got if picture is not None]
+    assert 60 <= len(good) < len(got)
+    for picture in good:
+        assert any(np.array_equal(picture, other) for other in true)
+
+
 def test_packets_that_a_camera_without_tcp_loses_cost_the_pictures_after_them() -> None:
     require_rtsp_server()
     port = free_port()

@@ -83,6 +83,8 @@ class AvCapture:
         self._is_doubtful = False
         self._log = av.logging.Capture()
         self._said = self._log.__enter__()
+        self._has_times: bool | None = None
+        self._order = 0
         self._sound_from: int | None = None
         self._sound_since = time.monotonic()
 
@@ -161,6 +163,7 @@ class AvCapture:
             raise FrameError(f"is damaged: {error.strerror}") from None
         except StopIteration:
             self._raise_end()
+        self._give_time(packet)
         if packet.size and packet.is_keyframe:
             self._keys.note()
             self._sound_from = packet.pts
@@ -179,6 +182,14 @@ class AvCapture:
             seconds = time.monotonic() - started
             if not self._ends and seconds > READ_SECONDS:
                 raise OSError(_silence(seconds))
+
+    def _give_time(self, packet: Any) -> None:
+        """Let the order of packets take the place of their times in a stream without any."""
+        if packet.size and self._has_times is None:
+            self._has_times = packet.pts is not None
+        if packet.size and not self._has_times:
+            packet.pts = self._order
+            self._order += 1
 
     def _lost_packets(self) -> bool:
         """Return whether FFmpeg has said that packets of RTP are missing: it marks no picture."""
