@@ -208,12 +208,28 @@ def test_credentials_do_not_follow_a_redirect_to_another_server(
 
 
 @pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://:1/", "data:,a"]
+    "target",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/a",
+        "http://:1/",
+        "data:,a",
+        "http://[::1",
+        "//a:99999/",
+    ],
 )
 def test_a_redirect_to_what_is_no_http_is_refused(camera: Camera, target: str) -> None:
     camera.moved_to = target
     with pytest.raises(OSError, match=r"it redirects to .* no HTTP address"):
         SnapshotCapture(camera.url()).retrieve()
+
+
+def test_characters_that_are_no_ascii_are_escaped_as_browsers_do(camera: Camera) -> None:
+    assert SnapshotCapture(camera.url(path="/tür.jpg?gruß=%20|")).retrieve() is not None
+    assert camera.requests[-1] == "/t%C3%BCr.jpg?gru%C3%9F=%20|"
+    camera.moved_to = "/höf.jpg".encode().decode("latin-1")
+    assert SnapshotCapture(camera.url()).retrieve() is not None
+    assert camera.requests[-1] == "/h%C3%B6f.jpg"
 
 
 def test_a_circle_of_redirects_ends(camera: Camera) -> None:

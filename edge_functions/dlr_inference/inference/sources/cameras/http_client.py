@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Iterator, Mapping
 from urllib.error import HTTPError, URLError
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from ..redaction import one_line, redacted_url
 from ..tls import VERIFIED, Tls
@@ -26,6 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REQUESTS = 6
 _MAX_LOCATION_CHARACTERS = 2048
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _NO_ANSWER = "the server does not answer in time"
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}  # seconds, seconds, times
 
@@ -38,9 +39,7 @@ class HttpClient:
 
     def __init__(self, url: str, tls: Tls = VERIFIED) -> None:
         """``url`` may hold user and password."""
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        self._url = urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+        self._url = _without_user(url)
         credentials = credentials_of(url)
         self._authenticator = None if credentials is None else Authenticator(credentials)
         self._sockets = _Sockets()
@@ -273,12 +272,23 @@ def _redirected(url: str, error: HTTPError) -> str:
     location = error.headers.get("Location", "")
     if len(location) > _MAX_LOCATION_CHARACTERS:
         raise OSError(f"it redirects to an address of {len(location)} characters")
-    target = urljoin(url, location.replace(" ", "%20"))
-    if urlsplit(target).scheme not in _PORTS or not urlsplit(target).hostname:
+    try:
+        target = urljoin(url, quote(location.encode("latin-1"), _ASCII))
+        parts = urlsplit(target)
+        is_http = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as of a port that is no number
+        target, is_http = location, False
+    if not is_http:
         raise OSError(f"it redirects to {redacted_url(target)}, which is no HTTP address")
-    parts = urlsplit(target)
+    return _without_user(target)
+
+
+def _without_user(url: str) -> str:
+    """Return what is requested: without user, password and fragment, and with ASCII alone."""
+    parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path or "/", parts.query, ""))
+    path, query = quote(parts.path or "/", _ASCII), quote(parts.query, _ASCII)
+    return urlunsplit((parts.scheme, host, path, query, ""))
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
