@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 import tracemalloc
@@ -12,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge_functions import CODE_FOLDER
 from inference.errors import FrameError
 from inference.schema import ConfigurationError
 from inference.sources import FileSource, Frame, NoFrameError, files
@@ -108,6 +112,54 @@ def test_a_watched_folder_may_be_empty_and_gives_each_file_once(tmp_path: Path) 
     with pytest.raises(NoFrameError):
         source.read()
     assert (source.statuses()[0].state, source.statuses()[0].frames) == ("streaming", 2)
+
+
+def test_a_watched_folder_that_is_missing_is_lost_until_it_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    source = FileSource(str(folder), repeat=True, watch=True)
+    states = []
+    for change in (folder.exists, folder.mkdir, folder.rmdir, folder.mkdir):
+        change()
+        with pytest.raises(NoFrameError):
+            source.read()
+        states.append(source.statuses()[0].state)
+    assert states == ["lost", "streaming", "lost", "streaming"]
+
+
+AS_ANOTHER_USER = """
+import os, sys
+from inference.sources import open_source
+import cv2, inference.sources.cameras.pyav
+os.setuid(65534)
+for text in sys.argv[1:]:
+    try:
+        source = open_source(text, repeat=True)
+        try:
+            source.read()
+        except Exception:
+            print(source.statuses()[0].reason)
+        source.close()
+    except Exception as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, who can be another user")
+def test_what_the_user_may_not_read_is_said_to_be_that() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder, closed = Path(name), Path(name, "closed")
+        folder.chmod(0o755)
+        closed.mkdir(mode=0o700)
+        (folder / "a.mp4").touch(0o600)
+        (closed / "a.mp4").touch()
+        (closed / "a.jpg").touch()
+        sources = (folder / "a.mp4", closed / "a.mp4", closed / "a.jpg", closed / "*.jpg", closed)
+        command = [sys.executable, "-c", AS_ANOTHER_USER, *map(str, sources), f"watch:{closed}"]
+        ran = subprocess.run(command, cwd=CODE_FOLDER, capture_output=True, text=True, check=True)
+        answers = ran.stdout.splitlines()
+    assert len(answers) == 6
+    for answer in answers:
+        assert "this user; let the component's user read it" in answer
 
 
 def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Callable
 from ..errors import FrameError, escaped
 from ..schema import ConfigurationError, Fault
 from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
-from .listing import Signature, is_folder, list_files, signature
+from .listing import Signature, closed_folder, is_folder, list_files, signature
 from .specification import IMAGE_SUFFIXES, KEY, STATIC_SOURCE
 from .status import LOST, STOPPED, STREAMING, SourceStatus, StatusKeeper
 
@@ -166,8 +166,10 @@ class FileSource(FrameSource):
 
     def _nothing(self) -> NoFrameError:
         reason = _why_empty(self._pattern)
-        if self._cycle and not self._known:
+        if not self._known and (self._cycle or not _may_be_empty(self._pattern)):
             self._keeper.enter(LOST, reason)
+        elif not self._cycle:
+            self._keeper.enter(STREAMING, "")
         return NoFrameError(f"{self._pattern}: {reason}")
 
 
@@ -188,7 +190,17 @@ def printable(path: str) -> str:
     return escaped(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
+def _may_be_empty(pattern: str) -> bool:
+    """Return whether files may appear at a place that is watched, though there is none."""
+    if is_folder(pattern):
+        return os.access(pattern, os.R_OK | os.X_OK)
+    return glob.has_magic(pattern) and not closed_folder(pattern)
+
+
 def _why_empty(pattern: str) -> str:
+    closed = closed_folder(pattern)
+    if closed:
+        return f"{closed} may not be entered by this user; let the component's user read it"
     if is_folder(pattern):
         if not os.access(pattern, os.R_OK | os.X_OK):
             return "may not be read by this user; let the component's user read it"

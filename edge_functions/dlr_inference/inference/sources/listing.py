@@ -6,6 +6,7 @@ import glob
 import os
 import stat
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import Iterator, Sequence, Tuple
 
 from .specification import IMAGE_SUFFIXES
@@ -35,6 +36,14 @@ def list_files(pattern: str) -> dict[str, Signature]:
 def is_folder(path: str) -> bool:
     """Return whether ``path`` is a folder; False if a folder above it may not be entered."""
     return os.path.isdir(path)  # noqa: PTH112 (pathlib's raises then)
+
+
+def closed_folder(path: str) -> str:
+    """Return the folder above ``path`` that this user may not enter, or an empty text."""
+    for folder in map(str, reversed(PurePosixPath(path).parents)):
+        if is_folder(folder) and not os.access(folder, os.X_OK):
+            return folder
+    return ""
 
 
 def signature(path: str) -> Signature | None:

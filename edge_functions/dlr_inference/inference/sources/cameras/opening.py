@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import Union
 
 from ...schema import ConfigurationError, Fault
@@ -70,8 +69,9 @@ def _open_stream(source: Stream, reduction: Reduction | None) -> FrameSource:
 def _open_video(source: Video, repeat: bool) -> FrameSource:
     from . import pyav  # needs PyAV, which only streams and videos do
 
-    if not Path(source.path).is_file():
-        raise ConfigurationError([Fault(KEY, source.name, "there is no such file")])
+    fault = pyav.file_fault(source.path)
+    if fault:
+        raise ConfigurationError([Fault(KEY, source.name, fault)])
     demand = Demand() if repeat else None
     policy = CapturePolicy(live=repeat, paced=repeat, repeat=repeat, retry=repeat)
     opener = partial(pyav.open_video, source.path, demand)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import av
 from av.error import ExitError, FFmpegError, HTTPUnauthorizedError, InvalidDataError
 
+from ..listing import closed_folder
 from ..redaction import one_line
 from ..specification import MAX_PIXELS, Stream
 from . import decoding
@@ -96,6 +98,15 @@ def open_body(body: Any, demand: Demand) -> AvCapture:
     return _captured(container, NO_VIDEO, demand=demand, body=body)
 
 
+def file_fault(path: str) -> str:
+    """Return why a file cannot be read, or an empty text."""
+    if os.access(path, os.R_OK):
+        return "" if Path(path).is_file() else "it is no file"
+    if closed_folder(path) or os.path.lexists(path):
+        return "may not be read by this user; let the component's user read it"
+    return "there is no such file"
+
+
 def open_video(
     path: str, demand: Demand | None = None, key_frames: KeyFrames | None = None
 ) -> AvCapture:
@@ -107,9 +118,7 @@ def open_video(
     try:
         container = av.open(f"file:{path}")  # a name may look like a protocol
     except FFmpegError:
-        raise OSError(
-            "it is no video" if Path(path).is_file() else "there is no such file"
-        ) from None
+        raise OSError(file_fault(path) or "it is no video") from None
     return _captured(container, "it is no video", ends=True, demand=demand, key_frames=key_frames)
 
 
