@@ -190,7 +190,7 @@ def _lines(name: str, chosen: Sequence[StoredSample], has_more: bool, listed: in
         cells = [
             shown_line(text, 40).ljust(width) for text, width in zip(row[:4], widths, strict=True)
         ]
-        yield "  ".join([*cells, row[4]])
+        yield "  ".join([*cells, shown_line(row[4])])
     total = f"{len(chosen)} samples" if len(chosen) > 1 else "1 sample"
     yield f"{total}{'; --limit N lists more' if has_more else ''}"
 
@@ -216,6 +216,11 @@ def _exported(form: str, labelled: Labelled, chosen: int, folder: Path) -> Itera
         f"exported {len(labelled.samples)} frames of {chosen} samples to {folder}, with "
         f"{len(labelled.classes)} classes of a {kind}"
     )
+    if labelled.without_boxes:
+        yield (
+            f"{labelled.without_boxes} were left out, because their predictions have no boxes: "
+            "export those of one model with --model"
+        )
     cut = sum(1 for one in labelled.samples if one.about.left_out)
     if cut:
         yield f"{cut} of them had more predictions than fit into their metadata: label the rest"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import MliError
@@ -41,6 +41,8 @@ def export(
         raise _existing(folder / last)
     if form == "yolo":
         _refuse_others(folder, {*map(str, paths.values()), *planned})
+    if form == "yolo" and not labelled.is_detection:
+        _create_classes(folder, paths.values())
     if paths:
         objects = [one.object for one in labelled.samples]
         download(s3, objects, lambda one: folder / paths[one.uri], folder, progress)
@@ -68,6 +70,14 @@ def _refuse_others(folder: Path, names: set[str]) -> None:
             is_other = str(file.relative_to(folder)) not in names
             if file.is_file() and is_other and not file.name.startswith("."):
                 raise MliError(f"{file} is of another export: export into another folder")
+
+
+def _create_classes(folder: Path, paths: Iterable[PurePosixPath]) -> None:
+    """Give each part the folders of all classes: trainers number the folders that they find."""
+    known = list(paths)
+    for part in {path.parts[0] for path in known}:
+        for label in {path.parent.name for path in known}:
+            (folder / part / label).mkdir(parents=True, exist_ok=True)
 
 
 def _write(file: Path, data: bytes) -> None:

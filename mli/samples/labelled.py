@@ -16,11 +16,16 @@ _VALIDATION_SHARE = 10
 
 @dataclass(frozen=True)
 class Labelled:
-    """The samples of an export, and their classes in order. ``is_detection``: labels have boxes."""
+    """The samples of an export, and their classes in order. ``is_detection``: labels have boxes.
+
+    ``without_boxes`` counts samples that are left out then, such as those of a classifier that the
+    core had before.
+    """
 
     samples: tuple[StoredSample, ...]
     classes: tuple[str, ...]
     is_detection: bool
+    without_boxes: int = 0
 
     @classmethod
     def of(cls, samples: Sequence[StoredSample], classes: Sequence[str] = ()) -> Labelled:
@@ -31,7 +36,10 @@ class Labelled:
         """
         known = _each_frame_once([one for one in samples if one.is_described])
         is_detection = any(mark.box is not None for one in known for mark in one.about.marks)
-        if not is_detection:  # a classifier that saw nothing gave no label
+        described = len(known)
+        if is_detection:  # what is not labelled would count as background
+            known = [one for one in known if all(mark.box for mark in one.about.marks)]
+        else:  # a classifier that saw nothing gave no label
             known = [one for one in known if one.about.marks]
         found = {mark.label for one in known for mark in one.about.marks}
         if not found:
@@ -42,7 +50,9 @@ class Labelled:
         strange = sorted(found - set(classes)) if classes else []
         if strange:
             raise MliError(f"--labels: does not have the label {strange[0]!r} of a sample")
-        return cls(tuple(known), tuple(classes) or tuple(sorted(found)), is_detection)
+        without_boxes = described - len(known) if is_detection else 0
+        ordered = tuple(classes) or tuple(sorted(found))
+        return cls(tuple(known), ordered, is_detection, without_boxes)
 
     def labels_of(self, sample: StoredSample) -> list[Mark]:
         """Return the labels of a sample: all boxes, or the best class."""

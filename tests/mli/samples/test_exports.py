@@ -145,6 +145,8 @@ def test_a_classifier_exports_the_best_class(
     assert (folder / "train.manifest").exists()
     yolo = export("yolo")
     folders = sorted(path.parent.name for path in yolo.glob("*/*/*.jpg"))
+    parts = [sorted(path.name for path in part.iterdir()) for part in yolo.glob("*/")]
+    assert parts == [sorted(set(folders))] * 2, "a trainer numbers the folders that it finds"
     assert folders[-2:] == ["plum", "plum"]
     assert json.loads((yolo / "classes.json").read_text())[folders[0]] == "a/b"
     coco = json.loads((export("coco") / "annotations.json").read_text())
@@ -175,3 +177,19 @@ def test_a_frame_that_two_strategies_kept_is_exported_once(
     assert "exported 1 frames of 2 samples" in commands.run(*arguments)
     [image] = json.loads((tmp_path / "set" / "annotations.json").read_text())["images"]
     assert len(image["kept_for"]) == 2
+
+
+def test_a_classification_is_no_frame_without_objects(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path
+) -> None:
+    mixed = KeptSamples(cloud, tmp_path / "spool")
+    mixed.keep([Prediction("plum", 0.8)], model="classifier")
+    mixed.keep([CUP], model="detector")
+    mixed.keep([], model="detector")
+    exporting = ["samples", mixed.name, "--export", "coco", "--output"]
+    said = commands.run(*exporting, str(tmp_path / "set"))
+    assert "1 were left out, because their predictions have no boxes" in said
+    found = json.loads((tmp_path / "set" / "annotations.json").read_text())
+    assert len(found["images"]) == 2
+    assert [one["name"] for one in found["categories"]] == ["cup"]
+    assert "left out" not in commands.run(*exporting, str(tmp_path / "a"), "--model", "classifier")
