@@ -82,12 +82,12 @@ class StoredSample:
 
     @property
     def moment(self) -> datetime:
-        """When its frame was captured; if that is not known, when it was stored."""
+        """When its frame was captured, in UTC; if that is not known, when it was stored."""
         try:
             found = datetime.fromisoformat(self.about.captured)
-        except ValueError:
+            return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+        except (ValueError, OverflowError):
             return self.object.modified
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
     @property
     def model(self) -> str:

@@ -235,6 +235,29 @@ def test_samples_of_the_first_generation_lie_anywhere_in_the_bucket(
     assert "feedback=false" in commands.run("samples", name, code=1)
 
 
+def test_metadata_and_keys_of_others_are_shown_in_one_line_and_exported(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path
+) -> None:
+    strange = KeptSamples(cloud, tmp_path / "spool")
+    metadata = {"mli": "1", "core": strange.name, "size": "60x40", "predictions": '[["cup",0.5]]'}
+    for key, captured in (
+        ("entropy/a\n2026-11-27  Forged.jpg", "0001-01-01T00:00:00+14:00"),
+        ("entropy/b.jpg", "2026-11-18T11:00:00+02:00"),
+    ):
+        cloud.client("s3").put_object(
+            Bucket=strange.bucket,
+            Key=key,
+            Body=b"?",
+            Metadata={**metadata, "captured-at": captured},
+        )
+    lines = commands.run("samples", strange.name).splitlines()
+    assert sum("cup 0.50" in line for line in lines) == 2
+    assert not any(line.startswith("2026-11-27") for line in lines)
+    assert any(line.startswith("2026-11-18 09:00:00") for line in lines)
+    folder = str(tmp_path / "set")
+    commands.run("samples", strange.name, "--export", "ground-truth", "--output", folder)
+
+
 def test_a_key_that_leads_out_of_the_folder_is_refused(
     commands: Commands, cloud: LocalCloud, tmp_path: Path
 ) -> None:
