@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import botocore.exceptions
 
 from ..errors import MliError
+from ..files import draft_of
 from .listing import WORKERS
 from .stored import StoredObject
 
@@ -91,11 +92,11 @@ def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
         raise
     handle, name = tempfile.mkstemp(prefix=".", suffix=_PARTIAL, dir=target.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with _naming(target), os.fdopen(handle, "wb") as file:
             for chunk in answer["Body"].iter_chunks(_CHUNK):
                 file.write(chunk)
         Path(name).chmod(0o644)
-        give_name(Path(name), target)
+        _give_name(Path(name), target)
     except FileExistsError:
         return not _is_there(one, target)
     finally:
@@ -103,7 +104,28 @@ def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
     return True
 
 
-def give_name(written: Path, target: Path) -> None:
+@contextlib.contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Let an error name ``file``, as one of a full disk does not by itself."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
+
+
+def write_new(file: Path, data: bytes) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        FileExistsError: if there is one of that name already.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with draft_of(file, data, 0o644) as draft:
+        _give_name(draft, file)
+
+
+def _give_name(written: Path, target: Path) -> None:
     """Give a complete file its name; unlike a rename, a link never goes over another file."""
     try:
         os.link(written, target)

@@ -8,9 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import MliError
-from ..files import draft_of
 from ..view.pictures import PictureError, Pictures, size_of
-from .download import download, give_name
+from .download import download, write_new
 from .exports import WITH_IMAGES, image_paths, written_files
 from .labelled import Labelled
 from .stored import StoredSample
@@ -59,7 +58,10 @@ def export(
             raise _existing(file)
     for file, data in encoded.items():
         if not file.exists():
-            _write(file, data)
+            try:
+                write_new(file, data)
+            except FileExistsError:
+                raise _existing(file) from None
     return list(encoded)
 
 
@@ -78,16 +80,6 @@ def _create_classes(folder: Path, paths: Iterable[PurePosixPath]) -> None:
     for part in {path.parts[0] for path in known}:
         for label in {path.parent.name for path in known}:
             (folder / part / label).mkdir(parents=True, exist_ok=True)
-
-
-def _write(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all, and over no other."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with draft_of(file, data, 0o644) as draft:
-        try:
-            give_name(draft, file)
-        except FileExistsError:
-            raise _existing(file) from None
 
 
 def _existing(file: Path) -> MliError:

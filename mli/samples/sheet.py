@@ -16,6 +16,7 @@ from local_core.output.terminal import shown_line
 from ..errors import MliError
 from ..view.drawing import annotated, contact_sheet, jpeg
 from ..view.pictures import PictureError, Pictures
+from .download import write_new
 from .listing import WORKERS
 from .stored import StoredSample
 
@@ -59,7 +60,7 @@ def write_sheet(
             f"add --limit {MOST[file.suffix]}, or other filters"
         )
     if file.exists():
-        raise MliError(f"{file} exists: remove it, or name another file with --sheet")
+        raise _existing(file)
     with ThreadPoolExecutor(WORKERS) as pool:
         drawn = []
         for done, one in enumerate(pool.map(lambda s: _drawn(s, pictures), samples), start=1):
@@ -71,9 +72,14 @@ def write_sheet(
         )
     else:
         content = _png(list(zip(samples, drawn, strict=True)))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("xb") as opened:
-        opened.write(content)
+    try:
+        write_new(file, content)
+    except FileExistsError:
+        raise _existing(file) from None
+
+
+def _existing(file: Path) -> MliError:
+    return MliError(f"{file} exists: remove it, or name another file with --sheet")
 
 
 def _drawn(sample: StoredSample, pictures: Pictures) -> bytes | str:

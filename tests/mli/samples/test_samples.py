@@ -7,11 +7,13 @@ import contextlib
 import io
 import json
 import re
+import resource
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -295,6 +297,27 @@ def test_a_sheet_has_a_limit(
     given = ["samples", kept.name, "--sheet", str(tmp_path / "sheet.png")]
     assert "add --limit 4" in commands.run(*given, code=1)
     commands.run(*given, "--limit", "4")
+
+
+@pytest.mark.parametrize("form", ["--sheet", "--download"])
+def test_a_disk_that_cannot_take_it_is_named_and_nothing_is_left(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path, form: str
+) -> None:
+    large = KeptSamples(cloud, tmp_path / "spool")
+    noise = np.random.default_rng(1).integers(0, 256, (99, 99, 3), np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(noise).save(encoded, "JPEG")
+    large.put("entropy/a.jpg", encoded.getvalue())
+    target = tmp_path / "out" / "a.html"
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard))
+    try:
+        said = commands.run("samples", large.name, form, str(target), code=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    assert str(target) in said
+    assert not [path for path in target.parent.rglob("*") if path.is_file()]
+    commands.run("samples", large.name, form, str(target))
 
 
 def test_a_picture_that_is_none_is_said_on_the_sheet(
