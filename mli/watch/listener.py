@@ -7,6 +7,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
@@ -16,6 +17,8 @@ from .connections import Connection
 from .proxy import ProxyRefusedError, proxy_for
 
 Handle = Callable[[str, bytes], None]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 FIRST_SECONDS = 30.0
 """How long the first connection is tried; later ones are tried until they succeed."""
@@ -29,6 +32,14 @@ _REFUSED = ("Not authorized", "Bad user name or password", "Client identifier no
 
 class BrokerRefusedError(MliError):
     """The broker refuses the connection or the subscription."""
+
+
+class _CallerError(Exception):
+    """A function of the caller failed, which is no fault of the connection, such as a full disk."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Listener:
@@ -50,9 +61,9 @@ class Listener:
         self.is_connected = False
         self._connection = connection
         self._topics = topics
-        self._handle = handle
-        self._is_done = is_done
-        self._notice = notice
+        self._handle = _distinguished(handle)
+        self._is_done = _distinguished(is_done)
+        self._notice = _distinguished(notice)
         self._was_connected = False
 
     def run(self) -> None:
@@ -60,7 +71,14 @@ class Listener:
 
         Raises:
             MliError: if the first connection is refused, or does not succeed in time.
+            OSError: from the caller's functions, such as of a pipe that is closed.
         """
+        try:
+            self._run()
+        except _CallerError as error:
+            raise error.error from None
+
+    def _run(self) -> None:
         pause, began = _FIRST_PAUSE, time.monotonic()
         while not self._is_done():
             session = _Session(self._connection, self._topics, self._handle, self._is_done)
@@ -111,6 +129,18 @@ class Listener:
         end = time.monotonic() + seconds
         while not self._is_done() and (left := end - time.monotonic()) > 0:
             time.sleep(min(_LOOP_SECONDS, left))
+
+
+def _distinguished(call: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let a function of the caller raise ``_CallerError`` in place of ``OSError``."""
+
+    def called(*arguments: _P.args, **options: _P.kwargs) -> _T:
+        try:
+            return call(*arguments, **options)
+        except OSError as error:
+            raise _CallerError(error) from error
+
+    return called
 
 
 class _Session:

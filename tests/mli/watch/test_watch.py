@@ -203,6 +203,29 @@ def test_signal_ends_it_with_a_summary(
     assert [json.loads(text) for text in (commands.folder / "k").read_text().splitlines()]
 
 
+def test_output_that_nobody_takes_ends_it(
+    commands: Commands, speaking: Callable[..., None]
+) -> None:
+    speaking("W12")
+    command = [sys.executable, "-m", "mli", "watch", "W12", "--seconds", "30"]
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=15) == 1
+        assert process.stderr is not None
+        assert "the connection broke" not in process.stderr.read()
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, timeout=15
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "the connection broke" not in done.stderr
+
+
 def test_half_a_line_of_another_program_is_ended(tmp_path: Path) -> None:
     file = tmp_path / "kept.jsonl"
     file.write_text('{"whole": 1}\n{"ha')
