@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ class Certificate:
     root_ca: Path
 
 
+def _is_label(text: str) -> bool:
+    return 1 <= len(text) <= 63
+
+
 @dataclass(frozen=True)
 class Address:
     """A host and a port."""
@@ -53,10 +58,12 @@ class Address:
         Raises:
             SetupError: if it is anything else.
         """
-        host, _, port = endpoint.partition(":")
-        if not host or (port and not port.isdigit()):
+        match = re.fullmatch(r"([\w.-]{1,253})(?::(\d{1,5}))?", endpoint, re.ASCII)
+        port = int(match[2] or default_port) if match else 0
+        labels = match[1].removesuffix(".").split(".") if match else [""]
+        if match is None or not all(map(_is_label, labels)) or not 1 <= port <= 65_535:
             raise SetupError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
-        return cls(host, int(port) if port else default_port)
+        return cls(match[1], port)
 
 
 @dataclass(frozen=True)

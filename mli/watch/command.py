@@ -125,6 +125,8 @@ def watch(
 
         listener = Listener(connection, topics, handle=handle, is_done=is_done, notice=output.say)
         listener.run()
+        if not is_interrupted():
+            listener.check_connected()
     values, text = tally.summary(time.monotonic() - began, listener.interruptions)
     if not tally.counts:
         text += (

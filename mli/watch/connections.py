@@ -55,7 +55,10 @@ class CertificateConnection(Connection):
         self.address = Address.parse(endpoint, _MQTT_PORT)
         self.client_id = client_id
         root = str(keys.root_ca) if keys.root_ca.exists() else None
-        self._tls = ssl.create_default_context(cafile=root)
+        try:
+            self._tls = ssl.create_default_context(cafile=root)
+        except ssl.SSLError as error:
+            raise MliError(f"{root} has no certificate that can be read: {error}") from None
         self._tls.load_cert_chain(keys.certificate, keys.private_key)
         if self.address.port == _HTTPS_PORT:
             self._tls.set_alpn_protocols([_ALPN])

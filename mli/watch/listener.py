@@ -65,6 +65,7 @@ class Listener:
         self._is_done = _distinguished(is_done)
         self._notice = _distinguished(notice)
         self._was_connected = False
+        self._first_error: Exception | None = None
 
     def run(self) -> None:
         """Listen until ``is_done``.
@@ -78,6 +79,15 @@ class Listener:
         except _CallerError as error:
             raise error.error from None
 
+    def check_connected(self) -> None:
+        """Return if there was a connection, or no time to find out.
+
+        Raises:
+            MliError: with the reason why there was none.
+        """
+        if self._first_error is not None and not self._was_connected:
+            raise self._unreachable(self._first_error)
+
     def _run(self) -> None:
         pause, began = _FIRST_PAUSE, time.monotonic()
         while not self._is_done():
@@ -88,6 +98,7 @@ class Listener:
                 self.is_connected = False
                 if not self._was_connected:
                     self._give_up_if(error, began)
+                    self._first_error = error
                 if session.is_subscribed:
                     pause = _FIRST_PAUSE
                     self.interruptions += 1
@@ -121,9 +132,14 @@ class Listener:
                 "--endpoint-type iot:Data-ATS`, and is the certificate of this account and Region?"
             ) from error
         if time.monotonic() - began >= FIRST_SECONDS:
-            raise MliError(
-                f"{where} cannot be reached: {error}; is there a network, and is the port open?"
-            ) from error
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> MliError:
+        address = self._connection.address
+        return MliError(
+            f"{address.host}:{address.port} cannot be reached: {error}; is there a network, and is "
+            "the port open?"
+        )
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -65,7 +65,10 @@ def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str) -> None:
         v2.write_configuration(text, tmp_path)
 
 
-@pytest.mark.parametrize("endpoint", ["", ":8883", "host:mqtt", "https://host"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["", ":8883", "host:mqtt", "https://host", "host:0", "host:65536", "a..b", "a" * 64, "a b"],
+)
 def test_address_that_is_none_is_named(endpoint: str) -> None:
     with pytest.raises(SetupError, match="is not HOST or HOST:PORT"):
         Address.parse(endpoint, 8883)

@@ -109,6 +109,18 @@ def test_broker_that_cannot_be_reached_is_named(
     assert "127.0.0.1:9 cannot be reached" in said
 
 
+def test_broker_that_could_not_be_reached_in_the_time_of_seconds_is_named(
+    commands: Commands,
+) -> None:
+    commands.run("certificate", "lone4")
+    connection = ["--certificate", "certs/lone4", "--endpoint", "127.0.0.1:9"]
+    said = commands.run("watch", "--all", *connection, "--seconds", "0.5", code=1)
+    assert "127.0.0.1:9 cannot be reached" in said
+    Path("certs/lone4/AmazonRootCA1.pem").write_text("nonsense")
+    said = commands.run("watch", "--all", *connection, "--seconds", "0.5", code=1)
+    assert "certs/lone4/AmazonRootCA1.pem has no certificate that can be read" in said
+
+
 def test_server_of_another_authority_is_not_trusted(
     commands: Commands, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
