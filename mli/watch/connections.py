@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import ssl
 from abc import ABC, abstractmethod
@@ -17,6 +18,9 @@ from ..device.certificates.keyfiles import KeyFolder, check_pair
 from ..errors import MliError
 from .proxy import proxy_for
 from .signing import signed_path
+
+CONNECT_SECONDS = 10.0
+"""How long connecting may take, and each handshake after it."""
 
 _MQTT_PORT, _HTTPS_PORT = 8883, 443
 _ALPN = "x-amzn-mqtt-ca"
@@ -129,7 +133,18 @@ def _handshake(usual: Mapping[str, str], host: str) -> dict[str, str]:
 
 
 class _Client(paho.Client):
-    """Connects through the proxy of the environment; paho itself would need PySocks for that."""
+    """Connects through the proxy of the environment; paho itself would need PySocks for that.
+
+    The handshakes of TLS and WebSocket may take as long as connecting: paho lets them take as long
+    as ``keepalive``.
+    """
+
+    def _create_socket(self) -> Any:
+        keep_alive, self._keepalive = self._keepalive, math.ceil(self._connect_timeout)
+        try:
+            return super()._create_socket()
+        finally:
+            self._keepalive = keep_alive
 
     def _create_socket_connection(self) -> socket.socket:
         proxy = proxy_for(self._host)
@@ -145,5 +160,5 @@ def _new_client(client_id: str, transport: Any) -> paho.Client:
         transport=transport,
         reconnect_on_failure=False,
     )
-    created.connect_timeout = 10.0
+    created.connect_timeout = CONNECT_SECONDS
     return created

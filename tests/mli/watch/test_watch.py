@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +29,7 @@ from botocore.credentials import ReadOnlyCredentials
 from inference.names import FEEDBACK_PREDICTION_TOPIC
 from local_core.cloud import LocalCloud
 from mli.samples.messages import saved_messages
+from mli.watch import connections as watch_connections
 from mli.watch import listener as watch_listener
 from mli.watch import signing as watch_signing
 from mli.watch.columns import Columns
@@ -119,6 +122,20 @@ def test_broker_that_could_not_be_reached_in_the_time_of_seconds_is_named(
     Path("certs/lone4/AmazonRootCA1.pem").write_text("nonsense")
     said = commands.run("watch", "--all", *connection, "--seconds", "0.5", code=1)
     assert "certs/lone4/AmazonRootCA1.pem has no certificate that can be read" in said
+
+
+def test_server_that_accepts_and_says_nothing_is_left_in_time(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_connections, "CONNECT_SECONDS", 0.5)
+    commands.run("certificate", "lone5")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        connection = ["--certificate", "certs/lone5"]
+        connection += ["--endpoint", f"127.0.0.1:{silent.getsockname()[1]}"]
+        started = time.monotonic()
+        said = commands.run("watch", "--all", *connection, "--seconds", "1", code=1)
+    assert "timed out" in said
+    assert time.monotonic() - started < 10
 
 
 def test_server_of_another_authority_is_not_trusted(
