@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ from .servers import (
     multipart,
     needs_ffmpeg,
     next_frame,
+    process,
     require_frame,
     require_rtsp_server,
     rtsp_camera,
@@ -237,6 +240,29 @@ def test_a_transport_stream_that_falls_silent_is_lost_and_opened_again(tmp_path:
         release.set()
 
 
+@needs_ffmpeg
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_playlist_is_not_lost_while_its_next_file_is_recorded(tmp_path: Path) -> None:
+    playlist = tmp_path / "live.m3u8"
+    command = ["ffmpeg", "-loglevel", "error", "-re", "-f", "lavfi", "-i"]
+    command += ["testsrc=size=160x120:rate=10", "-f", "lavfi", "-i", "sine", "-g", "10"]
+    command += ["-f", "hls", "-hls_time", "2", str(playlist)]
+    handler = partial(QuietHandler, directory=str(tmp_path))
+    with process(command, playlist.exists), ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
+        with opened(f"http://127.0.0.1:{web.server_port}/live.m3u8") as source:
+            require_frame(source, 5)
+            frames = state(source).frames
+            eventually(lambda: state(source).frames >= frames + 40, 12)
+            assert state(source).reopened == 0
+        web.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        return
+
+
 STUFFING = b"\x47\x1f\xff\x10" + b"\xff" * 184
 
 
@@ -348,5 +374,5 @@ def test_a_device_that_is_no_camera_is_said_so(tmp_path: Path) -> None:
 
 def test_a_refused_stream_raises_without_its_address() -> None:
     with pytest.raises(OSError, match="cannot be reached: Connection refused") as error:
-        open_stream(Stream("camera", f"rtsp://a:hunter2@127.0.0.1:{free_port()}/"), Demand())
+        open_stream(Stream("camera", f"rtsp://a:hunter2@127.0.0.1:{free_port()}/"), Demand(), 5.0)
     assert "hunter2" not in str(error.value)

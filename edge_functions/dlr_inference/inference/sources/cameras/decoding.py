@@ -53,11 +53,13 @@ class AvCapture:
         demand: Demand | None = None,
         key_frames: KeyFrames | None = None,
         body: Any = None,
+        read_seconds: float | None = None,
     ) -> None:
         """Take over an open ``container``. Without ``demand`` each picture is decoded.
 
         ``ends``: it has a last picture, as a file has. ``body`` is what PyAV reads it from, if that
-        is to be told how long a picture may take, and closed with it.
+        is to be told how long a picture may take, and closed with it. That is ``read_seconds``, or
+        ``READ_SECONDS``.
         """
         self.frame_rate = float(stream.average_rate or 0) if ends else 0.0
         self.lead_seconds: float | None = 0.0
@@ -71,6 +73,7 @@ class AvCapture:
         self._orientation: Orientation | None = None
         self._ends = ends
         self._body = body
+        self._read_seconds = READ_SECONDS if read_seconds is None else read_seconds
         self._demand = demand
         self._keys = key_frames or KeyFrames()
         self._decoded: deque[Any] = deque()
@@ -150,7 +153,7 @@ class AvCapture:
         """Return the next packet; one without data says that there is no other."""
         started = time.monotonic()
         if self._body is not None:
-            self._body.expect_within(READ_SECONDS)
+            self._body.expect_within(self._read_seconds)
         try:
             packet = self._next_of_video(started)
         except ExitError:
@@ -180,7 +183,7 @@ class AvCapture:
             if packet.stream_index == self._stream.index:
                 return packet
             seconds = time.monotonic() - started
-            if not self._ends and seconds > READ_SECONDS:
+            if not self._ends and seconds > self._read_seconds:
                 raise OSError(_silence(seconds))
 
     def _give_time(self, packet: Any) -> None:

@@ -19,8 +19,11 @@ from .mjpeg import MjpegCapture, begins_as_mjpeg, is_mjpeg
 LIMITS = Limits(open_seconds=20.0, read_seconds=25.0)
 """Longer than the limits of HTTP and FFmpeg, which end what hangs themselves."""
 
+PLAYLIST_SECONDS = 20.0
+"""How long the next file of a playlist may take: one of HLS often lasts 6 to 10 s."""
+
 _SNIFFED_BYTES = 16
-_READ_BY_FFMPEG = (b"#EXTM3U", b"<")
+_PLAYLISTS = (b"#EXTM3U", b"<")
 
 
 def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = None) -> Capture:
@@ -32,14 +35,12 @@ def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = N
         OSError: if it does not answer in time, refuses, or is not a video.
     """
     if stream.url.startswith("http"):
-        capture = _open_http(stream, demand, reduction or whole)
-        if capture is not None:
-            return capture
-    return pyav.open_stream(stream, demand)
+        return _open_http(stream, demand, reduction or whole)
+    return pyav.open_stream(stream, demand, decoding.READ_SECONDS)
 
 
-def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture | None:
-    """Return the capture of what a web server sends without end; None for a file or playlist.
+def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture:
+    """Return the capture of what a web server sends without end, or of a file or playlist.
 
     FFmpeg requires boundaries, types and lengths of MJPEG that many a camera does not send. For
     a file or a playlist it makes requests of its own.
@@ -58,10 +59,12 @@ def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture 
             )
         if response.headers.get_content_type() == "text/html":
             raise OSError(pyav.NO_VIDEO)
-        if response.length is None and not beginning.startswith(_READ_BY_FFMPEG):
+        is_playlist = beginning.startswith(_PLAYLISTS)
+        if response.length is None and not is_playlist:
             opened.pop_all()
             return pyav.open_body(HttpBody(response, beginning), demand)
-    return None
+    seconds = PLAYLIST_SECONDS if is_playlist else decoding.READ_SECONDS
+    return pyav.open_stream(stream, demand, seconds)
 
 
 class HttpBody:

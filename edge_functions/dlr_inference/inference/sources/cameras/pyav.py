@@ -16,7 +16,6 @@ from av.error import ExitError, FFmpegError, HTTPUnauthorizedError, InvalidDataE
 from ..listing import closed_folder
 from ..redaction import one_line
 from ..specification import MAX_PIXELS, Stream
-from . import decoding
 from .attempt import AccessRefusedError
 from .decoding import AvCapture
 from .demand import Demand
@@ -63,22 +62,22 @@ def can_verify(url: str) -> bool:
     return not is_rtsp or av.library_versions["libavformat"][0] >= _VERIFYING_FORMATS
 
 
-def open_stream(stream: Stream, demand: Demand) -> AvCapture:
-    """Open a stream over the network.
+def open_stream(stream: Stream, demand: Demand, read_seconds: float) -> AvCapture:
+    """Open a stream over the network, whose next picture may take ``read_seconds``.
 
     Raises:
         OSError: if it does not answer in time, refuses, or is not a video.
     """
     started = time.monotonic()
     with av.logging.Capture() as log:
-        limits = (OPEN_SECONDS, decoding.READ_SECONDS)
+        limits = (OPEN_SECONDS, read_seconds)
         try:
             container = av.open(stream.url, container_options=_options(stream), timeout=limits)
         except FFmpegError as error:
             is_late = isinstance(error, ExitError) or time.monotonic() - started >= OPEN_SECONDS
             said = "".join(text for _, _, text in log)[-_MAX_CHARACTERS:]
             raise _reason(stream.url, error, said, is_late) from None
-    return _captured(container, NO_VIDEO, demand=demand)
+    return _captured(container, NO_VIDEO, demand=demand, read_seconds=read_seconds)
 
 
 def open_body(body: Any, demand: Demand) -> AvCapture:
@@ -130,6 +129,7 @@ def _captured(
     key_frames: KeyFrames | None = None,
     ends: bool = False,
     body: Any = None,
+    read_seconds: float | None = None,
 ) -> AvCapture:
     """Return the capture of the video in ``container``, or raise ``otherwise``."""
     try:
@@ -140,7 +140,13 @@ def _captured(
         if size[0] * size[1] > MAX_PIXELS:
             raise OSError(f"its pictures of {size[0]}x{size[1]} pixels are too large")
         return AvCapture(
-            container, stream, ends=ends, demand=demand, key_frames=key_frames, body=body
+            container,
+            stream,
+            ends=ends,
+            demand=demand,
+            key_frames=key_frames,
+            body=body,
+            read_seconds=read_seconds,
         )
     except BaseException:
         container.close()
