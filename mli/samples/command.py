@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from inference.model.profiles.labels import read_labels
 from local_core.output.terminal import shown_line
 
 from ..aws import aws_options, clients
@@ -153,10 +154,10 @@ def _classes(labels: str | None) -> tuple[str, ...]:
     if labels is None:
         return ()
     try:
-        lines = Path(labels).read_text(encoding="utf-8").splitlines()
+        lines = read_labels(Path(labels))
     except UnicodeDecodeError:
         raise MliError(f"--labels {labels}: is not UTF-8 text") from None
-    return tuple(line for line in lines if line)
+    return tuple(dict.fromkeys(line for line in lines if line))
 
 
 def _progress(output: Output, what: str, count: int) -> Any:

@@ -161,6 +161,9 @@ def test_labels_fix_the_order_of_the_classes(
     chosen = ["samples", kept.name, "--label", "c*", "--labels", str(file), "--export"]
     commands.run(*chosen, "ground-truth", "--output", str(tmp_path / "set"))
     assert (tmp_path / "set" / "classes.txt").read_text() == "dog\ncup\ncat\n"
+    file.write_bytes("cup\r\ncat\r\ncup\r\n".encode("utf-8-sig"))  # as Windows' Notepad saves it
+    commands.run(*chosen, "ground-truth", "--output", str(tmp_path / "notepad"))
+    assert (tmp_path / "notepad" / "classes.txt").read_text() == "cup\ncat\n"
     file.write_text("dog\n")
     text = commands.run(*chosen, "csv", "--output", str(tmp_path / "csv"), code=1)
     assert "does not have the label" in text
