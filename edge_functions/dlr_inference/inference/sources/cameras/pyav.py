@@ -33,7 +33,7 @@ _ADVICE = {
     "301": "write the address that it has moved to",
     "403": "the user may not see this stream",
     "404": "check the path in imageSource",
-    "454": "check the path in imageSource",
+    "454": "check the path in imageSource, where there may be no video",
     "503": "it may have as many viewers as it can serve",
 }
 # A playlist names further files, which FFmpeg requests without verifying their servers.
