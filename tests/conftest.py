@@ -26,7 +26,8 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 # Each command makes a session, and each session would load botocore's service models again.
-botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+_remembered = functools.lru_cache(maxsize=None)  # Python 3.8 has no functools.cache
+botocore.session.create_loader = _remembered(botocore.session.create_loader)
 
 gc.disable()  # until the tests are collected
 
