@@ -37,7 +37,10 @@ _ADVICE = {
     "503": "it may have as many viewers as it can serve",
 }
 # A playlist names further files, which FFmpeg requests without verifying their servers.
-_WHOLE_FORMATS = "mp4,matroska,mpegts,mpeg,avi,flv,ogg,asf,mjpeg,mpjpeg,h264,hevc,ivf,obu"
+_WHOLE_FORMATS = (
+    "mp4,matroska,mpegts,mpeg,mpegvideo,m4v,avi,flv,ogg,asf,mxf,nut,gif,mjpeg,mpjpeg,"
+    "h264,hevc,ivf,obu"
+)
 _PLAYLIST = (
     "it is a playlist (HLS, DASH), and FFmpeg cannot verify the servers of the files in it: leave "
     "out what stands after #, or use a stream without a playlist"
