@@ -29,7 +29,6 @@ from .trial import Trial, try_profile
 from .writing import write_profile
 
 _NAMED = 12
-_UNCLEAR = "(which is which is not clear"
 _CLASSIFICATION: Mapping[str, Any] = {"kind": "classification", "activation": "logits"}
 
 
@@ -91,7 +90,7 @@ class Chooser:
         try:
             fitting = returned.fitting_preset(profile, preset)
         except UnfitOutputsError as error:
-            raise self._unfit(profile, preset, returned, str(error)) from None
+            raise self._unfit(profile, preset, returned, error.reason) from None
         labels = self.asked.labels
         agrees = labels is None or is_count_of(len(labels), fitting.classes, _kind(fitting))
         if not agrees and not fitting.is_usual:  # whose classes are no fact about the model
@@ -111,10 +110,10 @@ class Chooser:
             for name in one.presets
         ]
         advice = f"; presets that read such outputs: {_listed(others)}" if others else ""
-        which = f" {reason[reason.index(_UNCLEAR) :]}" if _UNCLEAR in reason else ""
+        why = f" ({reason})" if reason else ""
         return MliError(
             f"{self.asked.path}: preset {preset} needs {needs}, the model returns "
-            f"{described(returned.arrays, returned.names)}{which}{advice}"
+            f"{described(returned.arrays, returned.names)}{why}{advice}"
         )
 
     def _of_family(self, spec: dict[str, Any], fitting: Fitting) -> Proposal:

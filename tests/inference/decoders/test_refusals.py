@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from inference.errors import InferenceError, ModelError, OutputError
+from inference.vision.decoders import UnfitOutputsError, decoder_for
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
 
@@ -89,6 +90,32 @@ def test_other_shapes_are_refused_in_one_line(
     with pytest.raises(ModelError, match=message) as caught:
         decode(profile_of(make_profile, {"preset": preset}), zeros(*shapes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("preset", "shapes", "reason"),
+    [
+        (
+            "yolo11",
+            [(1, 9, 126), (1, 9, 126)],
+            "which is which is not clear: rows 0 or rows 1; say it in output.outputs",
+        ),
+        (
+            "yolox",
+            [(1, 126, 10), (1, 126, 10)],
+            "which is which is not clear: rows 0 or rows 1; say it in output.outputs",
+        ),
+        ("yolo11", [(1, 126, 9)], ""),
+    ],
+)
+def test_the_error_has_the_reason_apart_from_its_text(
+    make_profile: MakeProfile, preset: str, shapes: list[tuple[int, ...]], reason: str
+) -> None:
+    decoder = decoder_for(profile_of(make_profile, {"preset": preset}), (), 0.25)
+    with pytest.raises(UnfitOutputsError) as caught:
+        decoder.bind(zeros(*shapes))
+    assert caught.value.reason == reason
+    assert str(caught.value).endswith(f" ({reason})" if reason else "[1, 126, 9]")
 
 
 def test_four_classes_look_like_boxes_so_that_names_must_tell(make_profile: MakeProfile) -> None:

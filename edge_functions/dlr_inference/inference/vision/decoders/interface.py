@@ -14,7 +14,15 @@ from .binding import Binding, Bound, UnboundError
 
 
 class UnfitOutputsError(ModelError):
-    """Outputs whose number, shapes or types are not those of the profile's output kind."""
+    """Outputs whose number, shapes or types are not those of the profile's output kind.
+
+    ``reason`` is why, such as that two outputs may play one role; empty where nothing is to be said
+    beyond what is needed and what was returned.
+    """
+
+    def __init__(self, mismatch: str, reason: str = "") -> None:
+        super().__init__(f"{mismatch} ({reason})" if reason else mismatch)
+        self.reason = reason
 
 
 class Decoder(ABC):
@@ -67,10 +75,10 @@ class Decoder(ABC):
 
     def unfit(self, outputs: Outputs, reason: str = "") -> UnfitOutputsError:
         """Return the error for outputs that are not of this kind."""
-        why = f" ({reason})" if reason else ""
         return UnfitOutputsError(
             f"profile {self.profile.name}: output kind {self.spec.kind} needs {self.needs}, "
-            f"the model returned {described(outputs, self._names)}{why}"
+            f"the model returned {described(outputs, self._names)}",
+            reason,
         )
 
     def find(self, outputs: Outputs, roles: Any, agree: Any = None) -> Bound:
