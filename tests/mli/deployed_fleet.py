@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from local_core.cloud import LocalCloud
@@ -91,3 +92,9 @@ class DeployedFleet:
         self.cloud.client("iot-jobs-data").update_job_execution(
             jobId=latest["iotJobId"], thingName=names.thing_name(core_name), status=status
         )
+
+
+def listed(cores: list[str], file: str = "cores.csv") -> str:
+    """Write a list of these cores, and return its name."""
+    Path(file).write_text("coreName,attribute.hall\n" + "".join(f"{c},north\n" for c in cores))
+    return file

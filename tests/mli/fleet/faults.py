@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import botocore.client
 import botocore.endpoint
 import pytest
 
+import mli.fleet.options
+from mli import aws
 from tests.mli.support import refusal
 from tests.waiting import replace_time
 
@@ -91,3 +94,28 @@ def until_done(run: Callable[[], object], *, is_answered: bool, most: int = 200)
                 continue
         return ended
     raise AssertionError(f"not done after {most} runs: {ended}")
+
+
+def faulty(
+    monkeypatch: pytest.MonkeyPatch, event: str, answer: Callable[..., Any], after: int
+) -> None:
+    """Let AWS answer so to every request of ``event`` but the first ``after``."""
+    inner, lock, calls = aws.clients, threading.Lock(), []
+
+    def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
+        made = inner(region, profile)
+
+        def handle(request: Any, **options: Any) -> Any:
+            with lock:
+                calls.append(request)
+                return answer(request) if len(calls) > after else None
+
+        @functools.cache
+        def get(service: str) -> Any:
+            client = made(service)
+            client.meta.events.register_first(f"before-send.{event}", handle)
+            return client
+
+        return get
+
+    monkeypatch.setattr(mli.fleet.options, "clients", clients)

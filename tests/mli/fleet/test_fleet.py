@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import shutil
 import stat
-import threading
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import botocore.client
 import pytest
 
-import mli.fleet.options
-from local_core.cloud import LocalCloud
-from mli import aws
-from mli.cli.output import Output
 from mli.device.certificates import keyfiles
-from mli.fleet.core_list import FleetCore
-from mli.fleet.work import Result, for_all
 from stacks import names
-from tests.disks import disk
-from tests.mli.deployed_fleet import DeployedFleet
-from tests.mli.support import ACCOUNT, Commands, refusal
-
-
-def listed(cores: list[str], file: str = "cores.csv") -> str:
-    """Write a list of these cores, and return its name."""
-    Path(file).write_text("coreName,attribute.hall\n" + "".join(f"{c},north\n" for c in cores))
-    return file
-
-
-def _faulty(
-    monkeypatch: pytest.MonkeyPatch, event: str, answer: Callable[..., Any], after: int
-) -> None:
-    """Let AWS answer so to every request of ``event`` but the first ``after``."""
-    inner, lock, calls = aws.clients, threading.Lock(), []
-
-    def clients(region: str | None = None, profile: str | None = None) -> Callable[[str], Any]:
-        made = inner(region, profile)
-
-        def handle(request: Any, **options: Any) -> Any:
-            with lock:
-                calls.append(request)
-                return answer(request) if len(calls) > after else None
-
-        @functools.cache
-        def get(service: str) -> Any:
-            client = made(service)
-            client.meta.events.register_first(f"before-send.{event}", handle)
-            return client
-
-        return get
-
-    monkeypatch.setattr(mli.fleet.options, "clients", clients)
+from tests.mli.deployed_fleet import DeployedFleet, listed
+from tests.mli.support import ACCOUNT, Commands
 
 
 def test_every_core_gets_all_that_it_needs(
@@ -132,52 +90,6 @@ def test_core_that_is_added_joins_the_others(
     assert set(again["done"]) - set(first["done"]) == {cores[2]}
 
 
-@pytest.mark.parametrize(
-    "event", ["iot.CreateThing", "iot.UpdateCertificate", "iot.AttachPolicy",
-              "iot.CreateKeysAndCertificate", "iot.AddThingToThingGroup"]
-)  # fmt: skip
-def test_session_that_expires_midway_is_gone_on_from(
-    commands: Commands,
-    fleet: DeployedFleet,
-    cores: list[str],
-    event: str,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
-    expired = refusal("ExpiredTokenException", "The security token is expired", 403)
-    with monkeypatch.context() as broken:
-        _faulty(broken, event, expired, after=1)
-        said = commands.json(*arguments, "--workers", "1", code=1)
-    assert len(said["done"]) + len(said["failed"]) + len(said["notBegun"]) == len(cores)
-    assert len(said["failed"]) == 1
-    [reason] = said["failed"].values()
-    assert "session has expired" in reason
-    before = _certificates(fleet.cloud)
-    again = commands.json(*arguments)
-    assert sorted(again["done"]) == cores
-    noted = {n for n, i in again["done"].items() if i in before}
-    assert set(said["done"]) <= noted
-    # What had a certificate before has the same one now: none is made twice.
-    assert len(_certificates(fleet.cloud)) - len(before) == len(cores) - len(noted)
-
-
-def test_faults_of_one_core_do_not_stop_the_others(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    iot = fleet.cloud.client("iot")
-    iot.create_thing(thingName=names.thing_name(cores[1]))  # with other attributes
-    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
-    said = commands.result(*arguments, code=1).stdout
-    assert "2 of 3 cores done, 1 failed, 0 not begun" in said
-    assert (
-        f"{cores[1]}: there is a thing {names.thing_name(cores[1])} with other attributes" in said
-    )
-    assert "the same command, which continues from here" in said
-    payload = {"attributes": {"hall": "north"}}
-    iot.update_thing(thingName=names.thing_name(cores[1]), attributePayload=payload)
-    assert sorted(commands.json(*arguments)["done"]) == cores
-
-
 def test_signing_requests_leave_the_keys_on_the_devices(
     commands: Commands, fleet: DeployedFleet
 ) -> None:
@@ -193,17 +105,6 @@ def test_signing_requests_leave_the_keys_on_the_devices(
         certificate = opened.read("device.pem.crt")
         assert "private.pem.key" not in opened.namelist()
     keyfiles.check_pair(certificate, Path("device/private.pem.key").read_bytes(), name)
-
-
-def test_certificate_whose_note_was_lost_is_taken_over(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    arguments = ("fleet", listed(cores), "--fleet", fleet.name)
-    first = commands.json(*arguments)
-    journal = Path("fleet") / fleet.name / "journal.jsonl"
-    head = journal.read_text().splitlines()[0]
-    journal.write_text(head + '\n{"core": "half a li')
-    assert commands.json(*arguments)["done"] == first["done"]
 
 
 def test_policies_follow_those_of_the_stack(
@@ -238,35 +139,6 @@ def test_status_of_a_core_without_a_stack_of_its_own(
 ) -> None:
     commands.run("fleet", listed(cores), "--fleet", fleet.name)
     assert "has never connected" in commands.run("status", cores[0], code=1)
-
-
-def test_full_disk_leaves_no_certificate_whose_key_is_lost(
-    commands: Commands, fleet: DeployedFleet, cores: list[str], tmp_path: Path
-) -> None:
-    with disk(tmp_path / "small", "2M") as small:
-        folder = small.folder / "fleet"
-        words = ("--fleet", fleet.name, "--output", str(folder))
-        commands.run("fleet", listed(cores[:1]), *words)
-        keyfiles.KeyFolder(folder / cores[1]).prepare()
-        before = _certificates(fleet.cloud)
-        with small.filled():
-            said = commands.run("fleet", listed(cores), *words, "--workers", "1", code=1)
-        assert f"{folder / cores[1] / 'private.pem.key'}: No space left on device" in said
-        assert "1 of 3 cores done, 1 failed, 1 not begun" in said
-        assert _certificates(fleet.cloud) == before
-        assert sorted(commands.json("fleet", listed(cores), *words)["done"]) == cores
-
-
-def test_key_that_an_interruption_left_without_a_certificate_is_put_aside(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    keys = keyfiles.KeyFolder(Path("fleet") / fleet.name / cores[0])
-    keys.prepare()
-    keys.write_key(b"a key whose certificate is lost")
-    commands.run("fleet", listed(cores), "--fleet", fleet.name)
-    [aside] = keys.path.glob("private.pem.key.*")
-    assert aside.read_bytes() == b"a key whose certificate is lost"
-    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
 
 
 def test_archive_is_written_again_for_another_nucleus(
@@ -342,83 +214,6 @@ def test_core_keeps_the_key_that_it_was_created_with(
     add("a/device.csr")
 
 
-def test_dry_run_makes_nothing(commands: Commands, fleet: DeployedFleet, cores: list[str]) -> None:
-    said = commands.json("fleet", listed(cores), "--fleet", fleet.name, "--dry-run")
-    assert said["components"] == {fleet.component: "1.0.0"}
-    assert said["done"] == dict.fromkeys(cores, "created")
-    members = fleet.cloud.client("iot").list_things_in_thing_group(thingGroupName=fleet.name)
-    assert members["things"] == []
-    assert not Path("fleet").exists()
-
-
-def test_dry_run_says_what_would_be_done_and_refused_and_asks_only(
-    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    iot, (done, begun, new), options = fleet.cloud.client("iot"), cores, ("--fleet", fleet.name)
-    foreign = [f"{fleet.name}-{name}" for name in ("certified", "policy", "attributes")]
-    with monkeypatch.context() as patched:
-        refused = refusal("InvalidRequestException", "no")
-        _faulty(patched, "iot.AttachPolicy", refused, after=2)
-        commands.run("fleet", listed([done, begun]), *options, "--workers", "1", code=1)
-    hall = {"attributes": {"hall": "north"}}
-    made = iot.create_keys_and_certificate(setAsActive=True)
-    iot.create_thing(thingName=names.thing_name(foreign[0]), attributePayload=hall)
-    iot.attach_thing_principal(
-        thingName=names.thing_name(foreign[0]), principal=made["certificateArn"]
-    )
-    document = json.dumps({"Version": "2012-10-17", "Statement": []})
-    iot.create_policy(policyName=f"{foreign[1]}_CorePolicy", policyDocument=document)
-    iot.create_thing(thingName=names.thing_name(foreign[2]))
-    file, journal = listed([*cores, *foreign]), Path("fleet") / fleet.name / "journal.jsonl"
-    before, called = journal.read_bytes(), set[str]()
-    _note_calls(monkeypatch, called)
-    said = commands.json("fleet", "add", file, *options, "--dry-run", code=1)
-    assert said["done"] == {done: "unchanged", begun: "updated", new: "created"}
-    faults = said["failed"]
-    assert f"`mli fleet import {foreign[0]} --fleet {fleet.name}` takes it in" in faults[foreign[0]]
-    assert f"there is another policy {foreign[1]}_CorePolicy" in faults[foreign[1]]
-    assert "with other attributes" in faults[foreign[2]]
-    assert {name for name in called if not name.startswith(("Describe", "Get", "List"))} == set()
-    assert journal.read_bytes() == before
-    text = commands.run("fleet", "add", file, *options, "--dry-run", code=1)
-    assert "3 of 6 cores could be added, 3 failed, 0 not begun" in text
-    for line in (f"  created: {new}", f"  updated: {begun}", f"  unchanged: {done}"):
-        assert f"{line}\n" in text
-    really = commands.json("fleet", "add", file, *options, code=1)
-    assert really["failed"] == faults
-
-
-def _note_calls(monkeypatch: pytest.MonkeyPatch, called: set[str]) -> None:
-    """Note the name of each operation that is called of AWS."""
-    call = botocore.client.BaseClient._make_api_call
-
-    def noted(client: Any, operation: str, request: dict[str, Any]) -> Any:
-        called.add(operation)
-        return call(client, operation, request)
-
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", noted)
-
-
-def test_dry_run_refuses_what_files_of_a_core_contradict(
-    commands: Commands, fleet: DeployedFleet, cores: list[str]
-) -> None:
-    core, other = cores[:2]
-    options = ("--fleet", fleet.name)
-    commands.run("fleet", listed([core]), *options)
-    folder = Path("fleet") / fleet.name
-    (folder / core / "device.pem.crt").rename("away.crt")
-    (folder / other).mkdir()
-    (folder / other / "private.pem.key").write_text("a key")
-    (folder / other / "device.csr").write_text("a request")
-    Path("cores.csv").write_text(f"coreName,attribute.hall\n{core},south\n{other},north\n")
-    said = commands.json("fleet", "cores.csv", *options, "--dry-run", code=1)
-    assert "device.pem.crt is missing, but the journal has its certificate" in said["failed"][core]
-    assert "private.pem.key has no certificate: move it away" in said["failed"][other]
-    Path("away.crt").rename(folder / core / "device.pem.crt")
-    said = commands.json("fleet", "cores.csv", *options, "--dry-run", code=1)
-    assert "with other attributes" in said["failed"][core]
-
-
 def test_fleet_whose_thing_group_is_gone_is_refused(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
@@ -427,31 +222,3 @@ def test_fleet_whose_thing_group_is_gone_is_refused(
         said = commands.run("fleet", listed(cores), "--fleet", fleet.name, *words, code=1)
         assert f"`aws iot create-thing-group --thing-group-name {fleet.name}` creates it" in said
     assert not Path("fleet").exists()
-
-
-def test_interruption_is_summed_up() -> None:
-    result = Result()
-
-    class Interrupted(Output):
-        def status(self, text: str) -> None:
-            raise KeyboardInterrupt
-
-    listed = [FleetCore(f"c{n}", None, {}) for n in range(5)]
-    gate = threading.Event()
-
-    def make(one: FleetCore) -> str:
-        if one.name == "c0":
-            return "id"
-        gate.wait(0.2)
-        return "id"
-
-    for_all(make, listed, 1, result, Interrupted(as_json=True))
-    assert result.ended == "interrupted"
-    assert "c0" in result.done
-    assert result.not_begun
-    assert len(result.done) + len(result.not_begun) == 5
-
-
-def _certificates(cloud: LocalCloud) -> set[str]:
-    found = cloud.client("iot").list_certificates(pageSize=250)["certificates"]
-    return {item["certificateId"] for item in found}

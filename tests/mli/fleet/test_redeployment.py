@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from mli.device.deployments import redeploy_fleet
-from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.deployed_fleet import DeployedFleet, listed
 from tests.mli.support import Commands
 from tests.waiting import replace_time
-
-from .test_fleet import listed
 
 
 def test_package_of_a_core_of_a_fleet_has_the_fleet_s_configuration(
