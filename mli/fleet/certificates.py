@@ -42,17 +42,17 @@ class CertificateMaker:
         Raises:
             MliError: if the files in ``keys`` are not those of the certificate.
         """
+        self.check(core, step, keys, request)
         noted: dict[str, str] | None = self._journal.get(core, step)
         if noted is None:
             self._journal.begin()
             keys.prepare()
-            noted = self._unnoted(request, keys) or self._create(request, keys)
+            noted = self._unnoted(keys) or self._create(request, keys)
             self._journal.note(core, step, noted)
-        _check_files(core, keys, request)
         return noted
 
     def check(self, core: str, step: str, keys: KeyFolder, request: Path | None) -> None:
-        """Check that there are no files by which ``obtain`` would refuse; nothing is changed.
+        """Check that there are no files by which ``obtain`` refuses; nothing is changed.
 
         Raises:
             MliError: if there are.
@@ -79,25 +79,18 @@ class CertificateMaker:
             raise
         return {"id": created["certificateId"], "arn": created["certificateArn"]}
 
-    def _unnoted(self, request: Path | None, keys: KeyFolder) -> dict[str, str] | None:
+    def _unnoted(self, keys: KeyFolder) -> dict[str, str] | None:
         """Return a certificate whose files were written, but which the journal does not have.
 
         Of an interruption between the two files only the key is left. It is renamed, because no
         call of the API returns its certificate.
-
-        Raises:
-            MliError: if there is only a key that AWS IoT has not created, or a key of another
-                certificate.
         """
         if not keys.certificate.exists():
-            _check_lone_key(keys, request)
             if keys.private_key.exists():
                 keys.retire_key()
             return None
-        pem = keys.certificate.read_bytes()
-        if request is None:
-            keyfiles.check_pair(pem, keys.private_key.read_bytes(), str(keys.path))
-        found = self._iot.describe_certificate(certificateId=keyfiles.certificate_id(pem))
+        identity = keyfiles.certificate_id(keys.certificate.read_bytes())
+        found = self._iot.describe_certificate(certificateId=identity)
         about = found["certificateDescription"]
         return {"id": about["certificateId"], "arn": about["certificateArn"]}
 
@@ -119,14 +112,16 @@ def _check_files(core: str, keys: KeyFolder, request: Path | None) -> None:
             f"{keys.certificate} is missing, but the journal has its certificate: restore "
             f"{keys.path}, or remove the core and add it again"
         )
+    pem = keys.certificate.read_bytes()
     if request is None:
         if not keys.private_key.exists():
             raise MliError(
                 f"there is no {keys.private_key}: the key of {core} is on the device. Give its "
                 "signing request, as for the certificate"
             )
+        keyfiles.check_pair(pem, keys.private_key.read_bytes(), str(keys.path))
         return
-    certificate = keyfiles.load_certificate(keys.certificate.read_bytes(), str(keys.certificate))
+    certificate = keyfiles.load_certificate(pem, str(keys.certificate))
     wanted = keyfiles.load_request(request.read_bytes(), str(request)).public_key()
     if keyfiles.public_bytes(certificate.public_key()) != keyfiles.public_bytes(wanted):
         raise MliError(

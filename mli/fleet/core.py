@@ -73,16 +73,11 @@ class CoreCreator:
             MliError: if something else has this name.
             botocore.exceptions.ClientError: if AWS refuses.
         """
-        self._check_origin(core.name)
-        thing = names.thing_name(core.name)
-        keys = KeyFolder(core_folder(self._folder, core.name))
+        if self.check_creation(core) == UNCHANGED:
+            return str(self._journal.get(core.name, CERTIFICATE)["id"])
+        thing, keys = names.thing_name(core.name), self._keys(core)
         configuration = self._fleet.configuration_of(core.name)
-        layout, done = v2_layout(configuration, self._nucleus), self._digest(core, configuration)
-        noted = self._journal.get(core.name, CERTIFICATE)
-        if noted is None and not keys.certificate.exists():
-            self._check_name(thing, core)
-        elif noted is not None and self._journal.get(core.name, DONE) == done:
-            return str(noted["id"])
+        layout = v2_layout(configuration, self._nucleus)
         certificate = self._certificates.obtain(core.name, CERTIFICATE, keys, core.request)
         identity = str(certificate["id"])
         self._create_thing(thing, core)
@@ -92,25 +87,24 @@ class CoreCreator:
         write_archive(keys, layout, with_key=core.request is None, root_ca=self._root_ca)
         # Last: a core in the group gets its deployment, and must then have its permissions.
         self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
-        self._journal.note(core.name, DONE, done)
+        self._journal.note(core.name, DONE, self._digest(core, configuration))
         return identity
 
     def check_creation(self, core: FleetCore) -> str:
-        """Return what ``create`` would do to a core, in a word, without changing anything.
+        """Return in a word what ``create`` does to a core, without changing anything.
 
         Raises:
-            MliError: if it would refuse the core.
+            MliError: if it refuses the core.
         """
         self._check_origin(core.name)
-        thing = names.thing_name(core.name)
-        keys = KeyFolder(core_folder(self._folder, core.name))
-        configuration = self._fleet.configuration_of(core.name)
+        thing, keys = names.thing_name(core.name), self._keys(core)
         noted = self._journal.get(core.name, CERTIFICATE)
         if noted is None and not keys.certificate.exists():
             self._check_name(thing, core)
             self._certificates.check(core.name, CERTIFICATE, keys, core.request)
             return CREATED
-        if self._journal.get(core.name, DONE) == self._digest(core, configuration):
+        digest = self._digest(core, self._fleet.configuration_of(core.name))
+        if noted is not None and self._journal.get(core.name, DONE) == digest:
             return UNCHANGED
         self._certificates.check(core.name, CERTIFICATE, keys, core.request)
         with absent_is_done():
@@ -118,6 +112,9 @@ class CoreCreator:
                 raise _other_attributes(thing)
         self.check_policies(core.name)
         return UPDATED
+
+    def _keys(self, core: FleetCore) -> KeyFolder:
+        return KeyFolder(core_folder(self._folder, core.name))
 
     def _check_origin(self, core: str) -> None:
         if self._journal.get(core, REMOVAL) is not None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import botocore.client
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from stacks import names
 from tests.mli.deployed_fleet import DeployedFleet, listed
@@ -90,3 +92,36 @@ def test_dry_run_refuses_what_files_of_a_core_contradict(
     Path("away.crt").rename(folder / core / "device.pem.crt")
     said = commands.json("fleet", "cores.csv", *options, "--dry-run", code=1)
     assert "with other attributes" in said["failed"][core]
+
+
+def test_what_a_dry_run_refuses_of_cores_that_were_begun_is_refused_before_anything_changes(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_policy, moved, foreign_key = cores
+    options = ("--fleet", fleet.name)
+    commands.run("fleet", listed([moved]), *options)
+    with monkeypatch.context() as patched:
+        faulty(patched, "iot.CreateThing", refusal("InvalidRequestException", "no"), after=0)
+        commands.run("fleet", listed([other_policy, foreign_key]), *options, code=1)
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    fleet.cloud.client("iot").create_policy(
+        policyName=f"{other_policy}_PublishPolicy", policyDocument=document
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    (Path("fleet") / fleet.name / foreign_key / "private.pem.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    lines = (f"{other_policy},", f"{moved},south", f"{foreign_key},")
+    Path("cores.csv").write_text("\n".join(("coreName,attribute.hall", *lines)))
+    called = set[str]()
+    _note_calls(monkeypatch, called)
+    said = commands.json("fleet", "cores.csv", *options, "--dry-run", code=1)
+    assert commands.json("fleet", "cores.csv", *options, code=1)["failed"] == said["failed"]
+    assert f"there is another policy {other_policy}_PublishPolicy" in said["failed"][other_policy]
+    assert "with other attributes" in said["failed"][moved]
+    assert "key and certificate do not belong together" in said["failed"][foreign_key]
+    assert {name for name in called if not name.startswith(("Describe", "Get", "List"))} == set()
