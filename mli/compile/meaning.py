@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from inference.model.profiles.profile import ModelProfile
+from inference.vision.decoders import UnfitOutputsError, fitting_presets
+
 from ..errors import MliError
+from ..profile.fitting import Returned
 from ..profile.metadata import ExportMetadata
+from ..profile.operators import ends_in_a_layer
+from ..profile.proposal import Preprocessing, profile_values
+from .artifact import write_profile
 from .graphs.canonical import BOXES, SCORES, Form, box_units
 from .graphs.facts import last_operator
 from .graphs.reading import Source
@@ -15,6 +24,7 @@ from .request import LocalRequest
 from .tvm.suppression import Suppression
 
 _OF_BOXES = ("box_units", "box_order", "iou_threshold")
+_NAMED_PRESETS = 12
 
 
 def _given(request: LocalRequest, *names: str) -> list[str]:
@@ -120,18 +130,23 @@ def output_of_head(
 
 
 def output_as_described(
-    request: LocalRequest, metadata: ExportMetadata | None, shapes: Sequence[Sequence[int]]
+    source: Source,
+    arrays: Mapping[str, Any],
+    request: LocalRequest,
+    metadata: ExportMetadata | None,
 ) -> dict[str, Any]:
     """Return the profile's ``output`` for a head that the core decodes, without a given profile.
+
+    ``arrays`` are outputs by name.
 
     Raises:
         MliError: if the metadata contradict the outputs.
     """
     values: dict[str, Any] = {}
     if request.preset:
-        values["preset"] = request.preset
+        values = _by_preset(source, arrays, request.preset)
     elif metadata is not None:
-        values = metadata.output_fields(shapes)
+        values = metadata.output_fields([array.shape for array in arrays.values()])
     if request.box_order != "auto":
         values["boxOrder"] = request.box_order
     if request.box_units != "auto":
@@ -139,6 +154,36 @@ def output_as_described(
     if request.iou_threshold is not None:
         values["iouThreshold"] = request.iou_threshold
     return values
+
+
+def _by_preset(source: Source, arrays: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """Return the ``output`` of a preset, with what this model has otherwise, as its outputs tell.
+
+    Outputs that the preset does not read are refused later, when those of an image are read.
+    """
+    unlimited = {name for name in arrays if ends_in_a_layer(source.model.graph, name)}
+    returned = Returned(list(arrays.values()), list(arrays), (), frozenset(unlimited))
+    draft = _draft(source, {"preset": preset})
+    try:
+        return {"preset": preset, **returned.fitting_preset(draft, preset).more}
+    except UnfitOutputsError:
+        return {"preset": preset}
+
+
+def advice(source: Source, arrays: Mapping[str, Any]) -> str:
+    """Return the presets that read the outputs of a model that nothing describes."""
+    profile = _draft(source, {"kind": "gluoncv-ssd"})
+    fitting = fitting_presets(profile, list(arrays.values()), list(arrays))
+    more = ", …" if len(fitting) > _NAMED_PRESETS else ""
+    listed = ", ".join(fitting[:_NAMED_PRESETS]) or "none"
+    return f"Presets that read such outputs: {listed}{more}"
+
+
+def _draft(source: Source, output: Mapping[str, Any]) -> ModelProfile:
+    """Return a profile of the model's input, without labels."""
+    values = profile_values({"input": source.input_fields}, Preprocessing(), "m", output=output)
+    with tempfile.TemporaryDirectory(prefix="compile-") as folder:
+        return write_profile(Path(folder), values, None)
 
 
 def is_multi_label(source: Source, classes: int) -> bool:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inference.model.profiles.profile import ModelProfile, load_profile
-from inference.vision.decoders import fitting_presets
 
 from ..errors import MliError
 from ..profile.metadata import ExportMetadata, metadata_of
-from ..profile.proposal import Preprocessing, Usual, profile_values, usual_of_preset
+from ..profile.proposal import Usual, profile_values, usual_of_preset
 from .artifact import write_profile
 from .given_profile import check_input, given_values, read_labels
 from .graphs.canonical import BOXES, SCORES, Form, canonical, expected
@@ -29,6 +27,7 @@ from .graphs.reading import (
     with_fixed_input,
 )
 from .meaning import (
+    advice,
     check_classes,
     check_kind,
     form_of,
@@ -43,7 +42,6 @@ from .tvm.suppression import Suppression
 
 _COMPILED_KINDS = ("gluoncv-ssd", "classification")
 """Kinds of output whose form the compilation gives to a model; others stay as they are."""
-_NAMED_PRESETS = 12
 
 
 @dataclass(frozen=True)
@@ -139,20 +137,7 @@ def _with_head(
     except UnknownHeadError as error:
         if kind == "gluoncv-ssd" and not named:
             return source
-        raise GraphError(f"{error}{_advice(source)}") from None
-
-
-def _advice(source: Source) -> str:
-    """Return the presets that read the outputs of a model that nothing describes."""
-    outputs = opened(source)(noise(source))
-    any_kind = {"kind": "gluoncv-ssd"}
-    values = profile_values({"input": _input(source)}, Preprocessing(), "m", output=any_kind)
-    with tempfile.TemporaryDirectory(prefix="compile-") as folder:
-        profile = write_profile(Path(folder), values, None)
-    fitting = fitting_presets(profile, outputs, source.outputs)
-    more = ", …" if len(fitting) > _NAMED_PRESETS else ""
-    listed = ", ".join(fitting[:_NAMED_PRESETS]) or "none"
-    return f". Presets that read such outputs: {listed}{more}"
+        raise GraphError(f"{error}. {advice(source, _outputs(source))}") from None
 
 
 def _understood(
@@ -162,7 +147,7 @@ def _understood(
     *,
     compiled_in: bool,
 ) -> Prepared:
-    arrays = dict(zip(source.outputs, opened(source)(noise(source)), strict=True))
+    arrays = _outputs(source)
     own, classes = False, None
     if source.scores:
         scores = arrays[source.scores]
@@ -181,7 +166,7 @@ def _understood(
         if source.kind == "classification" and is_multi_label(source, classes or 0):
             output["multiLabel"] = True
     elif not request.profile:
-        output = output_as_described(request, metadata, [a.shape for a in arrays.values()])
+        output = output_as_described(source, arrays, request, metadata)
     return Prepared(
         source=source,
         form=form_of(source, request, arrays.get(source.boxes)),
@@ -194,13 +179,9 @@ def _understood(
     )
 
 
-def _input(source: Source) -> dict[str, Any]:
-    return {
-        "name": source.input,
-        "shape": list(source.shape),
-        "layout": source.layout,
-        "dtype": source.dtype,
-    }
+def _outputs(source: Source) -> dict[str, Any]:
+    """Return by name what the model returns for noise."""
+    return dict(zip(source.outputs, opened(source)(noise(source)), strict=True))
 
 
 def _classes(source: Source, scores: Any) -> int:
@@ -242,5 +223,9 @@ def _values(
         usual = Usual(metadata.input_fields(), metadata.general_fields())
     stem = Path(request.model).stem
     return profile_values(
-        {"input": _input(source)}, request.preprocessing, stem, output=output or {}, usual=usual
+        {"input": source.input_fields},
+        request.preprocessing,
+        stem,
+        output=output or {},
+        usual=usual,
     )

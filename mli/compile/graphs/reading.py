@@ -66,6 +66,16 @@ class Source:
         return "NCHW" if self.shape[1] in _CHANNELS else "NHWC"
 
     @property
+    def input_fields(self) -> dict[str, Any]:
+        """What a profile says about this input beside its pixels."""
+        return {
+            "name": self.input,
+            "shape": list(self.shape),
+            "layout": self.layout,
+            "dtype": self.dtype,
+        }
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the input image."""
         height, width = self.shape[2:] if self.layout == "NCHW" else self.shape[1:3]
