@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -77,22 +78,34 @@ def transparent(extension: str, depth: type, alpha: int) -> bytes:
     return bytes(data.tobytes())
 
 
-def tiff_with_alpha(image: Any, kind: int) -> bytes:
-    """A TIFF of red, green, blue and alpha, whose ExtraSamples is ``kind``."""
+def tiff_with_alpha(image: Any, kind: int, *, big: bool = False, order: str = "<") -> bytes:
+    """A TIFF of red, green, blue and alpha, whose ExtraSamples is ``kind``; or a BigTIFF."""
     height, width = image.shape[:2]
-    pixels: bytes = image.tobytes()
-    short, long = 3, 4
-    tags = [
-        (256, long, width), (257, long, height), (259, short, 1), (262, short, 2),
-        (273, long, 8), (277, short, 4), (278, long, height), (279, long, len(pixels)),
-        (338, short, kind),
-    ]  # fmt: skip
-    bits = 8 + len(pixels)
-    entries = [struct.pack("<HHII", tag, type_, 1, value) for tag, type_, value in tags]
-    entries.insert(2, struct.pack("<HHII", 258, short, 4, bits))
-    directory = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-    head = b"II*\0" + struct.pack("<I", bits + 8)
-    return head + pixels + struct.pack("<4H", 8, 8, 8, 8) + directory
+    pixels: bytes = image.astype(image.dtype.newbyteorder(order)).tobytes()
+    short, long, offset = 3, 4, "Q" if big else "I"
+    size, first = struct.calcsize(f"<{offset}"), 16 if big else 8
+    depths = struct.pack(f"{order}4H", *[8 * image.itemsize] * 4)
+    end = first + len(pixels)
+    values = {
+        256: (long, width), 257: (long, height), 259: (short, 1), 262: (short, 2),
+        273: (long, first), 277: (short, 4), 278: (long, height), 279: (long, len(pixels)),
+        338: (short, kind),
+    }  # fmt: skip
+    entries = {
+        tag: struct.pack(f"{order}HH{offset}", tag, type_, 1)
+        + struct.pack(order + ("H" if type_ == short else "I"), value).ljust(size, b"\0")
+        for tag, (type_, value) in values.items()
+    }
+    place = depths if big else struct.pack(f"{order}I", end)
+    entries[258] = struct.pack(f"{order}HH{offset}", 258, short, 4) + place
+    directory = struct.pack(order + ("Q" if big else "H"), len(entries))
+    directory += b"".join(entries[tag] for tag in sorted(entries)) + bytes(size)
+    head = b"II" if order == "<" else b"MM"
+    if big:
+        head += struct.pack(f"{order}HHHQ", 43, 8, 0, end + len(depths))
+    else:
+        head += struct.pack(f"{order}HI", 42, end + len(depths))
+    return head + pixels + depths + directory
 
 
 @pytest.mark.parametrize(
@@ -108,15 +121,39 @@ def test_a_transparent_image_is_seen_before_white(extension: str, depth: type) -
     assert np.abs(half - (CORNER.astype(int) * 128 + 255 * 127) // 255).max() <= 2
 
 
-@pytest.mark.parametrize("kind", [1, 2])
-def test_a_tiff_that_names_its_alpha_is_seen_before_white(kind: int) -> None:
-    """As most programs write it: 2 is an alpha beside colours, 1 one that they contain already."""
-    alpha = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))[:, :, None]
-    colours = CORNER * (alpha / 255.0) if kind == 1 else CORNER
-    image = np.dstack([colours[:, :, ::-1].round().astype(np.uint8), alpha])
-    seen = decode(tiff_with_alpha(image, kind), "x").astype(int)
-    expected = CORNER * (alpha / 255.0) + 255 - alpha
-    assert np.abs(seen - expected).max() <= 2
+ALPHA = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))[:, :, None]
+
+
+def with_alpha(kind: int) -> Any:
+    """Red, green, blue and a growing alpha, which the colours of ``kind`` 1 contain already."""
+    colours = CORNER * (ALPHA / 255.0) if kind == 1 else CORNER
+    return np.dstack([colours[:, :, ::-1].round().astype(np.uint8), ALPHA])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_a_tiff_with_alpha_is_seen_before_white(kind: int, big: bool, order: str) -> None:
+    """Most programs name the alpha: 2 is beside colours, 1 is one that they contain already."""
+    data = tiff_with_alpha(with_alpha(kind), kind, big=big, order=order)
+    seen = decode(data, "x").astype(int)
+    assert np.abs(seen - (CORNER * (ALPHA / 255.0) + 255 - ALPHA)).max() <= 2
+
+
+def test_a_big_tiff_of_12_bits_has_its_full_brightness() -> None:
+    image = np.full((8, 8, 4), 4095, np.uint16)
+    assert decode(tiff_with_alpha(image, 0, big=True), "x").min() == 255
+
+
+@pytest.mark.parametrize("beginning", [b"II+\0", b"MM\0+"])
+def test_a_damaged_big_tiff_is_refused_quickly(beginning: bytes) -> None:
+    """Its directory is where no file ends, or has entries without end."""
+    for place in (bytes(8), b"\xff" * 8, struct.pack(">Q", 16), struct.pack("<Q", 16)):
+        data = beginning + bytes(4) + place + b"\xff" * 8 + b"\0\3" * 1_000_000
+        started = time.monotonic()
+        with pytest.raises(FrameError, match=r"^x: is "):
+            decode(data, "x")
+        assert time.monotonic() - started < 1
 
 
 def test_a_palette_with_a_transparent_colour_is_seen_before_white() -> None:

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import Iterator
 
-from .orientation import UPRIGHT, Orientation, of_exif, tiff_tags
+from .orientation import TIFF_BEGINNINGS, UPRIGHT, Orientation, of_exif, tiff_tags
 
 _FORMATS = {
     "GIF": rb"GIF8",
@@ -56,7 +56,7 @@ def read_header(data: bytes) -> ImageHeader:
         return _png(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _webp(data)
-    if data.startswith((b"II*\0", b"MM\0*")):
+    if data.startswith(TIFF_BEGINNINGS):
         return _tiff(data)
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
@@ -112,7 +112,7 @@ def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _tiff(data: bytes) -> ImageHeader:
-    """TIFF 6.0. What OpenCV does not support, it reads as something else, or as black."""
+    """TIFF 6.0, BigTIFF. What OpenCV does not support, it reads as something else, or as black."""
     tags = tiff_tags(data)
     bits = max(tags.get(_BITS, (1,)))
     compression = tags.get(_COMPRESSION, (1,))[0]

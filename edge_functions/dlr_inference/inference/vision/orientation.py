@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from typing import Any, NamedTuple
 
@@ -30,6 +31,32 @@ _EXIF = {
 }
 _ORIENTATION_TAG = 274
 
+_MOST_TAGS = 1000
+_WHOLE_NUMBERS = {3: "H", 4: "I", 16: "Q"}
+
+
+class _Directory(NamedTuple):
+    """How a TIFF file writes where its first directory is, how many entries that has, and each."""
+
+    order: str
+    first: int
+    offset: str
+    entries: str
+
+    @property
+    def entry_size(self) -> int:
+        return 4 + 2 * struct.calcsize(self.offset)
+
+
+# TIFF 6.0, section 2; BigTIFF: https://www.awaresystems.be/imaging/tiff/bigtiff.html.
+_DIRECTORIES = {
+    b"II*\0": _Directory("<", 4, "<I", "<H"),
+    b"MM\0*": _Directory(">", 4, ">I", ">H"),
+    b"II+\0": _Directory("<", 8, "<Q", "<Q"),
+    b"MM\0+": _Directory(">", 8, ">Q", ">Q"),
+}
+TIFF_BEGINNINGS = tuple(_DIRECTORIES)
+
 
 def turned(image: Any, orientation: Orientation) -> Any:
     """Return ``image`` upright."""
@@ -52,24 +79,25 @@ def of_exif(exif: bytes) -> Orientation:
 
 
 def tiff_tags(data: bytes) -> dict[int, tuple[int, ...]]:
-    """Return the tags of a TIFF file's first picture that are whole numbers of 16 or 32 bits."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    """Return the tags of a TIFF file's first picture that are whole numbers, BigTIFF included."""
+    form = _DIRECTORIES.get(data[:4])
     tags: dict[int, tuple[int, ...]] = {}
-    if order is None:
+    if form is None:
         return tags
-    try:
-        (at,) = struct.unpack_from(order + "I", data, 4)
-        (entries,) = struct.unpack_from(order + "H", data, at)
-        for index in range(entries):
-            tag, kind, count = struct.unpack_from(order + "HHI", data, at + 2 + 12 * index)
-            letter, size = {3: ("H", 2), 4: ("I", 4)}.get(kind, ("", 0))
-            if letter and 1 <= count <= 16:
-                place = at + 10 + 12 * index
-                if count * size > 4:
-                    (place,) = struct.unpack_from(order + "I", data, place)
-                tags[tag] = struct.unpack_from(f"{order}{count}{letter}", data, place)
-    except struct.error:
-        pass  # truncated: the decoder reports it
+    with contextlib.suppress(struct.error, OverflowError):  # truncated: the decoder reports it
+        (start,) = struct.unpack_from(form.offset, data, form.first)
+        (entries,) = struct.unpack_from(form.entries, data, start)
+        start += struct.calcsize(form.entries)
+        for index in range(min(entries, _MOST_TAGS)):
+            at = start + index * form.entry_size
+            tag, kind = struct.unpack_from(form.order + "HH", data, at)
+            (count,) = struct.unpack_from(form.offset, data, at + 4)
+            if kind in _WHOLE_NUMBERS and 1 <= count <= 16:
+                numbers = f"{form.order}{count}{_WHOLE_NUMBERS[kind]}"
+                place = at + form.entry_size - struct.calcsize(form.offset)
+                if struct.calcsize(numbers) > struct.calcsize(form.offset):
+                    (place,) = struct.unpack_from(form.offset, data, place)
+                tags[tag] = struct.unpack_from(numbers, data, place)
     return tags
 
 
