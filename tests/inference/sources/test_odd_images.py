@@ -124,18 +124,22 @@ def test_a_transparent_image_is_seen_before_white(extension: str, depth: type) -
 ALPHA = np.tile(np.arange(0, 240, 5, dtype=np.uint8), (32, 1))[:, :, None]
 
 
-def with_alpha(kind: int) -> Any:
+def with_alpha(kind: int, depth: type) -> Any:
     """Red, green, blue and a growing alpha, which the colours of ``kind`` 1 contain already."""
     colours = CORNER * (ALPHA / 255.0) if kind == 1 else CORNER
-    return np.dstack([colours[:, :, ::-1].round().astype(np.uint8), ALPHA])
+    image: Any = np.dstack([colours[:, :, ::-1].round(), ALPHA]).astype(depth)
+    return image * 257 if depth is np.uint16 else image
 
 
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("big", [False, True])
 @pytest.mark.parametrize("kind", [0, 1, 2])
-def test_a_tiff_with_alpha_is_seen_before_white(kind: int, big: bool, order: str) -> None:
+def test_a_tiff_with_alpha_is_seen_before_white(
+    kind: int, big: bool, order: str, depth: type
+) -> None:
     """Most programs name the alpha: 2 is beside colours, 1 is one that they contain already."""
-    data = tiff_with_alpha(with_alpha(kind), kind, big=big, order=order)
+    data = tiff_with_alpha(with_alpha(kind, depth), kind, big=big, order=order)
     seen = decode(data, "x").astype(int)
     assert np.abs(seen - (CORNER * (ALPHA / 255.0) + 255 - ALPHA)).max() <= 2
 

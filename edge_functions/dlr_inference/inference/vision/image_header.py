@@ -25,7 +25,7 @@ _PNG_ALPHA = (4, 6)
 _COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
 _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 277, 339
-_EXTRA_SAMPLES, _ALPHA = 338, (1, 2)
+_EXTRA_SAMPLES, _IN_COLOURS, _BESIDE_COLOURS = 338, 1, 2
 _RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
 
 
@@ -126,9 +126,12 @@ def _tiff(data: bytes) -> ImageHeader:
         return ImageHeader(refused=f"a TIFF of {bits} bits")
     has_alpha = colours == _RGB and tags.get(_SAMPLES, (3,))[0] == 4
     kind = "a damaged TIFF, or one in a variant that cannot be read" if tags else ""
+    alpha = tags.get(_EXTRA_SAMPLES, (0,))[0]
     # For 8 bits, libtiff multiplies colours that are not multiplied yet, if the alpha is named.
-    premultiplied = has_alpha and bits == 8 and tags.get(_EXTRA_SAMPLES, (0,))[0] in _ALPHA
-    return ImageHeader(as_stored=bits == 16 or has_alpha, premultiplied=premultiplied, kind=kind)
+    is_multiplied = alpha == _IN_COLOURS or (alpha == _BESIDE_COLOURS and bits == 8)
+    return ImageHeader(
+        as_stored=bits == 16 or has_alpha, premultiplied=has_alpha and is_multiplied, kind=kind
+    )
 
 
 def _jpeg(data: bytes) -> ImageHeader:
