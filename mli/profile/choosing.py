@@ -18,6 +18,7 @@ from ..cli.output import Output
 from ..errors import MliError
 from .asked import Asked
 from .built_in import built_in_for, built_in_values
+from .classifying import CLASSIFICATION, check_is_no_embedding, output_of_classifier
 from .engine import Engine
 from .fitting import Fitting, Returned, is_count_of, needs_of, needs_of_all, output_of, spec_of
 from .inputs import input_of
@@ -29,7 +30,6 @@ from .trial import Trial, try_profile
 from .writing import write_profile
 
 _NAMED = 12
-_CLASSIFICATION: Mapping[str, Any] = {"kind": "classification", "activation": "logits"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Chooser:
 
     def _by_built_in(self, spec: dict[str, Any]) -> Proposal | None:
         """Propose the built-in profile whose model has the same input, outputs and classes."""
-        profile = self._profile(spec, _CLASSIFICATION, Usual(), None)
+        profile = self._profile(spec, CLASSIFICATION, Usual(), None)
         name = built_in_for(spec, self._names(), lambda: self._returned(profile))
         if name is None:
             return None
@@ -146,7 +146,7 @@ class Chooser:
 
     def _by_metadata(self, spec: dict[str, Any], metadata: ExportMetadata) -> Proposal:
         usual = Usual(metadata.input_fields(), metadata.general_fields())
-        profile = self._profile(spec, _CLASSIFICATION, usual, None)
+        profile = self._profile(spec, CLASSIFICATION, usual, None)
         shapes = [one.shape for one in self._returned(profile).arrays]
         output = metadata.output_fields(shapes)
         count = len(metadata.labels)
@@ -160,40 +160,33 @@ class Chooser:
     def _classifier(self, spec: dict[str, Any], fitting: Fitting) -> Proposal:
         """Propose a classifier; whether it returns probabilities is seen in its scores."""
         labels = self._labels(fitting.classes)
-        profile = self._profile(spec, _CLASSIFICATION, Usual(), None)
+        returned = self._returned(self._profile(spec, CLASSIFICATION, Usual(), None))
+        scores = returned.scores(fitting)
+        if labels is None:
+            check_is_no_embedding(self.asked.path, returned, scores, self.found.features)
         if not self.found.runs_here:
             self.output.say("proposed, not known: the scores are logits")
-            return self._tried(spec, _CLASSIFICATION, Usual(), labels)
-        scale = self._scale()
-        returned = self._returned(profile)
-        numbers = returned.scores(fitting)
-        scores = (numbers.ravel() - scale.get("zeroPoint", 0.0)) * scale.get("scale", 1.0)
-        if numbers.dtype.kind in "iu" and not scale:
-            raise MliError(
-                f"{self.asked.path}: its scores are {numbers.dtype}, whose scale and zero point "
-                "are not constants of one QuantizeLinear: export it with outputs in float32"
-            )
-        within = not returned.is_unlimited(numbers) and scores.min() >= 0 and scores.max() <= 1
-        output = {**_CLASSIFICATION, "activation": "probabilities" if within else "logits"}
-        if within and len(scores) > 1 and abs(float(scores.sum()) - 1) > 1e-3:
-            output["multiLabel"] = True
+            return self._tried(spec, CLASSIFICATION, Usual(), labels)
+        output = output_of_classifier(self.asked.path, returned, scores, self._scale())
         several = ", several at once" if "multiLabel" in output else ""
         self.output.say(
             f"looks like a classifier{_of_classes(fitting.classes, 'of')}{several}; it returns "
             f"{output['activation']}"
         )
+        if labels is None and output["activation"] == "logits":
+            self.output.say("an embedding, which no profile describes, may look the same")
         return self._tried(spec, output, Usual(), labels)
 
     def _fitting(self, spec: dict[str, Any]) -> list[Fitting]:
         """Return what the outputs may mean, with as many classes as there are labels."""
-        profile = self._profile(spec, _CLASSIFICATION, Usual(), None)
+        profile = self._profile(spec, CLASSIFICATION, Usual(), None)
         returned = self._returned(profile)
         fitting = returned.fitting(profile)
         outputs = described(returned.arrays, returned.names)
         path, labels = self.asked.path, self.asked.labels
         if not fitting:
             named = profile if labels is None else self._profile(
-                spec, _CLASSIFICATION, Usual(), labels
+                spec, CLASSIFICATION, Usual(), labels
             )  # fmt: skip
             raise MliError(f"{path}: no preset reads its outputs {outputs}: {needs_of_all(named)}")
         if labels is None:

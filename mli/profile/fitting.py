@@ -123,8 +123,12 @@ class Returned:
 
     def is_unlimited(self, output: Any) -> bool:
         """Tell whether a layer returns these numbers: between 0 and 1 they are so by chance."""
+        return self.name_of(output) in self.unlimited
+
+    def name_of(self, output: Any) -> str:
+        """Return the name of an output; empty if nobody knows it."""
         [index] = [i for i, one in enumerate(self.arrays) if one is output]
-        return index < len(self.names) and self.names[index] in self.unlimited
+        return self.names[index] if index < len(self.names) else ""
 
 
 class _Fit:

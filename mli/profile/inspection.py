@@ -42,7 +42,8 @@ class Inspection:
 
     ``properties`` are what the exporter of an ``.onnx`` noted in it, ``quantised`` scale and zero
     point of its outputs that are whole numbers, by name, and ``unlimited`` are those that a layer
-    returns without an activation: no probabilities, even if all are between 0 and 1.
+    returns without an activation: no probabilities, even if all are between 0 and 1. ``features``
+    are the reasons for which outputs are embeddings, by name; empty for those that may be scores.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class Inspection:
     properties: Mapping[str, str] = field(default_factory=dict)
     quantised: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unlimited: frozenset[str] = frozenset()
+    features: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs_here(self) -> bool:

@@ -18,6 +18,7 @@ from inference.model.engines.onnx_failure import why_not_loaded
 from inference.model.engines.onnx_runtime import import_onnxruntime
 
 from .children import said_by_child
+from .features import why_features
 from .operators import ends_in_a_layer
 
 _FATAL_ONLY = 4
@@ -26,14 +27,15 @@ _FATAL_ONLY = 4
 @dataclass(frozen=True)
 class OnnxFacts:
     """Inputs and outputs, each as name, type by ONNX Runtime and shape, whose open extents are
-    None; what the exporter noted; scale and zero point of quantised outputs, by name; and the names
-    of those that a layer returns without an activation."""
+    None; what the exporter noted; scale and zero point of quantised outputs, by name; the names of
+    those that a layer returns without an activation; and why outputs are embeddings, by name."""
 
     inputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     outputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     properties: Mapping[str, str]
     quantised: Mapping[str, tuple[float, float]]
     unlimited: frozenset[str]
+    features: Mapping[str, str]
 
 
 def describe(file: Path) -> OnnxFacts:
@@ -54,7 +56,10 @@ def describe(file: Path) -> OnnxFacts:
         for key in ("inputs", "outputs")
     )
     quantised = {name: (scale, zero) for name, (scale, zero) in said["quantised"].items()}
-    return OnnxFacts(inputs, outputs, said["properties"], quantised, frozenset(said["unlimited"]))
+    return OnnxFacts(
+        inputs, outputs, said["properties"], quantised, frozenset(said["unlimited"]),
+        said["features"],
+    )  # fmt: skip
 
 
 def main(file: str) -> int:
@@ -79,6 +84,7 @@ def main(file: str) -> int:
         "properties": dict(session.get_modelmeta().custom_metadata_map),
         "quantised": _quantised(graph),
         "unlimited": [one.name for one in graph.output if ends_in_a_layer(graph, one.name)],
+        "features": {one.name: why_features(graph, one.name) for one in graph.output},
     }
     print(json.dumps(described))
     return 0

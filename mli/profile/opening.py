@@ -72,6 +72,7 @@ def _inspect_onnx(folder: Path) -> Inspection:
         properties=facts.properties,
         quantised=facts.quantised,
         unlimited=facts.unlimited,
+        features=facts.features,
     )
 
 
