@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 from inference.model.artifacts.artifact import check_artifact
+from inference.model.engines.onnx_versions import limit_of_file
 from inference.model.engines.runtime import open_runtime
 from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
@@ -81,6 +82,7 @@ def compile_with_onnxruntime(output: Output, request: LocalRequest) -> None:
             changes = agreement(_pairs(files, profile, loaded, fewer), profile)
             outputs, real = fewer.run(reference.tensor), quantised
         shutil.copyfile(real / MODEL, folder / MODEL)
+        limit = limit_of_file(folder / MODEL)
         made_by = {"onnxruntime": loaded.versions["onnxruntime"], "onnx": onnx.__version__}
         provenance = provenance_of(request, prepared, verified, made_by)
         provenance["quantised"] = changes
@@ -88,10 +90,13 @@ def compile_with_onnxruntime(output: Output, request: LocalRequest) -> None:
         predictions = None
         if request.image:
             predictions = predictions_of(profile, loaded.names, outputs, reference.image)
+    if limit:
+        output.say(f"the artifact {limit}")
     text = f"quantised to {request.quantize}: {described(changes)}" if changes else ""
     report(
         output, request.place, profile, verified, predictions,
         target=TARGET, runs_here=True, quantised=changes, quantised_text=text,
+        note=limit or None,
     )  # fmt: skip
 
 

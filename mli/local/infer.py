@@ -17,6 +17,9 @@ import click
 
 from inference.component.loading import load_model
 from inference.errors import InferenceError, ModelError
+from inference.model.artifacts.onnx_files import onnx_file
+from inference.model.engines.onnx_versions import limit_of_file
+from inference.model.engines.runnable import ONNX_RUNTIME
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import load_profile
 from inference.pipeline.results import FrameResult
@@ -108,11 +111,16 @@ def _load(model: Path, profile: str | None, cleanup: ExitStack) -> LoadedModel:
 
         work = Path(cleanup.enter_context(TemporaryDirectory(prefix="infer-")))
     try:
-        return load_model(folder, work, known_profile, "cpu")
+        loaded = load_model(folder, work, known_profile, "cpu")
     except ModelError as error:
         # What was unpacked is removed: name what the user knows.
         unpacked = rf"{re.escape(str(work))}/model-[0-9a-f]+(?:/model\.onnx)?"
         raise ModelError(re.sub(unpacked, lambda _: str(model), str(error))) from None
+    if loaded.artifact.runtime == ONNX_RUNTIME:
+        limit = limit_of_file(onnx_file(loaded.artifact.folder))
+        if limit:
+            _log.warning("the model %s", limit)
+    return loaded
 
 
 def _annotator(folder: Path) -> Annotator:

@@ -111,6 +111,8 @@ def _describe(output: Output, found: Inspection, asked: Asked) -> None:
     output.say(f"{asked.path}: {listed} ({size:.1f} MB, {checked})")
     device = found.meta.get("Requirements", {}).get("TargetDevice")
     output.say(f"target: {found.machine}{f', {device}' if device else ''}")
+    if found.limit:
+        output.say(f"it {found.limit}")
     if found.provenance:
         compiler, source = found.provenance["compiler"], found.provenance["source"]
         by = f"TVM {compiler['tvm']}" if "tvm" in compiler else "mli compile --with onnxruntime"

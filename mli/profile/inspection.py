@@ -44,6 +44,7 @@ class Inspection:
     point of its outputs that are whole numbers, by name, and ``unlimited`` are those that a layer
     returns without an activation: no probabilities, even if all are between 0 and 1. ``features``
     are the reasons for which outputs are embeddings, by name; empty for those that may be scores.
+    ``limit`` says on which devices it runs if not on all.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Inspection:
     quantised: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unlimited: frozenset[str] = frozenset()
     features: Mapping[str, str] = field(default_factory=dict)
+    limit: str = ""
 
     @property
     def runs_here(self) -> bool:
@@ -83,6 +85,7 @@ class Inspection:
             "folder": str(self.folder),
             "runtime": self.runtime,
             "machine": self.machine,
+            "limit": self.limit or None,
             "targetDevice": self.meta.get("Requirements", {}).get("TargetDevice"),
             "files": dict(self.files),
             "digests": self.has_digests,

@@ -10,6 +10,7 @@ from inference.model.artifacts.artifact import check_artifact, model_folder
 from inference.model.artifacts.digests import content_files
 from inference.model.artifacts.onnx_files import is_onnx, onnx_file
 from inference.model.artifacts.unpacking import unpack
+from inference.model.engines.onnx_versions import limit_of_file
 from inference.model.engines.runnable import ONNX_RUNTIME
 
 from ..errors import MliError
@@ -53,7 +54,8 @@ def stem_of(path: Path) -> str:
 
 def _inspect_onnx(folder: Path) -> Inspection:
     artifact = check_artifact(folder)
-    facts = describe(onnx_file(folder))
+    file = onnx_file(folder)
+    facts = describe(file)
     inputs, outputs = (
         tuple(Tensor(name, _dtype(kind), shape) for name, kind, shape in tensors)
         for tensors in (facts.inputs, facts.outputs)
@@ -73,6 +75,7 @@ def _inspect_onnx(folder: Path) -> Inspection:
         quantised=facts.quantised,
         unlimited=facts.unlimited,
         features=facts.features,
+        limit=limit_of_file(file),
     )
 
 

@@ -11,6 +11,7 @@ from stacks.component.artifacts import Artifacts
 from stacks.component.deployment import ComponentDeployment
 from stacks.component.inference_component import InferenceComponent
 from stacks.component.kept_components import KeptComponents
+from stacks.component.model_limit import limit_line
 from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.feedback_cost import cost_line
@@ -34,6 +35,8 @@ class InferenceStack(cdk.Stack):
         super().__init__(
             scope, self.own.stack, description=f"Image inference on the {self.own.owner}"
         )
+        if line := limit_line(settings):
+            cdk.Annotations.of(self).add_info(line)
         artifacts = Artifacts(self, "Artifacts", settings=settings)
         store = ArtifactStore(
             self,

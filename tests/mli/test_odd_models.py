@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click.testing
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -120,6 +121,36 @@ def test_a_model_that_no_core_runs_is_one_line(tmp_path: Path, name: str) -> Non
     profiled, compiled = refusals(model, tmp_path)
     assert by_profile in profiled
     assert by_compile in compiled
+
+
+@pytest.mark.parametrize(("opset", "is_limited"), [(21, False), (22, True)])
+def test_a_model_that_devices_with_an_old_python_do_not_run_says_so(
+    tmp_path: Path, opset: int, is_limited: bool
+) -> None:
+    nodes = [
+        helper.make_node("GlobalAveragePool", [INPUT], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["scores"]),
+    ]
+    model = save(model_of(nodes, opset=opset), tmp_path / "model.onnx")
+    target, profile = tmp_path / "out", tmp_path / "model.json"
+    limit = "runs on devices with Python 3.10 or newer only: it is of opset 22, and older ones have"
+    profiled = run("profile", model, "--write", profile, "--json")
+    compiled = run(
+        "compile", model, "--with", "onnxruntime", "--kind", "classification", "--output", target,
+        "--json",
+    )  # fmt: skip
+    image = tmp_path / "grey.png"
+    assert cv2.imwrite(str(image), np.full((8, 8, 3), 99, np.uint8))
+    inferred = run("infer", "--model", target, "--images", image)
+    for done in (profiled, compiled, inferred):
+        assert done.exit_code == 0, done.stderr
+    said = {
+        "limit": json.loads(profiled.stdout)["limit"],
+        "note": json.loads(compiled.stdout)["note"],
+    }
+    assert [limit in str(text) for text in said.values()] == [is_limited] * 2
+    assert (f"it {limit}" in profiled.stderr) == is_limited
+    assert (f"the artifact {limit}" in compiled.stderr) == is_limited
 
 
 def test_weights_that_are_not_beside_the_model_are_named(tmp_path: Path) -> None:

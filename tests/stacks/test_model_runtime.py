@@ -6,11 +6,21 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from aws_cdk.assertions import Annotations, Match
+from onnx import helper
 
 from inference.schema import ConfigurationError
+from stacks.component.model_limit import limit_line
 from stacks.context.model_runtime import KEY
-from tests.inference.tiny_onnx import mean_of_channels, save, with_external_weights
-from tests.stacks.synthesis import only, recipe_of, template_of
+from stacks.core.stack import GreengrassCoreStack
+from tests.inference.tiny_onnx import (
+    INPUT,
+    mean_of_channels,
+    model_of,
+    save,
+    with_external_weights,
+)
+from tests.stacks.synthesis import new_app, only, recipe_of, template_of
 from tests.stacks.test_context_keys import rule_of, settings
 
 
@@ -33,6 +43,29 @@ def archive_of(folder: Path, suffix: str) -> Path:
         with tarfile.open(archive, "w:gz") as tar:
             tar.add(folder, "inner")
     return archive
+
+
+@pytest.mark.parametrize("opset", [21, 22])
+def test_synthesis_says_which_devices_run_a_model(tmp_path: Path, opset: int) -> None:
+    node = helper.make_node("Identity", [INPUT], ["scores"])
+    file = save(model_of([node], opset=opset), tmp_path / "fruit" / "fruit.onnx")
+    folder = file.parent
+    (folder / "._fruit.onnx").write_bytes(b"of a desktop")
+    for path in (file, folder, archive_of(folder, ".tar.gz"), archive_of(folder, ".zip")):
+        stack = GreengrassCoreStack(
+            new_app(tmp_path / "cdk.out"), settings=settings(tmp_path, **local(path))
+        )
+        found = Annotations.from_stack(stack).find_info(
+            "*", Match.string_like_regexp("Python 3.10 or newer only: it is of opset 22, and older")
+        )
+        assert len(found) == (opset > 21)
+
+
+def test_a_compiled_model_or_one_in_s3_says_nothing_of_devices(tmp_path: Path) -> None:
+    assert limit_line(settings(tmp_path, modelS3Uri="s3://bucket/models/fruit.onnx")) == ""
+    file = tmp_path / "fruit.onnx"
+    file.write_bytes(b"no model")
+    assert limit_line(settings(tmp_path, **local(file))) == ""
 
 
 def test_an_artifact_says_which_engine_runs_it(tmp_path: Path, onnx_model: Path) -> None:

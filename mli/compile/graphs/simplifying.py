@@ -14,13 +14,10 @@ import onnx
 import onnxruntime
 
 from inference.model.engines.onnx_failure import why_not_loaded
+from inference.model.engines.onnx_versions import engine_for
 
 from .reading import GraphError, opset_of
 from .tidy import with_types
-
-_OLDEST_IR, _NEWEST_OPSET = 10, 21
-"""The version of the file format that onnxruntime 1.19 reads, and the last opset that needs no
-newer one. 1.19 is the newest onnxruntime for Python 3.8 and 3.9."""
 
 
 def simplified(model: Any) -> Any:
@@ -33,8 +30,9 @@ def simplified(model: Any) -> Any:
     if not _domains(result) <= _domains(model):
         result = model
     _remove_unused(result)
-    if opset_of(result) <= _NEWEST_OPSET:
-        result.ir_version = min(result.ir_version, _OLDEST_IR)
+    engine = engine_for(opset_of(result), 0)
+    if engine is not None:  # no later format than the oldest engine reads that has the operators
+        result.ir_version = min(result.ir_version, engine.ir_version)
     return with_types(result)
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from onnx import helper
 
 from models import store
 from tests.archives import packed
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
-from tests.inference.tiny_onnx import mean_of_channels, save, write_colours_profile
+from tests.inference.tiny_onnx import INPUT, mean_of_channels, model_of, save, write_colours_profile
 
 REPOSITORY = Path(__file__).parents[3]
 CLASSIFIER = "efficientnet-lite0-imagenet"
@@ -280,6 +281,21 @@ def test_a_bare_onnx_file_predicts(colours: Path, tmp_path: Path) -> None:
     # exp(1) / (exp(1) + 2)
     assert float(prediction["confidence"]) == pytest.approx(0.5761, abs=1e-3)
     assert "ONNX Runtime" in done.stderr
+
+
+@pytest.mark.parametrize("opset", [17, 23])
+def test_a_model_that_not_every_device_runs_says_so(
+    colours: Path, tmp_path: Path, opset: int
+) -> None:
+    node = helper.make_node("GlobalAveragePool", [INPUT], ["scores"])
+    save(model_of([node], opset=opset), colours)
+    cv2.imwrite(str(tmp_path / "blue.png"), np.full((8, 8, 3), (255, 0, 0), np.uint8))
+    done = infer("--model", colours, "--images", tmp_path / "blue.png")
+    assert done.returncode == 0, done.stderr
+    warning = (
+        "WARNING infer the model runs on devices with Python 3.10 or newer only: it is of opset 23"
+    )
+    assert (warning in done.stderr) == (opset > 21)
 
 
 def test_a_refused_onnx_file_is_named_as_it_was_given(colours: Path, photographs: Path) -> None:

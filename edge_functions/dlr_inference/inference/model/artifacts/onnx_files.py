@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ...errors import ModelError
 from .compiled import only_file
@@ -18,7 +18,7 @@ https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
 """
 
 
-def is_onnx(path: Path) -> bool:
+def is_onnx(path: PurePath) -> bool:
     """Tell whether ``path`` is an ONNX model, not a file that a desktop left."""
     return path.suffix == ONNX_SUFFIX and not is_hidden(path.name)
 

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Callable, Match
 
+from .onnx_versions import newer_python
+
 _MAX_CHARACTERS = 300
 _POSITION = re.compile(
     r"(?<![^\s:])/[^\s:]*onnxruntime[^\s:]*:\d+ .*?\)(?: const)? |\[ONNXRuntimeError\] : "
@@ -46,7 +48,7 @@ def without_positions(text: str) -> str:
 def _opset(found: Match[str], file: Path) -> str:
     return (
         f"it is of opset {found[1]}, and this version runs up to {found[2]}: export the model "
-        "again with that opset or a lower one"
+        f"again with that opset or a lower one{newer_python(opset=int(found[1]))}"
     )
 
 
@@ -54,6 +56,7 @@ def _format(found: Match[str], file: Path) -> str:
     return (
         f"it is of IR version {found[1]}, and this version reads up to {found[2]}: export the "
         "model with an older onnx package, or set its ir_version and save it again"
+        + newer_python(ir_version=int(found[1]))
     )
 
 
