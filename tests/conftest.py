@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import gc
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadFileScheduling
 
 from tests.browser import chromium, page, playwright  # noqa: F401 - fixtures
+from tests.scheduling import ByModule
 
 settings.register_profile(
     "repeatable",
@@ -40,35 +40,8 @@ def photographs() -> Path:
     return REPOSITORY / "edge_functions" / "dlr_inference" / "sample_images"
 
 
-class _ByModule(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives a process one module after another, and few of them whole deployments at a time.
-
-    Those wait for most of their time. If all processes waited, the processors would have no work.
-    """
-
-    def _assign_work_unit(self, node: Any) -> None:
-        deploying = sum(map(_deploys, self.assigned_work.values()))
-        wanted = deploying < _DEPLOYING
-        for module in self.workqueue:
-            if module.startswith(_DEPLOYMENTS) == wanted:
-                self.workqueue.move_to_end(module, last=False)
-                break
-        super()._assign_work_unit(node)
-
-
-_DEPLOYMENTS = "tests/e2e/"
-_DEPLOYING = 3
-
-
-def _deploys(work: Mapping[str, Mapping[str, bool]]) -> bool:
-    """Return if a process has tests of whole deployments before it: by module, which are done."""
-    return any(
-        not all(tests.values()) for name, tests in work.items() if name.startswith(_DEPLOYMENTS)
-    )
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByModule:
-    return _ByModule(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
+    return ByModule(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
