@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +15,20 @@ import pytest
 from mli.cli.output import Output
 from mli.compile.tvm import environment
 from mli.compile.tvm.packages import TVM
+
+REMOVED = {"asynchat", "asyncore", "distutils", "imp", "smtpd"}
+"""Modules that Python 3.12 has no longer: https://docs.python.org/3/whatsnew/3.12.html#removed."""
+IMPORTS = """
+import importlib.metadata, json, pathlib, sys
+from mli.compile.tvm import relay, worker
+relay.import_tvm(pathlib.Path(sys.argv[1]))
+modules = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps({
+    "modules": sorted(modules),
+    "standard": sorted(sys.stdlib_module_names),
+    "packages": importlib.metadata.packages_distributions(),
+}))
+"""
 
 
 @pytest.fixture
@@ -41,3 +58,21 @@ def test_bytecode_of_tvm_is_kept_between_compilations(
     before = kept.stat().st_ino  # bytecode that is written again is another file
     assert environment.work(job, output)["tvm"] == "0"
     assert kept.stat().st_ino == before
+
+
+def test_what_tvm_imports_is_installed_with_python_3_12_too() -> None:
+    """Python 3.11 has distutils itself, and puts setuptools into each environment."""
+    python = environment.prepared(Output(as_json=True))
+    command = [str(python), "-c", IMPORTS, str(TVM.folder(environment.FOLDER))]
+    done = subprocess.run(
+        command, cwd=environment.REPOSITORY, capture_output=True, text=True, check=True
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert "tvm" in said["modules"]
+    foreign = set(said["modules"]) - (set(said["standard"]) - REMOVED)
+    packages = {**said["packages"], "distutils": ["setuptools"]}
+    needed = {package for name in foreign for package in packages.get(name, ())} - {TVM.name}
+    assert "setuptools" in needed
+    pinned = re.findall(r"^([\w-]+)==", environment.REQUIREMENTS.read_text(), re.M)
+    assert {one.replace("_", "-") for one in needed} <= set(pinned)
+    assert not foreign & (REMOVED - {"distutils"})
