@@ -3,7 +3,7 @@
 ministack serves S3, IAM, Lambda, CloudFormation, IoT and the rest. This module uses its list of
 CloudFormation resource types, its IoT registry and its MQTT session directly, not by HTTP. Of the
 other modules, only iam/evaluation.py, iam/role_sessions.py, iam/rule_roles.py and
-provisioning/mqtt_api.py do so.
+provisioning/mqtt_api.py do so; those of deployment/ change modules that this one gives them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ import json
 import os
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 from . import location
 from .deployment.conditions import join_in_conditions
+from .deployment.guarded_steps import Guard, guard_steps
+from .deployment.parameters import add_image_parameters, check_parameters
 from .deployment.resource_type_changes import refuse_other_types
 from .deployment.stack_deletion import keep_what_failed_resources_need
 from .iot.registry import ThingGroup
@@ -31,11 +32,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Handlers = Mapping[str, Callable[..., Any]]
 """How one resource type is created, updated and deleted, as ministack calls it."""
-Guard = Callable[[str, str, str, str, str, Mapping[str, Any]], AbstractContextManager[None]]
-"""Takes verb, type, stack, logical id, physical id and properties of a step of a stack."""
 
 _REQUEST_SECONDS = 30.0
-_AMI_PREFIX = "/aws/service/ami-amazon-linux-latest/"
 
 
 def configure(*, port: int, data: Path) -> None:
@@ -88,7 +86,7 @@ class Emulator:
         keep_what_failed_resources_need(stacks)
         join_in_conditions(engine, changesets, handlers, stacks)
         refuse_other_types(handlers)
-        self._add_image_parameters(ssm)
+        add_image_parameters(ssm)
 
     async def start(self) -> None:
         """Start ministack's worker threads and schedulers. They end with the process."""
@@ -120,40 +118,8 @@ class Emulator:
         ``check_parameter`` gets the name of each SSM parameter before its value is a template's,
         and raises ValueError to refuse it.
         """
-        stacks, ssm = self._stacks, self._ssm
-        create, update, delete = (
-            stacks._provision_resource,
-            stacks._update_resource,
-            stacks._delete_resource,
-        )
-        resolve = ssm.resolve_parameter_value
-
-        def guarded_create(kind: str, logical: str, properties: Any, stack: str) -> Any:
-            with guard("create", kind, stack, logical, "", properties):
-                return create(kind, logical, properties, stack)
-
-        def guarded_update(
-            kind: str, physical: str, old: Any, new: Any, stack: str, *further: Any
-        ) -> Any:
-            if old == new:
-                return update(kind, physical, old, new, stack, *further)
-            with guard("update", kind, stack, _logical(further), physical, new):
-                return update(kind, physical, old, new, stack, *further)
-
-        def guarded_delete(
-            kind: str, physical: str, properties: Any, stack: str = "", *further: Any
-        ) -> Any:
-            with guard("delete", kind, stack, _logical(further), physical, properties):
-                return delete(kind, physical, properties, stack, *further)
-
-        def checked_value(name: str) -> Any:
-            check_parameter(name)
-            return resolve(name)
-
-        stacks._provision_resource = guarded_create
-        stacks._update_resource = guarded_update
-        stacks._delete_resource = guarded_delete
-        ssm.resolve_parameter_value = checked_value
+        guard_steps(self._stacks, guard)
+        check_parameters(self._ssm, check_parameter)
 
     def guard_logs(self, may_write: Callable[[str, str, str], bool]) -> None:
         """Write a function's logs only if ``may_write`` says so of role, function and log group."""
@@ -303,23 +269,6 @@ class Emulator:
 
         with self._scope(location.ACCOUNT, location.REGION):
             ec2._terminate_instances({"InstanceId.1": [identity]})
-
-    def _add_image_parameters(self, ssm: Any) -> None:
-        """Serve every public parameter of an Amazon Linux image; ministack knows only two."""
-        known = ssm._PUBLIC_AMI_PARAMETERS
-        inner = ssm._public_parameter
-
-        def public_parameter(name: str) -> Any:
-            if name.startswith(_AMI_PREFIX) and name not in known:
-                known[name] = "ami-" + hashlib.sha256(name.encode()).hexdigest()[:17]
-            return inner(name)
-
-        ssm._public_parameter = public_parameter
-
-
-def _logical(further: tuple[Any, ...]) -> str:
-    """Return the logical id among the last arguments of a step, if there is one."""
-    return str(further[0]) if further and further[0] else ""
 
 
 def verified_certificate(tls: ssl.SSLObject) -> str:
