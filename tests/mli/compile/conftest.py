@@ -58,3 +58,11 @@ def classifier(onnx_models: Path, run: Run, tmp_path_factory: pytest.TempPathFac
     done = run("compile", "--with", "tvm", model, *options)
     assert done.exit_code == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    """Names of three classes."""
+    path = tmp_path / "labels.txt"
+    path.write_text("red\ngreen\nblue\n")
+    return path
