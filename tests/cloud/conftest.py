@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local_core.cloud import LocalCloud
+from tests.cloud.roles import Role
 from tests.cloud.support import Device, Stacks
 
 Clients = Callable[[str], Any]
@@ -54,3 +55,9 @@ def artifact(cloud: LocalCloud) -> str:
 def name() -> str:
     """A component name of the test's own."""
     return f"test.{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def role(cloud: LocalCloud) -> Role:
+    """A role that may do nothing yet."""
+    return Role(cloud)

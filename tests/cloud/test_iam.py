@@ -2,79 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import ssl
-import urllib.error
-import urllib.request
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import FILE, Decision, read_decisions
-from tests.cloud.support import Device, MqttClient, StackError, Stacks
-from tests.waiting import eventually
+from tests.cloud.roles import ACCOUNT, Role, Statement, allow, policy, refusal
 
-Statement = Mapping[str, Any]
-Call = Callable[["Role"], object]
-
-ACCOUNT = "000000000000"
-SESSION = "session"
-
-
-def policy(*statements: Statement) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": statements})
-
-
-def allow(action: str | list[str], resource: str | list[str], **more: Any) -> Statement:
-    return {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-
-
-class Role:
-    """A role with one policy, and clients of its session."""
-
-    def __init__(self, cloud: LocalCloud) -> None:
-        self.name = f"role-{uuid.uuid4().hex[:8]}"
-        self.arn = f"arn:aws:iam::{ACCOUNT}:role/{self.name}"
-        self.principal = f"arn:aws:sts::{ACCOUNT}:assumed-role/{self.name}/{SESSION}"
-        self._cloud = cloud
-        self._iam = cloud.client("iam")
-        trusted = {"AWS": ACCOUNT, "Service": "cloudformation.amazonaws.com"}
-        trust = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
-        self._iam.create_role(RoleName=self.name, AssumeRolePolicyDocument=policy(trust))
-        sts = cloud.client("sts")
-        self._given = sts.assume_role(RoleArn=self.arn, RoleSessionName=SESSION)["Credentials"]
-
-    def may(self, *statements: Statement) -> None:
-        """Replace the policy."""
-        self._iam.put_role_policy(
-            RoleName=self.name, PolicyName="inline", PolicyDocument=policy(*statements)
-        )
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self._cloud.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=self._given["AccessKeyId"],
-            aws_secret_access_key=self._given["SecretAccessKey"],
-            aws_session_token=self._given["SessionToken"],
-            config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
-
-    def decisions(self) -> list[Decision]:
-        found = read_decisions(self._cloud.data / FILE)
-        return [one for one in found if one.principal == self.principal]
-
-
-@pytest.fixture
-def role(cloud: LocalCloud) -> Role:
-    return Role(cloud)
+Call = Callable[[Role], object]
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +21,6 @@ def bucket(cloud: LocalCloud) -> str:
     cloud.create_bucket("decided")
     cloud.client("s3").put_object(Bucket="decided", Key="kept", Body=b"content")
     return "decided"
-
-
-def refusal(call: Callable[[], object]) -> tuple[str, str]:
-    """Return code and message with which a call is refused."""
-    with pytest.raises(ClientError) as caught:
-        call()
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 WORDED: Mapping[str, tuple[Call, str, str, str]] = {
@@ -280,160 +210,3 @@ def test_forged_signature_is_refused(role: Role) -> None:
     role.client("greengrassv2").list_components()
     role._given = {**role._given, "SecretAccessKey": "forged"}
     assert "Signature" in refusal(role.client("greengrassv2").list_components)[0]
-
-
-def test_samples_go_below_the_name_of_the_thing(
-    cloud: LocalCloud, stacks: Stacks, stack: str, device: Device
-) -> None:
-    cloud.create_bucket(stack)
-    written = allow("s3:PutObject", f"arn:aws:s3:::{stack}/${{credentials-iot:ThingName}}/*")
-    stacks.deploy(
-        stack,
-        {
-            "Role": {
-                "Type": "AWS::IAM::Role",
-                "Properties": {
-                    "AssumeRolePolicyDocument": json.loads(
-                        policy(
-                            {
-                                "Effect": "Allow",
-                                "Principal": {"Service": "credentials.iot.amazonaws.com"},
-                                "Action": "sts:AssumeRole",
-                            }
-                        )
-                    ),
-                    "Policies": [
-                        {"PolicyName": "p", "PolicyDocument": json.loads(policy(written))}
-                    ],
-                },
-            },
-            "Alias": {
-                "Type": "AWS::IoT::RoleAlias",
-                "Properties": {"RoleAlias": stack, "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]}},
-            },
-        },
-    )
-    device.allow("iot:AssumeRoleWithCertificate", f"rolealias/{stack}")
-
-    def put(key: str, headers: Mapping[str, str]) -> object:
-        given = device.get_credentials(stack, headers)[1]["credentials"]
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=cloud.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=given["accessKeyId"],
-            aws_secret_access_key=given["secretAccessKey"],
-            aws_session_token=given["sessionToken"],
-        )
-        return s3.put_object(Bucket=stack, Key=key, Body=b"")
-
-    named = {"x-amzn-iot-thingname": device.thing}
-    put(f"{device.thing}/a.jpg", named)
-    assert refusal(lambda: put("another_Core/a.jpg", named))[0] == "AccessDenied"
-    assert refusal(lambda: put(f"{device.thing}/a.jpg", {}))[0] == "AccessDenied"
-
-
-def data_plane(device: Device, path: str, body: bytes | None = None) -> int:
-    """Return the status of a request with the device's certificate."""
-    url = f"https://{device.cloud.credential_endpoint}{path}"
-    request = urllib.request.Request(url, data=body)
-    try:
-        with urllib.request.urlopen(request, context=device.tls(), timeout=10) as reply:
-            return int(reply.status)
-    except urllib.error.HTTPError as error:
-        return error.code
-
-
-def test_data_plane_of_greengrass_takes_the_certificates_policies(
-    cloud: LocalCloud, device: Device
-) -> None:
-    groups = f"/greengrass/v2/coreDevices/{device.thing}/thingGroups"
-    resolve = "/greengrass/v2/resolveComponentCandidates"
-    assert (data_plane(device, groups), data_plane(device, resolve, b"{}")) == (403, 200)
-    iot = cloud.client("iot")
-    statement = allow("greengrass:ListThingGroupsForCoreDevice", "*")
-    iot.create_policy(policyName=device.thing, policyDocument=policy(statement))
-    iot.attach_policy(policyName=device.thing, target=device.certificate_arn)
-    assert data_plane(device, groups) == 200
-    assert data_plane(device, "/greengrass/v2/coreDevices/another/thingGroups") == 403
-    wanted = {"componentName": "aws.greengrass.Nucleus", "componentVersion": "2.16.0"}
-    body = json.dumps({"componentCandidates": [wanted]}).encode()
-    assert data_plane(device, resolve, body) == 403
-    iot.update_certificate(certificateId=device.certificate_id, newStatus="INACTIVE")
-    assert data_plane(device, groups) == 403
-
-
-def test_decisions_on_certificates_are_in_the_same_log(cloud: LocalCloud, device: Device) -> None:
-    device.allow("iot:Connect", "client/*")
-    with MqttClient(device) as client:
-        eventually(lambda: client.connected == ["Success"])
-        client.publish("secret/topic", b"")
-        eventually(lambda: client.failed)
-    principal = device.certificate_arn
-    found = [one for one in read_decisions(cloud.data / FILE) if one.principal == principal]
-    region = f"arn:aws:iot:us-east-1:{ACCOUNT}"
-    assert found[0].resource == f"{region}:client/{device.thing}"
-    assert (found[0].decision, found[0].statement.endswith("[0]")) == ("allow", True)
-    denied = Decision(principal, "iot:Publish", f"{region}:topic/secret/topic", "deny")
-    assert denied in found
-
-
-def test_stack_acts_as_the_role_that_it_is_given(
-    cloud: LocalCloud, role: Role, stack: str, stacks: Stacks
-) -> None:
-    thing = f"arn:aws:iot:us-east-1:{ACCOUNT}:thing/{stack}"
-    template = {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": stack}}}
-    cloudformation = cloud.client("cloudformation")
-
-    def create() -> str | None:
-        body = json.dumps({"Resources": template})
-        cloudformation.create_stack(StackName=stack, TemplateBody=body, RoleARN=role.arn)
-        eventually(lambda: not str(stacks.status(stack)).endswith("IN_PROGRESS"))
-        return stacks.status(stack)
-
-    role.may(allow("iot:*Describe*", "*"))
-    assert create() == "ROLLBACK_COMPLETE"
-    [reason] = [reason for reason in stacks.reasons(stack) if "authorized" in reason]
-    acting = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role.name}/AWSCloudFormation"
-    assert f"User: {acting} is not authorized to perform: iot:CreateThing on resource: {thing}" in (
-        reason
-    )
-    cloudformation.delete_stack(StackName=stack)
-    eventually(lambda: stacks.status(stack) is None)
-
-    role.may(allow(["iot:CreateThing", "iot:DescribeThing"], thing))
-    assert create() == "CREATE_COMPLETE"
-    with pytest.raises(StackError, match="iot:DeleteThing"):
-        stacks.delete(stack)
-    role.may(allow(["iot:DescribeThing", "iot:DeleteThing"], thing))
-
-
-def test_stack_without_a_role_acts_as_its_caller(
-    cloud: LocalCloud, role: Role, stack: str, stacks: Stacks
-) -> None:
-    role.may(allow("cloudformation:*", "*"))
-    template = {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": stack}}}
-    body = json.dumps({"Resources": template})
-    role.client("cloudformation").create_stack(StackName=stack, TemplateBody=body)
-    eventually(lambda: stacks.status(stack) == "ROLLBACK_COMPLETE")
-    assert f"{role.principal} is not authorized" in "".join(stacks.reasons(stack))
-
-
-def test_resource_whose_needs_are_unknown_is_logged(
-    cloud: LocalCloud, role: Role, stack: str, stacks: Stacks
-) -> None:
-    role.may(allow("cloudformation:*", "*"))
-    template = {"Queue": {"Type": "AWS::SQS::Queue"}}
-    body = json.dumps({"Resources": template})
-    role.client("cloudformation").create_stack(StackName=stack, TemplateBody=body)
-    eventually(lambda: stacks.status(stack) == "CREATE_COMPLETE")
-    unchecked = Decision(role.principal, "cloudformation:create", "AWS::SQS::Queue", "unchecked")
-    assert unchecked in role.decisions()
-
-
-def test_context_of_a_device_needs_its_key(cloud: LocalCloud, device: Device) -> None:
-    """The endpoint of devices takes no request without a certificate."""
-    context = ssl.create_default_context(cafile=str(cloud.ca_path))
-    url = f"https://{cloud.credential_endpoint}/greengrass/v2/resolveComponentCandidates"
-    with pytest.raises(OSError):
-        urllib.request.urlopen(url, data=b"{}", context=context, timeout=10)
