@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -61,7 +62,7 @@ class Emulator:
 
     def __init__(self) -> None:
         from ministack import app
-        from ministack.core import responses
+        from ministack.core import responses, x509_utils
         from ministack.services import iot, lambda_svc, ssm
         from ministack.services.cloudformation import (
             changesets,
@@ -87,6 +88,9 @@ class Emulator:
         join_in_conditions(engine, changesets, handlers, stacks)
         refuse_other_types(handlers)
         add_image_parameters(ssm)
+        # To load an authority's key for each certificate takes longer than to make the latter's.
+        x509_utils._require_crypto()
+        x509_utils.serialization = _Remembering(x509_utils.serialization, "load_pem_private_key")
 
     async def start(self) -> None:
         """Start ministack's worker threads and schedulers. They end with the process."""
@@ -275,3 +279,14 @@ def verified_certificate(tls: ssl.SSLObject) -> str:
     """Return the id that AWS IoT gives the peer's certificate: the SHA-256 digest of its DER."""
     der = tls.getpeercert(binary_form=True)
     return hashlib.sha256(der or b"").hexdigest()
+
+
+class _Remembering:
+    """A module of which one function is not called twice for the same arguments."""
+
+    def __init__(self, module: Any, function: str) -> None:
+        self._module = module
+        setattr(self, function, functools.lru_cache(maxsize=4)(getattr(module, function)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
