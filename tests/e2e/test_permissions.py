@@ -57,10 +57,10 @@ def decisions(rig: Rig) -> list[Decision]:
 class Stack:
     """The deployed stack: its holders of permissions, by the names of docs/permissions.md."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, life: list[Decision]) -> None:
         self.rig = rig
-        self.life = decisions(rig)
-        """What was decided until now, when only the core and its deployer have acted."""
+        self.life = life
+        """What was decided while only the core and its deployer acted."""
         listed = rig.client("cloudformation").get_paginator("list_stack_resources")
         described = rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
         self.id = str(described["Stacks"][0]["StackId"])
@@ -90,11 +90,12 @@ class Stack:
 @pytest.fixture(scope="module")
 def stack(module_rig: Rig) -> Stack:
     """The stack of a core that has run, so that samples were written; it is stopped then."""
+    before = len(decisions(module_rig))  # of other modules, whose stacks were in the same cloud
     module_rig.ensure_running()
     module_rig.next_predictions(8)
     eventually(lambda: module_rig.shared.samples(module_rig.outputs["FeedbackBucket"]))
     module_rig.stop()
-    return Stack(module_rig)
+    return Stack(module_rig, decisions(module_rig)[before:])
 
 
 def test_nothing_was_refused_to_the_core_or_its_deployer(stack: Stack) -> None:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from inference.names import FEEDBACK_STATUS_TOPIC
 from tests.e2e.expected import chosen
-from tests.e2e.rig import SEED, Rig, files_below
+from tests.e2e.rig import SEED, Record, Rig, files_below
 from tests.waiting import eventually
 
 GENERATION = 1
@@ -50,13 +50,12 @@ def test_function_that_runs_is_the_asset_of_the_template_byte_for_byte(rig: Rig)
 
 def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None:
     made = rig.record()
-    frames, rest = divmod(len(made.statuses), 3)
-    assert rest == 0
+    frames = _assert_chosen_are(made)
     assert frames - len(made.predictions) in (0, 1)
-    assert Counter(one["config-id"] for one in made.samples) == chosen(frames, Random(SEED))
-    assert sorted({rig.key_of(one) for one in made.samples}) == made.keys
     told = [one["response"]["s3_response"]["key"] for one in made.statuses if _succeeded(one)]
-    assert sorted(told) == made.keys
+    for keys in (told, [rig.key_of(one) for one in made.samples]):
+        assert set(keys) <= set(made.keys)
+        assert len(set(keys)) >= len(made.keys) - 1, "the core may have been stopped in between"
 
 
 def test_core_that_was_stopped_carries_on_with_its_group(rig: Rig) -> None:
@@ -91,9 +90,7 @@ def test_connector_of_aws_predicts_in_place_of_the_function(rig: Rig) -> None:
     made = rig.record()
     labels = {one["prediction"].split()[1] for found in made.predictions for one in found}
     assert labels >= {"tripod", "espresso"}
-    frames, rest = divmod(len(made.statuses), 3)
-    assert rest == 0
-    assert Counter(one["config-id"] for one in made.samples) == chosen(frames, Random(SEED))
+    _assert_chosen_are(made)
     assert sorted({rig.key_of(one) for one in made.samples}) == made.keys
     of_connector = [one for one in made.samples if not one["metadata"].get("core")]
     assert {one["config-id"] for one in of_connector} == {"RandomSamplingConfiguration"}
@@ -129,6 +126,18 @@ def test_destroy_resets_the_group_and_leaves_what_is_retained(rig: Rig) -> None:
     things = rig.client("iot").list_things()["things"]
     assert rig.thing not in [thing["thingName"] for thing in things]
     assert rig.shared.samples(rig.outputs["FeedbackBucket"])
+
+
+def _assert_chosen_are(made: Record) -> int:
+    """Check which samples were chosen of each frame; return how many frames there were.
+
+    The core may have been stopped between two of the last frame's three statuses.
+    """
+    frames, rest = divmod(len(made.statuses), 3)
+    found = Counter(one["config-id"] for one in made.samples)
+    begun = frames + (rest > 0)
+    assert chosen(frames, Random(SEED)) <= found <= chosen(begun, Random(SEED))
+    return begun
 
 
 def _scores(lists: list[list[dict[str, Any]]]) -> list[float]:

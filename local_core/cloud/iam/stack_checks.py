@@ -43,7 +43,11 @@ _WITHOUT_RESOURCE = (
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
 )
-_NO_CALLS = ("AWS::CDK::Metadata", "AWS::CloudFormation::WaitConditionHandle")
+_NO_CALLS = (
+    "AWS::CDK::Metadata",
+    "AWS::CloudFormation::WaitCondition",
+    "AWS::CloudFormation::WaitConditionHandle",
+)
 
 
 def stack_checks(step: Step) -> list[Check] | None:
