@@ -71,7 +71,8 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         parse_training_job,
         None,
         "arn:aws:sagemaker:us-east-1:123456789012:training-job/my-classifier",
-        "Training job of the model, in place of those two, for `estimator=connector`",
+        "Training job of the model, in place of modelS3Uri and modelPath, for "
+        "`estimator=connector`",
         attribute="model",
     ),
     schema.Field(
@@ -87,7 +88,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         schema.text(r"[^\x00-\x1f]{1,1024}", "must be the name or the path of a profile"),
         "gluoncv-ssd-voc",
         "gluoncv-ssd-voc",
-        "Name or path of the model's description; required for a model of ONNX Runtime",
+        "Name or path of the model's description; required for ONNX Runtime",
     ),
     schema.Field(
         "greengrassVersion",
@@ -142,7 +143,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         values.components,
         (),
         EXAMPLE,
-        "Components of others that the deployment [keeps](context.md#what-goes-with-what) on its "
+        "Other components that the deployment [keeps](context.md#what-goes-with-what) on its "
         "cores: `name=version,…`, or JSON with their configurations, or the path of a file",
         attribute="other_components",
     ),

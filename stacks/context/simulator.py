@@ -24,14 +24,15 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "t3.medium",
-        "Its instance type; left out, `t3.medium` or `t4g.medium`, depending on the architecture",
+        "The simulator's instance type; left out, `t3.medium` or `t4g.medium`, depending on its "
+        "architecture",
     ),
     schema.Field(
         "simulatorArchitecture",
         schema.choice(*INSTANCE_TYPES),
         "x86_64",
         "x86_64",
-        "Its processor: " + " or ".join(INSTANCE_TYPES),
+        "The simulator's processor: " + " or ".join(INSTANCE_TYPES),
     ),
     schema.Field(
         "simulatorImageId",
@@ -41,8 +42,8 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "ami-0123456789abcdef0",
-        "Its image, of Amazon Linux 2023; left out, the newest at its first deployment, which it "
-        "keeps",
+        "The simulator's image of Amazon Linux 2023; left out, it keeps the one that was newest at "
+        "its first deployment",
     ),
     schema.Field(
         "simulatorVpcId",
@@ -52,7 +53,8 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "vpc-0123456789abcdef0",
-        "An existing network for it, only with simulatorSubnetId; left out, it gets one of its own",
+        "An existing network for the simulator, only with simulatorSubnetId; left out, it gets one "
+        "of its own",
     ),
     schema.Field(
         "simulatorSubnetId",
@@ -62,7 +64,7 @@ SIMULATOR_FIELDS: tuple[schema.Field[Any], ...] = (
         ),
         None,
         "subnet-0123456789abcdef0",
-        "The subnet of simulatorVpcId in which it starts, with a way to the Internet",
+        "The subnet of simulatorVpcId in which the simulator starts; it must reach the Internet",
     ),
     schema.Field(
         "simulatorKeyName",

@@ -58,7 +58,7 @@ FEEDBACK_REQUEST_LIMIT = Field(
     parse_request_limit,
     0,
     "10",
-    "Most samples that are processed at once; the rest are dropped. 0 is no limit",
+    "Maximum number of samples processed at once; the rest are dropped. 0 is no limit",
 )
 
 FEEDBACK_RATE_LIMIT = Field(
@@ -66,8 +66,8 @@ FEEDBACK_RATE_LIMIT = Field(
     integer(0, 1_000_000),
     DEFAULT_RATE_LIMIT,
     "60",
-    "Most [samples](samples.md#how-many) that a core keeps per hour, shared by its configurations. "
-    "0 is no limit, as in the MLFeedback connector",
+    "Maximum number of [samples](samples.md#how-many) that a core keeps per hour, shared by its "
+    "configurations. 0 is no limit, as in the MLFeedback connector",
 )
 
 _preview_seconds = number(names.SHORTEST_PREVIEW_SECONDS, 86_400)
@@ -98,7 +98,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         number(0, 86_400),
         5.0,
         "5",
-        "Seconds from one prediction to the next; 0 is as fast as the model",
+        "Seconds from one prediction to the next; 0 is as fast as the model runs",
     ),
     Field(
         "confidenceThreshold",
@@ -112,7 +112,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         integer(1, 100),
         None,
         "5",
-        "Most predictions per frame; left out, the profile's",
+        "Maximum number of predictions per frame; left out, the profile's",
     ),
     Field("classes", words, (), "cat,dog", "Labels that are published; left out, all", write=list),
     Field(
@@ -120,7 +120,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         text(r"/[^\x00-\x1f]{1,1023}", "must be the absolute path of an artifact on the device"),
         None,
         "/opt/models/candidate.tar.gz",
-        "Artifact on the device to use instead of the deployed one, with the same profile: to try "
+        "Artifact on the device to use instead of the deployed one, with the same profile, to try "
         "out a model; applied without a restart, once it is loaded and checked",
     ),
     Field("accelerator", choice(*ACCELERATORS), "cpu", "cpu", "Device that runs the model"),
@@ -143,7 +143,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         number(0, 1_000),
         0.0,
         "10",
-        "Most messages per second that the core sends; 0 is no limit",
+        "Maximum number of messages that the core sends per second; 0 is no limit",
     ),
     Field(
         "localTopic",
@@ -154,7 +154,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         ),
         None,
         "line1/predictions",
-        "Topic on the device on which predictions are published too, for "
+        "Topic on the device on which predictions are also published, for "
         "[other components](alerts.md#actions-on-the-device)",
     ),
     Field(
@@ -169,7 +169,8 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         boolean,
         False,
         "true",
-        "Telemetry also in the component's log, in CloudWatch's embedded metric format",
+        "`true` also writes telemetry to the component's log, in CloudWatch's embedded metric "
+        "format",
     ),
 )
 
