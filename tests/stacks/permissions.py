@@ -147,7 +147,7 @@ MONITORING_REASONS: dict[str, str] = {
     "Schedule": "When the function counts the silent cores of a fleet.",
     "FunctionsThatRulesInvoke": "A rule may invoke the function of an action, which is yours. Only "
     "AWS IoT can be allowed.",
-    "PoliciesOfFunctions": "CloudFormation looks whether the permission is there.",
+    "PoliciesOfFunctions": "CloudFormation checks whether the permission is there.",
 }
 """What each statement of the second policy is for."""
 
@@ -164,8 +164,8 @@ DEPLOYER_REASONS: dict[str, str] = {
     "space: IAM takes 6,144 characters.",
     "TelemetryTable": "The table where it is kept, of which CloudFormation also reads all "
     "settings.",
-    "ProvisioningTemplate": "How cores of a fleet come by themselves. A wildcard saves space: all "
-    "actions on templates and their versions.",
+    "ProvisioningTemplate": "How cores of a fleet provision themselves. A wildcard saves space: "
+    "all actions on templates and their versions.",
     "Components": "Versions of the component of a core or fleet; `DeleteComponent` is for one "
     "whose creation failed.",
     "NewDeployments": "`*`: the action takes no resource.",
