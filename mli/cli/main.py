@@ -39,12 +39,12 @@ COMMANDS = {
     "certificate": LazyCommand(
         "mli.device.certificates.certificate",
         "certificate",
-        "Create a core's key and certificate or request.",
+        "Create a core's key, and its certificate or a request.",
     ),
     "package": LazyCommand(
         "mli.device.packaging.package",
         "package",
-        "Write greengrass-setup.zip, which sets a device up.",
+        "Write greengrass-setup.zip, which sets up a device.",
     ),
     "redeploy": LazyCommand(
         "mli.device.deployments.redeploy",

@@ -13,8 +13,8 @@ Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 LABELS_HELP = "Names of the classes, one per line."
 PRESET_HELP = (
-    "Family of the model, whose form of outputs the core decodes, such as yolo11; "
-    "docs/profiles.md lists them."
+    "Model family, such as yolo11, whose form of outputs the core decodes; "
+    "docs/profiles.md lists the families."
 )
 DRY_RUN_HELP = "Check everything, show what would be done, and stop."
 

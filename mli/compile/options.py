@@ -91,7 +91,7 @@ def local_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="In value = (pixel * scale - mean) / std; default: 1/255, "
                 "or 1 if mean or std is above 2."),
         _option(LOCAL, "--mean", help="Mean of all channels, or of red, green and blue.", **number),
-        _option(LOCAL, "--std", help="Standard deviation of the same.", **number),
+        _option(LOCAL, "--std", help="Standard deviation of the same channels.", **number),
         _option(LOCAL, "--color-order", type=click.Choice(COLOR_ORDERS),
                 help="Order of the channels; default: RGB."),
         _option(LOCAL, "--resize", type=click.Choice(RESIZE_RULES),
@@ -103,7 +103,7 @@ def local_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Interpolation of the resize; default: linear."),
         _option(LOCAL, "--threshold", type=fraction, help="Lowest confidence to publish."),
         _option(LOCAL, "--top-k", type=click.IntRange(1, 100),
-                help="Most predictions to publish per frame."),
+                help="Maximum number of predictions to publish per frame."),
         _option(LOCAL, "--labels", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
                 help=LABELS_HELP),
         _option(LOCAL, "--image", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
@@ -115,7 +115,7 @@ def local_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="Score below which suppression drops a detection inside the model; default: "
                 f"that of the model's NonMaxSuppression, else {SCORE_THRESHOLD}."),
         _option(ORT, "--quantize", type=click.Choice(["int8"]), metavar="int8",
-                help="Calculate with whole numbers of 8 bits; needs --calibrate."),
+                help="Calculate with 8-bit integers; needs --calibrate."),
         _option(ORT, "--calibrate", type=click.Path(), metavar="FOLDER",
                 help="50 to 500 photographs like those that the core will see."),
     ]  # fmt: skip

@@ -52,7 +52,7 @@ class Verdict:
 @click.command(epilog=_EXAMPLES)
 @click.argument("fleet_name", metavar="FLEET", type=FleetName())
 @click.argument("cores", metavar="[CORE_NAME]...", type=CoreName(), nargs=-1)
-@click.option("--back", is_flag=True, help="Put the cores CORE_NAME among the others again.")
+@click.option("--back", is_flag=True, help="Return the cores CORE_NAME to the others.")
 @seconds_option(
     "--healthy",
     default=60,

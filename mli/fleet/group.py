@@ -31,7 +31,7 @@ COMMANDS = {
         "mli.fleet.rotating.rotate", "rotate", "Give a core a new key and certificate."
     ),
     "remove": LazyCommand(
-        "mli.fleet.removing.remove", "remove", "Remove cores from a fleet, and delete."
+        "mli.fleet.removing.remove", "remove", "Remove cores from a fleet, and delete them in AWS."
     ),
     "retire": LazyCommand("mli.fleet.removing.retire", "retire", "Remove all cores of a fleet."),
 }

@@ -52,9 +52,9 @@ def import_cores(
 ) -> None:
     """Take the cores CORES into the fleet: names, or lists with coreName.
 
-    Each has a thing, CORE_NAME_Core, with an active certificate, whose key is on the device. It
-    gets the fleet's policies and its group, and an archive for its device with the configuration of
-    the nucleus. Thing and certificate stay as they are, also when the core is removed. What is
+    Each must have a thing, CORE_NAME_Core, with an active certificate, whose key is on the device.
+    It gets the fleet's policies and its group, and an archive for its device with the configuration
+    of the nucleus. Thing and certificate stay as they are, even when the core is removed. What is
     missing is reported for each core, and nothing is created in its place.
     """
     wanted = _wanted(cores)

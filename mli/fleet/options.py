@@ -40,7 +40,7 @@ workers_option: Decorator = click.option(
     type=click.IntRange(1, 16),
     default=4,
     show_default=True,
-    help="Cores to work on at once. AWS IoT accepts about ten requests of a kind per second.",
+    help="Cores to work on at once. AWS IoT accepts about ten requests of one kind per second.",
 )
 
 yes_option: Decorator = click.option(

@@ -37,14 +37,15 @@ _POLL_SECONDS = 0.2
     "--folder",
     type=click.Path(path_type=Path, file_okay=False),
     default=STATE,
-    help="For its log, its authority and the shells' environment; default: build/local-cloud.",
+    help="Folder for its log, its authority and the environment of shells; "
+    "default: build/local-cloud.",
 )
 @click.option(
     "--deployer-policy",
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     multiple=True,
-    help="What CloudFormation may do: an IAM policy, once or more often; "
+    help="IAM policy with what CloudFormation may do; can be repeated; "
     "default: stacks/deployer-policy*.json.",
 )
 @region_option
@@ -52,8 +53,9 @@ def cloud(folder: Path, deployer_policy: tuple[Path, ...], region: str) -> None:
     """Start a cloud on this machine, and keep it running until Ctrl-C.
 
     It starts with what an account needs for `cdk deploy`, and nothing else: the CDK's bootstrap
-    stack, a bucket for models, and the service role of Greengrass V1. Shells that `source` the file
-    which it names use it instead of AWS, with every tool. Its data is deleted when it ends.
+    stack, a bucket for models, and the service role of Greengrass V1. In a shell that
+    has sourced the file that it names, every tool uses this cloud instead of AWS. Its data is
+    deleted when it ends.
     """
     progress = Progress()
     environment = folder.absolute() / ENVIRONMENT

@@ -76,7 +76,7 @@ _POLL_SECONDS = 0.1
     type=click.IntRange(min=1),
     default=SAMPLE_PHOTOGRAPHS,
     show_default=True,
-    help="Predictions to wait for, of each model.",
+    help="Predictions to wait for per model.",
 )
 @click.option("--images", help="A folder, a file, or a quoted glob; default: the photographs.")
 @click.option("--model", help="An artifact: folder, archive or .onnx; default: the demo models.")
@@ -84,7 +84,7 @@ _POLL_SECONDS = 0.1
 @click.option(
     "--message-format",
     type=click.Choice(settings.MESSAGE_FORMATS),
-    help="Form of the messages; default: list, with --view envelope.",
+    help="Format of the messages; default: list, with --view envelope.",
 )
 @region_option
 @nucleus_option
@@ -105,7 +105,7 @@ def run(
     """Deploy the app to a cloud on this machine, and run a core that carries out the deployment.
 
     Each model gets its own core, whose folder below build/local-core outlives the run. With --keep,
-    Ctrl-C is the way to end it: the exit status is then 0.
+    end the run with Ctrl-C; the exit status is then 0.
     """
     if not GENERATIONS[int(greengrass_version)].has_nucleus:
         refuse_given("nucleus", because="is for --greengrass-version 2")

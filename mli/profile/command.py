@@ -77,9 +77,9 @@ def profile(
     """Inspect MODEL, an artifact or an .onnx file, and propose its profile.
 
     The model is run on an image, at first in a process of its own. A file that Ultralytics exported
-    says everything itself. Otherwise the outputs tell the family, or several that --preset chooses
-    from. What no file says, such as the normalisation of pixels, is proposed as is usual for the
-    family, else for ImageNet: check it against your training.
+    describes itself. Otherwise the outputs show the family, or several, from which --preset
+    chooses. What no file says, such as the normalisation of pixels, is proposed as usual for the
+    family, or else for ImageNet: check it against your training.
     """
     photograph = Path(image) if image else SAMPLE
     asked = Asked(

@@ -50,8 +50,18 @@ _SCORE = click.FloatRange(0, 1)
 @click.option("--min-score", type=_SCORE, metavar="SCORE", help="Lowest best score (of --label).")
 @click.option("--max-score", type=_SCORE, metavar="SCORE", help="Highest best score (of --label).")
 @click.option("--core", metavar="CORE_NAME", type=CoreName(), help="One core of a fleet.")
-@click.option("--since", type=Moment(), metavar="TIME", help="Captured since, UTC; or 2h, 3d.")
-@click.option("--until", type=Moment(), metavar="TIME", help="Captured before, UTC; or 2h, 3d.")
+@click.option(
+    "--since",
+    type=Moment(),
+    metavar="TIME",
+    help="Captured since this time in UTC, or since 2h or 3d ago.",
+)
+@click.option(
+    "--until",
+    type=Moment(),
+    metavar="TIME",
+    help="Captured before this time in UTC, or before 2h or 3d ago.",
+)
 @click.option(
     "--model", metavar="NAME", help="Name of the model, or the first digits of its sha256."
 )
@@ -76,7 +86,7 @@ _SCORE = click.FloatRange(0, 1)
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",
-    help="Download them; files that are there are not fetched again.",
+    help="Download the samples; existing files are not fetched again.",
 )
 @click.option(
     "--sheet",
@@ -84,7 +94,9 @@ _SCORE = click.FloatRange(0, 1)
     metavar="FILE",
     help="Write a contact sheet, as .html or .png.",
 )
-@click.option("--export", "form", type=click.Choice(FORMATS), help="Write them with their labels.")
+@click.option(
+    "--export", "form", type=click.Choice(FORMATS), help="Export the samples with their labels."
+)
 @click.option(
     "--output",
     "output_folder",

@@ -39,7 +39,10 @@ from .server import Server
 @click.argument("core_name", type=CoreName(), required=False)
 @broker_options
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Of the page; default: a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the page; default: a free one.",
 )
 @click.option(
     "--seconds", type=click.FloatRange(0.1), metavar="SECONDS", help="End after this time."

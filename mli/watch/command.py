@@ -36,7 +36,7 @@ _EXAMPLES = examples(
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName(), required=False)
-@click.option("--all", "everyone", is_flag=True, help="Watch all cores of account and Region.")
+@click.option("--all", "everyone", is_flag=True, help="Watch all cores of the account and Region.")
 @broker_options
 @click.option("--client-id", metavar="ID", help="MQTT client id; default: a random one.")
 @click.option(
@@ -55,7 +55,7 @@ _EXAMPLES = examples(
     "--count",
     type=click.IntRange(1),
     metavar="N",
-    help="End after this many predictions, for each of which --timeout counts.",
+    help="End after this many predictions; --timeout applies to each.",
 )
 @timeout_option(default=900, longest=86_400)
 @click.option(
@@ -82,7 +82,7 @@ def watch(
 
     The command reconnects when the connection breaks, and ends with a summary at Ctrl-C. A core
     that runs sends telemetry every minute: if no message arrives, `mli status` shows when it was
-    heard last. With a certificate and --endpoint no AWS credentials are needed.
+    last heard. With a certificate and --endpoint no AWS credentials are needed.
     """
     if everyone == (core_name is not None):
         raise click.UsageError("give a CORE_NAME, or --all")

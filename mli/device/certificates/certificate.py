@@ -40,7 +40,7 @@ _EXAMPLES = examples(
 @click.option(
     "--watch",
     is_flag=True,
-    help="Attach a policy for `mli watch --certificate`: to subscribe only.",
+    help="Attach a policy for `mli watch --certificate`, which permits subscribing only.",
 )
 @key_folder_option()
 @root_ca_option

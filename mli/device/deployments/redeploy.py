@@ -35,7 +35,7 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("core_name", type=CoreName())
 @click.option(
-    "--again", is_flag=True, help="Repeat a deployment that the core has not carried out yet too."
+    "--again", is_flag=True, help="Also repeat a deployment that the core has not carried out yet."
 )
 @wait_option("the core to carry it out")
 @timeout_option(default=900, longest=86_400)
@@ -52,7 +52,7 @@ def redeploy(
 ) -> None:
     """Repeat the deployment of the core CORE_NAME, and wait until the core has carried it out.
 
-    The new deployment has the content of the core's latest one (V2), or is of the group's latest
+    The new deployment has the content of the core's latest one (V2), or deploys the group's latest
     version (V1). If the core has not carried out the latest deployment yet, no new one is created:
     the command waits for that one. So it can follow `cdk deploy`, and can be repeated after an
     interruption. CORE_NAME may also be the name of a fleet: its cores share one deployment, which

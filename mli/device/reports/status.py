@@ -48,8 +48,8 @@ def status(
     """Show the core CORE_NAME: its components, its latest deployments, and why one failed.
 
     For a core of Greengrass V2 its newest telemetry is shown too: cameras, faults, pace, settings.
-    The exit status is 1 unless the core runs what was last deployed to it, and was heard within
-    three intervals of telemetry, without a fault.
+    The exit status is 1 unless the core runs what was last deployed to it, and has reported within
+    three intervals of its telemetry, without a fault.
     """
     of = clients(region, aws_profile)
     stack = CoreStack.find_or_thing(of, core_name)

@@ -45,7 +45,7 @@ _EXAMPLES = examples(
 @click.command(epilog=_EXAMPLES)
 @click.argument("fleet_name", type=FleetName())
 @nucleus_option
-@click.option("--new", is_flag=True, help="Create another claim; the folder of the old is renamed.")
+@click.option("--new", is_flag=True, help="Create another claim; the old one's folder is renamed.")
 @click.option("--deactivate-old", is_flag=True, help="Set all other claims of the fleet INACTIVE.")
 @click.option("--end", is_flag=True, help="Delete all claims of the fleet, and create none.")
 @key_folder_option("the claim's key and certificate", default="fleet/FLEET/claim")
@@ -68,9 +68,9 @@ def claim(
 ) -> None:
     """Write one archive with which any device becomes a core of the fleet FLEET_NAME.
 
-    The archive has a claim certificate. All that this may do is ask for a certificate of the
-    device's own, once for each new name of a core. The claim's key is created here; keep folder and
-    archive secret, because whoever has them can add cores. Nothing is overwritten: when repeated,
+    The archive has a claim certificate, which only permits a device to request a certificate of its
+    own, once for each new name of a core. The claim's key is created here; keep folder and archive
+    secret, because anyone who has them can add cores. Nothing is overwritten: when repeated,
     the command writes the same archive again.
     """
     if end and (new or deactivate_old):

@@ -39,9 +39,9 @@ def clean(
     """Delete old component versions of the core or fleet NAME, and their artifacts.
 
     A version is kept if the latest deployment of any target names it, or if any core has it
-    installed. The newest version is kept too, unless the stack was deleted. Artifacts of a version
-    that is kept stay, also those that it shares with old versions. Without --yes the command only
-    lists.
+    installed. The newest version is kept too, unless the stack was deleted. The artifacts
+    of a version that is kept stay, including those that it shares with old versions. Without --yes
+    the command only lists.
     """
     of = clients(region, aws_profile)
     found = _component_of(of, name)

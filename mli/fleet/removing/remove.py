@@ -43,10 +43,10 @@ def remove(
 ) -> None:
     """Remove the cores CORE_NAME from FLEET, and delete what AWS holds of them.
 
-    Of each core: membership in the group, deployments to the core alone, certificate, policies, the
-    core device, shadows and thing. What other things use too, or what the fleet has not created, is
-    kept and named. The device keeps running what it has, without a connection. When repeated, the
-    command continues where it ended.
+    For each core: membership in the group, deployments to the core alone, certificate, policies,
+    the core device, shadows and thing. What other things use too, or what the fleet has not
+    created, is kept and named. The device keeps running what it has, without a connection. When
+    repeated, the command continues where it ended.
     """
     of = many.clients
     found = FleetStack.find(of, fleet_name)

@@ -42,9 +42,9 @@ def retire(
 ) -> None:
     """Remove all cores of FLEET, and what its stack does not own.
 
-    First the claims end, so that no core comes any more, and the group's deployments, so that none
-    begins one. Then each core is removed as by `mli fleet remove`, then the groups below the
-    fleet's, if they are empty. Thing group, role alias and buckets are the stack's: `npx cdk
+    First the claims are deleted, so that no more cores join, and the group's deployments, so that
+    no core begins one. Then each core is removed as by `mli fleet remove`, then the groups below
+    the fleet's, if they are empty. Thing group, role alias and buckets are the stack's: `npx cdk
     destroy` follows. When repeated, the command continues where it ended.
     """
     of = many.clients

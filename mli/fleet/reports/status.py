@@ -42,9 +42,9 @@ def fleet_status(
 ) -> None:
     """Show each core of the fleet FLEET in one line, by its newest telemetry.
 
-    Rotations that have begun are named, if the folder with their journal is here. The exit status
+    Rotations that have begun are listed, if the folder with their journal is here. The exit status
     is 0 if all cores were heard within three intervals, without a fault, and none has failed the
-    latest deployment; 3 if any was not or has; 1 if the command could not ask.
+    latest deployment; 3 if a core needs attention; 1 if the query failed.
     """
     of = clients(region, aws_profile)
     found = FleetStack.find(of, fleet_name)

@@ -58,13 +58,15 @@ _RESTART = {
 )
 @click.option("--cancel", is_flag=True, help="Delete the new certificate, and keep the old one.")
 @click.option(
-    "--seen", is_flag=True, help="With --finish: you know that it does; do not wait for telemetry."
+    "--seen",
+    is_flag=True,
+    help="With --finish: you know that the core uses the new one; do not wait for telemetry.",
 )
 @seconds_option(
     "--settle",
     default=360,
     limits=(0, 3_600),
-    help="Time in which AWS IoT disconnects the old certificate; telemetry counts after it.",
+    help="Time for AWS IoT to disconnect the old certificate; only later telemetry counts.",
 )
 @timeout_option(default=180, longest=3_600)
 @folder_option
