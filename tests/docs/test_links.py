@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,11 @@ def links(page: Path) -> list[str]:
 
 
 @cache
-def anchors(page: Path) -> frozenset[str]:
-    """The ids that GitHub gives the headings of a page."""
+def anchors(page: Path) -> Counter[str]:
+    """The ids of a page's headings. GitHub adds a number to the second of two equal ones."""
     found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in found)
-    return frozenset(heading.strip().replace(" ", "-") for heading in plain)
+    return Counter(heading.strip().replace(" ", "-") for heading in plain)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -35,7 +36,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{page.name}: {link}"
-        assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+        assert not anchor or anchors(target)[anchor] == 1, f"{page.name}: {link}"
 
 
 def test_each_page_is_in_the_readme() -> None:
