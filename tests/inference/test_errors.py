@@ -108,4 +108,4 @@ def test_the_telling_line_is_the_last_with_a_reason() -> None:
 def test_a_child_s_end_is_explained_by_its_signal_or_its_stderr() -> None:
     assert why_child_failed(-7, "noise") == "it ends the process with SIGBUS (a truncated library)"
     assert why_child_failed(1, "ValueError: no") == "ValueError: no"
-    assert why_child_failed(1, " \n") == "DLR gave no reason"
+    assert why_child_failed(1, " \n") == "no reason given", "the engine may be either"

@@ -1,4 +1,4 @@
-"""Why DLR failed in a child process, read from its exit status and its stderr.
+"""Why a model failed in a child process, read from its exit status and its stderr.
 
 DLR's exceptions are often empty. The reason is then a line that TVM wrote to stderr, among source
 positions and a stack trace.
@@ -24,7 +24,7 @@ def why_child_failed(returncode: int, stderr: str) -> str:
     if returncode < 0:
         name = signal.Signals(-returncode).name
         return f"it ends the process with {name}{_MEANINGS.get(name, '')}"
-    return telling_line(stderr) if stderr.strip() else "DLR gave no reason"
+    return telling_line(stderr)
 
 
 def telling_line(text: str) -> str:
