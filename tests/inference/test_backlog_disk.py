@@ -16,6 +16,7 @@ from typing import Iterator
 import pytest
 
 from edge_functions import CODE_FOLDER
+from inference import hanging
 from inference.names import (
     FEEDBACK_STATUS_TOPIC,
 )
@@ -158,7 +159,7 @@ def test_a_file_that_is_written_again_is_synced_before_it_replaces_the_old_one(
 def test_a_disk_that_hangs_while_messages_wait_delays_no_caller_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting_module, "_HANGS_SECONDS", 0.3)
+    monkeypatch.setattr(hanging, "HANGS_SECONDS", 0.3)
     broker = Broker()
     with disk(tmp_path) as made:
         box = outbox(broker, Backlog(made.folder / "unsent.jsonl"))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from inference import hanging
 from inference.backoff import Backoff
 from inference.errors import RefusedError
 from inference.outgoing import backlog as backlog_module
-from inference.outgoing import outbox as outbox_module
 from inference.outgoing import waiting as waiting_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.lines import QueuedMessage
@@ -151,7 +151,7 @@ def test_waits_double_up_to_the_cap_and_are_shortened_by_up_to_half() -> None:
 def test_a_message_without_an_answer_is_a_fault_before_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outbox_module, "_HANGS_SECONDS", 0.1)
+    monkeypatch.setattr(hanging, "HANGS_SECONDS", 0.1)
     broker = Broker()
     broker.gate.clear()
     box = outbox(broker)

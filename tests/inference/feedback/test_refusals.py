@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from inference import hanging
 from inference.feedback import puts as puts_module
 from inference.feedback.spool import Spool
 from inference.feedback.uploader import Uploader
@@ -115,7 +116,7 @@ def test_a_slow_bucket_holds_up_no_other_and_is_stored_to_once(
     tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(puts_module, "_PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(puts_module, "HANGS_SECONDS", 0.2)
+    monkeypatch.setattr(hanging, "HANGS_SECONDS", 0.2)
     gate = threading.Event()
     begun: list[str] = []
 

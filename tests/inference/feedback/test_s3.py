@@ -10,8 +10,8 @@ import pytest
 
 from inference.errors import RefusedError
 from inference.feedback import s3 as s3_module
-from inference.feedback.puts import HANGS_SECONDS
 from inference.feedback.s3 import S3
+from inference.hanging import HANGS_SECONDS
 from tests.inference.sources.servers import free_port, tcp_server
 
 NAMED_WITHIN = 10

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
+from inference import hanging
 from inference.feedback import sample_writer
 from inference.feedback.samples import Sample, decode, encode
 from inference.feedback.spool import Spool
@@ -263,7 +264,7 @@ def test_a_disk_that_hangs_at_the_start_delays_nothing(tmp_path: Path, left: str
 def test_a_disk_that_hangs_delays_no_caller_and_drops_only_what_the_memory_cannot_hold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sample_writer, "_HANGS_SECONDS", 0.1)
+    monkeypatch.setattr(hanging, "HANGS_SECONDS", 0.1)
     gate = threading.Event()
     monkeypatch.setattr(os, "fsync", lambda descriptor: gate.wait(20))
     spool = Spool(tmp_path, 40_000)

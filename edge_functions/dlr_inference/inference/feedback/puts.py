@@ -7,9 +7,7 @@ import time
 from typing import Callable, Mapping
 
 from ..errors import InferenceError
-
-HANGS_SECONDS = 7.0
-"""A bucket that does not answer for this long is a fault, though the put may still succeed."""
+from ..hanging import hang_fault
 
 _PATIENCE_SECONDS = 0.5
 """The other buckets wait this long for a put. Nearly all are done sooner."""
@@ -80,14 +78,9 @@ class Puts:
 
     def faults(self) -> dict[str, str]:
         """Return the buckets that have not answered for too long, each with how long."""
-        now = time.monotonic()
         with self._lock:
-            waits = {bucket: now - since for bucket, (_, since) in self._running.items()}
-        return {
-            bucket: f"no answer for {seconds:.0f} s"
-            for bucket, seconds in waits.items()
-            if seconds > HANGS_SECONDS
-        }
+            faults = {bucket: hang_fault(since) for bucket, (_, since) in self._running.items()}
+        return {bucket: fault for bucket, fault in faults.items() if fault is not None}
 
     def _run(
         self,

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable, Mapping
 
+from ..hanging import hang_fault
 from .sample_files import SampleFiles
 from .samples import Sample
 
@@ -15,8 +16,6 @@ _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 2.0
 """How often a disk that failed is tried again."""
-_HANGS_SECONDS = 7.0
-"""A disk that has not written a batch for this long is a fault."""
 _PATIENCE_SECONDS = 1.0
 """A sample waits this long for the disk before it may be uploaded from memory."""
 _BATCH_BYTES = 4 << 20
@@ -62,12 +61,7 @@ class SampleWriter:
     @property
     def fault(self) -> str | None:
         """Why the disk accepts no samples at present, or None."""
-        since = self._writing_since
-        if self._error is None and since is not None:
-            seconds = time.monotonic() - since
-            if seconds > _HANGS_SECONDS:
-                return f"no answer for {seconds:.0f} s"
-        return self._error
+        return hang_fault(self._writing_since) if self._error is None else self._error
 
     @property
     def is_slow(self) -> bool:

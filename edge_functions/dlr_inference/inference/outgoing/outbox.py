@@ -11,11 +11,9 @@ from typing import Callable
 
 from ..backoff import Backoff
 from ..errors import RefusedError
+from ..hanging import hang_fault
 from .backlog import Backlog
 from .waiting import WaitingMessages
-
-_HANGS_SECONDS = 7.0
-"""A message that is neither accepted nor refused for this long is a fault."""
 
 _FREE_SHARE = 0.1
 """With so much of its room in use, an outbox still keeps up: feedback alone adds bursts."""
@@ -82,12 +80,7 @@ class Outbox:
     @property
     def fault(self) -> str | None:
         """Why nothing can be sent at present, or None."""
-        since = self._sending_since
-        if self._failure is None and since is not None:
-            seconds = time.monotonic() - since
-            if seconds > _HANGS_SECONDS:
-                return f"no answer for {seconds:.0f} s"
-        return self._failure
+        return hang_fault(self._sending_since) if self._failure is None else self._failure
 
     def is_free(self) -> bool:
         """Return whether the broker accepts messages about as fast as they come."""

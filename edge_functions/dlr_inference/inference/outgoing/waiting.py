@@ -8,6 +8,7 @@ from collections import Counter, deque
 from itertools import islice
 from typing import Mapping
 
+from .. import hanging
 from .backlog import Backlog
 from .kinds import KINDS, kind_of
 from .lines import QueuedMessage
@@ -17,9 +18,6 @@ _KEEP_SECONDS = 1.0
 
 _PATIENCE_SECONDS = 0.5
 """A caller waits for room at most this long, and not at all for a disk that is slower."""
-
-_HANGS_SECONDS = 7.0
-"""A disk that has not answered for this long is a fault, and what is on it is sent later."""
 
 _LOOK_SECONDS = 1.0
 """How often a disk that failed is tried again."""
@@ -106,10 +104,9 @@ class WaitingMessages:
     @property
     def disk_fault(self) -> str | None:
         """Why no message can be kept on disk at present, or None."""
-        seconds = self._busy_seconds()
-        if seconds > _HANGS_SECONDS:
-            return f"no answer for {seconds:.0f} s"
-        return None if self._backlog is None else self._backlog.fault
+        if self._backlog is None:
+            return None
+        return hanging.hang_fault(self._busy_since) or self._backlog.fault
 
     def put(self, topic: str, payload: bytes) -> None:
         """Add a message; never waits for a disk that hangs."""
@@ -190,7 +187,7 @@ class WaitingMessages:
     def _disk_is_skipped(self) -> bool:
         """Tell whether messages in memory are next: there is none on disk, or it gives none."""
         is_empty = not self._writing and not self._disk_count
-        patience = _HANGS_SECONDS if self._ends_at is None else _PATIENCE_SECONDS
+        patience = hanging.HANGS_SECONDS if self._ends_at is None else _PATIENCE_SECONDS
         return is_empty or self._is_unreadable or self._busy_seconds() > patience
 
     def _is_over(self) -> bool:
