@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from inference.schema import ConfigurationError, Fault, parse_fields
+from inference.schema import ConfigurationError, parse_fields
 
 from ..cli.output import Output
 from ..errors import MliError
@@ -69,10 +69,7 @@ def read_hyperparameters(path: Path, algorithm: Algorithm, output: Output) -> di
         checked = {key: value for key, value in values.items() if key in known}
     else:
         checked = values
-    _, faults = parse_fields(algorithm.fields, checked)
-    for field in algorithm.fields:
-        if field.key in algorithm.required and values.get(field.key) is None:
-            faults.append(Fault(field.key, None, "is required", field.example))
+    _, faults = parse_fields(algorithm.fields, checked, algorithm.required)
     if faults:
         raise ConfigurationError(faults)
     return values

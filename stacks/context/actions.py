@@ -86,17 +86,10 @@ def _actions(value: object, faults: list[Fault]) -> Iterator[LabelAction]:
         if not isinstance(given, dict):
             faults.append(Fault(path, given, "must be an object"))
             continue
-        parsed, wrong = parse_fields(_FIELDS, {str(key): part for key, part in given.items()})
-        wrong += [
-            Fault(field.key, None, "is required", field.example)
-            for field in _FIELDS
-            if field.key in _REQUIRED and given.get(field.key) is None
-        ]
-        if wrong:
-            faults += [
-                Fault(f"{path}.{one.key}", one.value, one.rule, one.example) for one in wrong
-            ]
-        else:
+        named = {str(key): part for key, part in given.items()}
+        parsed, wrong = parse_fields(_FIELDS, named, _REQUIRED)
+        faults += [fault.below(path) for fault in wrong]
+        if not wrong:
             yield LabelAction(
                 parsed["name"], parsed["label"], float(parsed["minScore"]), parsed["target"]
             )

@@ -164,14 +164,9 @@ def _parsed(
     required: bool = False,
 ) -> Mapping[str, Any]:
     """Read an object; add what is wrong with it, by its path, to ``faults``."""
-    parsed, wrong = parse_fields(fields, values)
-    if required:
-        wrong += [
-            Fault(field.key, None, "is required", field.example)
-            for field in fields
-            if field.default is None and values.get(field.key) is None
-        ]
-    faults += [Fault(f"{path}.{one.key}", one.value, one.rule, one.example) for one in wrong]
+    without_default = [field.key for field in fields if field.default is None]
+    parsed, wrong = parse_fields(fields, values, without_default if required else ())
+    faults += [fault.below(path) for fault in wrong]
     return parsed
 
 

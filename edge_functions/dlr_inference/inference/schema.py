@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
-from typing import Any, Callable, Generic, Iterable, Mapping, Sequence, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Collection, Generic, Iterable, Mapping, Sequence, TypeVar
 
 from .errors import InferenceError, escaped
 
@@ -40,6 +40,10 @@ class Fault:
         advice = f", for example {self.example}" if self.example else ""
         key = self.key if self.key and self.key.isprintable() else shown(self.key)
         return escaped(f"{key}={shown(self.value)}: {self.rule}{advice}")
+
+    def below(self, path: str) -> Fault:
+        """Return the fault of a value that is a part of the one at ``path``, by its dotted key."""
+        return replace(self, key=f"{path}.{self.key}")
 
 
 class ConfigurationError(InferenceError, ValueError):
@@ -119,12 +123,13 @@ class Field(Generic[T]):
 
 
 def parse_fields(
-    fields: Sequence[Field[Any]], values: Mapping[str, object]
+    fields: Sequence[Field[Any]], values: Mapping[str, object], required: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[Fault]]:
     """Read ``values`` by ``fields``; return the parsed values by key, and every fault.
 
-    An unknown key is a fault. A key that is left out, or is null, takes its default. An invalid one
-    takes its default too, so that checks between fields can still run.
+    An unknown key is a fault. A key that is left out, or is null, takes its default, which is a
+    fault too if it is ``required``. An invalid one takes its default, so that checks between fields
+    can still run.
     """
     parsed: dict[str, Any] = {}
     faults = unknown_keys(values, [field.key for field in fields])
@@ -139,6 +144,11 @@ def parse_fields(
             faults.extend(error.faults)
         except ValueError as error:
             faults.append(Fault(field.key, value, str(error), field.example))
+    faults += [
+        Fault(field.key, None, "is required", field.example)
+        for field in fields
+        if field.key in required and values.get(field.key) is None
+    ]
     return parsed, faults
 
 

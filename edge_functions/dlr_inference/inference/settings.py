@@ -13,7 +13,6 @@ from .feedback.limiter import parse_request_limit
 from .feedback.rate_limit import DEFAULT_RATE_LIMIT
 from .schema import (
     ConfigurationError,
-    Fault,
     Field,
     attributes,
     boolean,
@@ -223,9 +222,7 @@ class InferenceSettings:
             ConfigurationError: with every unknown key and every invalid value.
         """
         own = {key: value for key, value in values.items() if key != "accessControl"}
-        parsed, faults = parse_fields(SETTINGS_FIELDS, own)
-        if own.get("coreName") is None:
-            faults.append(Fault("coreName", None, "is required", CORE_NAME.example))
+        parsed, faults = parse_fields(SETTINGS_FIELDS, own, required=(CORE_NAME.key,))
         if faults:
             raise ConfigurationError(faults)
         return cls.from_fields(parsed)

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/greengrass/v1/developerguide/ml-feedback-connector.h
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Iterable, Mapping
+from typing import Any, Callable, Mapping
 
 from ..schema import (
     ConfigurationError,
@@ -17,6 +17,7 @@ from ..schema import (
     number,
     parse_fields,
     text,
+    unchanged,
 )
 
 KEY = "feedbackConfiguration"
@@ -203,6 +204,10 @@ _FIELDS: tuple[Field[Any], ...] = (
 )
 
 
+_STRATEGY = Field("sampling-strategy", unchanged, None, "")
+"""Read apart from the others, and named among them: a misspelt key may mean it."""
+
+
 def _json_number(high: float | None) -> Callable[[object], float]:
     """Return a reader of JSON numbers from 0; the connector cannot use numbers in strings."""
     as_number = number(0, float("inf") if high is None else high)
@@ -232,11 +237,8 @@ def _configuration(config_id: str, value: object, faults: list[Fault]) -> Feedba
         faults.append(Fault(path, value, "must be an object"))
         return FeedbackConfiguration(config_id, "")
     own = {str(key): part for key, part in value.items() if key != "sampling-strategy"}
-    known = (*_FIELDS, Field("sampling-strategy", _unread, None, ""))
-    parsed, wrong = parse_fields(known, own)
-    faults += _below(path, wrong)
-    if own.get("content-type") is None:
-        faults.append(Fault(f"{path}.content-type", None, "is required", "image/jpeg"))
+    parsed, wrong = parse_fields((*_FIELDS, _STRATEGY), own, required=("content-type",))
+    faults += [fault.below(path) for fault in wrong]
     return FeedbackConfiguration(
         id=config_id,
         content_type=parsed["content-type"],
@@ -262,7 +264,7 @@ def _strategy(path: str, value: object, faults: list[Fault]) -> StrategyConfigur
         _, wrong = parse_fields((name_field,), given)
         if name is None:
             wrong.append(Fault("strategy-name", None, "is required", LEAST_CONFIDENCE))
-        faults += _below(path, wrong)
+        faults += [fault.below(path) for fault in wrong]
         return None
     key, high = _LIMITS[str(name)]
     limit_field = Field(key, _json_number(high), None, "0.5" if high else "1.0")
@@ -273,16 +275,8 @@ def _strategy(path: str, value: object, faults: list[Fault]) -> StrategyConfigur
         wrong.append(Fault(other, value[other], f"is not for {name}, whose number is {key}"))
     if value.get(key) is None:
         wrong.append(Fault(key, None, f"is required by {name}", limit_field.example))
-    faults += _below(path, wrong)
+    faults += [fault.below(path) for fault in wrong]
     return None if wrong else StrategyConfiguration(str(name), parsed[key])
-
-
-def _unread(value: object) -> object:
-    return value
-
-
-def _below(path: str, faults: Iterable[Fault]) -> list[Fault]:
-    return [Fault(f"{path}.{one.key}", one.value, one.rule, one.example) for one in faults]
 
 
 def _as_object(value: object) -> Mapping[str, object]:

@@ -222,19 +222,15 @@ def _section(name: str, values: object) -> tuple[dict[str, Any], list[Fault]]:
     if not isinstance(values, dict):
         return {}, [Fault(name, values, "must be a JSON object")]
     fields, required = _SECTIONS[name]
-    parsed, faults = parse_fields(fields, values)
-    for field in fields:
-        if field.key in required and values.get(field.key) is None:
-            faults.append(Fault(field.key, None, "is required", field.example))
-    prefix = f"{name}." if name else ""
-    return parsed, [Fault(prefix + f.key, f.value, f.rule, f.example) for f in faults]
+    parsed, faults = parse_fields(fields, values, required)
+    return parsed, [fault.below(name) for fault in faults] if name else faults
 
 
 def _output(values: object) -> tuple[OutputSpec | None, list[Fault]]:
     if not isinstance(values, dict):
         return None, [Fault("output", values, "must be a JSON object")]
     spec, faults = parse_output(values)
-    return spec, [Fault(f"output.{f.key}", f.value, f.rule, f.example) for f in faults]
+    return spec, [fault.below("output") for fault in faults]
 
 
 def _input_spec(given: Mapping[str, Any]) -> InputSpec:
