@@ -24,7 +24,13 @@ the owner of the private key: the name sorts after it, so that ``gg_component`` 
 
 def thing_name(core_name: str) -> str:
     """Return the name of the core's thing."""
-    return f"{core_name}_Core"
+    return core_name + device_names.THING_SUFFIX
+
+
+def core_of_thing(thing: str) -> str | None:
+    """Return the core whose thing has this name, None for the thing of anything else."""
+    suffix = device_names.THING_SUFFIX
+    return thing.removesuffix(suffix) if thing.endswith(suffix) else None
 
 
 def stack_name(core_name: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from stacks.names import thing_name
+
 from ..device.provisioning import ClaimHolder
 from ..device.setup import (
     Address,
@@ -60,7 +62,7 @@ class ClaimArchive:
             self._provision(parse_object(file.read_text()), root)
         generation = self.setup.generation
         configuration = replace(generation.read_configuration(effective), root=root)
-        if configuration.thing_name != f"{core_name}_Core":
+        if configuration.thing_name != thing_name(core_name):
             raise SetupError(
                 f"the device in {root} is {configuration.thing_name} already: give another --folder"
             )

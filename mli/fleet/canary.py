@@ -187,7 +187,7 @@ def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
         return Verdict(None, "nothing is deployed to the canary yet")
     under_way = []
     for thing in things:
-        core = thing.removesuffix(names.thing_name(""))
+        core = names.core_of_thing(thing) or thing
         state = V2Generation().state(clients, CoreStack(core, "", {}))
         of_it = next((one for one in state.deployments if one.id == found[0]), None)
         if of_it is not None and of_it.status in FAILED:

@@ -23,7 +23,7 @@ from local_core.processes.cdk import REPOSITORY
 from local_core.processes.environments import for_local_cloud
 from local_core.processes.folder_lock import exclusive
 from local_core.processes.interrupts import Interrupted, Interrupts
-from stacks.names import thing_name
+from stacks.names import core_of_thing, thing_name
 
 from ..cli.options import refuse_given
 from ..cli.output import examples
@@ -164,7 +164,7 @@ def check_broker(configuration: CoreConfiguration, here: Address) -> None:
     """
     configured = configuration.broker
     if here != configured:
-        name = configuration.thing_name.removesuffix("_Core")
+        name = core_of_thing(configuration.thing_name) or configuration.thing_name
         raise CoreStartError(
             f"the archive is for the broker {configured.host}:{configured.port}, and this cloud's "
             f"is {here.host}:{here.port}: deploy to this cloud (npx cdk deploy …), then "

@@ -15,8 +15,6 @@ from ..view.described import Described
 from ..view.reasons import strategy_text
 from .places import Owner, Place
 
-_CORE_SUFFIX = names.thing_name("")
-
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -131,7 +129,7 @@ def _core_by_key(found: StoredObject, owner: Owner) -> str:
     if owner.core or not found.place.configurations:
         return owner.core
     below = found.key[len(found.place.prefix) :].lstrip("/").partition("/")[0]
-    return below.removesuffix(_CORE_SUFFIX) if below.endswith(_CORE_SUFFIX) else ""
+    return names.core_of_thing(below) or ""
 
 
 def _scores(values: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.context.settings import Settings
+from stacks.names import thing_name
 from stacks.simulator.image import LinuxImage, image_id
 from stacks.simulator.network import SimulatorNetwork
 from stacks.simulator.set_up import SetUpScript
@@ -46,7 +47,7 @@ class SimulatorInstance(Construct):
         self.instance = ec2.Instance(
             self,
             "Instance",
-            instance_name=f"{settings.core_name}_Core",
+            instance_name=thing_name(settings.core_name),
             vpc=network.vpc,
             vpc_subnets=network.subnets,
             security_group=security_group,

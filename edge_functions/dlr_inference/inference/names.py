@@ -25,6 +25,9 @@ LOCAL_TOPIC_PATTERN = r"(?=.{1,128}\Z)[a-zA-Z0-9][a-zA-Z0-9_.:-]*(?:/[a-zA-Z0-9_
 """A topic between components: without the characters that are wildcards in a topic or a policy, and
 short enough that the largest message passes through the IPC of nucleus lite."""
 
+THING_SUFFIX = "_Core"
+"""The name of a core's thing is the core's name and this."""
+
 CORE_NAME_PATTERN = r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,63}"
 """A core's name is part of a thing name, MQTT topics, stack names and component names."""
 

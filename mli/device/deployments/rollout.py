@@ -84,10 +84,10 @@ class Rollout:
 def rollout_of(clients: Clients, identity: str, group: str) -> Rollout:
     """Ask how far the members of a thing group are with a deployment to it."""
     found = clients("greengrassv2").get_deployment(deploymentId=identity)
-    progress, ending = job_progress(clients, found["iotJobId"]), names.thing_name("")
+    progress = job_progress(clients, found["iotJobId"])
     return Rollout(
         {
-            thing.removesuffix(ending): progress.get(thing, _NOT_REACHED)
+            names.core_of_thing(thing) or thing: progress.get(thing, _NOT_REACHED)
             for thing in sorted(members_of(clients("iot"), group))
         },
         is_ended=found["deploymentStatus"] in _ENDED,

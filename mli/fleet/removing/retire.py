@@ -26,7 +26,6 @@ _EXAMPLES = examples(
     "mli fleet retire shop-floor --dry-run",
     "mli fleet retire shop-floor --yes && npx cdk destroy -c fleetName=shop-floor …",
 )
-_SUFFIX = names.thing_name("")
 
 
 @click.command(epilog=_EXAMPLES)
@@ -145,9 +144,9 @@ def removed_with(
     The second list has the things that are no cores of this project.
     """
     things = [thing for group in fleet.groups for thing in members_of(clients("iot"), group)]
-    cores = {thing.removesuffix(_SUFFIX): None for thing in things if thing.endswith(_SUFFIX)}
+    cores = {core: None for core in map(names.core_of_thing, things) if core is not None}
     begun = [name for name in journal.cores() if journal.get(name, REMOVAL) or name not in cores]
-    foreign = [thing for thing in things if not thing.endswith(_SUFFIX)]
+    foreign = [thing for thing in things if names.core_of_thing(thing) is None]
     return [RemovedCore(name) for name in dict.fromkeys((*cores, *begun))], foreign
 
 

@@ -20,7 +20,6 @@ from ...device.stacks.outputs import output_of
 from ...listings import listed, members_of
 
 _UNHEALTHY = "UNHEALTHY"
-_THING_ENDING = names.thing_name("")
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
     rows = []
     group_of = {thing: group for group in groups for thing in group.members}
     for thing, group in sorted(group_of.items(), key=itemgetter(0)):
-        name = thing.removesuffix(_THING_ENDING)
+        name = names.core_of_thing(thing) or thing
         word = words.get(name)
         rows.append(
             CoreRow(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ..errors import RefusedError
-from ..names import ANY_CORE
+from ..names import ANY_CORE, THING_SUFFIX
 from ..schema import ConfigurationError, Fault
 
 _SECONDS = 20
@@ -72,7 +72,7 @@ class Nucleus:
         thing = ""
         if values.get("coreName") == ANY_CORE:
             thing = os.environ.get("AWS_IOT_THING_NAME", "")
-            values["coreName"] = thing[: -len("_Core")] if thing.endswith("_Core") else thing
+            values["coreName"] = _core_of(thing)
         self.sample_folder = thing  # once: the uploader reads it on its own thread
         return values
 
@@ -204,6 +204,10 @@ def component_version(model: Path) -> str:
 def component_name(model: Path) -> str | None:
     """Return the component's name, which is that of the folder of its versions' artifacts."""
     return None if component_version(model) == "unknown" else model.parent.parent.name
+
+
+def _core_of(thing: str) -> str:
+    return thing[: -len(THING_SUFFIX)] if thing.endswith(THING_SUFFIX) else thing
 
 
 def _close(client: Any) -> None:
