@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import random
 import ssl
 import threading
 from collections.abc import Iterable
@@ -17,6 +16,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+
+from inference.backoff import Backoff
 
 from ..ipc.router import Deliver, Unsubscribe
 from ..ipc.topics import filter_matches
@@ -27,7 +28,6 @@ ACKNOWLEDGED_SECONDS = 10.0
 
 _KEEP_ALIVE_SECONDS = 60
 _CONNECT_SECONDS = 10.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -148,15 +148,13 @@ class MqttConnection:
             return self._awaited.setdefault(mid, Future())
 
     def _live(self) -> None:
-        pause = _FIRST_PAUSE
+        backoff = Backoff(first=0.25, cap=10.0)
         while not self._stopping.is_set():
             if self._connect_once():
-                pause = _FIRST_PAUSE
+                backoff.reset()
             if not self._stopping.is_set():
                 _log.warning("%s: not connected: %s", self._client_id, self.fault)
-            # Random, so that a fleet does not reconnect to a broker all at once.
-            self._stopping.wait(random.uniform(pause / 2, pause))
-            pause = min(_LONGEST_PAUSE, pause * 2)
+            self._stopping.wait(backoff.next())
 
     def _connect_once(self) -> bool:
         """Connect, and wait until the connection ends; return whether the broker accepted it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,8 @@ from typing import ParamSpec, TypeVar
 
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
+
+from inference.backoff import Backoff
 
 from ..errors import MliError
 from .connections import Connection
@@ -26,7 +27,6 @@ FIRST_SECONDS = 30.0
 _KEEP_ALIVE_SECONDS = 60
 _ACKNOWLEDGED_SECONDS = 10.0
 _LOOP_SECONDS = 0.2
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 _REFUSED = ("Not authorized", "Bad user name or password", "Client identifier not valid")
 
 
@@ -89,7 +89,7 @@ class Listener:
             raise self._unreachable(self._first_error)
 
     def _run(self) -> None:
-        pause, began = _FIRST_PAUSE, time.monotonic()
+        backoff, began = Backoff(first=0.5, cap=10.0), time.monotonic()
         while not self._is_done():
             session = _Session(self._connection, self._topics, self._handle, self._is_done)
             try:
@@ -100,12 +100,11 @@ class Listener:
                     self._give_up_if(error, began)
                     self._first_error = error
                 if session.is_subscribed:
-                    pause = _FIRST_PAUSE
+                    backoff.reset()
                     self.interruptions += 1
                     self._notice(f"the connection broke ({error}); connecting again …")
             if not self._is_done():
-                self._sleep(random.uniform(pause / 2, pause))
-                pause = min(_LONGEST_PAUSE, pause * 2)
+                self._sleep(backoff.next())
 
     def _on_subscribed(self) -> None:
         address = self._connection.address
