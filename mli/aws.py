@@ -111,6 +111,11 @@ def aws_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def error_code(error: faults.ClientError) -> str:
+    """Return the code of a refusal by AWS, such as ``NoSuchKey``; "" if it has none."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
 def explain(error: Exception) -> str:
     """Return in one line what an exception of boto3 means, and what fixes it."""
     if isinstance(error, faults.ClientError):

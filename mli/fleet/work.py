@@ -15,7 +15,7 @@ import botocore.exceptions
 
 from local_core.output.terminal import counted
 
-from ..aws import explain
+from ..aws import error_code, explain
 from ..cli.output import FAILED, INTERRUPTED, Output
 from ..errors import MliError
 
@@ -142,7 +142,7 @@ def for_all(
 def ends_everything(error: Exception) -> bool:
     """Return whether a fault of one core affects all: credentials, permissions, disk."""
     if isinstance(error, botocore.exceptions.ClientError):
-        return _code(error) not in _OF_ONE_CORE
+        return error_code(error) not in _OF_ONE_CORE
     return not isinstance(error, MliError)
 
 
@@ -152,7 +152,7 @@ def absent_is_done() -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        if _code(error) not in _ABSENT:
+        if error_code(error) not in _ABSENT:
             raise
 
 
@@ -171,11 +171,7 @@ def patiently(call: Callable[[], T]) -> T:
         try:
             return call()
         except botocore.exceptions.ClientError as error:
-            if _code(error) not in _PASSING:
+            if error_code(error) not in _PASSING:
                 raise
             time.sleep(pause)
     return call()
-
-
-def _code(error: botocore.exceptions.ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

@@ -19,6 +19,7 @@ from botocore.validate import ParamValidator
 
 from inference.model.artifacts.digests import sha256_of
 
+from ..aws import error_code
 from ..cli.output import Output
 from ..errors import MliError
 
@@ -140,7 +141,7 @@ def check_places(s3: Any, places: Mapping[str, S3Location], region: str) -> None
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             code = ""
         except botocore.exceptions.ClientError as error:
-            code = str(error.response["Error"].get("Code"))
+            code = error_code(error)
             answer, headers = {}, error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             if code in ("404", "NoSuchBucket"):
                 raise MliError(f"{option} {place.uri}: there is no such bucket") from None
@@ -161,9 +162,9 @@ def check_object(s3: Any, place: S3Location, what: str) -> None:
     try:
         s3.head_object(Bucket=place.bucket, Key=place.key)
     except botocore.exceptions.ClientError as error:
-        if str(error.response["Error"].get("Code")) in ("404", "NoSuchKey"):
+        if error_code(error) in ("404", "NoSuchKey"):
             raise MliError(f"{what} {place.uri}: there is no such object") from None
-        if str(error.response["Error"].get("Code")) != "403":
+        if error_code(error) != "403":
             raise
 
 
@@ -198,7 +199,7 @@ def start_or_join(client: Any, kind: JobKind, request: Mapping[str, Any], output
         try:
             getattr(client, kind.create)(**{**request, kind.name_key: name})
         except botocore.exceptions.ClientError as error:
-            if error.response["Error"].get("Code") != "ResourceInUse":
+            if error_code(error) != "ResourceInUse":
                 raise
         else:
             output.say(f"started {kind.what} {name}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import botocore.exceptions
 
+from ..aws import error_code
 from ..errors import MliError
 from ..files import draft_of
 from .listing import WORKERS
@@ -87,7 +88,7 @@ def _fetched(s3: Any, one: StoredObject, target: Path) -> bool:
     try:
         answer = s3.get_object(Bucket=one.bucket, Key=one.key, IfMatch=one.etag)
     except botocore.exceptions.ClientError as error:
-        if error.response["Error"].get("Code") in ("NoSuchKey", "404", "PreconditionFailed", "412"):
+        if error_code(error) in ("NoSuchKey", "404", "PreconditionFailed", "412"):
             raise MliError(f"{one.uri} was deleted or replaced meanwhile; repeat") from None
         raise
     handle, name = tempfile.mkstemp(prefix=".", suffix=_PARTIAL, dir=target.parent)

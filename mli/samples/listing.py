@@ -16,6 +16,7 @@ import botocore.exceptions
 
 from inference.feedback.metadata import mask_key
 
+from ..aws import error_code
 from ..cli.output import Output
 from ..errors import MliError
 from .filters import Wanted
@@ -53,7 +54,7 @@ def listed_objects(s3: Any, places: Sequence[Place], output: Output) -> list[Sto
                         found.setdefault(one.uri, one)
                 output.status(f"s3://{place.bucket}/{prefix}: {len(found)} samples listed")
         except botocore.exceptions.ClientError as error:
-            if error.response["Error"].get("Code") != "NoSuchBucket":
+            if error_code(error) != "NoSuchBucket":
                 raise
             raise MliError(f"the bucket {place.bucket} of the samples does not exist") from None
     objects = [
@@ -109,7 +110,7 @@ def _metadata(s3: Any, one: StoredObject) -> Mapping[str, str] | None:
     try:
         found: Mapping[str, str] = s3.head_object(Bucket=one.bucket, Key=one.key)["Metadata"]
     except botocore.exceptions.ClientError as error:
-        if error.response["Error"].get("Code") in ("404", "NoSuchKey"):
+        if error_code(error) in ("404", "NoSuchKey"):
             return None
         raise
     return found

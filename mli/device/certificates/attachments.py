@@ -7,6 +7,7 @@ from typing import Any
 
 import botocore.exceptions
 
+from ...aws import error_code
 from ...errors import MliError
 from ...listings import listed, principals
 from .keyfiles import KeyFolder, certificate_id
@@ -85,7 +86,7 @@ def foreign_attachments(iot: Any, core_name: str, thing_name: str) -> list[str]:
                 for name in sorted({str(thing) for thing in things} - {thing_name})
             ]
     except botocore.exceptions.ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in _NOT_LISTED:
+        if error_code(error) not in _NOT_LISTED:
             raise
         return warnings
     if len(certificates) > 1:

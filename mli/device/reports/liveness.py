@@ -15,7 +15,7 @@ from inference.schema import ConfigurationError
 from inference.settings import InferenceSettings
 from inference.sources.status import STOPPED
 
-from ...aws import Clients, explain
+from ...aws import Clients, error_code, explain
 from ..generations.v2.deployments import latest_deployment
 from ..stacks.core import CoreStack
 from .last_word import TABLE_OUTPUT, LastWord, read_one
@@ -151,7 +151,7 @@ def liveness_of(clients: Clients, stack: CoreStack) -> Liveness:
 
 def unreadable(error: botocore.exceptions.ClientError, table: str) -> str:
     """Return why the table of telemetry cannot be read, and what to do."""
-    if error.response.get("Error", {}).get("Code") == "ResourceNotFoundException":
+    if error_code(error) == "ResourceNotFoundException":
         return f"the table {table} is gone: deploy the stack again (npx cdk deploy …)"
     return explain(error)
 
