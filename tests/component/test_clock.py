@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
 from inference.component import publisher as publisher_module
 from inference.component.publisher import Publisher
 from inference.outgoing.telemetry import Report, Telemetry
-from inference.pipeline.pipeline import Pipeline, Stages
+from inference.pipeline.pipeline import Pipeline, Sink, Stages
 from inference.pipeline.results import EnvelopeEncoder
 from inference.pipeline.sinks import PredictionSink
 from inference.sources import FileSource
@@ -33,7 +34,8 @@ def test_intervals_and_counters_do_not_follow_a_clock_that_jumps(
         core_name="c", model_name="m", model_sha256="0", configuration="0" * 12
     )
     stages: Stages = run.stages
-    run.change(sinks=[*stages.sinks, PredictionSink(encode, payloads.append)])
+    more: list[Sink] = [*stages.sinks, PredictionSink(encode, payloads.append)]
+    run.change(replace(stages, sinks=more))
     began = time.monotonic()
     run.run(frames=8)
     assert 0.35 <= time.monotonic() - began < 5

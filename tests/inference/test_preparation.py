@@ -83,6 +83,9 @@ class Watched:
         self.is_changed |= not np.array_equal(before, tensor)
         return self._model.run(tensor)
 
+    def change(self, **stages: Any) -> None:
+        self.pipeline.change(replace(self.pipeline.stages, **stages))
+
     def _take(self, frame: Frame, result: FrameResult) -> None:
         self.results.append(result)
         self._after(len(self.results))
@@ -216,10 +219,10 @@ def test_other_source_is_used_at_once_and_a_new_tensor_loses_no_file(
         if watched.runs == 3:
             assert first.is_at(4, 10)
             other = build_stages(SETTINGS, loaded, [], source=first).preprocess
-            watched.pipeline.change(preprocess=other)
+            watched.change(preprocess=other)
         if watched.runs == 6:
             assert first.is_at(7, 10)
-            watched.pipeline.change(source=second)
+            watched.change(source=second)
 
     watched = Watched(loaded, first, during=during)
     watched.pipeline.run(frames=8)

@@ -168,7 +168,7 @@ class Component:
         self._limiter.limit = new.feedback_request_limit
         self._rate.change(new.feedback_rate_limit, _config_ids(new))
         self._publisher.use(new, loaded)
-        self._pipeline.change(**vars(stages))
+        self._pipeline.change(stages)
         self._settings, self._loaded = new, loaded
         if stages.source is not replaced:
             replaced.close()

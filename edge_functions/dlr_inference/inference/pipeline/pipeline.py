@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Sequence
+from dataclasses import dataclass
+from typing import Callable, Sequence
 
 from ..errors import FrameError, ModelError, OutputError
 from ..model.engines.runnable import RunnableModel
@@ -18,8 +18,8 @@ from .results import FrameResult
 from .skipped import ModelTrouble, SkippedFrames
 
 _AFTER_ERROR_SECONDS = 1.0
-_UNUSABLE = (FrameError, OutputError, ModelError, MemoryError)
-"""What may become of a frame that was read."""
+_UNUSABLE = (FrameError, ModelError, MemoryError)
+"""Why a frame that was read may have no result; the pipeline continues with the next one."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +77,9 @@ class Pipeline:
         """Why the last frames had no usable output, or None if that did not last."""
         return self._trouble.fault or self._stages.postprocess.fault
 
-    def change(self, **stages: Any) -> None:
-        """Replace some of the stages, all at once and between two frames, from any thread."""
-        self._stages = replace(self._stages, **stages)
+    def change(self, stages: Stages) -> None:
+        """Replace the stages, all at once and between two frames; callable from any thread."""
+        self._stages = stages
         self._changed.set()
 
     def stop(self) -> None:
