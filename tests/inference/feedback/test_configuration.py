@@ -149,11 +149,6 @@ def test_a_bucket_can_be_named_later_and_keeps_those_that_were_given() -> None:
     assert [one.bucket for one in named.all] == ["${Token[TOKEN.42]}", "my-aws-bucket-no-sampling"]
 
 
-def test_key_pattern_ends_at_the_prefix() -> None:
-    assert parse_one(s3_prefix="samples/door").key_pattern == "samples/door/*"
-    assert parse_one().key_pattern == "*"
-
-
 def test_find_by_id() -> None:
     assert default_configuration().find("Entropy") == default_configuration().all[2]
     assert default_configuration().find("entropy") is None

@@ -229,7 +229,9 @@ def test_what_the_request_limit_drops_is_not_of_the_hour_s_samples(tmp_path: Pat
     for _ in range(2):
         rig.offer([1.0])
     assert (counters.chosen, counters.skipped_by_limit) == (2, 1)
-    assert rig.limiter.in_work == 2, "what the hour's limit skips is not in work"
+    rig.limiter.limit = 3
+    in_time = [rig.limiter.enter(name) for name in ("third", "fourth")]
+    assert in_time == [True, False], "what the hour's limit skips is not in progress"
 
 
 def test_a_sample_that_made_room_is_reported_as_failed(tmp_path: Path) -> None:

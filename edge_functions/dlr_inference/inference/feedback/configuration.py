@@ -64,11 +64,6 @@ class FeedbackConfiguration:
     file_ext: str = ""
     strategy: StrategyConfiguration | None = None
 
-    @property
-    def key_pattern(self) -> str:
-        """A pattern for its object keys, for the resource of an IAM statement."""
-        return f"{self.prefix}/*" if self.prefix else "*"
-
     def to_json(self) -> dict[str, object]:
         """Return it in the connector's schema, without empty values."""
         values = {

@@ -24,34 +24,22 @@ def parse_request_limit(value: object) -> int:
 
 
 class RequestLimiter:
-    """Tracks the requests in progress by id. A limit of 0 is no limit, as in the connector."""
+    """The requests in progress by id, from any thread; a limit of 0 is none, as in AWS's."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._in_work: set[str] = set()
-        self._dropped = 0
-
-    @property
-    def in_work(self) -> int:
-        """How many requests are waiting or in progress."""
-        return len(self._in_work)
-
-    @property
-    def dropped(self) -> int:
-        """How many requests have been refused so far."""
-        return self._dropped
+        self._in_progress: set[str] = set()
 
     def enter(self, request_id: str) -> bool:
         """Accept a request, or refuse it and return False; an accepted one must :meth:`leave`."""
         with self._lock:
-            if self.limit and len(self._in_work) >= self.limit:
-                self._dropped += 1
+            if self.limit and len(self._in_progress) >= self.limit:
                 return False
-            self._in_work.add(request_id)
+            self._in_progress.add(request_id)
             return True
 
     def leave(self, request_id: str) -> None:
         """Release a finished request; ones that an earlier process accepted are unknown here."""
         with self._lock:
-            self._in_work.discard(request_id)
+            self._in_progress.discard(request_id)
