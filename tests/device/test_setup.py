@@ -5,13 +5,17 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from local_core.device.setup import (
     Address,
     SetupError,
 )
 from local_core.device.v1 import configuration as v1
+from local_core.device.v1.generation import GenerationV1
 from local_core.device.v2 import configuration as v2
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from stacks.v1.group_outputs import core_configuration
@@ -87,3 +91,18 @@ def test_key_is_the_owners_alone(device: Device) -> None:
     assert stat.S_IMODE(device.certificate.private_key.stat().st_mode) == 0o600
     assert "PRIVATE KEY" in device.certificate.private_key.read_text()
     assert device.certificate.arn.endswith(device.certificate.id)
+
+
+def test_only_an_account_without_a_service_role_gets_one() -> None:
+    greengrass = boto3.client("greengrass", region_name="eu-west-1")
+    asked: list[str] = []
+
+    def client(service: str) -> Any:
+        asked.append(service)
+        return greengrass
+
+    with Stubber(greengrass) as stubber:
+        stubber.add_client_error("get_service_role_for_account", "InternalServerErrorException")
+        with pytest.raises(ClientError, match="InternalServerError"):
+            GenerationV1().prepare_account(client)
+    assert asked == ["greengrass"], "nothing is created on a fault of the service"

@@ -51,18 +51,23 @@ class GenerationV1(Generation):
 
     def prepare_account(self, client: ClientOf) -> None:
         """Associate the service role that reads models in S3, as a user does once per account."""
-        iam, greengrass = client("iam"), client("greengrass")
+        from botocore.exceptions import ClientError
+
+        greengrass = client("greengrass")
         try:
             greengrass.get_service_role_for_account()
-        except Exception:  # not associated yet
-            statement = {
-                "Effect": "Allow",
-                "Action": "sts:AssumeRole",
-                "Principal": {"Service": "greengrass.amazonaws.com"},
-            }
-            trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-            role = iam.create_role(RoleName=_SERVICE_ROLE, AssumeRolePolicyDocument=trust)["Role"]
-            greengrass.associate_service_role_to_account(RoleArn=role["Arn"])
+            return
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RoleNotFoundException":
+                raise
+        statement = {
+            "Effect": "Allow",
+            "Action": "sts:AssumeRole",
+            "Principal": {"Service": "greengrass.amazonaws.com"},
+        }
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        role = client("iam").create_role(RoleName=_SERVICE_ROLE, AssumeRolePolicyDocument=trust)
+        greengrass.associate_service_role_to_account(RoleArn=role["Role"]["Arn"])
 
     def finish_deployment(self, client: ClientOf, outputs: Mapping[str, str]) -> None:
         """Deploy the core's group, as the output ``CommandToDeployGroup`` says."""
