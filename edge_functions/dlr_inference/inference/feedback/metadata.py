@@ -90,6 +90,11 @@ def capture_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds")
 
 
+def frame_metadata(core_name: str, frame: Frame) -> dict[str, str]:
+    """Return what the connector's message says about the frame of a sample, in strings of ASCII."""
+    return {CORE: core_name, FRAME: str(frame.id), CAPTURED_AT: capture_time(frame.captured_at)}
+
+
 def object_metadata(
     origin: SampleOrigin, frame: Frame, result: FrameResult, reasons: Sequence[Reason]
 ) -> dict[str, str]:
@@ -101,9 +106,7 @@ def object_metadata(
     width, height = _stored_size(frame)
     described = {
         VERSION_KEY: VERSION,
-        CORE: _ascii(origin.core)[:128],
-        FRAME: str(frame.id),
-        CAPTURED_AT: capture_time(frame.captured_at),
+        **frame_metadata(_ascii(origin.core)[:128], frame),
         SOURCE: _end_of(frame.source),
         SIZE: f"{width}x{height}",
         MODEL: _end_of(origin.model),

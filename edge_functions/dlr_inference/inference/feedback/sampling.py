@@ -24,7 +24,7 @@ from .messages import (
     request_limit_status,
     source_ref,
 )
-from .metadata import Reason, SampleOrigin, capture_time, mask_key, object_metadata
+from .metadata import Reason, SampleOrigin, frame_metadata, mask_key, object_metadata
 from .rate_limit import RateLimiter
 from .samples import SampleRequest
 from .spool import Spool
@@ -183,15 +183,6 @@ class FeedbackSink:
             self.counters.failed += 1
             self._limiter.leave(request.id)
             self._put(FEEDBACK_STATUS_TOPIC, failure_status(request.id, error, message))
-
-
-def frame_metadata(core_name: str, frame: Frame) -> dict[str, str]:
-    """Return a sample's metadata: ASCII strings only, because S3 metadata allows no others."""
-    return {
-        "core": core_name,
-        "frame": str(frame.id),
-        "captured-at": capture_time(frame.captured_at),
-    }
 
 
 def _place(configuration: FeedbackConfiguration) -> _Place:

@@ -8,7 +8,7 @@ from typing import Callable, Mapping, Sequence
 
 from ..errors import FrameError
 from ..feedback.configuration import FeedbackConfiguration
-from ..feedback.sampling import frame_metadata
+from ..feedback.metadata import frame_metadata
 from ..feedback.strategies import seen_by
 from ..pipeline.results import FrameResult
 from ..sources import Frame
