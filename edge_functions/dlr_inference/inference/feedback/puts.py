@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Callable, Mapping
 
 from ..errors import InferenceError
@@ -60,7 +61,8 @@ class Puts:
             if not is_known:
                 self._running[bucket] = (key, time.monotonic())
         if not is_known:
-            args = (bucket, key, body, content_type, about)
+            put = partial(self._put_object, bucket, key, body, content_type, about)
+            args = (bucket, key, put)
             thread = threading.Thread(target=self._run, args=args, name="put", daemon=True)
             thread.start()
             thread.join(_PATIENCE_SECONDS)
@@ -82,17 +84,10 @@ class Puts:
             faults = {bucket: hang_fault(since) for bucket, (_, since) in self._running.items()}
         return {bucket: fault for bucket, fault in faults.items() if fault is not None}
 
-    def _run(
-        self,
-        bucket: str,
-        key: str,
-        body: bytes,
-        content_type: str,
-        about: Mapping[str, str],
-    ) -> None:
+    def _run(self, bucket: str, key: str, put: Callable[[], None]) -> None:
         result: OSError | None = None
         try:
-            self._put_object(bucket, key, body, content_type, about)
+            put()
         except OSError as error:
             result = error
         except Exception as error:  # a put without a result would block its bucket forever
