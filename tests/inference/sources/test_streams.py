@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from inference.sources import open_source
-from inference.sources.cameras import decoding, mjpeg, pyav
+from inference.sources.cameras import attempt, mjpeg, pyav
 from inference.sources.cameras.demand import Demand
 from inference.sources.cameras.opencv import open_camera
 from inference.sources.cameras.pyav import open_stream
@@ -48,8 +48,7 @@ pytestmark = pytest.mark.streams
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pyav, "OPEN_SECONDS", 0.8)
-    monkeypatch.setattr(decoding, "READ_SECONDS", 0.8)
-    monkeypatch.setattr(mjpeg, "READ_SECONDS", 0.8)
+    monkeypatch.setattr(attempt, "READ_SECONDS", 0.8)
     monkeypatch.setattr(mjpeg, "SLOW_SECONDS", 0.8)
 
 

@@ -10,6 +10,9 @@ from typing import Any, Callable, Protocol
 from ...errors import FrameError, InferenceError
 from ..redaction import one_line
 
+READ_SECONDS = 5.0
+"""How long a source may take to its next picture, while it sends something else or nothing."""
+
 _FAILURES_IN_A_ROW = 100
 _FRAME_RATES = (0.1, 240.0)
 _USUAL_FRAME_RATE = 25.0
@@ -219,3 +222,8 @@ def check_image(image: Any) -> None:
     kind = str(getattr(image, "dtype", type(image).__name__))
     if shape is None or kind != "uint8" or len(shape) != 3 or shape[2] != 3 or 0 in shape:
         raise FrameError(f"is {kind} of shape {shape} and not an 8-bit colour picture")
+
+
+def no_picture_for(seconds: float) -> str:
+    """Return the reason for which a source is lost that has sent no picture for so long."""
+    return f"no frame that can be decoded came for {seconds:.0f} s"

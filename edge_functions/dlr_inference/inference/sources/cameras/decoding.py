@@ -16,15 +16,13 @@ from av.video.reformatter import VideoReformatter
 from ...errors import FrameError
 from ...vision.orientation import UPRIGHT, Orientation, of_matrix, turned
 from ..specification import MAX_PIXELS
-from .attempt import EndOfVideo, SmearedFrameError, Still
+from . import attempt
+from .attempt import EndOfVideo, SmearedFrameError, Still, no_picture_for
 from .demand import Demand
 from .key_frames import KeyFrames
 
 FIRST_PICTURE_SECONDS = 10.0
 """How long a stream may take to its first key frame, or from damage to the next key frame."""
-
-READ_SECONDS = 5.0
-"""How long a stream may take to its next picture, while it sends something else or nothing."""
 
 _MATRIX = "DISPLAYMATRIX"
 _TINY = 16
@@ -59,7 +57,7 @@ class AvCapture:
 
         ``ends``: it has a last picture, as a file has. ``body`` is what PyAV reads it from, if that
         is to be told how long a picture may take, and closed with it. That is ``read_seconds``, or
-        ``READ_SECONDS``.
+        ``attempt.READ_SECONDS``.
         """
         self.frame_rate = float(stream.average_rate or 0) if ends else 0.0
         self.lead_seconds: float | None = 0.0
@@ -73,7 +71,7 @@ class AvCapture:
         self._orientation: Orientation | None = None
         self._ends = ends
         self._body = body
-        self._read_seconds = READ_SECONDS if read_seconds is None else read_seconds
+        self._read_seconds = attempt.READ_SECONDS if read_seconds is None else read_seconds
         self._demand = demand
         self._keys = key_frames or KeyFrames()
         self._decoded: deque[Any] = deque()
@@ -157,7 +155,7 @@ class AvCapture:
         try:
             packet = self._next_of_video(started)
         except ExitError:
-            raise OSError(_silence(time.monotonic() - started)) from None
+            raise OSError(no_picture_for(time.monotonic() - started)) from None
         except FFmpegError as error:
             self._packets = self._container.demux()
             self._note_damage()
@@ -184,7 +182,7 @@ class AvCapture:
                 return packet
             seconds = time.monotonic() - started
             if not self._ends and seconds > self._read_seconds:
-                raise OSError(_silence(seconds))
+                raise OSError(no_picture_for(seconds))
 
     def _give_time(self, packet: Any) -> None:
         """Let the order of packets take the place of their times in a stream without any."""
@@ -263,11 +261,7 @@ class AvCapture:
         """Give a stream up that has had no sound picture for long: another may begin with one."""
         seconds = time.monotonic() - self._sound_since
         if not self._ends and seconds > FIRST_PICTURE_SECONDS:
-            raise OSError(_silence(seconds))
-
-
-def _silence(seconds: float) -> str:
-    return f"no frame that can be decoded came for {seconds:.0f} s"
+            raise OSError(no_picture_for(seconds))
 
 
 def _orientation(picture: Any) -> Orientation:

@@ -18,9 +18,7 @@ import numpy as np
 from ..redaction import one_line
 from ..specification import MAX_PIXELS, CsiCamera
 from . import pipeline_process
-from .attempt import Still
-
-FRAME_SECONDS = 5.0
+from .attempt import READ_SECONDS, Still
 
 _SINK = (
     "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert ! "
@@ -64,7 +62,7 @@ class LaunchedPipeline:
     frame_rate = 0.0
     lead_seconds = 0.0
 
-    def __init__(self, pipeline: str, *, seconds: float = FRAME_SECONDS) -> None:
+    def __init__(self, pipeline: str, *, seconds: float = READ_SECONDS) -> None:
         """Start ``pipeline``; each frame may take at most ``seconds``.
 
         Raises:

@@ -9,11 +9,11 @@ from typing import Any, Callable
 from ...vision.image_header import read_header
 from ...vision.images import Reduction, decode_reduced, whole
 from ..specification import MAX_PIXELS
-from .attempt import Still
+from . import attempt
+from .attempt import Still, no_picture_for
 from .http_client import HttpClient, explained
 from .jpeg_bytes import JPEG_START, JpegSplitter
 
-READ_SECONDS = 5.0
 SLOW_SECONDS = 20.0
 """How long the next picture may take if the camera has not shown yet that it is faster."""
 
@@ -81,7 +81,9 @@ class MjpegCapture:
         self._pictures += 1
         now = self._clock()
         if self._came is not None:
-            self._patience = max(READ_SECONDS, min(SLOW_SECONDS, _GAPS * (now - self._came)))
+            self._patience = max(
+                attempt.READ_SECONDS, min(SLOW_SECONDS, _GAPS * (now - self._came))
+            )
         self._came = now
 
     def retrieve(self) -> Still:
@@ -110,7 +112,7 @@ class MjpegCapture:
                 return picture
             left = deadline - self._clock()
             if left <= 0 or len(self._splitter) > _MAX_BYTES:
-                raise OSError(self._silence())
+                raise OSError(no_picture_for(self._patience))
             chunk = self._read(left)
             if not chunk:
                 return self._last()
@@ -123,10 +125,7 @@ class MjpegCapture:
             try:
                 return bytes(self._response.read1(_CHUNK_BYTES))
             except socket.timeout:
-                raise TimeoutError(self._silence()) from None
-
-    def _silence(self) -> str:
-        return f"no frame that can be decoded came for {self._patience:g} s"
+                raise TimeoutError(no_picture_for(self._patience)) from None
 
     def _last(self) -> bytes:
         picture = self._splitter.rest()

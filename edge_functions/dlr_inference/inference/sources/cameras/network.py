@@ -9,7 +9,7 @@ from typing import Any
 
 from ...vision.images import Reduction, whole
 from ..specification import Stream
-from . import decoding, pyav
+from . import attempt, decoding, pyav
 from .attempt import Capture
 from .capture import Limits
 from .demand import Demand
@@ -36,7 +36,7 @@ def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = N
     """
     if stream.url.startswith("http"):
         return _open_http(stream, demand, reduction or whole)
-    return pyav.open_stream(stream, demand, decoding.READ_SECONDS)
+    return pyav.open_stream(stream, demand, attempt.READ_SECONDS)
 
 
 def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture:
@@ -49,7 +49,7 @@ def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture:
     with explained(), ExitStack() as opened:
         response = client.open(pyav.OPEN_SECONDS)
         opened.callback(response.close)
-        client.set_patience(decoding.READ_SECONDS)
+        client.set_patience(attempt.READ_SECONDS)
         is_sniffed = not is_mjpeg(response)
         beginning = bytes(response.read(_SNIFFED_BYTES)) if is_sniffed else b""
         if not is_sniffed or begins_as_mjpeg(beginning):
@@ -63,7 +63,7 @@ def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture:
         if response.length is None and not is_playlist:
             opened.pop_all()
             return pyav.open_body(HttpBody(response, beginning), demand)
-    seconds = PLAYLIST_SECONDS if is_playlist else decoding.READ_SECONDS
+    seconds = PLAYLIST_SECONDS if is_playlist else attempt.READ_SECONDS
     return pyav.open_stream(stream, demand, seconds)
 
 
@@ -94,7 +94,7 @@ class HttpBody:
             try:
                 data = bytes(self._response.read1(size))
             except socket.timeout:
-                raise TimeoutError(f"no frame came for {decoding.READ_SECONDS:g} s") from None
+                raise TimeoutError(f"no frame came for {attempt.READ_SECONDS:g} s") from None
         if time.monotonic() > self._deadline:
             raise TimeoutError(f"no frame came for {self._seconds:g} s")
         return data

@@ -13,7 +13,7 @@ from ...errors import FrameError
 from ...preflight import device_fault
 from ...vision import images  # noqa: F401 (silences OpenCV, which would print URLs)
 from ..specification import Mode
-from .attempt import Still
+from .attempt import Still, no_picture_for
 
 _SILENT_SECONDS = 4.5
 
@@ -33,8 +33,7 @@ class VideoCapture:
         started = time.monotonic()
         if not self._capture.grab():
             seconds = time.monotonic() - started
-            silent = f"no frame that can be decoded came for {seconds:.0f} s"
-            raise OSError("it ended" if seconds < _SILENT_SECONDS else silent)
+            raise OSError("it ended" if seconds < _SILENT_SECONDS else no_picture_for(seconds))
 
     def retrieve(self) -> Still:
         """Decode the frame; only this is timed."""
