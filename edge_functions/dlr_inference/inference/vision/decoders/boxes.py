@@ -34,6 +34,15 @@ def in_pixels(boxes: Array, output: OutputSpec, input_: InputSpec) -> Array:
     return boxes * np.tile(size, boxes.shape[-1] // 2)
 
 
+def corners_in_pixels(boxes: Array, output: OutputSpec, input_: InputSpec) -> Array:
+    """Return boxes [N,4] in the profile's order and unit as corners in input pixels.
+
+    Rows that nobody uses may hold anything, also what overflows.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return in_pixels(corners(boxes, output.box_order), output, input_)
+
+
 def upright(boxes: Array, angles: Array) -> Array:
     """Return the upright rectangles around boxes [N,4] turned by ``angles`` [N], in radians."""
     centre, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2

@@ -103,9 +103,7 @@ class DenseDecoder(Decoder):
         return len({len(self._rows(one)) for one in bound.values()}) == 1
 
     def _corners(self, boxes: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):  # looked at when suppressing
-            corners = box_forms.corners(boxes, self.spec.box_order)
-            return box_forms.in_pixels(corners, self.spec, self.profile.input)
+        return box_forms.corners_in_pixels(boxes, self.spec, self.profile.input)
 
     def _keypoints(self, values: Array) -> Array | None:
         points = self.spec.keypoints

@@ -55,9 +55,7 @@ class _ListedDecoder(Decoder):
             )
 
     def _corners(self, boxes: Array) -> Array:
-        with np.errstate(over="ignore", invalid="ignore"):  # unused rows may hold anything
-            corners = box_forms.corners(boxes, self.spec.box_order)
-            return box_forms.in_pixels(corners, self.spec, self.profile.input)
+        return box_forms.corners_in_pixels(boxes, self.spec, self.profile.input)
 
     def _used(self, bound: Bound, rows: int) -> int:
         """Return how many of the rows count, by the output ``count`` if there is one."""
