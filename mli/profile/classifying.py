@@ -16,7 +16,9 @@ from .fitting import Returned
 
 CLASSIFICATION: Mapping[str, Any] = {"kind": "classification", "activation": "logits"}
 _SHORTEST_EMBEDDING = 32
-_LARGEST_SUM_ERROR = 1e-3
+LARGEST_SUM_ERROR = 1e-3
+"""Probabilities of one choice add up to 1, but for so much."""
+
 _LARGEST_LENGTH_ERROR = 1e-4
 
 
@@ -62,7 +64,7 @@ def output_of_classifier(
         )
     within = not returned.is_unlimited(scores) and numbers.min() >= 0 and numbers.max() <= 1
     output = {**CLASSIFICATION, "activation": "probabilities" if within else "logits"}
-    if within and len(numbers) > 1 and abs(float(numbers.sum()) - 1) > _LARGEST_SUM_ERROR:
+    if within and len(numbers) > 1 and abs(float(numbers.sum()) - 1) > LARGEST_SUM_ERROR:
         output["multiLabel"] = True
     return output
 
@@ -71,4 +73,4 @@ def _has_length_one(scores: Any) -> bool:
     """Tell whether a vector is normalised; one whose single large score is 1 may be a class."""
     numbers = scores.ravel().astype(np.float64)
     one = abs(float(np.linalg.norm(numbers)) - 1) <= _LARGEST_LENGTH_ERROR
-    return one and float(np.abs(numbers).max()) < 1 - _LARGEST_SUM_ERROR
+    return one and float(np.abs(numbers).max()) < 1 - LARGEST_SUM_ERROR

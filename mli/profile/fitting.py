@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from inference.model.profiles.outputs import OutputSpec, parse_output
 from inference.model.profiles.presets import PRESETS
 from inference.model.profiles.profile import InputSpec, ModelProfile
 from inference.vision.decoders import decoder_for, fitting_presets
+from inference.vision.decoders.listed import is_whole
 
 from .inspection import Tensor
 from .proposal import Usual, usual_of_preset
@@ -162,7 +161,7 @@ class _Fit:
         """Tell whether the family's own export has such outputs."""
         kind, output, arrays = self._spec.kind, self._spec, self._returned.arrays
         if kind == "classification":
-            return bool(self._bound["scores"].dtype.itemsize < 4) or not _is_whole(
+            return bool(self._bound["scores"].dtype.itemsize < 4) or not is_whole(
                 self._bound["scores"]
             )
         if kind == "segmentation":
@@ -194,7 +193,7 @@ class _Fit:
         Its classes are along the last axis if only the two before it have the shape of the image,
         and scores of one class that are no probabilities are logits.
         """
-        if output.ndim != 4 or _is_whole(output):
+        if output.ndim != 4 or is_whole(output):
             return {}
         spec, more = self._input, dict[str, Any]()
         high, wide, last = output.shape[1:]
@@ -241,7 +240,7 @@ def class_count(spec: OutputSpec, bound: Mapping[str, Any], input_: InputSpec) -
         return values - box - int(spec.objectness != "none") - points
     if spec.kind == "classification":
         return int(bound["scores"].size)
-    if spec.kind == "segmentation" and not _is_whole(bound["map"]):
+    if spec.kind == "segmentation" and not is_whole(bound["map"]):
         return max(2, int(bound["map"].shape[spec.class_axis]))  # one score tells two apart
     return None
 
@@ -268,7 +267,3 @@ def _cells(spec: InputSpec, strides: Sequence[int]) -> int:
 
 def _is_prototypes(output: Any) -> bool:
     return bool(output.ndim == 4 and output.shape[:2] == (1, _MASKS))
-
-
-def _is_whole(output: Any) -> bool:
-    return bool(np.issubdtype(output.dtype, np.integer))

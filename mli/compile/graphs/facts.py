@@ -8,9 +8,8 @@ from typing import Any
 from onnx import numpy_helper
 
 from ...profile import operators
+from ...profile.classifying import LARGEST_SUM_ERROR
 from .reading import Source, constants_of
-
-_LARGEST_SUM_ERROR = 1e-3
 
 
 def last_operator(source: Source, tensor: str) -> str:
@@ -25,7 +24,7 @@ def are_probabilities(source: Source, scores: Any) -> bool:
     within = bool(scores.min() >= 0 and scores.max() <= 1)
     if source.boxes:
         return within
-    return within and abs(float(scores.sum()) - 1) < _LARGEST_SUM_ERROR
+    return within and abs(float(scores.sum()) - 1) < LARGEST_SUM_ERROR
 
 
 def quantisation_step(source: Source, outputs: Sequence[str]) -> float:
