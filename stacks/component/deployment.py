@@ -1,4 +1,4 @@
-"""The deployment of the component: to one core, or to all cores of a thing group."""
+"""The deployment of the component to the cores of a thing group, which may be one core."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,10 @@ class ComponentDeployment(Construct):
     """What a target runs, and with which settings.
 
     If that fails, the classic nucleus rolls back by itself. Nucleus lite does not: the component
-    stays broken until the next deployment. ``target_arn`` is a thing's or a thing group's,
-    ``configuration`` what differs from the defaults of the recipe and of the device. CloudFormation
-    completes it when it is created, not when a core has carried it out.
+    stays broken until the next deployment. ``target_arn`` is a thing group's, because nucleus lite
+    reads no deployment to a thing. ``configuration`` is what differs from the defaults of the
+    recipe and of the device. CloudFormation completes it when it is created, not when a core has
+    carried it out.
     """
 
     def __init__(
