@@ -54,7 +54,7 @@ class ArtifactCopies(Construct):
         }
         models = [part.source for part in content.artifacts if part.is_replaceable]
         if models:
-            properties |= {"Model": models[0], "AskedAt": _now()}
+            properties |= {"Model": models[0], "AskedAt": synthesis_time()}
         copies = CustomResourceProvider.of(self).resource(
             self,
             "Resource",
@@ -72,6 +72,6 @@ class ArtifactCopies(Construct):
         """The addresses of the copies, in the order of ``content.artifacts``."""
 
 
-def _now() -> str:
-    """Return the time of this synthesis, to the second."""
+def synthesis_time() -> str:
+    """Return the present time, to the second: a value that is another one at each synthesis."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,10 +1,10 @@
 """The cores of a fleet that get each deployment first, and the wait for a verdict about them."""
 
 import hashlib
-from datetime import UTC, datetime
 
 from aws_cdk import CfnWaitCondition, CfnWaitConditionHandle
 
+from stacks.component.artifact_copies import synthesis_time
 from stacks.component.recipe import ComponentContent
 from stacks.fleet.group import FleetGroup
 
@@ -26,7 +26,7 @@ class Canary(FleetGroup):
         """
         parts = [content.digest, settings_digest]
         if any(part.is_replaceable for part in content.artifacts):
-            parts.append(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+            parts.append(synthesis_time())
         revision = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
         handle = CfnWaitConditionHandle(self, f"Handle{revision}")
         return CfnWaitCondition(

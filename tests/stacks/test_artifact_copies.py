@@ -70,7 +70,7 @@ def test_every_artifact_of_the_recipe_is_a_copy(template: dict[str, Any]) -> Non
 def test_model_in_a_bucket_is_looked_up_at_every_deployment(
     template: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stacks.component.artifact_copies._now", lambda: "later")
+    monkeypatch.setattr("stacks.component.artifact_copies.synthesis_time", lambda: "later")
     again = template_of(tmp_path)
     before, now = (only(one, "Custom::ArtifactCopies") for one in (template, again))
     assert {key for key in now if now[key] != before[key]} == {"AskedAt"}
