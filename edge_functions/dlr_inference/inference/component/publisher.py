@@ -99,7 +99,7 @@ class Publisher:
         self._model_watch = ModelWatch(loaded.artifact)
         self.telemetry.model = _identity(loaded)
         self.telemetry.versions = self._versions(loaded)
-        self.telemetry.configuration = settings.digest()
+        self.telemetry.configuration = settings.digest()  # last: its change is sent at once
         self.outbox.limit_rate(settings.publish_rate_limit)
 
     def start(self, frames: Counters) -> None:

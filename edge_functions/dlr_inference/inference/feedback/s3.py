@@ -54,7 +54,9 @@ class S3:
     def __init__(self) -> None:
         self._clients: dict[int, Any] = {}
         self._too_short: dict[str, int] = {}
+        """How often a bucket's time-out was doubled: a bucket has one put at a time, so no lock."""
         self._lock = threading.Lock()
+        """Guards ``_clients``: boto3 must not create two at once."""
 
     def put_object(
         self,

@@ -38,7 +38,8 @@ class SampleWriter:
     """The samples in memory: each leaves it when its file would survive a power cut.
 
     The thread also removes files, because the disk may hang at that too. ``lock`` is that of the
-    spool, so that a sample is in the spool and in memory at the same moment.
+    spool, so that a sample is in the spool and in memory at the same moment. It is never held while
+    the disk works.
     """
 
     def __init__(self, files: SampleFiles, lock: threading.RLock, counters: SpoolCounters) -> None:
@@ -52,6 +53,7 @@ class SampleWriter:
         self._error: str | None = None
         self._next_look = 0.0
         self._wanted = self._started = self._ended = 0
+        """Rounds of writing by number: the last that ``sync`` wants, that began, and that ended."""
         self._writing_since: float | None = None
         self._closing = False
         self._on_ready: Callable[[], None] = lambda: None

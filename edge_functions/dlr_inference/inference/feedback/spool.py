@@ -210,7 +210,7 @@ class Spool:
         return name == self._reading or any(name == held for held, _ in self._held)
 
     def _drop(self, name: str) -> Sample:
-        """Remove a sample to make room; return the ids of its requests, without its image.
+        """Remove a sample to make room; return it with the ids of its requests, and nothing else.
 
         Its file is removed by the thread, because the disk may hang.
         """

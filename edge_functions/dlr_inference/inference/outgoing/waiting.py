@@ -38,6 +38,9 @@ class WaitingMessages:
 
     Only the thread ``backlog`` reads and writes the disk, and ``sync`` syncs it. So a disk that
     hangs delays nobody else; what is in memory is then sent before what is on disk.
+
+    Every attribute is changed with ``_changed`` held, which is never held while the disk works.
+    Without it only single values are read, such as ``_busy_since`` and ``_ends_at``.
     """
 
     def __init__(self, capacity: int, backlog: Backlog | None) -> None:
@@ -48,15 +51,18 @@ class WaitingMessages:
         self._recent: deque[QueuedMessage] = deque()
         """What is in memory only, newer than all others."""
         self._writing: list[QueuedMessage] = []
+        """What the thread is writing to disk at present, and is in ``_recent`` no longer."""
         self._next: QueuedMessage | None = None
         """The oldest on disk, as far as it was read."""
         self._taken: QueuedMessage | None = None
         self._taken_is_kept = False
+        """Whether what is being sent is on disk too."""
         self._taken_since = 0.0
         self._finished: deque[QueuedMessage] = deque()
         """Of those on disk, what is to be removed there."""
         self._dropped: Counter[str] = Counter()
         self._on_disk: Mapping[str, int] = {}
+        """From here to ``_disk_bytes``: what the backlog said last, which only its thread asks."""
         self._disk_count = 0
         self._dropped_on_disk: Mapping[str, int] = {}
         self._disk_bytes = 0

@@ -116,6 +116,7 @@ class Attempt:
         self._wanted = wanted
         self._taken = False
         self._busy: tuple[str, float] | None = None
+        """What may hang now, and since when; replaced as a whole, since another thread reads it."""
         self._abandoned = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
 
