@@ -71,7 +71,9 @@ def _watch(stack: InferenceStack, settings: Settings) -> list[Construct]:
         from stacks.monitoring.monitoring import Monitoring
 
         found.append(
-            Monitoring(stack, "Monitoring", settings=settings, last_words=stack.last_words)
+            Monitoring(
+                stack, "Monitoring", settings=settings, telemetry_table=stack.telemetry_table
+            )
         )
     if settings.actions:
         from stacks.actions.actions import LabelActions

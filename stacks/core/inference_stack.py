@@ -15,9 +15,9 @@ from stacks.component.model_limit import limit_line
 from stacks.context.settings import Settings
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.feedback_cost import cost_line
-from stacks.core.last_words import LastWords
 from stacks.core.nucleus_configuration import Network
 from stacks.core.outputs import add_output
+from stacks.core.telemetry_table import TelemetryTable
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
 
@@ -67,9 +67,13 @@ class InferenceStack(cdk.Stack):
             artifacts=artifacts,
             store=store,
         )
-        self.last_words = LastWords(self, "LastWords", own=self.own)
+        # This id is a part of logical ids: with another one, deployed tables would be replaced.
+        self.telemetry_table = TelemetryTable(self, "LastWords", own=self.own)
         add_output(
-            self, "TelemetryTable", self.last_words.table_name, "The newest telemetry of each core"
+            self,
+            "TelemetryTable",
+            self.telemetry_table.table_name,
+            "The newest telemetry of each core",
         )
         self._settings = settings
         # Only now are the names of the buckets known.

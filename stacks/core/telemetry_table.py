@@ -33,7 +33,7 @@ _FIELDS = (
 """What is kept of a message: what the commands show, because DynamoDB bills writes by size."""
 
 
-class LastWords(Construct):
+class TelemetryTable(Construct):
     """A table with the newest telemetry of each core, and the rule of AWS IoT that fills it.
 
     The cloud keeps it, because a retained message would need the device, and nucleus lite ignores

@@ -3,7 +3,7 @@
 from constructs import Construct
 
 from stacks.context.settings import Settings
-from stacks.core.last_words import LastWords
+from stacks.core.telemetry_table import TelemetryTable
 from stacks.monitoring import alarms, dashboard, silence
 from stacks.monitoring.alarms import Alarms
 from stacks.monitoring.dashboard import Dashboard
@@ -20,7 +20,7 @@ class Monitoring(Construct):
         construct_id: str,
         *,
         settings: Settings,
-        last_words: LastWords,
+        telemetry_table: TelemetryTable,
     ) -> None:
         super().__init__(scope, construct_id)
         own = settings.names
@@ -28,9 +28,9 @@ class Monitoring(Construct):
         wanted |= {*(dashboard.WANTED if settings.dashboard else ())}
         metrics = TelemetryMetrics(self, "Metrics", own=own, wanted=wanted)
         silent = (
-            silence.messages_of_core(last_words)
+            silence.messages_of_core(telemetry_table)
             if settings.fleet_name is None
-            else SilentCores(self, "SilentCores", own=own, last_words=last_words)
+            else SilentCores(self, "SilentCores", own=own, telemetry_table=telemetry_table)
         )
         if settings.dashboard:
             Dashboard(self, "Dashboard", own=own, metrics=metrics, silent=silent)

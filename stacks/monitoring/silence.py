@@ -9,7 +9,7 @@ from constructs import Construct
 
 from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 from stacks.arns import regional_arn
-from stacks.core.last_words import LastWords
+from stacks.core.telemetry_table import TelemetryTable
 from stacks.custom_resources.function import RuntimeFunction
 from stacks.monitoring.telemetry_metrics import MINUTE, namespace
 from stacks.names import StackNames
@@ -20,7 +20,7 @@ _PERIOD = cdk.Duration.minutes(5)
 """Longer than the time between two runs, so that each period has a value."""
 
 
-def messages_of_core(last_words: LastWords) -> cloudwatch.Metric:
+def messages_of_core(telemetry_table: TelemetryTable) -> cloudwatch.Metric:
     """Return the metric of AWS IoT that counts the telemetry of one core, free of charge.
 
     https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html
@@ -28,7 +28,7 @@ def messages_of_core(last_words: LastWords) -> cloudwatch.Metric:
     return cloudwatch.Metric(
         namespace="AWS/IoT",
         metric_name="TopicMatch",
-        dimensions_map={"RuleName": last_words.rule_name},
+        dimensions_map={"RuleName": telemetry_table.rule_name},
         statistic="Sum",
         period=MINUTE,
     )
@@ -49,7 +49,7 @@ class SilentCores(Construct):
         construct_id: str,
         *,
         own: StackNames,
-        last_words: LastWords,
+        telemetry_table: TelemetryTable,
     ) -> None:
         super().__init__(scope, construct_id)
         self._namespace = namespace(own)
@@ -61,7 +61,7 @@ class SilentCores(Construct):
             role_description=f"Counts silent cores of the {own.owner}",
             timeout=cdk.Duration.minutes(2),
             environment={
-                "TABLE": last_words.table_name,
+                "TABLE": telemetry_table.table_name,
                 "THING_GROUP": own.thing_group,
                 "NAMESPACE": self._namespace,
                 "SILENT_SECONDS": str(SILENT_INTERVALS * TELEMETRY_SECONDS),
@@ -75,7 +75,7 @@ class SilentCores(Construct):
                 iam.PolicyStatement(
                     sid="ReadTelemetry",
                     actions=["dynamodb:Scan"],
-                    resources=[last_words.table_arn],
+                    resources=[telemetry_table.table_arn],
                 ),
                 iam.PolicyStatement(
                     sid="ListMembers",

@@ -12,7 +12,7 @@ from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import ALLOW, DENY, FILE, Decision, read_decisions
 from stacks.names import fleet_component_name
 from tests.cloud.support import Device, MqttClient, Stacks
-from tests.stacks import last_words
+from tests.stacks import telemetry_table
 from tests.waiting import eventually
 
 TELEMETRY: Mapping[str, Any] = {
@@ -46,11 +46,11 @@ class Kept:
         self.cloud, self.stacks, self.stack = cloud, stacks, stack
 
     def deploy(self, resources: Mapping[str, Any]) -> None:
-        self.stacks.deploy(self.stack, resources, last_words.output())
+        self.stacks.deploy(self.stack, resources, telemetry_table.output())
 
     @property
     def table(self) -> str:
-        return self.stacks.outputs(self.stack)[last_words.OUTPUT]
+        return self.stacks.outputs(self.stack)[telemetry_table.OUTPUT]
 
     def publish(self, core_name: str, content: bytes) -> None:
         data = self.cloud.client("iot-data")
@@ -80,7 +80,7 @@ def kept(cloud: LocalCloud, stacks: Stacks, stack: str) -> Kept:
 
 
 def test_device_s_telemetry_arrives_in_the_table(kept: Kept, device: Device) -> None:
-    kept.deploy(last_words.of_core(device.thing))
+    kept.deploy(telemetry_table.of_core(device.thing))
     device.allow("iot:*", "*")
     with MqttClient(device) as client:
         eventually(lambda: client.connected)
@@ -96,14 +96,14 @@ def test_device_s_telemetry_arrives_in_the_table(kept: Kept, device: Device) -> 
 
 
 def test_rule_of_a_core_ignores_every_other_core(kept: Kept) -> None:
-    kept.deploy(last_words.of_core("press-1"))
+    kept.deploy(telemetry_table.of_core("press-1"))
     for core in ("press-10", "press-1"):
         kept.publish(core, payload())
     assert list(kept.items()) == ["press-1"]
 
 
 def test_rule_of_a_fleet_takes_the_telemetry_of_its_component(kept: Kept) -> None:
-    kept.deploy(last_words.of_fleet("hall"))
+    kept.deploy(telemetry_table.of_fleet("hall"))
     own = fleet_component_name("hall")
     kept.publish("of-another", payload(component=fleet_component_name("hall-2")))
     kept.publish("of-none", payload())
@@ -118,7 +118,7 @@ def test_rule_of_a_fleet_takes_the_telemetry_of_its_component(kept: Kept) -> Non
 
 def test_rule_that_was_replaced_follows_its_new_statement(kept: Kept) -> None:
     """Its topic, what it selects, and its condition: the cloud keeps the parts of statements."""
-    kept.deploy(last_words.of_core("press-1"))
+    kept.deploy(telemetry_table.of_core("press-1"))
     kept.publish("press-1", payload())
     iot = kept.cloud.client("iot")
     rule = iot.get_topic_rule(ruleName="DlrInference_press_1")["rule"]
@@ -137,7 +137,7 @@ def test_rule_that_was_replaced_follows_its_new_statement(kept: Kept) -> None:
 
 
 def test_message_that_no_rule_can_read_does_not_fail_its_sender(kept: Kept) -> None:
-    kept.deploy(last_words.of_core("press-1"))
+    kept.deploy(telemetry_table.of_core("press-1"))
     kept.publish("press-1", b"[" * 100_000)
     assert kept.items()["press-1"].keys() == {"core", "received"}
 
@@ -156,7 +156,7 @@ def _for_another_rule(kept: Kept) -> None:
 
 @pytest.mark.parametrize("change", [_without_policy, _for_another_rule])
 def test_rule_may_do_no_more_than_its_role(kept: Kept, change: Callable[[Kept], None]) -> None:
-    kept.deploy(last_words.of_core("press-1"))
+    kept.deploy(telemetry_table.of_core("press-1"))
     change(kept)
     kept.publish("press-1", payload())
     assert kept.items() == {}

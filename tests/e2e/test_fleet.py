@@ -30,7 +30,7 @@ from local_core.device.watcher import Watcher
 from local_core.processes.cdk import REPOSITORY, CdkError
 from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
-from mli.device.reports import last_word
+from mli.device.reports import last_telemetry
 from mli.fleet.core import ARCHIVE
 from mli.fleet.reports.status import ATTENTION
 from stacks.names import fleet_component_name, thing_name
@@ -126,9 +126,9 @@ def test_core_that_is_killed_falls_silent_although_greengrass_calls_it_healthy(
     assert device["status"] == "HEALTHY"
     for name, value in fleet.cloud.environment().items():
         monkeypatch.setenv(name, value)
-    inner = last_word.time_in_aws
+    inner = last_telemetry.time_in_aws
     passed = timedelta(seconds=names.SILENT_INTERVALS * names.TELEMETRY_SECONDS)
-    monkeypatch.setattr(last_word, "time_in_aws", lambda reply: inner(reply) + passed)
+    monkeypatch.setattr(last_telemetry, "time_in_aws", lambda reply: inner(reply) + passed)
     for words, status in ((("status", CORE), 1), (("fleet", "status", FLEET), ATTENTION)):
         done = CliRunner().invoke(main, words)
         assert done.exit_code == status, done.output

@@ -13,7 +13,7 @@ from stacks import names
 from stacks.names import CORE_PLACEHOLDER
 from tests.cloud.support import Stacks, recipe
 from tests.mli.support import nucleus_configurations, policy_documents, speak
-from tests.stacks import last_words
+from tests.stacks import telemetry_table
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class DeployedFleet:
             names.fleet_stack_name(self.name),
             {
                 "Thing": {"Type": "AWS::IoT::Thing", "Properties": thing},
-                **last_words.of_fleet(self.name),
+                **telemetry_table.of_fleet(self.name),
             },
             {
-                **last_words.output(),
+                **telemetry_table.output(),
                 "ClaimPolicy": names.claim_policy_name(self.name),
                 "CorePolicies": json.dumps(policies),
                 "DeploymentTarget": self.group_arn,

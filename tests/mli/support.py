@@ -21,7 +21,7 @@ from mli.cli.main import main
 from stacks import names
 from stacks.core.nucleus_configuration import NucleusConfiguration
 from tests.cloud.support import Stacks, publish_health, recipe, report_deployment
-from tests.stacks import last_words
+from tests.stacks import telemetry_table
 
 CAMERA: Mapping[str, Any] = {"name": "static", "state": STREAMING, "reason": ""}
 ACCOUNT = "arn:aws:iot:us-east-1:000000000000"
@@ -70,8 +70,8 @@ class DeployedCore:
         outputs = core._v1_outputs() if generation == 1 else core._v2_outputs()
         resources = {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": thing}}}
         if generation == 2 and keeps_telemetry:
-            resources |= last_words.of_core(name)
-            outputs |= last_words.output()
+            resources |= telemetry_table.of_core(name)
+            outputs |= telemetry_table.output()
         Stacks(cloud).deploy(names.stack_name(name), resources, outputs)
         if generation == 2:
             core._add_policies()
@@ -139,7 +139,7 @@ class DeployedCore:
 
     def table(self) -> str:
         """Return the table with its telemetry."""
-        return Stacks(self.cloud).outputs(names.stack_name(self.name))[last_words.OUTPUT]
+        return Stacks(self.cloud).outputs(names.stack_name(self.name))[telemetry_table.OUTPUT]
 
     def _v2_outputs(self) -> dict[str, str]:
         configuration = nucleus_configurations(

@@ -40,7 +40,7 @@ class Camera:
 
 
 @dataclass(frozen=True)
-class LastWord:
+class LastTelemetry:
     """The newest telemetry of a core; what it does not contain is empty or None.
 
     ``received`` is when AWS IoT got it, ``written`` is when the core says that it wrote it. A
@@ -97,8 +97,8 @@ class LastWord:
         }
 
 
-def read_one(clients: Clients, table: str, core_name: str) -> tuple[LastWord | None, datetime]:
-    """Return a core's last word, if it ever spoke, and the time in AWS.
+def read_one(clients: Clients, table: str, core_name: str) -> tuple[LastTelemetry | None, datetime]:
+    """Return a core's newest telemetry, if it ever sent any, and the time in AWS.
 
     Raises:
         ClientError: if the table cannot be read.
@@ -110,19 +110,19 @@ def read_one(clients: Clients, table: str, core_name: str) -> tuple[LastWord | N
     return (parsed_item(item) if item else None), time_in_aws(reply)
 
 
-def read_all(clients: Clients, table: str) -> tuple[dict[str, LastWord], datetime]:
-    """Return the last word of each core that ever spoke, and the time in AWS.
+def read_all(clients: Clients, table: str) -> tuple[dict[str, LastTelemetry], datetime]:
+    """Return the newest telemetry of each core that ever sent any, and the time in AWS.
 
     Raises:
         ClientError: if the table cannot be read.
     """
-    found: dict[str, LastWord] = {}
+    found: dict[str, LastTelemetry] = {}
     now = datetime.now(UTC)
     for page in clients("dynamodb").get_paginator("scan").paginate(TableName=table):
         now = time_in_aws(page)
         for item in page["Items"]:
-            word = parsed_item(item)
-            found[word.core_name] = word
+            telemetry = parsed_item(item)
+            found[telemetry.core_name] = telemetry
     return found, now
 
 
@@ -136,13 +136,13 @@ def time_in_aws(reply: Mapping[str, Any]) -> datetime:
     return found.astimezone(UTC)
 
 
-def parsed_item(item: Mapping[str, Any]) -> LastWord:
+def parsed_item(item: Mapping[str, Any]) -> LastTelemetry:
     """Return what an item of the table says."""
     plain = {key: _plain(value) for key, value in item.items()}
     inference = _nested(plain.get("inferenceMs"))
     sources, faults = _nested(plain.get("sources")), _nested(plain.get("faults"))
     interval = _number(plain.get("intervalSeconds")) or 0.0
-    return LastWord(
+    return LastTelemetry(
         core_name=_text(plain.get("core")),
         received=datetime.fromtimestamp((_number(plain.get("received")) or 0.0) / 1e3, UTC),
         written=_text(plain.get("timestamp")),

@@ -18,7 +18,7 @@ from inference.sources.status import STOPPED
 from ...aws import Clients, error_code, explain
 from ..generations.v2.deployments import latest_deployment
 from ..stacks.core import CoreStack
-from .last_word import TABLE_OUTPUT, LastWord, read_one
+from .last_telemetry import TABLE_OUTPUT, LastTelemetry, read_one
 
 _SKEW_SECONDS = 300.0
 _MOST_CAMERAS = 16
@@ -31,36 +31,36 @@ class Health(enum.Enum):
     UNKNOWN = "unknown"
     """Nobody knows: the table is not there, or may not be read."""
     NEVER = "never heard"
-    """It has not spoken since there is a table."""
+    """It has sent no telemetry since there is a table."""
     SILENT = "silent"
-    """Its last word is older than three intervals."""
+    """Its newest telemetry is older than three intervals."""
     DARK = "no camera"
-    """It speaks, and a camera of it has no frames."""
+    """It sends telemetry, and a camera of it has no frames."""
     DEGRADED = "degraded"
-    """It speaks, and something else is missing."""
+    """It sends telemetry, and something else is missing."""
     OK = "ok"
 
 
-def health_of(word: LastWord | None, now: datetime) -> Health:
-    """Return what a core's last word says at the time ``now``."""
-    if word is None:
+def health_of(telemetry: LastTelemetry | None, now: datetime) -> Health:
+    """Return what a core's newest telemetry says at the time ``now``."""
+    if telemetry is None:
         return Health.NEVER
-    if word.is_old(now):
+    if telemetry.is_old(now):
         return Health.SILENT
-    if word.dark_cameras:
+    if telemetry.dark_cameras:
         return Health.DARK
-    return Health.OK if word.health == "ok" else Health.DEGRADED
+    return Health.OK if telemetry.health == "ok" else Health.DEGRADED
 
 
 @dataclass(frozen=True)
 class Liveness:
-    """A core's last word, what it means now, and the digest of the settings that are deployed.
+    """A core's newest telemetry, what it means now, and the digest of the deployed settings.
 
     ``reason`` says why its health is not known.
     """
 
     health: Health
-    word: LastWord | None = None
+    telemetry: LastTelemetry | None = None
     now: datetime = _UNASKED
     deployed: str = ""
     reason: str = ""
@@ -72,32 +72,32 @@ class Liveness:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything, for scripts."""
-        word = self.word
+        telemetry = self.telemetry
         return {
             "status": self.health.value,
             "reason": self.reason,
-            "ageSeconds": round(word.age(self.now), 1) if word else None,
+            "ageSeconds": round(telemetry.age(self.now), 1) if telemetry else None,
             "configurationDeployed": self.deployed,
-            "telemetry": word.to_json() if word else None,
+            "telemetry": telemetry.to_json() if telemetry else None,
         }
 
     def lines(self) -> list[str]:
-        """Return what a person reads about the last word."""
+        """Return what a person reads about the newest telemetry."""
         if self.health is Health.UNKNOWN:
             return [f"  last heard: unknown: {self.reason}"]
-        if self.word is None:
+        if self.telemetry is None:
             return ["  last heard: never, since its stack keeps telemetry"]
-        word = self.word
+        telemetry = self.telemetry
         return [
-            f"  last heard: {_heard(word, self.now, self.health)}",
-            f"  runs: {_runs(word)}",
+            f"  last heard: {_heard(telemetry, self.now, self.health)}",
+            f"  runs: {_runs(telemetry)}",
             *(
                 f"  camera {one.name}: {one.state}" + (f": {one.reason}" if one.reason else "")
-                for one in word.cameras[:_MOST_CAMERAS]
+                for one in telemetry.cameras[:_MOST_CAMERAS]
             ),
-            *(f"  fault: {fault}" for fault in word.faults),
-            f"  pace: {_pace(word)}",
-            f"  configuration: {_configuration(word.configuration, self.deployed)}",
+            *(f"  fault: {fault}" for fault in telemetry.faults),
+            f"  pace: {_pace(telemetry)}",
+            f"  configuration: {_configuration(telemetry.configuration, self.deployed)}",
         ]
 
     def advice(self, core_name: str, service: str, log_command: str) -> str:
@@ -113,7 +113,7 @@ class Liveness:
                 f"sudo systemctl status {service}; {log_command}"
             )
         if self.health is Health.DARK:
-            camera = self.word.dark_cameras[0] if self.word else None
+            camera = self.telemetry.dark_cameras[0] if self.telemetry else None
             if camera and camera.state == STOPPED:  # nothing opens it again by itself
                 return (
                     "next: was the component stopped, or the device switched off? On the device: "
@@ -142,11 +142,11 @@ def liveness_of(clients: Clients, stack: CoreStack) -> Liveness:
             f"deployed it: deploy it again (npx cdk deploy -c {owner} …)",
         )
     try:
-        word, now = read_one(clients, table, stack.core_name)
+        telemetry, now = read_one(clients, table, stack.core_name)
     except botocore.exceptions.ClientError as error:
         return Liveness(Health.UNKNOWN, reason=unreadable(error, table))
     digest = deployed_digest(clients, stack)
-    return Liveness(health_of(word, now), word, now, digest)
+    return Liveness(health_of(telemetry, now), telemetry, now, digest)
 
 
 def unreadable(error: botocore.exceptions.ClientError, table: str) -> str:
@@ -182,32 +182,35 @@ def short_age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _heard(word: LastWord, now: datetime, health: Health) -> str:
-    text = f"{short_age(word.age(now))} ago"
+def _heard(telemetry: LastTelemetry, now: datetime, health: Health) -> str:
+    text = f"{short_age(telemetry.age(now))} ago"
     if health is Health.SILENT:
-        text += f": SILENT, expected every {word.interval:g} s"
+        text += f": SILENT, expected every {telemetry.interval:g} s"
     try:
-        skew = (word.received - datetime.fromisoformat(word.written)).total_seconds()
+        skew = (telemetry.received - datetime.fromisoformat(telemetry.written)).total_seconds()
     except (ValueError, TypeError):
         return text
     if abs(skew) > _SKEW_SECONDS:
-        text += f"; written {word.written} by the core's clock: it waited there, or that is wrong"
+        text += (
+            f"; written {telemetry.written} by the core's clock: it waited there, or that is wrong"
+        )
     return text
 
 
-def _runs(word: LastWord) -> str:
-    model = f", model {word.model}" if word.model else ""
-    return f"{word.component or 'a component'} {word.version or 'of an unknown version'}{model}"
+def _runs(telemetry: LastTelemetry) -> str:
+    model = f", model {telemetry.model}" if telemetry.model else ""
+    version = telemetry.version or "of an unknown version"
+    return f"{telemetry.component or 'a component'} {version}{model}"
 
 
-def _pace(word: LastWord) -> str:
-    parts = [f"{word.per_second:g} frames/s"] if word.per_second is not None else []
-    if word.latency:
+def _pace(telemetry: LastTelemetry) -> str:
+    parts = [f"{telemetry.per_second:g} frames/s"] if telemetry.per_second is not None else []
+    if telemetry.latency:
         parts.append(
-            "inference " + ", ".join(f"{key} {one:g} ms" for key, one in word.latency.items())
+            "inference " + ", ".join(f"{key} {one:g} ms" for key, one in telemetry.latency.items())
         )
-    if word.queued is not None:
-        parts.append(f"{word.queued} messages wait")
+    if telemetry.queued is not None:
+        parts.append(f"{telemetry.queued} messages wait")
     return ", ".join(parts) or "unknown"
 
 

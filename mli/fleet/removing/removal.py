@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...aws import Clients
-from ...device.reports.last_word import TABLE_OUTPUT
+from ...device.reports.last_telemetry import TABLE_OUTPUT
 from ...device.stacks.fleet import FleetStack
 from ...listings import listed
 from ..folder import core_folder, put_aside

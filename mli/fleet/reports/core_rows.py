@@ -13,7 +13,7 @@ from ...aws import Clients
 from ...device.deployments.rollout import job_progress
 from ...device.generations.core_state import FAILED
 from ...device.generations.v2.deployments import latest_deployment
-from ...device.reports.last_word import TABLE_OUTPUT, LastWord, read_all
+from ...device.reports.last_telemetry import TABLE_OUTPUT, LastTelemetry, read_all
 from ...device.reports.liveness import Health, digest_of, health_of
 from ...device.stacks.fleet import FleetStack
 from ...device.stacks.outputs import output_of
@@ -27,12 +27,12 @@ class CoreRow:
     """A core of a fleet: its newest telemetry, and what Greengrass and AWS IoT say of it.
 
     ``deployment`` is how far it is with the fleet's latest deployment, ``device`` the status that
-    its nucleus reported last, and ``age`` the seconds since its last word; None if there is none.
+    its nucleus reported last, and ``age`` the seconds since its newest telemetry, or None.
     """
 
     name: str
     health: Health
-    word: LastWord | None
+    telemetry: LastTelemetry | None
     age: float | None
     deployment: str
     device: str
@@ -48,8 +48,8 @@ class CoreRow:
         """What a person should know first."""
         if self.health in (Health.NEVER, Health.SILENT):
             return str(self.health.value)
-        if self.word is not None and self.word.faults:
-            return self.word.faults[0].partition(":")[0]
+        if self.telemetry is not None and self.telemetry.faults:
+            return self.telemetry.faults[0].partition(":")[0]
         if self.health is Health.OK and self.device == _UNHEALTHY:
             return "unhealthy"
         if self.health is Health.OK and self.deployment in FAILED:
@@ -66,7 +66,7 @@ class CoreRow:
             "ageSeconds": None if self.age is None else round(self.age, 1),
             "deployment": self.deployment,
             "device": self.device,
-            "telemetry": self.word.to_json() if self.word else None,
+            "telemetry": self.telemetry.to_json() if self.telemetry else None,
         }
 
 
@@ -87,14 +87,14 @@ class FleetReport:
 def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
     """Ask about all cores of a fleet: one scan, and one call of each kind per page.
 
-    The members of the thing group are its cores: also those that never spoke, and no others.
+    The members of the thing group are its cores: also those that never sent any telemetry.
 
     Raises:
         MliError: if the fleet's stack keeps no telemetry.
         ClientError: if one of the calls is refused.
     """
     table = output_of(fleet.outputs, TABLE_OUTPUT, names.fleet_stack_name(fleet.name))
-    words, now = read_all(clients, table)
+    newest, now = read_all(clients, table)
     groups = [_group(clients, arn) for arn in (fleet.canary_arn, fleet.group_arn) if arn]
     content = groups[-1].deployment
     component = (content.get("components") or {}).get(names.fleet_component_name(fleet.name)) or {}
@@ -102,13 +102,13 @@ def report_of(clients: Clients, fleet: FleetStack) -> FleetReport:
     group_of = {thing: group for group in groups for thing in group.members}
     for thing, group in sorted(group_of.items(), key=itemgetter(0)):
         name = names.core_of_thing(thing) or thing
-        word = words.get(name)
+        telemetry = newest.get(name)
         rows.append(
             CoreRow(
                 name,
-                health_of(word, now),
-                word,
-                word.age(now) if word else None,
+                health_of(telemetry, now),
+                telemetry,
+                telemetry.age(now) if telemetry else None,
                 group.progress.get(thing, ""),
                 group.devices.get(thing, ""),
             )

@@ -28,10 +28,10 @@ _COLUMNS = (
     _Column("heard", lambda row: "-" if row.age is None else short_age(row.age), True),
     _Column("frames/s", lambda row: _rate(row), True),
     _Column("deployment", lambda row: row.deployment or "-"),
-    _Column("component", lambda row: row.word.version if row.word else ""),
-    _Column("model", lambda row: row.word.model if row.word else ""),
-    _Column("configuration", lambda row: row.word.configuration if row.word else ""),
-    _Column("nucleus", lambda row: row.word.nucleus if row.word else ""),
+    _Column("component", lambda row: row.telemetry.version if row.telemetry else ""),
+    _Column("model", lambda row: row.telemetry.model if row.telemetry else ""),
+    _Column("configuration", lambda row: row.telemetry.configuration if row.telemetry else ""),
+    _Column("nucleus", lambda row: row.telemetry.nucleus if row.telemetry else ""),
 )
 """The most important ones first: a narrow terminal has no room for the last ones."""
 
@@ -95,5 +95,5 @@ def _shown(text: str) -> str:
 
 
 def _rate(row: CoreRow) -> str:
-    rate = row.word.per_second if row.word else None
+    rate = row.telemetry.per_second if row.telemetry else None
     return "-" if rate is None else f"{rate:.1f}"

@@ -13,8 +13,8 @@ from inference.names import TELEMETRY_SECONDS
 from inference.settings import InferenceSettings
 from inference.sources import status as source
 from local_core.cloud import LocalCloud
-from mli.device.reports import last_word
-from mli.device.reports.last_word import LastWord, parsed_item
+from mli.device.reports import last_telemetry
+from mli.device.reports.last_telemetry import LastTelemetry, parsed_item
 from mli.device.reports.liveness import Health, health_of, short_age
 from tests.mli.support import CAMERA, Commands, DeployedCore
 
@@ -29,13 +29,13 @@ LOST: Mapping[str, Any] = {
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> Later:
     """Let the clock of AWS be later for the command than it is."""
-    inner = last_word.time_in_aws
+    inner = last_telemetry.time_in_aws
 
     def move(seconds: float) -> None:
         def moved(reply: Mapping[str, Any]) -> datetime:
             return inner(reply) + timedelta(seconds=seconds)
 
-        monkeypatch.setattr(last_word, "time_in_aws", moved)
+        monkeypatch.setattr(last_telemetry, "time_in_aws", moved)
 
     return move
 
@@ -224,7 +224,7 @@ def test_lists_and_objects_are_read_as_aws_keeps_them_and_as_the_local_cloud_doe
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
-def spoken(*cameras: tuple[str, str], faults: tuple[str, ...] = ()) -> LastWord:
+def spoken(*cameras: tuple[str, str], faults: tuple[str, ...] = ()) -> LastTelemetry:
     sources = [{"name": "c", "state": state, "reason": why} for state, why in cameras]
     found = item(sources={"S": json.dumps(sources)}, faults={"S": json.dumps(faults)})
     found["received"] = {"N": str(int(NOW.timestamp() * 1_000))}
@@ -232,7 +232,7 @@ def spoken(*cameras: tuple[str, str], faults: tuple[str, ...] = ()) -> LastWord:
 
 
 @pytest.mark.parametrize(
-    ("word", "health"),
+    ("telemetry", "health"),
     [
         (spoken((source.STREAMING, "")), Health.OK),
         (spoken((source.STREAMING, "it was lost")), Health.OK),
@@ -244,8 +244,10 @@ def spoken(*cameras: tuple[str, str], faults: tuple[str, ...] = ()) -> LastWord:
         (None, Health.NEVER),
     ],
 )
-def test_camera_is_dark_if_it_has_no_frames(word: LastWord | None, health: Health) -> None:
-    assert health_of(word, NOW) is health
+def test_camera_is_dark_if_it_has_no_frames(
+    telemetry: LastTelemetry | None, health: Health
+) -> None:
+    assert health_of(telemetry, NOW) is health
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from click.testing import _NamedTextIOWrapper
 
 from inference.sources.status import LOST
 from local_core.cloud import LocalCloud
-from mli.device.reports import last_word
-from mli.device.reports.last_word import LastWord
+from mli.device.reports import last_telemetry
+from mli.device.reports.last_telemetry import LastTelemetry
 from mli.device.reports.liveness import Health
 from mli.fleet.reports.core_rows import CoreRow, FleetReport
 from mli.fleet.reports.status import ATTENTION
@@ -99,9 +99,9 @@ def test_fleet_is_good_until_a_core_falls_silent(
     fleet.add(name)
     fleet.speak(name)
     assert commands.json("fleet", "status", fleet.name)["good"] is True
-    inner = last_word.time_in_aws
+    inner = last_telemetry.time_in_aws
     monkeypatch.setattr(
-        last_word, "time_in_aws", lambda page: inner(page) + timedelta(minutes=5, seconds=20)
+        last_telemetry, "time_in_aws", lambda page: inner(page) + timedelta(minutes=5, seconds=20)
     )
     said = commands.run("fleet", "status", fleet.name, code=ATTENTION)
     assert "silent" in said
@@ -212,14 +212,22 @@ def test_fleet_of_an_older_version_is_named(commands: Commands, fleet: DeployedF
 
 
 def row(name: str, **changes: Any) -> CoreRow:
-    word = LastWord(name, datetime(2026, 11, 27, tzinfo=UTC), model="m" * 60, per_second=2.0)
-    values = {"health": Health.OK, "word": word, "age": 5.0, "deployment": "", "device": ""}
+    telemetry = LastTelemetry(
+        name, datetime(2026, 11, 27, tzinfo=UTC), model="m" * 60, per_second=2.0
+    )
+    values = {
+        "health": Health.OK,
+        "telemetry": telemetry,
+        "age": 5.0,
+        "deployment": "",
+        "device": "",
+    }
     return CoreRow(name, **{**values, **changes})
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 160])
 def test_table_is_no_wider_than_the_terminal(width: int) -> None:
-    report = FleetReport((row("press-1"), row("press-2", word=None, age=None)), "1.0.0", "abc")
+    report = FleetReport((row("press-1"), row("press-2", telemetry=None, age=None)), "1.0.0", "abc")
     lines = table(report, width).splitlines()
     assert max(map(len, lines[:3])) <= width
     assert lines[1].startswith("press-1")
@@ -247,10 +255,10 @@ def test_terminal_s_width_is_used(
 
 
 def test_cells_are_harmless_and_stay_on_their_line() -> None:
-    word = LastWord(
+    telemetry = LastTelemetry(
         "a", datetime(2026, 11, 27, tzinfo=UTC), faults=("\x1b]0;x\x07\nb: c",), model="\n"
     )
-    report = FleetReport((row("a", word=word, health=Health.DEGRADED),), "1.0.0", "abc")
+    report = FleetReport((row("a", telemetry=telemetry, health=Health.DEGRADED),), "1.0.0", "abc")
     shown = table(report, None) + summary(report, "hall")
     assert len(table(report, None).splitlines()) == 2
     assert shown.replace("\n", "").isprintable()
