@@ -63,9 +63,9 @@ class TelemetryMetrics(Construct):
 
     It was chosen by cost and by what it needs. A rule's own action for metrics knows no dimension,
     and bills each value of each metric as a request: $0.44 per metric, core and month, where a line
-    of log with all metrics costs $0.02 per core. Embedded metrics in the component's log need a log
-    collector on each core. Metrics of each core, $0.30 each, would be $2.10 per core; the log answers
-    questions about single cores for what a query reads.
+    of log with all metrics costs $0.02 per core. Embedded metrics in the component's log need a
+    log collector on each core. Metrics of each core, $0.30 each, would be $2.10 per core; the log
+    answers questions about single cores for what a query reads.
 
     ``wanted`` are the metrics that somebody looks at: each costs $0.30 a month.
     """
