@@ -41,7 +41,7 @@ LAYERS: Mapping[str, Layers] = {
     ),
     "inference": (
         ("errors",),
-        ("backoff", "memory", "names", "preflight", "schema", "stopping", "syncing"),
+        ("backoff", "hanging", "memory", "names", "preflight", "schema", "stopping", "syncing"),
         ("model",),
         ("vision",),
         ("sources",),

@@ -40,7 +40,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _ArchiveEntry:
     """An entry as the archive lists it: a file, folder, link or device by ``kind``.
 
     ``name`` uses forward slashes; ``link`` is a link's target, from the archive's root.
@@ -88,7 +88,7 @@ class TarOrZip:
             ModelError: naming a member that would be written elsewhere, a link to anything else,
                 a device, or the archive if it is too large.
         """
-        entries: dict[str, _Entry] = {}
+        entries: dict[str, _ArchiveEntry] = {}
         for count, entry in enumerate(self._entries()):
             if count == _MAX_ENTRIES:
                 raise self._too_large()
@@ -113,10 +113,10 @@ class TarOrZip:
         assert content is not None, "only plain files are listed"
         return content
 
-    def _entries(self) -> Iterable[_Entry]:
+    def _entries(self) -> Iterable[_ArchiveEntry]:
         return _zip_entries(self._zip) if self._zip is not None else self._tar_entries()
 
-    def _tar_entries(self) -> Iterator[_Entry]:
+    def _tar_entries(self) -> Iterator[_ArchiveEntry]:
         assert self._stream is not None
         try:
             self._tar = tarfile.TarFile(fileobj=self._stream)  # type: ignore[arg-type]
@@ -134,10 +134,10 @@ class TarOrZip:
                 kind = "link"
             if info.issym():
                 link = posixpath.join(posixpath.dirname(name), link)
-            yield _Entry(name, info.size, kind, info, posixpath.normpath(link))
+            yield _ArchiveEntry(name, info.size, kind, info, posixpath.normpath(link))
         self._stream.is_listed = True
 
-    def _contents(self, entries: dict[str, _Entry]) -> Iterator[tuple[str, _Entry]]:
+    def _contents(self, entries: dict[str, _ArchiveEntry]) -> Iterator[tuple[str, _ArchiveEntry]]:
         """Yield each file's name and the entry with its content, which for a link is another's."""
         for name, entry in entries.items():
             content = entry
@@ -159,7 +159,7 @@ class TarOrZip:
                 f"model {self._archive}: member {name!r} would be written outside its folder"
             )
 
-    def _not_a_file(self, entry: _Entry) -> ModelError:
+    def _not_a_file(self, entry: _ArchiveEntry) -> ModelError:
         if entry.kind == "link":
             return ModelError(
                 f"model {self._archive}: member {entry.name!r} is a link to {entry.link!r}, which "
@@ -212,7 +212,7 @@ class _Metered:
         self._stream.close()
 
 
-def _zip_entries(bundle: zipfile.ZipFile) -> Iterator[_Entry]:
+def _zip_entries(bundle: zipfile.ZipFile) -> Iterator[_ArchiveEntry]:
     for info in bundle.infolist():
         name, link = _slashed(info.filename), ""
         mode = stat.S_IFMT(info.external_attr >> 16)
@@ -224,7 +224,7 @@ def _zip_entries(bundle: zipfile.ZipFile) -> Iterator[_Entry]:
             with bundle.open(info) as stream:
                 target = stream.read(_MAX_LINK_BYTES).decode("utf-8", "replace")
             link = posixpath.normpath(posixpath.join(posixpath.dirname(name), _slashed(target)))
-        yield _Entry(name, info.file_size, kind, info, link)
+        yield _ArchiveEntry(name, info.file_size, kind, info, link)
 
 
 def _slashed(name: str) -> str:
