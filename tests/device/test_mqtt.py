@@ -72,7 +72,7 @@ def test_broker_that_comes_back_has_the_subscriptions_again(device: Device) -> N
         connection.subscribe_to_cloud("demo/#", 1, lambda topic, payload: got.put(payload))
         device.cloud.stop_part("mqtt")
         try:
-            eventually(lambda: connection.fault is not None, SECONDS)
+            eventually(lambda: not connection.wait_until_connected(0), SECONDS)
             with pytest.raises(ConnectionError, match="the broker is not connected"):
                 connection.publish_to_cloud("", "demo/a", 1, b"lost")
         finally:
