@@ -198,6 +198,6 @@ def rig(s3_cloud: LocalCloud, tmp_path: Path) -> Iterator[Rig]:
     s3 = s3_cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
     with running_rig(s3_cloud, tmp_path) as made:
-        yield made
-        for key in made.samples():
+        for key in made.samples():  # the component of the test before uploaded until its end
             s3.delete_object(Bucket=BUCKET, Key=key)
+        yield made
