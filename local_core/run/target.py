@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inference.model.engines.runnable import ONNX_RUNTIME
 from stacks import names
-from stacks.context.model_source import is_onnx_model
+from stacks.context.model_source import onnx_model_at
 
 from ..device.generation import Generation
 from ..device.generations import GENERATIONS
@@ -36,7 +36,7 @@ class Target:
     @property
     def _is_onnx(self) -> bool:
         try:
-            return is_onnx_model(self.model)
+            return onnx_model_at(self.model) is not None
         except ValueError:
             return False  # no model at all, which the device names
 

@@ -7,7 +7,7 @@ from typing import Any
 from inference import schema
 from inference.model.artifacts.onnx_files import ONNX_SUFFIX
 from inference.model.engines.runnable import DLR, NAMES, ONNX_RUNTIME
-from stacks.context.model_source import S3Object, is_onnx_model
+from stacks.context.model_source import S3Object, onnx_model_at
 from stacks.context.report import option
 
 KEY = "modelRuntime"
@@ -45,7 +45,7 @@ def _of_artifact(parsed: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return the key that names the artifact, and the engine that it shows, if it does."""
     path, source = parsed["modelPath"], parsed["modelS3Uri"]
     if isinstance(path, Path):
-        return "modelPath", ONNX_RUNTIME if is_onnx_model(path) else DLR
+        return "modelPath", DLR if onnx_model_at(path) is None else ONNX_RUNTIME
     if isinstance(source, S3Object) and source.name.endswith(ONNX_SUFFIX):
         return "modelS3Uri", ONNX_RUNTIME
     return "modelS3Uri", None

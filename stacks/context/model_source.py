@@ -126,9 +126,12 @@ def parse_model_path(value: object) -> Path:
     return path
 
 
-def is_onnx_model(path: Path) -> bool:
-    """Tell whether the artifact at ``path``, which was read before, is for ONNX Runtime."""
-    return any(is_onnx(name) for name in _models_at(path))
+def onnx_model_at(path: Path) -> Path | None:
+    """Return the ``.onnx`` file of an artifact that was read before, relative to it.
+
+    None if the artifact is for DLR.
+    """
+    return next(filter(is_onnx, _models_at(path)), None)
 
 
 def _check_models(path: Path, models: list[Path]) -> None:
