@@ -37,8 +37,10 @@ class Certificate:
     root_ca: Path
 
 
-def _is_label(text: str) -> bool:
-    return 1 <= len(text) <= 63
+_ENDPOINT = re.compile(
+    r"(?P<host>[\w-]{1,63}(?:\.[\w-]{1,63})*\.?)(?::(?P<port>\d{1,5}))?", re.ASCII
+)
+"""Labels of a host name have at most 63 characters: RFC 1035, section 2.3.4."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,11 @@ class Address:
         Raises:
             SetupError: if it is anything else.
         """
-        match = re.fullmatch(r"([\w.-]{1,253})(?::(\d{1,5}))?", endpoint, re.ASCII)
-        port = int(match[2] or default_port) if match else 0
-        labels = match[1].removesuffix(".").split(".") if match else [""]
-        if match is None or not all(map(_is_label, labels)) or not 1 <= port <= 65_535:
+        match = _ENDPOINT.fullmatch(endpoint)
+        port = int(match["port"] or default_port) if match else 0
+        if match is None or not 1 <= port <= 65_535:
             raise SetupError(f"the endpoint {endpoint!r} is not HOST or HOST:PORT")
-        return cls(match[1], port)
+        return cls(match["host"], port)
 
 
 @dataclass(frozen=True)
