@@ -101,5 +101,19 @@ def disk(folder: Path, size: str = "32M") -> Iterator[Disk]:
         _run("umount", "--lazy", str(made.folder))
 
 
+@contextlib.contextmanager
+def tmpfs(folder: Path, kilobytes: int) -> Iterator[Path]:
+    """Mount a file system of this size at ``folder``; skip the test where that is not possible."""
+    folder.mkdir()
+    try:
+        _run("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder))
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"mounting a file system needs root: {error}")
+    try:
+        yield folder
+    finally:
+        _run("umount", "--lazy", str(folder))
+
+
 def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True)

@@ -59,7 +59,7 @@ def test_the_work_of_a_process_that_crashes_is_done_by_another(
 
 
 class Process:
-    """A process that keeps what it is told."""
+    """Stands in for a process of xdist, and records which tests it was given."""
 
     def __init__(self) -> None:
         self.gateway = SimpleNamespace(id="gw")

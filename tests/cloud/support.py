@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import boto3
 import paho.mqtt.client as mqtt
 from botocore.exceptions import ClientError
 from paho.mqtt.enums import CallbackAPIVersion
@@ -34,6 +35,18 @@ class HasClients(Protocol):
 
     def client(self, service: str) -> Any:
         """Return a client of a service."""
+
+
+def client_with(cloud: LocalCloud, service: str, given: Mapping[str, str]) -> Any:
+    """Return a client with the credentials that a device was given."""
+    return boto3.client(
+        service,
+        endpoint_url=cloud.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=given["accessKeyId"],
+        aws_secret_access_key=given["secretAccessKey"],
+        aws_session_token=given["sessionToken"],
+    )
 
 
 class Stacks:

@@ -8,13 +8,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
-import boto3
 import pytest
 
 from local_core.cloud import LocalCloud
 from local_core.cloud.iam.decisions import FILE, Decision, read_decisions
 from tests.cloud.roles import ACCOUNT, allow, policy, refusal
-from tests.cloud.support import Device, MqttClient, Stacks
+from tests.cloud.support import Device, MqttClient, Stacks, client_with
 from tests.waiting import eventually
 
 
@@ -53,14 +52,7 @@ def test_samples_go_below_the_name_of_the_thing(
 
     def put(key: str, headers: Mapping[str, str]) -> object:
         given = device.get_credentials(stack, headers)[1]["credentials"]
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=cloud.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=given["accessKeyId"],
-            aws_secret_access_key=given["secretAccessKey"],
-            aws_session_token=given["sessionToken"],
-        )
+        s3 = client_with(cloud, "s3", given)
         return s3.put_object(Bucket=stack, Key=key, Body=b"")
 
     named = {"x-amzn-iot-thingname": device.thing}

@@ -7,12 +7,11 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
-from tests.cloud.support import Device, MqttClient, StackError, Stacks, is_published
+from tests.cloud.support import Device, MqttClient, StackError, Stacks, client_with, is_published
 from tests.waiting import eventually
 
 TOPIC = "mli/predictions/Test"
@@ -190,15 +189,7 @@ def test_credentials_for_a_certificate_work(cloud: LocalCloud, device: Device, a
     given = content["credentials"]
     expires = datetime.datetime.fromisoformat(given["expiration"])
     assert 3500 < (expires - datetime.datetime.now(datetime.UTC)).total_seconds() <= 3600
-    sts = boto3.client(
-        "sts",
-        endpoint_url=cloud.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=given["accessKeyId"],
-        aws_secret_access_key=given["secretAccessKey"],
-        aws_session_token=given["sessionToken"],
-    )
-    identity = sts.get_caller_identity()
+    identity = client_with(cloud, "sts", given).get_caller_identity()
     assert identity["Account"] == "000000000000"
     assert f":assumed-role/{alias}-Role" in identity["Arn"]
 

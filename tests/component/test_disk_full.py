@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
+from tests.disks import tmpfs
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -19,13 +19,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def small_disk(rig: Rig) -> Iterator[Path]:
     """A file system of 400 kB where the component keeps its samples."""
-    folder = rig.work / "samples"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with tmpfs(rig.work / "samples", 400) as folder:
+        yield folder
 
 
 def fill(folder: Path) -> Path:

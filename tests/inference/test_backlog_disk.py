@@ -23,7 +23,7 @@ from inference.names import (
 from inference.outgoing import waiting as waiting_module
 from inference.outgoing.backlog import Backlog
 from inference.outgoing.lines import QueuedMessage
-from tests.disks import disk
+from tests.disks import disk, tmpfs
 from tests.waiting import eventually
 
 from .outboxes import PREDICTIONS, Broker, all_of, outbox, payload
@@ -32,13 +32,8 @@ from .outboxes import PREDICTIONS, Broker, all_of, outbox, payload
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting a file system needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with tmpfs(tmp_path / "disk", 64) as folder:
+        yield folder
 
 
 def test_a_disk_that_is_full_neither_loses_nor_repeats_a_message(small_disk: Path) -> None:

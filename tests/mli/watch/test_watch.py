@@ -57,6 +57,12 @@ def speaking(publishing: Publishing) -> Callable[..., None]:
     return start
 
 
+def connection_with(commands: Commands, name: str, port: int) -> list[str]:
+    """Create a certificate; return the options that connect with it to this machine."""
+    commands.run("certificate", name)
+    return ["--certificate", f"certs/{name}", "--endpoint", f"127.0.0.1:{port}"]
+
+
 def test_predictions_come_with_aws_credentials(
     commands: Commands, speaking: Callable[..., None]
 ) -> None:
@@ -94,8 +100,7 @@ def test_certificate_of_a_watcher_may_not_publish(commands: Commands, cloud: Loc
 def test_certificate_without_a_policy_is_refused_with_what_it_needs(
     commands: Commands, cloud: LocalCloud
 ) -> None:
-    commands.run("certificate", "lone")
-    connection = ["--certificate", "certs/lone", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
+    connection = connection_with(commands, "lone", cloud.mqtt_port)
     said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "refuses" in said
     assert "iot:Connect" in said
@@ -106,8 +111,7 @@ def test_broker_that_cannot_be_reached_is_named(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_listener, "FIRST_SECONDS", 0.3)
-    commands.run("certificate", "lone2")
-    connection = ["--certificate", "certs/lone2", "--endpoint", "127.0.0.1:9"]
+    connection = connection_with(commands, "lone2", 9)
     said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "127.0.0.1:9 cannot be reached" in said
 
@@ -115,8 +119,7 @@ def test_broker_that_cannot_be_reached_is_named(
 def test_broker_that_could_not_be_reached_in_the_time_of_seconds_is_named(
     commands: Commands,
 ) -> None:
-    commands.run("certificate", "lone4")
-    connection = ["--certificate", "certs/lone4", "--endpoint", "127.0.0.1:9"]
+    connection = connection_with(commands, "lone4", 9)
     said = commands.run("watch", "--all", *connection, "--seconds", "0.5", code=1)
     assert "127.0.0.1:9 cannot be reached" in said
     Path("certs/lone4/AmazonRootCA1.pem").write_text("nonsense")
@@ -128,10 +131,8 @@ def test_server_that_accepts_and_says_nothing_is_left_in_time(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_connections, "CONNECT_SECONDS", 0.5)
-    commands.run("certificate", "lone5")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        connection = ["--certificate", "certs/lone5"]
-        connection += ["--endpoint", f"127.0.0.1:{silent.getsockname()[1]}"]
+        connection = connection_with(commands, "lone5", silent.getsockname()[1])
         started = time.monotonic()
         said = commands.run("watch", "--all", *connection, "--seconds", "1", code=1)
     assert "timed out" in said
@@ -141,9 +142,8 @@ def test_server_that_accepts_and_says_nothing_is_left_in_time(
 def test_server_of_another_authority_is_not_trusted(
     commands: Commands, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands.run("certificate", "lone3")
+    connection = connection_with(commands, "lone3", cloud.mqtt_port)
     Path("certs/lone3/AmazonRootCA1.pem").unlink()  # then the machine's own authorities count
-    connection = ["--certificate", "certs/lone3", "--endpoint", f"127.0.0.1:{cloud.mqtt_port}"]
     said = commands.run("watch", "--all", *connection, "--seconds", "20", code=1)
     assert "TLS failed" in said
 
