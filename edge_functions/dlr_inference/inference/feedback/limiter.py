@@ -24,7 +24,7 @@ def parse_request_limit(value: object) -> int:
 
 
 class RequestLimiter:
-    """The requests in progress by id, from any thread; a limit of 0 is none, as in AWS's."""
+    """Tracks requests in progress by id, for all threads. A limit of 0 is no limit, as in AWS's."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
