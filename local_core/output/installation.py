@@ -18,6 +18,8 @@ _INSTALLED = "venv-*/lib/python3*/site-packages/*.dist-info"
 _OWN = ("pip-", "setuptools-")
 """What a new environment has by itself."""
 _COMPLETE = "venv-*/complete"
+_CLOCK_LAG = 0.1
+"""Seconds by which a file's time may be behind the clock: Linux takes it from its last tick."""
 
 
 def is_first(works: Iterable[Path]) -> bool:
@@ -37,7 +39,7 @@ def progress(work: Path, since: float) -> str:
             status = wheel.stat()
         except FileNotFoundError:  # pip is done with it
             continue
-        if status.st_mtime >= since:
+        if status.st_mtime >= since - _CLOCK_LAG:
             sizes.append(status.st_size)
     if not sizes:
         return "the Python environment is being created"

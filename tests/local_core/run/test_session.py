@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -132,11 +133,13 @@ def test_installation_shows_every_few_seconds_how_far_it_is(
     opened._console.configuration = SimpleNamespace(root=tmp_path)  # type: ignore[assignment]
     monkeypatch.setattr(console, "INSTALL_REMINDER_SECONDS", 0.0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    began = time.time()
     opened._console.take(StateChange("com.A", State.NEW, time.monotonic()))
     downloads = tmp_path / "tmp" / "pip-unpack-1"
     downloads.mkdir(parents=True)
     for name in ("numpy", "opencv"):
         (downloads / f"{name}.whl").write_bytes(bytes(3_000_000))
+    os.utime(downloads / "numpy.whl", 2 * (began - 0.01,))  # a file's clock is behind by as much
     opened._console.remind("")
     packages = tmp_path / "work" / "com.A" / "venv-1" / "lib" / "python3.12" / "site-packages"
     for name in ("pip-1", "numpy-2", "six-1", "opencv-4"):
