@@ -51,6 +51,13 @@ def reason(text: str) -> OSError:
     return caught.value
 
 
+@pytest.mark.skipif(pyav.reads_dash(), reason="this FFmpeg reads DASH")
+def test_dash_is_named_where_ffmpeg_cannot_read_it() -> None:
+    answer = "HTTP/1.1 200 OK\r\nContent-Type: application/dash+xml\r\n\r\n<?xml version='1.0'?>"
+    with tcp_server(answering(answer + "<MPD/>")) as port:
+        assert str(reason(f"http://127.0.0.1:{port}/live.mpd")) == pyav.NO_DASH
+
+
 @pytest.mark.parametrize(
     ("scheme", "answer", "expected"),
     [

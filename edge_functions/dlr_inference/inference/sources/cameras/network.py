@@ -23,7 +23,8 @@ PLAYLIST_SECONDS = 20.0
 """How long the next file of a playlist may take: one of HLS often lasts 6 to 10 s."""
 
 _SNIFFED_BYTES = 16
-_PLAYLISTS = (b"#EXTM3U", b"<")
+_HLS = b"#EXTM3U"
+_XML = b"<"
 
 
 def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = None) -> Capture:
@@ -59,7 +60,10 @@ def _open_http(stream: Stream, demand: Demand, reduction: Reduction) -> Capture:
             )
         if response.headers.get_content_type() == "text/html":
             raise OSError(pyav.NO_VIDEO)
-        is_playlist = beginning.startswith(_PLAYLISTS)
+        is_xml = beginning.startswith(_XML)
+        if is_xml and not pyav.reads_dash():
+            raise OSError(pyav.NO_DASH)
+        is_playlist = is_xml or beginning.startswith(_HLS)
         if response.length is None and not is_playlist:
             opened.pop_all()
             return pyav.open_body(HttpBody(response, beginning), demand)

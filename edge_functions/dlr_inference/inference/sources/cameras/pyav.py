@@ -25,6 +25,10 @@ from .key_frames import KeyFrames
 OPEN_SECONDS = 6.0
 
 NO_VIDEO = "it answers, but with no video that can be decoded"
+NO_DASH = (
+    "it answers with XML, not with video; if it is DASH: FFmpeg in PyAV for Python 3.9 and newer "
+    "cannot read it, so use HLS or RTSP"
+)
 # These are given as `container_options`: with `options`, PyAV before 17 frees what it did not
 # allocate when streams are found while the format is analysed.
 # Measuring the frame rate would take seconds, and parameters may come with the first key frame.
@@ -63,6 +67,15 @@ def can_verify(url: str) -> bool:
     """Return whether this FFmpeg verifies the certificate of the server at ``url``."""
     is_rtsp = url.startswith("rtsps:")
     return not is_rtsp or av.library_versions["libavformat"][0] >= _VERIFYING_FORMATS
+
+
+def reads_dash() -> bool:
+    """Return whether this FFmpeg reads DASH, for which it needs libxml2."""
+    try:
+        av.format.ContainerFormat("dash", "r")
+    except ValueError:
+        return False
+    return True
 
 
 def open_stream(stream: Stream, demand: Demand, read_seconds: float) -> AvCapture:
