@@ -23,6 +23,8 @@ _PARTIAL = ".partial"
 _CHUNK = 1 << 20
 _ABANDONED_SECONDS = 3_600.0
 _SHOWN = 3
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on every file system that Linux and macOS write."""
 
 
 class ForeignFileError(MliError):
@@ -36,11 +38,16 @@ def local_path(folder: Path, one: StoredObject) -> Path:
         MliError: if the key leads out of the folder, as a key of another program may.
     """
     parts = one.key.split("/")
-    if any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts):
+    if any(map(_is_no_name, parts)):
         raise MliError(
             f"{one.uri}: its key is not a path below a folder; delete it, or download it"
         )
     return folder / PurePosixPath(one.key)
+
+
+def _is_no_name(part: str) -> bool:
+    too_long = len(part.encode()) > _LONGEST_NAME
+    return part in ("", ".", "..") or "\0" in part or "\\" in part or too_long
 
 
 def download(

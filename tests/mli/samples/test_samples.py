@@ -260,11 +260,12 @@ def test_metadata_and_keys_of_others_are_shown_in_one_line_and_exported(
     commands.run("samples", strange.name, "--export", "ground-truth", "--output", folder)
 
 
-def test_a_key_that_leads_out_of_the_folder_is_refused(
-    commands: Commands, cloud: LocalCloud, tmp_path: Path
+@pytest.mark.parametrize("key", ["entropy/../../../../x.jpg", f"entropy/{'ü' * 126}.jpg"])
+def test_a_key_that_is_no_path_below_the_folder_is_refused(
+    commands: Commands, cloud: LocalCloud, tmp_path: Path, key: str
 ) -> None:
     strange = KeptSamples(cloud, tmp_path / "spool")
-    strange.put("entropy/../../../../x.jpg")
+    strange.put(key)
     folder = tmp_path / "kept"
     text = commands.run("samples", strange.name, "--download", str(folder), code=1)
     assert "not a path below a folder" in text
