@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -99,3 +100,6 @@ def main() -> None:
     next step. `mli COMMAND --help` has examples. Exit status: 0 done, 1 failed, 2 wrong usage,
     130 interrupted.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed, as by >&-
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - until the process ends

@@ -174,6 +174,13 @@ def invoke(error: Exception, *arguments: str) -> click.testing.Result:
     return click.testing.CliRunner().invoke(greet, list(arguments))
 
 
+def test_closed_stdout_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)  # as Python has it after >&-
+    with pytest.raises(SystemExit):
+        main(["demo", "--help"])
+    Output(as_json=False).result({}, "nobody reads this")
+
+
 def test_expected_fault_is_one_line_and_status_1() -> None:
     done = invoke(MliError("too\n  cold"))
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", "greet: too cold\n")
