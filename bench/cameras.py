@@ -47,7 +47,7 @@ def main() -> None:
         request_queue_size = 64
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """A reader that is gone is no error."""
+            """A reader that is gone is not an error."""
 
     with Server(("127.0.0.1", 0), Camera) as server:
         sys.stdout.write(f"{server.server_address[1]}\n")

@@ -40,6 +40,6 @@ def page(chromium: Any) -> Iterator[Any]:
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
-    during = list(errors)  # what the end of the tab interrupts is no error
+    during = list(errors)  # what the end of the tab interrupts is not an error
     context.close()
     assert not during, f"the page raised: {during}"

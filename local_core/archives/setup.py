@@ -51,7 +51,7 @@ class SetupArchive:
         name = next((name for name in known if name in files), None)
         if name is None:
             absent = " and ".join(f"no {one.configuration_name}" for one in GENERATIONS.values())
-            raise SetupError(f"{path} holds {absent}: it is no archive of `mli package`")
+            raise SetupError(f"{path} holds {absent}: it is not an archive of `mli package`")
         try:
             configuration = json.loads(files[name])
         except ValueError as error:
@@ -117,8 +117,8 @@ def _files(path: Path) -> dict[str, bytes]:
                 parts = PurePosixPath(member.filename).parts
                 if ".." in parts or parts[0] == "/" or member.file_size > _MOST_BYTES:
                     raise SetupError(
-                        f"{path} holds {member.filename} ({member.file_size} bytes): it is no "
-                        "archive of `mli package`"
+                        f"{path} holds {member.filename} ({member.file_size} bytes): it is "
+                        "not an archive of `mli package`"
                     )
             return {member.filename: opened.read(member) for member in members}
     except FileNotFoundError:

@@ -58,7 +58,7 @@ class Generation(ABC):
         """Write the core's configuration file from the stack's output ``GreengrassConfig``.
 
         Raises:
-            SetupError: if the output is none of this generation's.
+            SetupError: if the output is not one of this generation's.
         """
 
     @abstractmethod

@@ -106,7 +106,7 @@ def parse_object(text: str) -> dict[str, Any]:
     """Return the JSON object that a configuration is.
 
     Raises:
-        SetupError: if it is none.
+        SetupError: if it is not one.
     """
     try:
         document = json.loads(text)
@@ -121,7 +121,7 @@ def member(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Return the object below ``key`` of a configuration.
 
     Raises:
-        SetupError: if it is none.
+        SetupError: if it is not one.
     """
     found = document.get(key)
     if not isinstance(found, dict):

@@ -30,7 +30,7 @@ def materialise(resource: ModelResource, fetch: FetchModel, root: Path) -> Path:
     https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.html
 
     Raises:
-        ResourceError: if the object cannot be fetched, or is no archive that may be unpacked.
+        ResourceError: if the object cannot be fetched, or is not an archive that may be unpacked.
     """
     destination = root / resource.destination_path.lstrip("/")
     try:

@@ -31,7 +31,7 @@ def given_options() -> dict[str, str]:
 
 
 def refuse_given(*names: str, because: str) -> None:
-    """Refuse options that would do nothing; those of the environment are no mistake.
+    """Refuse options that would do nothing; those of the environment are not a mistake.
 
     Raises:
         click.UsageError: if the command line gives one of the parameters ``names``.

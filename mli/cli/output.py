@@ -64,7 +64,7 @@ def has_colours(stream: TextIO) -> bool:
 
 
 def terminal_cells() -> int | None:
-    """Return the width of the terminal that stdout is at present; None if it is none."""
+    """Return the width of the terminal that stdout is now, or None if it is not one."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

@@ -71,7 +71,7 @@ def check_classes(
     if said or probabilities or request.softmax or request.kind == "classification":
         return
     raise MliError(
-        f"output {source.scores}: {classes} numbers that are no probabilities may be scores of "
+        f"output {source.scores}: {classes} numbers that are not probabilities may be scores of "
         "classes or an embedding, which has none: for classes add --labels FILE, or --kind "
         "classification"
     )

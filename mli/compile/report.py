@@ -50,7 +50,7 @@ class Verified:
         }
 
     def summary(self, target: str) -> str:
-        """Return the comparison in words; one without detections is no verification."""
+        """Return the comparison in words; one without detections is not a verification."""
         name, threshold = Path(self.reference.name).name, "the profile's threshold"
         how = f"largest difference from the original {self.difference:.3g} on {name}"
         if self.detections == 0:

@@ -150,7 +150,7 @@ class _Anchors:
             by_score = np.abs(self._all_scores[:, class_id] - score)
             by_box = np.abs(self.boxes - box).max(axis=1)
             farthest.append(float(np.maximum(by_score, by_box).min()))
-        return float(np.max(farthest))  # not a number if one of them is none
+        return float(np.max(farthest))  # NaN if one of them is
 
 
 def _check_kept(ids: Any, scores: Any, boxes: Any, rule: Suppression, tolerance: float) -> None:

@@ -51,7 +51,7 @@ class _FleetGroup(LazyGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; an argument that is no command is one of ``add``."""
+        """Find the command; an argument that is not a command is one of ``add``."""
         if args and not ctx.resilient_parsing and self._is_list(args[0]):
             args = [_ADD, *args]
         return super().resolve_command(ctx, args)

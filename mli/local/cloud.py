@@ -79,7 +79,7 @@ def cloud(folder: Path, deployer_policy: tuple[Path, ...], region: str) -> None:
                     time.sleep(_POLL_SECONDS)
                 raise LocalCloudError(f"the local cloud has ended; its log is {shared.cloud.log}")
             except CdkError:
-                interrupts.check()  # a step that was stopped is no failure
+                interrupts.check()  # a step that was stopped is not a failure
                 raise
             finally:
                 environment.unlink(missing_ok=True)

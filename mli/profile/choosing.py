@@ -93,7 +93,7 @@ class Chooser:
             raise self._unfit(profile, preset, returned, error.reason) from None
         labels = self.asked.labels
         agrees = labels is None or is_count_of(len(labels), fitting.classes, _kind(fitting))
-        if not agrees and not fitting.is_usual:  # whose classes are no fact about the model
+        if not agrees and not fitting.is_usual:  # whose classes are not a fact about the model
             raise self._unfit(profile, preset, returned)
         return self._of_family(spec, fitting)
 

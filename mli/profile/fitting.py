@@ -191,7 +191,7 @@ class _Fit:
         """Return the fields of a map of scores that its shape and values tell.
 
         Its classes are along the last axis if only the two before it have the shape of the image,
-        and scores of one class that are no probabilities are logits.
+        and scores of one class that are not probabilities are logits.
         """
         if output.ndim != 4 or is_whole(output):
             return {}

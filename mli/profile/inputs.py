@@ -24,7 +24,7 @@ def input_of(
     the exporter noted), or of the usual export of the preset that was asked for.
 
     Raises:
-        MliError: if there is not one input, it is no image, or its size is not known.
+        MliError: if there is not one input, it is not an image, or its size is not known.
     """
     if len(inputs) != 1:
         if not inputs:

@@ -15,7 +15,7 @@ _LAYERS = (
     "BatchNormalization", "Conv", "Gemm", "LayerNormalization", "MatMul", "QGemm",
     "QLinearMatMul", "Relu",
 )  # fmt: skip
-"""Operators whose results have no limit, so that they are no probabilities."""
+"""Operators whose results have no limit, so that they are not probabilities."""
 
 
 def last_operator(graph: Any, tensor: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def saved_messages(file: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Return the messages in a file; lines that are none of them are left out."""
+    """Return the messages in a file; other lines are left out."""
     found: dict[str, Mapping[str, Any]] = {}
     with file.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:

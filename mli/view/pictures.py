@@ -125,7 +125,7 @@ def size_of(file: Path | BinaryIO) -> tuple[int, int]:
     """Return width and height of an image as it is shown, without decoding it.
 
     Raises:
-        PictureError: if it is no image.
+        PictureError: if it is not an image.
     """
     with _opened(file) as image:
         width, height = image.size
@@ -142,9 +142,9 @@ def _opened(file: Path | BinaryIO) -> Iterator[Image.Image]:
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"it is no image: none of {', '.join(_FORMATS)}") from None
+        raise PictureError(f"it is not an image: none of {', '.join(_FORMATS)}") from None
     except Exception as error:  # among them RuntimeError, struct.error and MemoryError
-        raise PictureError(f"it is no image: {error}") from error
+        raise PictureError(f"it is not an image: {error}") from error
 
 
 def _orientation(image: Image.Image) -> int:

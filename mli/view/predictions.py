@@ -32,7 +32,7 @@ def marks_of_arrays(items: Any) -> list[Mark]:
 def number_of(value: Any) -> float | None:
     """Return a number, also one that is written as a string; None for anything else.
 
-    Numbers beyond what is ever measured are none either: sums of them would not be finite.
+    Nor do numbers beyond what is ever measured count: sums of them would not be finite.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

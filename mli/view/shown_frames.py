@@ -92,7 +92,7 @@ def object_of(document: Any, key: str) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """Return a text that is safe to show, shortened; empty if it is none."""
+    """Return a text that is safe to show, shortened; empty if it is not a text."""
     return shown_line(value, _TEXT) if isinstance(value, str) else ""
 
 

@@ -35,7 +35,7 @@ class BrokerRefusedError(MliError):
 
 
 class _CallerError(Exception):
-    """A function of the caller failed, which is no fault of the connection, such as a full disk."""
+    """A function of the caller failed, such as on a full disk; the connection did not."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))

@@ -80,7 +80,7 @@ def _correction(text: str) -> str:
     if _CAMERA_WITHOUT_NUMBER.fullmatch(text):
         return "camera:0"
     found = _SCHEME.fullmatch(text)
-    if found and "*" not in found["rest"]:  # a name without its password is no correction
+    if found and "*" not in found["rest"]:  # a name without its password is not a correction
         return f"{found['scheme'].lower()}://{found['rest']}"
     if _WINDOWS.fullmatch(text):
         return "/" + text.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -130,7 +130,7 @@ def test_a_profile_of_another_kind_is_refused_before_any_frame(tmp_path: Path) -
 
 def test_a_class_that_no_label_has_is_refused() -> None:
     settings = InferenceSettings(core_name="test", classes=("unicorn",))
-    with pytest.raises(ConfigurationError, match="'unicorn' is none"):
+    with pytest.raises(ConfigurationError, match="'unicorn' is not one"):
         refuse_to_build(NAME, settings)
 
 

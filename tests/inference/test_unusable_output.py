@@ -90,7 +90,7 @@ def pipeline(
 
 
 BAD: dict[str, Any] = {
-    "a score that is no number": [
+    "a score that is not a number": [
         ("classification", [(0, (0, 1), NAN)]),
         ("gluoncv-ssd", [(1, (0, 0, 0), NAN)]),
         ("sagemaker-ssd", [(0, (0, 0, 1), NAN)]),
@@ -100,7 +100,7 @@ BAD: dict[str, Any] = {
         ("gluoncv-ssd", [(1, (0, 0, 0), float("inf"))]),
         ("sagemaker-ssd", [(0, (0, 0, 1), float("inf"))]),
     ],
-    "a class id that is no number": [
+    "a class id that is not a number": [
         ("gluoncv-ssd", [(0, (0, 0, 0), NAN)]),
         ("sagemaker-ssd", [(0, (0, 0, 0), NAN)]),
     ],
@@ -108,7 +108,7 @@ BAD: dict[str, Any] = {
         ("gluoncv-ssd", [(0, (0, 0, 0), 3)]),
         ("sagemaker-ssd", [(0, (0, 0, 0), 1e9)]),
     ],
-    "a corner that is no number": [
+    "a corner that is not a number": [
         ("gluoncv-ssd", [(2, (0, 0, 3), NAN)]),
         ("sagemaker-ssd", [(0, (0, 0, 2), NAN)]),
     ],
@@ -256,7 +256,7 @@ def test_a_reason_is_logged_once_and_then_summarised(
 def test_different_reasons_are_logged_up_to_a_limit(caplog: pytest.LogCaptureFixture) -> None:
     notes = skipped.SkippedFrames()
     for number in range(100):
-        notes.add(OutputError(f"a.{number}.jpg is no image"))
+        notes.add(OutputError(f"a.{number}.jpg is not an image"))
     assert len(caplog.messages) == 10
 
 

@@ -91,8 +91,8 @@ def _custom() -> Any:
 
 ODD: dict[str, tuple[Callable[[], Any], str, str]] = {
     "no outputs": (_with_outputs, "it has no outputs; export it again", "the model has no outputs"),
-    "sequence": (_sequence, "its output boxes is seq(", "output boxes is no tensor of numbers"),
-    "text": (_text, "its output names is tensor(string)", "output names is no tensor of numbers"),
+    "sequence": (_sequence, "its output boxes is seq(", "output boxes is not a tensor of numbers"),
+    "text": (_text, "its output names is tensor(string)", "names is not a tensor of numbers"),
     "custom operator": (_custom, "needs the operator my.ops:Suppress", "needs the operator my.ops"),
     "opset": (
         lambda: model_of([helper.make_node("Identity", [INPUT], ["scores"])], opset=99),

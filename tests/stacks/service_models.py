@@ -90,7 +90,7 @@ def _faults_of_scalar(shape: Shape, value: Any, path: str) -> Iterator[str]:
         if pattern and not re.fullmatch(_in_python(pattern), value):
             yield f"{path}: {value!r} does not match {pattern}"
         if "enum" in shape.metadata and value not in shape.metadata["enum"]:
-            yield f"{path}: {value!r} is none of {shape.metadata['enum']}"
+            yield f"{path}: {value!r} is not one of {shape.metadata['enum']}"
 
 
 def _in_python(pattern: str) -> str:

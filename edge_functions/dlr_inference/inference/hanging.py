@@ -11,7 +11,7 @@ HANGS_SECONDS = 7.0
 def hang_fault(since: float | None) -> str | None:
     """Return the fault of an answer that is awaited since the ``time.monotonic`` ``since``.
 
-    None is no fault: the wait is short so far, or, with ``since`` None, nothing is awaited.
+    None is not a fault: the wait is short so far, or, with ``since`` None, nothing is awaited.
     """
     seconds = 0.0 if since is None else time.monotonic() - since
     return f"no answer for {seconds:.0f} s" if seconds > HANGS_SECONDS else None

@@ -57,7 +57,7 @@ FEEDBACK_REQUEST_LIMIT = Field(
     parse_request_limit,
     0,
     "10",
-    "Maximum number of samples processed at once; the rest are dropped. 0 is no limit",
+    "Maximum number of samples processed at once; the rest are dropped. 0 means no limit",
 )
 
 FEEDBACK_RATE_LIMIT = Field(
@@ -66,14 +66,14 @@ FEEDBACK_RATE_LIMIT = Field(
     DEFAULT_RATE_LIMIT,
     "60",
     "Maximum number of [samples](samples.md#how-many) that a core keeps per hour, shared by its "
-    "configurations. 0 is no limit, as in the MLFeedback connector",
+    "configurations. 0 means no limit, as in the MLFeedback connector",
 )
 
 _preview_seconds = number(names.SHORTEST_PREVIEW_SECONDS, 86_400)
 
 
 def _preview_interval(value: object) -> float | None:
-    """Read seconds between previews; 0 is None, which is no preview."""
+    """Read seconds between previews; 0 means None, that is, no preview."""
     if value in (0, "0") and not isinstance(value, bool):
         return None
     try:
@@ -142,7 +142,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         number(0, 1_000),
         0.0,
         "10",
-        "Maximum number of messages that the core sends per second; 0 is no limit",
+        "Maximum number of messages that the core sends per second; 0 means no limit",
     ),
     Field(
         "localTopic",
@@ -161,7 +161,7 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         _preview_interval,
         None,
         "10",
-        "Seconds between small [live pictures](view.md#live-pictures) of each source; 0 is none",
+        "Seconds between small [live pictures](view.md#live-pictures) of each source; 0 means none",
     ),
     Field(
         "embeddedMetrics",

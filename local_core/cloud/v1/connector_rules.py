@@ -42,7 +42,7 @@ _CLASSIFICATION: Mapping[str, str] = {
 
 
 def connector_name(arn: object) -> str:
-    """Return the name in a connector's ARN; it is empty if this is none."""
+    """Return the name in a connector's ARN; it is empty if this is not one."""
     match = re.fullmatch(_CONNECTOR_ARN, str(arn))
     return match["name"] if match else ""
 

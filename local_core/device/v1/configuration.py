@@ -23,7 +23,7 @@ def write_configuration(output: str, root: Path) -> Path:
     """Fill in config.json: the names of both files, and ``root`` instead of /greengrass.
 
     Raises:
-        SetupError: if the output is none of a V1 core's.
+        SetupError: if the output is not that of a V1 core.
     """
     text = output.replace("CERTIFICATE_NAME_HERE", CERTIFICATE)
     text = text.replace("PRIVATE_KEY_FILENAME_HERE", PRIVATE_KEY)

@@ -17,7 +17,7 @@ def write_configuration(output: str, root: Path) -> Path:
     The output is for a core in /greengrass/v2, which only root may write to: here it is ``root``.
 
     Raises:
-        SetupError: if the output is none of a V2 core's.
+        SetupError: if the output is not that of a V2 core.
     """
     configuration = member(parse_object(output), "classic")
     system = member(configuration, "system")

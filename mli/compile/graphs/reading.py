@@ -108,13 +108,13 @@ def load_model(path: Path) -> Any:
 
 
 def _check_ends(model: Any) -> None:
-    """Refuse outputs that are no tensors of numbers, and a graph without any."""
+    """Refuse outputs that are not tensors of numbers, and a graph without any."""
     if not model.graph.output:
         raise GraphError("the model has no outputs; export it again with them")
     for one in model.graph.output:
         if one.type.tensor_type.elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
             raise GraphError(
-                f"output {one.name} is no tensor of numbers; export the model without it"
+                f"output {one.name} is not a tensor of numbers; export the model without it"
             )
 
 

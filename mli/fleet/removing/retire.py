@@ -141,7 +141,7 @@ def removed_with(
 ) -> tuple[list[RemovedCore], list[str]]:
     """Return the members of the groups, and the cores whose removal was interrupted.
 
-    The second list has the things that are no cores of this project.
+    The second list has the things that are not cores of this project.
     """
     things = [thing for group in fleet.groups for thing in members_of(clients("iot"), group)]
     cores = {core: None for core in map(names.core_of_thing, things) if core is not None}

@@ -73,7 +73,7 @@ def fleet_status(
 def _rotations(
     clients: Clients, fleet: FleetStack, folder: Path | None, output: Output
 ) -> list[BegunRotation]:
-    """Return the rotations of the journal; that of another fleet is no fault, if it was not named.
+    """Return the rotations of the journal; another fleet's is a fault only if it was named.
 
     Raises:
         MliError: if the named folder has the journal of another fleet.

@@ -193,7 +193,7 @@ def test_logits_that_pass_for_probabilities_are_refused(
 
 def test_classes_in_place_of_scores_are_refused(make_profile: MakeProfile) -> None:
     output = {"preset": "yolo-nms", "columns": ["box", "class", "score"]}
-    with pytest.raises(ModelError, match="the scores go up to 3, so they are none"):
+    with pytest.raises(ModelError, match="the scores go up to 3, but a score is at most 1"):
         decode(profile_of(make_profile, output), FAMILIES["yolo-nms"](THINGS).outputs)
 
 

@@ -322,9 +322,11 @@ def test_a_video_that_knows_no_frame_rate_plays_at_a_usual_one(make: Make, rate:
 
 
 def test_a_video_that_cannot_be_read_once_ends_with_the_reason(make: Make) -> None:
-    source = make(Openers(OSError("it is no video")), policy=CapturePolicy(live=False, retry=False))
+    source = make(
+        Openers(OSError("it is not a video")), policy=CapturePolicy(live=False, retry=False)
+    )
     assert next_frame(source) is None
-    assert (status(source).state, status(source).reason) == (STOPPED, "it is no video")
+    assert (status(source).state, status(source).reason) == (STOPPED, "it is not a video")
 
 
 def test_too_little_memory_for_a_frame_costs_only_that_frame(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""Folders, globs and files that come, go, change, or are none."""
+"""Folders, globs and files that come, go, change, or are not files."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_is_not_waited_for(tmp_path: Path)
     source = FileSource(str(tmp_path), repeat=False)
     (tmp_path / "a.png").unlink()
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(FrameError, match=r"a\.png: cannot be read: it is no regular file"):
+    with pytest.raises(FrameError, match=r"a\.png: cannot be read: it is not a regular file"):
         source.read()
 
 

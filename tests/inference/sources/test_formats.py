@@ -56,7 +56,7 @@ def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path: Path) -> None:
     )
     source = open_source(str(music), repeat=False)
     assert next_frame(source) is None
-    assert source.statuses()[0].reason == "it is no video"
+    assert source.statuses()[0].reason == "it is not a video"
     source.close()
 
 

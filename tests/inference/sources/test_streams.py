@@ -333,7 +333,7 @@ def test_a_file_without_pictures_is_said_to_be_none(
         subprocess.run([*command, str(path)], check=True, stdin=subprocess.DEVNULL)
     with opened(str(path), repeat=repeat) as source:
         eventually(lambda: state(source).state == ("lost" if repeat else "stopped"), 2)
-        assert state(source).reason == "it is no video"
+        assert state(source).reason == "it is not a video"
 
 
 @needs_ffmpeg
@@ -367,7 +367,7 @@ def test_a_camera_that_is_not_there_is_lost_and_no_fault() -> None:
 
 def test_a_device_that_is_no_camera_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "video0").write_bytes(b"")
-    with pytest.raises(OSError, match="is in use, or is no camera"):
+    with pytest.raises(OSError, match="is in use, or is not a camera"):
         open_camera(str(tmp_path / "video0"), Mode())
 
 

@@ -94,7 +94,7 @@ def test_archive_of_nucleus_lite_is_refused(tmp_path: Path) -> None:
         ({"readme.txt": "x"}, r"no config.yaml and no config/config.json: .* `mli"),
         ({"config.yaml": "system: {}"}, "config.yaml is not JSON"),
         ({"config.yaml": "[]"}, "config.yaml is not an object"),
-        ({"config.yaml": "{}", "../key": "x"}, r"holds \.\./key .* is no archive of"),
+        ({"config.yaml": "{}", "../key": "x"}, r"holds \.\./key .* is not an archive of"),
         ({"config.yaml": "{}", "/etc/passwd": "x"}, "holds /etc/passwd"),
         ({"config.yaml": "{}", "model": "x" * 2_000_000}, r"holds model \(2000000 bytes\)"),
     ],

@@ -206,7 +206,7 @@ def test_a_sigmoid_for_each_class_means_several_labels(
 
 def test_an_embedding_does_not_pass_as_a_classifier(run: Run, tmp_path: Path, labels: Path) -> None:
     line = refused(run, colours(), tmp_path / "out")
-    assert "output l: 3 numbers that are no probabilities may be scores of classes or an" in line
+    assert "output l: 3 numbers that are not probabilities may be scores of classes or an" in line
     assert "add --labels FILE, or --kind classification" in line
     made(run, colours(), tmp_path / "out", "--kind", "classification")
 

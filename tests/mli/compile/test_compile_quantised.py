@@ -25,7 +25,7 @@ SIDE = 32
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of plain and noisy pictures, a hidden file, and one that is no picture."""
+    """A folder of plain and noisy pictures, a hidden file, and one that is not a picture."""
     folder = tmp_path_factory.mktemp("calibration")
     generator = np.random.default_rng(4)
     for number in range(12):
@@ -163,7 +163,7 @@ def test_photographs_that_cannot_be_used_are_named(
 def test_tvm_compiles_what_was_quantised_in_the_form_qdq(
     run: Run, tmp_path: Path, photographs: Path, detector: Path
 ) -> None:
-    """Each engine rounds at its own place: a step of quantisation is no error."""
+    """Each engine rounds at its own place: a step of quantisation is not an error."""
     options = ["--preset", "yolo11", "--mean", "0", "--std", "1", "--iou-threshold", "1"]
     done = quantised(run, detector, tmp_path / "a", photographs, *options)
     assert done.exit_code == 0, done.stderr

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[3]
 SIDE = 32
 CLASSES = ("--kind", "classification")
-"""Says of a vector without labels that it is no embedding."""
+"""Says of a vector without labels that it is not an embedding."""
 GLUONCV = Suppression()
 
 

@@ -56,7 +56,7 @@ def arguments(images: object, model: object = None, profile: object = CLASSIFIER
 
 @pytest.fixture
 def mixed_folder(tmp_path: Path, photographs: Path) -> Path:
-    """A folder as users have them: odd but readable images among files that are none."""
+    """A folder as users have them: odd but readable images among files that are not images."""
     folder = tmp_path / "images"
     folder.mkdir()
     coffee = cv2.imread(str(photographs / "coffee.jpg"))
@@ -252,7 +252,7 @@ def test_a_video_without_pictures_ends_with_its_reason(tmp_path: Path) -> None:
     data[188 * 4 :: 188] = bytes(len(data[188 * 4 :: 188]))  # no packet is one any more
     damaged.write_bytes(data)
     for video in (sound, damaged):
-        assert "no frame came: it is no video" in refused(*arguments(video))
+        assert "no frame came: it is not a video" in refused(*arguments(video))
 
 
 @needs_ffmpeg

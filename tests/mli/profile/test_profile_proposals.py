@@ -195,7 +195,7 @@ def test_ultralytics_end_to_end_is_not_one_of_seven_meanings(tmp_path: Path, pic
 def test_a_classifier_is_told_by_its_scores(
     tmp_path: Path, picture: Path, scores: list[float], wanted: dict[str, Any]
 ) -> None:
-    """Also one of six classes: it declares one row, so that is no list of detections."""
+    """Also one of six classes: it declares one row, so that is not a list of detections."""
     returned = Returned([np.array([scores], np.float32)], ("scores",))
     model, written = saved(returned, tmp_path / "m.onnx"), tmp_path / "m.json"
     assert run(model, "--write", written).exit_code == 0
@@ -315,7 +315,7 @@ def test_nothing_is_replaced(tmp_path: Path, picture: Path, labels: Path) -> Non
     given = (model, "--labels", labels, "--image", picture, "--write", written)
     assert run(*given).exit_code == 0
     assert json.loads(written.read_text())["labels"] == "labels.txt", "it is beside the profile"
-    assert run(*given).exit_code == 0, "the same again is no loss"
+    assert run(*given).exit_code == 0, "the same again is not a loss"
     written.write_text("{}")
     assert "exists with another content; remove it" in refused(*given)
     assert written.read_text() == "{}"

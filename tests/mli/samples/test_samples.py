@@ -328,7 +328,7 @@ def test_a_picture_that_is_none_is_said_on_the_sheet(
     broken.put("entropy/a.jpg", b"no image")
     for suffix in ("html", "png"):
         commands.run("samples", broken.name, "--sheet", str(tmp_path / f"s.{suffix}"))
-    assert "it is no image" in (tmp_path / "s.html").read_text()
+    assert "it is not an image" in (tmp_path / "s.html").read_text()
 
 
 def test_a_png_sheet_has_a_tile_for_each_sample(

@@ -146,7 +146,7 @@ def test_an_object_that_is_no_image_is_not_passed_on(viewed: Viewed) -> None:
     status, headers, content = get(viewed, f"/pictures/{sample['id']}", cookie(viewed))
     assert status == 404
     assert headers["content-type"].startswith("text/plain")
-    assert b"it is no image" in content
+    assert b"it is not an image" in content
     del viewed.objects[uri]
     assert get(viewed, f"/pictures/{sample['id']}", cookie(viewed))[0] == 404
 

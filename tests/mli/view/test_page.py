@@ -136,7 +136,7 @@ def test_a_live_picture_has_the_boxes_of_its_own_frame(page: Any, viewed: Viewed
 def test_a_live_picture_that_is_none_is_not_passed_on(page: Any, viewed: Viewed) -> None:
     viewed.board.receive("mli/preview/Demo", b'{"frame": {"id": 1}}\n<svg onload="x()"/>')
     open_page(page, viewed)
-    page.locator("#live .problem", has_text="it is no image").wait_for()
+    page.locator("#live .problem", has_text="it is not an image").wait_for()
 
 
 def test_page_says_why_each_sample_was_kept(page: Any, viewed: Viewed) -> None:

@@ -71,5 +71,5 @@ def test_whatever_a_decoder_raises_is_no_image(
         raise error("corrupt")
 
     monkeypatch.setattr(Image.Image, "thumbnail", fail)
-    with pytest.raises(PictureError, match="it is no image: corrupt"):
+    with pytest.raises(PictureError, match="it is not an image: corrupt"):
         reduced(encoded(Image.new("RGB", (9, 6)), "PNG"), 30)

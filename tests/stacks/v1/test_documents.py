@@ -41,7 +41,7 @@ def faults(shape: Shape, value: Any, path: str = "") -> list[str]:
         for part in value:
             found += faults(shape.member, part, f"{path}[]")
     elif shape.metadata.get("enum") and value not in shape.metadata["enum"]:
-        found.append(f"{path}={value!r} is none of {shape.metadata['enum']}")
+        found.append(f"{path}={value!r} is not one of {shape.metadata['enum']}")
     return [one for one in found if one]
 
 

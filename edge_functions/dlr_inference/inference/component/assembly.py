@@ -96,7 +96,7 @@ def _check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
         return
     strange = [name for name in settings.classes if name not in profile.labels]
     if strange:
-        rule = f"must be labels of the profile {profile.name}; {strange[0]!r} is none"
+        rule = f"must be labels of the profile {profile.name}; {strange[0]!r} is not one"
         raise ConfigurationError(
             [Fault("classes", ",".join(settings.classes), rule, profile.labels[0])]
         )

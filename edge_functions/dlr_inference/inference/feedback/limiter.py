@@ -24,7 +24,7 @@ def parse_request_limit(value: object) -> int:
 
 
 class RequestLimiter:
-    """Tracks requests in progress by id, for all threads. A limit of 0 is no limit, as in AWS's."""
+    """Tracks requests in progress by id, for all threads; 0 means no limit, as in AWS's."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

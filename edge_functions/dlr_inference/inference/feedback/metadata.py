@@ -122,7 +122,7 @@ def object_metadata(
 
 
 def decoded_text(text: str) -> str:
-    """Return a text of the metadata, which is JSON; empty if it is none."""
+    """Return a text of the metadata, which is JSON; empty if it is not."""
     try:
         found = json.loads(text)
     except ValueError:

@@ -17,7 +17,7 @@ WITHOUT_ID = -1
 """The id of a message in a file of version 0.1.0, whose messages have none."""
 
 _MAX_LINE_BYTES = 64 << 10
-"""A message of 7,000 bytes takes at most 42,000 with JSON's escapes; longer is no message."""
+"""A message of 7,000 bytes takes at most 42,000 with JSON's escapes; longer is not a message."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Outbox:
         backoff: Backoff | None = None,
         backlog: Backlog | None = None,
     ) -> None:
-        """Start the thread, with what an earlier one left. ``messages_a_second`` 0 is no limit."""
+        """Start the thread with what an earlier one left; ``messages_a_second`` 0 is no limit."""
         self.waiting = WaitingMessages(capacity, backlog)
         """How many messages of each kind wait or were dropped, and what the disk's fault is."""
         self._few = int(capacity * _FREE_SHARE)
@@ -92,7 +92,7 @@ class Outbox:
         self.waiting.put(topic, payload)
 
     def limit_rate(self, messages_a_second: float) -> None:
-        """Send at most this many messages per second from now on; 0 is no limit."""
+        """Send at most this many messages per second from now on; 0 means no limit."""
         self._gap = 1 / messages_a_second if messages_a_second else 0.0
 
     def __len__(self) -> int:

@@ -179,7 +179,7 @@ def _read(path: str) -> bytes:
     with open(descriptor, "rb") as file:  # noqa: PTH123
         about = os.fstat(file.fileno())
         if not stat.S_ISREG(about.st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         if about.st_size > _MAX_BYTES:
             raise OSError(f"it has {about.st_size} bytes, more than {_MAX_BYTES}")
         return file.read(about.st_size)  # it allocates as much as it may read

@@ -47,7 +47,7 @@ def closed_folder(path: str) -> str:
 
 
 def signature(path: str) -> Signature | None:
-    """Return what changes with a file's content, or None if it is no regular file."""
+    """Return what changes with a file's content, or None if it is not a regular file."""
     try:
         about = os.stat(path)  # noqa: PTH116 (of 100,000 files, each look)
     except OSError:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 CANDIDATES = 1000
-"""More boxes than this above the threshold are no detections; the best scores are looked at."""
+"""More boxes than this above the threshold are not detections; the best scores are looked at."""
 
 _BLOCK = 64
 """Candidates that are compared at once. One by one costs a call for each box that is kept, and all

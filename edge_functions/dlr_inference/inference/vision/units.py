@@ -8,7 +8,7 @@ from typing import Any
 from ..model.profiles.profile import InputSpec, ModelProfile
 
 _FRAMES = 3
-"""So many frames with detections in a row are no accident."""
+"""So many frames with detections in a row are not an accident."""
 
 _log = logging.getLogger(__name__)
 

@@ -41,7 +41,7 @@ def receive(connection: socket.socket) -> tuple[Fields, bytes]:
     """Receive one frame.
 
     Raises:
-        WireError: if the connection ends early, or what comes is no frame.
+        WireError: if the connection ends early, or what comes is not a frame.
     """
     head_length, payload_length = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
     if head_length + payload_length > MAX_FRAME_BYTES:

@@ -163,7 +163,8 @@ class TarOrZip:
         if entry.kind == "link":
             return ModelError(
                 f"model {self._archive}: member {entry.name!r} is a link to {entry.link!r}, which "
-                "is no file of the archive; pack it again with tar --dereference --hard-dereference"
+                "is not a file of the archive; pack it again with tar --dereference "
+                "--hard-dereference"
             )
         return ModelError(f"model {self._archive}: member {entry.name!r} is a device, not a file")
 

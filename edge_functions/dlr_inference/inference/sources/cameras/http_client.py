@@ -276,10 +276,10 @@ def _redirected(url: str, error: HTTPError) -> str:
         target = urljoin(url, quote(location.encode("latin-1"), _ASCII))
         parts = urlsplit(target)
         is_http = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # such as of a port that is no number
+    except ValueError:  # such as of a port that is not a number
         target, is_http = location, False
     if not is_http:
-        raise OSError(f"it redirects to {redacted_url(target)}, which is no HTTP address")
+        raise OSError(f"it redirects to {redacted_url(target)}, which is not an HTTP address")
     return _without_user(target)
 
 

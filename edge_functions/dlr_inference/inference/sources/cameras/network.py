@@ -81,7 +81,7 @@ class HttpBody:
         self.expect_within(decoding.FIRST_PICTURE_SECONDS)
 
     def expect_within(self, seconds: float) -> None:
-        """Let reading end if what arrives in that time is no frame: FFmpeg would read on."""
+        """Let reading end if what arrives in that time is not a frame: FFmpeg would read on."""
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
 

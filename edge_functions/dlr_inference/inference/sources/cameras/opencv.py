@@ -62,7 +62,7 @@ def open_camera(device: str, mode: Mode) -> VideoCapture:
         raise OSError(fault)
     capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
     if not capture.isOpened():
-        raise OSError(f"{device} cannot be opened: it is in use, or is no camera")
+        raise OSError(f"{device} cannot be opened: it is in use, or is not a camera")
     if mode.width:
         # USB 2 carries large uncompressed pictures at only a few frames per second.
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))

@@ -116,7 +116,7 @@ def open_body(body: Any, demand: Demand) -> AvCapture:
 def file_fault(path: str) -> str:
     """Return why a file cannot be read, or an empty text."""
     if os.access(path, os.R_OK):
-        return "" if Path(path).is_file() else "it is no file"
+        return "" if Path(path).is_file() else "it is not a file"
     if closed_folder(path) or os.path.lexists(path):
         return "may not be read by this user; let the component's user read it"
     return "there is no such file"
@@ -133,8 +133,10 @@ def open_video(
     try:
         container = av.open(f"file:{path}")  # a name may look like a protocol
     except FFmpegError:
-        raise OSError(file_fault(path) or "it is no video") from None
-    return _captured(container, "it is no video", ends=True, demand=demand, key_frames=key_frames)
+        raise OSError(file_fault(path) or "it is not a video") from None
+    return _captured(
+        container, "it is not a video", ends=True, demand=demand, key_frames=key_frames
+    )
 
 
 def _captured(
@@ -172,7 +174,7 @@ def _captured(
 
 
 def _video_of(container: Any, ends: bool) -> Any:
-    """Return the first video that can be decoded and is no cover of a piece of music, or None."""
+    """Return the first video that can be decoded and is not the cover of some music, or None."""
     for stream in container.streams.video:
         if stream.codec_context is not None and not (ends and _is_cover(stream)):
             return stream

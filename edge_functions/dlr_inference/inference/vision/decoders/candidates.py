@@ -36,7 +36,7 @@ def candidates(decoder: Decoder, classes: Array, objectness: Array | None = None
     through the activation.
 
     Raises:
-        ModelError: if scores that should be probabilities are none.
+        ModelError: if scores that should be probabilities are not.
         OutputError: if a score is not a number.
     """
     rows: Array | None = None

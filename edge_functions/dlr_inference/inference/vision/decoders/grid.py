@@ -228,7 +228,7 @@ class GridDecoder(Decoder):
         return classes if part == "scores" else classes + self._others()
 
     def _others(self) -> int:
-        """Return how many values of a row are no classes."""
+        """Return how many values of a row are not classes."""
         return (
             sum(self._cells.box_parts.values())
             + int(self.spec.objectness != "none")

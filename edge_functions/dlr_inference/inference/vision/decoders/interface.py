@@ -118,7 +118,7 @@ class Decoder(ABC):
         return boxes
 
     def require_probabilities(self, scores: Array, advice: str) -> None:
-        """Raise ``ModelError``, which ends with ``advice``, if ``scores`` are none."""
+        """Raise ``ModelError``, which ends with ``advice``, if ``scores`` are not probabilities."""
         if not len(scores):
             return
         low, high = float(scores.min()), float(scores.max())

@@ -50,8 +50,8 @@ class _ListedDecoder(Decoder):
         high = scores[np.isfinite(scores)].max(initial=0)
         if high > 1 + 1e-3:
             raise ModelError(
-                f"profile {self.profile.name}: the scores go up to {high:.4g}, so they are none; "
-                "correct output.columns or output.outputs"
+                f"profile {self.profile.name}: the scores go up to {high:.4g}, but a score is at "
+                "most 1; correct output.columns or output.outputs"
             )
 
     def _corners(self, boxes: Array) -> Array:
