@@ -168,7 +168,7 @@ def test_group_with_the_image_classification_connector_is_accepted(
         ("Connector", f"{_CLASSIFIER}/MLModelSageMakerJobArn", "arn:x", "'arn:x' does not match"),
         ("Connector", f"{_CLASSIFIER}/LocalInferenceServiceTimeoutSeconds", "0", "does not match"),
         ("Connector", f"{_CLASSIFIER}/MLFeedbackConnectorConfigId", "X1", "no configuration X1"),
-        ("Connector", f"{_CLASSIFIER}/MLModelResourceId", "model", "is no SageMaker resource"),
+        ("Connector", f"{_CLASSIFIER}/MLModelResourceId", "model", "is not a SageMaker resource"),
         ("Resource", f"{_TRAINED}/DestinationPath", "/other", "another destination path"),
     ],
 )

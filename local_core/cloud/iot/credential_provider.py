@@ -54,7 +54,7 @@ class CredentialProvider:
         ):
             raise ApiError("AccessDeniedException", "Access Denied", 403)
         if thing and not emulator.is_attached(thing, certificate):
-            reason = f"Invalid thing name passed: {thing} has not this certificate"
+            reason = f"Invalid thing name passed: {thing} does not have this certificate"
             raise ApiError("InvalidRequestException", reason, 400)
         alias = self._iot.role_alias(alias_name)
         session = self._sessions.assume_role(

@@ -89,7 +89,8 @@ def _classifier_faults(found: Mapping[str, Content]) -> Iterator[str]:
         container = resource.get("ResourceDataContainer") or {}
         data = container.get("SageMakerMachineLearningModelResourceData")
         if data is None:
-            yield f"{identity}: {given['MLModelResourceId']} is no SageMaker resource of the group"
+            model = given["MLModelResourceId"]
+            yield f"{identity}: {model} is not a SageMaker resource of the group"
         elif (data["DestinationPath"], data["SageMakerJobArn"]) != (
             given["MLModelDestinationPath"],
             given["MLModelSageMakerJobArn"],

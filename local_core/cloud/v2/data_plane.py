@@ -63,7 +63,7 @@ class DataPlane:
         resource = location.arn("greengrass", f"coreDevices:{thing_name}")
         self._iam.authorize("greengrass:ListThingGroupsForCoreDevice", resource)
         if not self._is_attached(thing_name, certificate):
-            reason = f"{thing_name} has not this certificate"
+            reason = f"{thing_name} does not have this certificate"
             raise ApiError("AccessDeniedException", reason, 403)
         groups = [
             {"thingGroupName": arn.partition("/")[2], "thingGroupArn": arn}

@@ -109,7 +109,7 @@ class Liveness:
             return "next: fix that, then repeat the command"
         if self.health in (Health.NEVER, Health.SILENT):
             return (
-                "next: is the device on, and has it a network? If so, on the device: "
+                "next: is the device on, and does it have a network? If so, on the device: "
                 f"sudo systemctl status {service}; {log_command}"
             )
         if self.health is Health.DARK:
