@@ -43,9 +43,9 @@ class FrameClock:
 def main() -> None:
     """Predict as the arguments say. What is imported when, and collected, is as in a component."""
     gc.disable()
-    from inference.component.loading import load_model
     from inference.memory import share_one_heap
     from inference.model.profiles.profile import load_profile
+    from inference.serving.loading import load_model
     from inference.settings import InferenceSettings
 
     share_one_heap()
@@ -60,9 +60,9 @@ def main() -> None:
         Path(folder), work, load_profile(profile), settings.accelerator, try_once=True
     )
     load_seconds = perf_counter() - started
-    from inference.component.assembly import build_stages, encoder_for
     from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
+    from inference.serving.assembly import build_stages, encoder_for
 
     sink = PredictionSink(encoder_for(settings, loaded), lambda payload: None)
     clock = FrameClock()

@@ -18,13 +18,13 @@ import cv2
 import numpy as np
 
 from bench.ratio import interleaved, ratio
-from inference.component.assembly import build_stages, encoder_for
-from inference.component.loading import load_model
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import InputSpec, load_profile
 from inference.pipeline.pipeline import Pipeline, Stages
 from inference.pipeline.results import FrameResult
 from inference.pipeline.sinks import PredictionSink
+from inference.serving.assembly import build_stages, encoder_for
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.sources import Frame
 from inference.vision.geometry import reduction

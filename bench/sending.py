@@ -15,8 +15,6 @@ from pathlib import Path
 
 from bench.calls import serve
 from bench.predict import FrameClock
-from inference.component.assembly import build_stages, encoder_for
-from inference.component.loading import load_model
 from inference.feedback.configuration import default_configuration
 from inference.feedback.limiter import RequestLimiter
 from inference.feedback.metadata import SampleOrigin
@@ -28,6 +26,8 @@ from inference.outgoing.backlog import Backlog
 from inference.outgoing.outbox import Outbox
 from inference.pipeline.pipeline import Pipeline, Sink
 from inference.pipeline.sinks import PredictionSink
+from inference.serving.assembly import build_stages, encoder_for
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 
 _BACKLOG_BYTES, _SPOOL_BYTES = 1 << 20, 16 << 20

@@ -49,6 +49,7 @@ LAYERS: Mapping[str, Layers] = {
         ("outgoing",),
         ("feedback",),
         ("settings",),
+        ("serving",),
         ("component",),
         ("v1",),
     ),

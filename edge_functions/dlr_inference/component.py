@@ -17,10 +17,10 @@ from inference.component.environment import (
     python_of,
     requirement_lists,
 )
-from inference.component.installing import installing, wait_for_install
 from inference.errors import InferenceError
 from inference.model.engines.runnable import DLR, RUNTIMES
 from inference.preflight import explained_errors
+from inference.serving.installing import installing, wait_for_install
 
 CODE = Path(__file__).absolute().parent
 

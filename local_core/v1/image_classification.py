@@ -15,10 +15,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import ModelProfile
+from inference.serving.loading import load_model
 
 from .group import GroupError
 from .invocations import Invocation, QueueFullError, Result

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from inference.component.loading import load_model
 from inference.errors import InferenceError, ModelError
 from inference.model.artifacts.onnx_files import onnx_file
 from inference.model.engines.onnx_versions import limit_of_file
@@ -25,6 +24,7 @@ from inference.model.profiles.profile import load_profile
 from inference.pipeline.results import FrameResult
 from inference.preflight import explained_errors
 from inference.schema import ConfigurationError, Fault
+from inference.serving.loading import load_model
 from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
@@ -141,9 +141,9 @@ def _predict(
     annotator: Annotator | None,
 ) -> str | None:
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
-    from inference.component.assembly import build_stages, encoder_for
     from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
+    from inference.serving.assembly import build_stages, encoder_for
 
     sink = PredictionSink(encoder_for(settings, loaded), _write_line)
     sinks: list[Sink] = [_name_frame, sink, *([annotator] if annotator else [])]

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from inference.component import publisher as publisher_module
-from inference.component.publisher import Publisher
 from inference.outgoing.telemetry import Report, Telemetry
 from inference.pipeline.pipeline import Pipeline, Sink, Stages
 from inference.pipeline.results import EnvelopeEncoder
 from inference.pipeline.sinks import PredictionSink
+from inference.serving import publisher as publisher_module
+from inference.serving.publisher import Publisher
 from inference.sources import FileSource
 from inference.sources.status import CONNECTING, SourceStatus
 from tests.inference.test_pipeline import NAME, SETTINGS, loaded, pipeline

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.component import installing as module
-from inference.component.installing import installing, is_installing, wait_for_install
 from inference.errors import DeviceError
+from inference.serving import installing as module
+from inference.serving.installing import installing, is_installing, wait_for_install
 from models import store
 from tests.archives import packed
 from tests.component.conftest import MODEL

@@ -10,8 +10,8 @@ from collections import Counter
 from functools import cache
 from random import Random
 
-from inference.component.loading import load_model
 from inference.model.profiles.profile import load_profile
+from inference.serving.loading import load_model
 from inference.sources import open_source
 from inference.vision.postprocess import Postprocessor
 from inference.vision.preprocess import Preprocessor

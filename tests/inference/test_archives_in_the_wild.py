@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifacts import members
 from inference.model.artifacts.artifact import check_artifact, open_artifact
 from inference.model.artifacts.digests import DIGESTS_FILE, record_digests
 from inference.model.artifacts.unpacking import unpack
 from inference.model.profiles.profile import load_profile
+from inference.serving.loading import load_model
 from models import packing
 
 NAME = "efficientnet-lite0-imagenet"

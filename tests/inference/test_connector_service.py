@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inference.component.assembly import build_stages
 from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
+from inference.serving.assembly import build_stages
 from inference.settings import InferenceSettings
 from inference.sources import Frame, open_source
 from inference.v1 import service as module

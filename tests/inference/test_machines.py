@@ -58,7 +58,7 @@ def test_a_model_is_compared_with_the_python_that_loads_it(
 AFFINITY = """
 import os, threading
 from pathlib import Path
-from inference.component.loading import load_model
+from inference.serving.loading import load_model
 from inference.model.profiles.profile import load_profile
 def all_threads():
     return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}

@@ -13,9 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.component import loading
-from inference.component.assembly import build_stages
-from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifacts.artifact import ModelArtifact, check_artifact
 from inference.model.artifacts.digests import DIGESTS_FILE
@@ -23,6 +20,9 @@ from inference.model.engines.dlr import DlrModel
 from inference.model.engines.trying import try_in_child, why_it_fails
 from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
+from inference.serving import loading
+from inference.serving.assembly import build_stages
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.sources import FileSource
 from models import packing, store

@@ -12,14 +12,14 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from inference.component.assembly import build_stages
-from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifacts.artifact import check_artifact
 from inference.model.engines import onnx_failure, onnx_runtime
 from inference.model.engines.onnx_runtime import OnnxRuntimeModel
 from inference.model.engines.runtime import open_runtime
 from inference.model.profiles.profile import InputSpec
+from inference.serving.assembly import build_stages
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.vision.geometry import fit
 from tests.inference.conftest import MakeProfile

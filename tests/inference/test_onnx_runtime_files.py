@@ -9,12 +9,12 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.artifacts.artifact import check_artifact, open_artifact
 from inference.model.artifacts.digests import record_digests
 from inference.model.engines.onnx_runtime import OnnxRuntimeModel
 from inference.model.engines.trying import try_in_child
+from inference.serving.loading import load_model
 from tests.disks import disk
 from tests.inference import tiny_onnx
 from tests.inference.conftest import MakeProfile
@@ -197,6 +197,6 @@ def test_memory_that_does_not_suffice_is_named_before_loading(
     weights = tmp_path / "model" / "model.onnx.data"
     with weights.open("r+b") as stream:
         stream.truncate(40 << 20)
-    monkeypatch.setattr("inference.component.loading.available_memory", lambda: 100 << 20)
+    monkeypatch.setattr("inference.serving.loading.available_memory", lambda: 100 << 20)
     with pytest.raises(ModelError, match="needs about 120 MB of memory, 100 MB are left"):
         load_model(tmp_path / "model", tmp_path, make_profile(input__name=INPUT), "cpu")

@@ -109,8 +109,8 @@ def test_hardware_threads_of_one_core_count_once(
 AFFINITY = """
 import os
 from pathlib import Path
-from inference.component.assembly import build_stages
-from inference.component.loading import load_model
+from inference.serving.assembly import build_stages
+from inference.serving.loading import load_model
 from inference.model.profiles.profile import load_profile
 def all_threads():
     return {{tuple(sorted(os.sched_getaffinity(int(t)))) for t in os.listdir("/proc/self/task")}}

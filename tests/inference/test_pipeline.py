@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 
 from edge_functions import CODE_FOLDER
-from inference.component.assembly import build_stages, encoder_for
-from inference.component.loading import load_model
 from inference.errors import FrameError, ModelError
 from inference.model.engines.dlr import DlrModel
 from inference.model.loaded import LoadedModel
@@ -22,6 +20,8 @@ from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult, encode_list
 from inference.pipeline.sinks import PredictionSink
 from inference.schema import ConfigurationError
+from inference.serving.assembly import build_stages, encoder_for
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.sources import FileSource, Frame, FrameSource
 from inference.vision.scores import Scores
@@ -174,7 +174,7 @@ def test_a_model_whose_outputs_were_in_order_starts_without_a_run_on_zeros(
 
 
 def test_opencv_is_not_imported_before_the_model_begins_to_load() -> None:
-    code = "import sys, inference.component.loading; sys.exit('cv2' in sys.modules)"
+    code = "import sys, inference.serving.loading; sys.exit('cv2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=CODE_FOLDER, check=True)
 
 

@@ -45,7 +45,7 @@ def test_a_component_without_its_packages_or_an_install_ends_with_one_error(tmp_
     """The real component under a Python that has nothing installed, with a short grace time."""
     program = (
         f"import sys; sys.path.insert(0, {str(CODE_FOLDER)!r}); "
-        "from inference.component import installing; installing.GRACE_SECONDS = 0.2; "
+        "from inference.serving import installing; installing.GRACE_SECONDS = 0.2; "
         "import component; sys.exit(component.main(sys.argv[1:]))"
     )
     done = subprocess.run(

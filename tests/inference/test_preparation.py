@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference.component.assembly import build_stages
-from inference.component.loading import load_model
 from inference.errors import ModelError
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import load_profile
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
+from inference.serving.assembly import build_stages
+from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.sources import SAMPLE_IMAGES, FileSource, Frame, NoFrameError
 from inference.sources.several import SeveralSources

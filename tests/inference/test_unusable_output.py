@@ -9,13 +9,13 @@ from typing import Any, Callable
 import numpy as np
 import pytest
 
-from inference.component.assembly import build_stages, check_outputs
 from inference.errors import ModelError, OutputError
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import ModelProfile
 from inference.pipeline import skipped
 from inference.pipeline.pipeline import Pipeline
 from inference.pipeline.results import FrameResult
+from inference.serving.assembly import build_stages, check_outputs
 from inference.settings import InferenceSettings
 from inference.sources import Frame, FrameSource
 from inference.vision.postprocess import Postprocessor

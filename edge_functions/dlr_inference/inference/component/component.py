@@ -29,13 +29,13 @@ from ..outgoing.previews import Previews
 from ..outgoing.telemetry import HealthFault
 from ..pipeline.pipeline import Pipeline, Sink
 from ..schema import ConfigurationError, Fault
+from ..serving.assembly import build_stages
+from ..serving.loading import load_model
+from ..serving.publisher import Publisher
 from ..settings import InferenceSettings
 from ..vision.thumbnail import Thumbnails
-from .assembly import build_stages
 from .live_configuration import LiveConfiguration
-from .loading import load_model
 from .nucleus import Nucleus, component_name, component_version
-from .publisher import Publisher
 
 SPOOL_BYTES = 256 << 20
 """Most disk space that samples use while they cannot be uploaded."""

@@ -10,9 +10,9 @@ from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profiles.profile import ModelProfile, load_profile
 from ..preflight import explained_errors
+from ..serving.loading import load_model
 from ..settings import InferenceSettings
 from ..stopping import StopSignal, end_process
-from .loading import load_model
 from .nucleus import Nucleus, component_name
 
 if TYPE_CHECKING:

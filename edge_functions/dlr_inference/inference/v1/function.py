@@ -66,8 +66,8 @@ def run(environment: FunctionEnvironment, stop: StopSignal) -> None:
     else:
         estimator = _connector(partial(core.request_inference, environment.service), profile)
     loaded = estimator.loaded
-    from ..component.publisher import Publisher  # needs NumPy, imported with the model
     from ..pipeline.pipeline import Pipeline
+    from ..serving.publisher import Publisher  # needs NumPy, imported with the model
 
     publisher = Publisher(
         settings,
@@ -114,12 +114,12 @@ class _Estimator:
 
 
 def _own_model(environment: FunctionEnvironment, profile: ModelProfile) -> _Estimator:
-    from ..component.loading import load_model
+    from ..serving.loading import load_model
 
     # The core unpacked the model, so no folder for unpacking is needed.
     model = Path(environment.settings.model_override or environment.model_folder)
     loaded = load_model(model, model, profile, environment.settings.accelerator)
-    from ..component.assembly import build_stages  # needs OpenCV, imported while the model loaded
+    from ..serving.assembly import build_stages  # needs OpenCV, imported while the model loaded
 
     return _Estimator(
         loaded, lambda settings, sinks: build_stages(settings, loaded, sinks), faults=tuple
@@ -127,7 +127,7 @@ def _own_model(environment: FunctionEnvironment, profile: ModelProfile) -> _Esti
 
 
 def _connector(predict: Predict, profile: ModelProfile) -> _Estimator:
-    from ..component.assembly import build_stages
+    from ..serving.assembly import build_stages
     from ..sources import open_source
     from .service import FrameFiles, InferenceService, model_of_service
 
