@@ -23,6 +23,8 @@ from local_core.cloud import LocalCloud
 
 SHADOW = "AWSManagedGreengrassV2Deployment"
 """The named shadow by which a deployment to a thing reaches its core."""
+SECONDS = 180.0
+"""The most that an operation of a stack may take: a fleet's canary waits for its cores."""
 Template = Mapping[str, Any]
 
 
@@ -61,10 +63,10 @@ class Stacks:
         template["Outputs"] = {key: {"Value": value} for key, value in (outputs or {}).items()}
         self.deploy_template(name, template)
 
-    def deploy_template(self, name: str, template: Template) -> None:
+    def deploy_template(self, name: str, template: Template, **options: str) -> None:
         body = json.dumps(template)
         change = self._client.create_stack if not self._status(name) else self._client.update_stack
-        change(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"])
+        change(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"], **options)
         status = self._settled(name)
         if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             raise StackError(f"{status}: {'; '.join(self.reasons(name))}")
@@ -102,7 +104,7 @@ class Stacks:
         return None if found == "DELETE_COMPLETE" else str(found)
 
     def _settled(self, name: str) -> str | None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + SECONDS
         while (status := self._status(name)) is not None and status.endswith("_IN_PROGRESS"):
             assert time.monotonic() < deadline, f"{name} stays {status}"
             time.sleep(0.05)

@@ -51,8 +51,8 @@ def module_rig(
 ) -> Iterator[Rig]:
     """A core of the generation that the module names in GENERATION.
 
-    CORE, NUCLEUS and INSTALLED, if the module has them, are its name, its nucleus, and whether its
-    packages are there.
+    CORE, NUCLEUS, INSTALLED and BY_CLI, if the module has them, are its name, its nucleus, whether
+    its packages are there, and whether the CLI makes the first deployment.
     """
     module = request.module
     prepared = shared.prepare(target(module.GENERATION, getattr(module, "CORE", "")))
@@ -62,6 +62,7 @@ def module_rig(
         prepared,
         getattr(module, "NUCLEUS", CLASSIC),
         installed=getattr(module, "INSTALLED", False),
+        by_cli=getattr(module, "BY_CLI", True),
     )
     yield made
     made.stop()

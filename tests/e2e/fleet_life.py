@@ -20,10 +20,11 @@ from botocore.exceptions import ClientError
 
 from inference import names
 from local_core.device.v2.core import V2Device
-from local_core.processes.cdk import REPOSITORY, CdkError
+from local_core.processes.cdk import REPOSITORY
 from local_core.run.shared_cloud import MODEL_BUCKET, model_archive
 from models import store
 from stacks.names import canary_group_name, fleet_component_name, thing_name
+from tests.cloud.support import StackError
 from tests.e2e.fleet_rig import CORE, FLEET, STACK, Fleet
 from tests.e2e.rig import MODEL, SECONDS, Verdicts
 from tests.waiting import eventually
@@ -74,7 +75,7 @@ class FleetLife:
     def see_a_bad_model_rolled_back(self) -> None:
         """Deploy an archive without a model: only the canary gets it, and gets the old one back."""
         before, canary = self.fleet.deployed(), self.devices[self.cores[0]][1]
-        with self._verdict(1) as said, pytest.raises(CdkError, match="FAILED"):
+        with self._verdict(1) as said, pytest.raises(StackError, match="FAILED"):
             self.fleet.deploy(**{**self.context, "modelS3Uri": self._upload("bad", None)})
         assert "gives the canary back what the other cores have" in said[0]
         assert canary.next()[0] == "FAILED"
@@ -134,7 +135,7 @@ class FleetLife:
         fleet = self.fleet
         said = fleet.tools("fleet", "retire", FLEET, "--yes", *fleet.journalled)
         assert set(said["done"]) == {CORE, *self.cores[3:]}
-        fleet.destroy(**self.context)
+        fleet.destroy()
         with pytest.raises(ClientError, match="does not exist"):
             fleet.client("cloudformation").describe_stacks(StackName=STACK)
         cleaned = fleet.tools("clean", FLEET, "--yes")

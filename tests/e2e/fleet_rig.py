@@ -22,7 +22,8 @@ from local_core.run.shared_cloud import SharedCloud
 from mli.fleet.core import ARCHIVE
 from stacks.names import fleet_component_name, fleet_stack_name, thing_name
 from tests import environments
-from tests.e2e.assembly import assembled
+from tests.cloud.support import Stacks
+from tests.e2e import assembly
 from tests.e2e.rig import MODEL, SECONDS, Verdicts
 from tests.waiting import eventually
 
@@ -54,6 +55,7 @@ class Fleet:
         """The one on the core's first deployment."""
         self.device: V2Device | None = None
         self.outputs: Mapping[str, str] = {}
+        self._by_cli = True
         self._deployed: dict[str, str] | None = None
         """What the last deployment changed in the context; None before the first."""
         self._before = len(watcher.messages)
@@ -66,17 +68,26 @@ class Fleet:
         return self.cloud.client(service)
 
     def deploy(self, **changes: str) -> None:
-        """Run ``cdk deploy`` for the fleet."""
-        context = {**self.context, **changes}
-        is_first, self._deployed = self._deployed is None, changes
-        deployer = self.shared.deployer(None if is_first else assembled(self.shared, context))
-        deployer.deploy(context if is_first else {})
+        """Deploy the fleet, the first time by the CLI.
+
+        Raises:
+            StackError: with CloudFormation's reasons.
+        """
+        context, deployer = {**self.context, **changes}, self.shared.deployer()
+        by_cli, self._by_cli, self._deployed = self._by_cli, False, changes
+        if by_cli:
+            deployer.deploy(context)
+        else:
+            assembly.deploy(self.shared, context)
         self.outputs = deployer.outputs(STACK)
 
-    def destroy(self, **changes: str) -> None:
-        """Run ``cdk destroy`` for the fleet."""
-        assembly = assembled(self.shared, {**self.context, **changes})
-        self.shared.deployer(assembly).destroy({})
+    def destroy(self) -> None:
+        """Delete the fleet's stack.
+
+        Raises:
+            StackError: with CloudFormation's reasons.
+        """
+        Stacks(self.cloud).delete(STACK)
 
     def ensure_deployed(self) -> None:
         """Deploy the fleet as the user's context has it, if it is not so already."""

@@ -23,7 +23,8 @@ from local_core.run.target import PreparedCore, Target
 from models import store
 from stacks.names import component_name
 from tests import environments
-from tests.e2e.assembly import assembled
+from tests.cloud.support import Stacks
+from tests.e2e import assembly
 from tests.waiting import eventually
 
 MODEL = "efficientnet-lite0-imagenet"
@@ -82,6 +83,8 @@ class Rig:
     """What the component's scripts find in their environment besides the seed (V2)."""
     installed: bool = False
     """Whether the device has the component's packages already (V2)."""
+    by_cli: bool = True
+    """Whether the CLI makes the first deployment."""
 
     def __post_init__(self) -> None:
         self.outputs: Mapping[str, str] = {}
@@ -130,15 +133,21 @@ class Rig:
             self.first_verdict = self.first_verdict or verdict
 
     def deploy(self, **changes: str | None) -> None:
-        """Run ``cdk deploy`` with the user's context, and the group's command in V1.
+        """Deploy with the user's context, and do the group's command in V1.
 
         None takes a key out of the context.
+
+        Raises:
+            StackError: with CloudFormation's reasons.
         """
         changed = {**self.context, **changes}
         context = {key: value for key, value in changed.items() if value is not None}
         is_first, self._deployed = self._deployed is None, changes
-        deployer = self.shared.deployer(None if is_first else assembled(self.shared, context))
-        deployer.deploy(context if is_first else {})
+        deployer = self.shared.deployer()
+        if is_first and self.by_cli:
+            deployer.deploy(context)
+        else:
+            assembly.deploy(self.shared, context)
         self.outputs = deployer.outputs(self.prepared.stack)
         self.shared.finish_deployment(self.prepared, self.outputs)
 
@@ -162,9 +171,9 @@ class Rig:
         self.device.__enter__()
 
     def destroy(self) -> None:
-        """Run ``cdk destroy``."""
+        """Delete the stack."""
         self._deployed = None
-        self.shared.deployer(assembled(self.shared, self.context)).destroy({})
+        Stacks(self.shared.cloud).delete(self.prepared.stack)
 
     def stop(self) -> None:
         device, self.device = self.device, None

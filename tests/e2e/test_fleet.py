@@ -27,7 +27,7 @@ from local_core.archives.setup import SetupArchive
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Watcher
-from local_core.processes.cdk import REPOSITORY, CdkError
+from local_core.processes.cdk import REPOSITORY
 from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.device.reports import last_telemetry
@@ -35,7 +35,7 @@ from mli.fleet.core import ARCHIVE
 from mli.fleet.reports.status import ATTENTION
 from stacks.names import fleet_component_name, thing_name
 from tests import environments
-from tests.cloud.support import recipe
+from tests.cloud.support import StackError, recipe
 from tests.e2e.fleet_life import FleetLife
 from tests.e2e.fleet_rig import CLAIMED, CORE, FLEET, GROUP_ARN, OTHER, STACK, Fleet, remove_core
 from tests.e2e.rig import Verdicts, target
@@ -189,7 +189,7 @@ def test_component_of_somebody_else_is_not_removed_without_being_named(fleet: Fl
     other = add_component_of_somebody_else(fleet)
     assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
     before = fleet.deployments()
-    with pytest.raises(CdkError, match=f"would lose {other}, which somebody else deployed"):
+    with pytest.raises(StackError, match=f"would lose {other}, which somebody else deployed"):
         fleet.deploy(confidenceThreshold="0.9")
     assert fleet.deployments() == before
     fleet.deploy(confidenceThreshold="0.9", components=f"{other}=1.0.0")
@@ -248,7 +248,7 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
 
 
 def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:
-    with pytest.raises(CdkError, match=f"the fleet {FLEET} still has 1 cores .{CORE}_Core."):
+    with pytest.raises(StackError, match=f"the fleet {FLEET} still has 1 cores .{CORE}_Core."):
         fleet.destroy()
     aliases = fleet.client("iot").list_role_aliases()["roleAliases"]
     assert f"{FLEET}_FleetRoleAlias" in aliases

@@ -17,6 +17,7 @@ from inference import names
 from local_core.device.watcher import Watcher
 from local_core.processes.cdk import REPOSITORY
 from local_core.run.shared_cloud import SharedCloud
+from tests.e2e import assembly
 from tests.e2e.rig import target
 from tests.waiting import eventually
 
@@ -28,7 +29,7 @@ def test_v1_core_runs_from_its_archive(
 ) -> None:
     core_name = "Packaged-V1"
     prepared = shared.prepare(dataclasses.replace(target(1), core_name=core_name))
-    shared.deployer().deploy(prepared.context)
+    assembly.deploy(shared, prepared.context)
     environment = shared.cloud.environment()
     archive = tmp_path / "greengrass-setup.zip"
     keys = ["--folder", str(prepared.root), "--output", str(archive)]

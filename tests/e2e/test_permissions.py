@@ -22,7 +22,7 @@ from local_core.device.mqtt import tls_context
 from local_core.device.v2.configuration import read_configuration
 from local_core.device.v2.thing_groups import targets_of
 from local_core.run.shared_cloud import DEPLOYER_POLICY
-from tests.cloud.support import Device, MqttClient, is_published
+from tests.cloud.support import Device, MqttClient, StackError, is_published
 from tests.e2e.rig import Rig
 from tests.stacks.permissions import rows
 from tests.waiting import eventually
@@ -449,7 +449,7 @@ def test_deployment_fails_without_the_deployers_permission(stack: Stack) -> None
     lacking = without(whole["Statement"], sids.index("NewDeployments"))
     iam.create_policy_version(PolicyArn=arn, PolicyDocument=lacking, SetAsDefault=True)
     try:
-        with pytest.raises(Exception, match="greengrass:CreateDeployment on resource: \\*"):
+        with pytest.raises(StackError, match="greengrass:CreateDeployment on resource: \\*"):
             stack.rig.deploy(inferenceInterval="0.3")
     finally:
         restored = json.dumps(whole)

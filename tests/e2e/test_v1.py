@@ -1,4 +1,4 @@
-"""A V1 core, from ``cdk deploy`` by the real CLI to ``cdk destroy``.
+"""A V1 core, from ``cdk deploy`` by the real CLI to the end of its stack.
 
 Each test finds the core deployed with the user's context and running, and can run alone.
 Every AWS::Greengrass type of the group and its definitions is served by our own handlers, every

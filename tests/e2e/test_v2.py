@@ -1,4 +1,4 @@
-"""A V2 core, from ``cdk deploy`` by the real CLI to ``cdk destroy``.
+"""A V2 core, from ``cdk deploy`` by the real CLI to the end of its stack.
 
 Each test finds the core deployed with the user's context and running, and can run alone.
 AWS::GreengrassV2::ComponentVersion, AWS::GreengrassV2::Deployment and AWS::IoT::RoleAlias are

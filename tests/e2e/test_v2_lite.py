@@ -28,7 +28,7 @@ from tests.inference.tiny_onnx import mean_of_channels, save, write_colours_prof
 from tests.mli.view.test_view import Page
 from tests.waiting import eventually
 
-GENERATION, NUCLEUS, CORE, INSTALLED = 2, LITE, "E2E-Lite", True
+GENERATION, NUCLEUS, CORE, INSTALLED, BY_CLI = 2, LITE, "E2E-Lite", True, False
 COLOURS = {"red", "green", "blue"}
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
