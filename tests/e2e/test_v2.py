@@ -36,7 +36,7 @@ from tests.e2e.expected import chosen
 from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
 
-GENERATION = 2
+GENERATION, INSTALLED = 2, True
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:tripods"
 CHANGED = {
     "confidenceThreshold": "0.9",
