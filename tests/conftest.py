@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.browser import chromium, page, playwright  # noqa: F401 - fixtures
-from tests.scheduling import ByModule
+from tests.scheduling import TOGETHER, ByModule
 
 settings.register_profile(
     "repeatable",
@@ -45,13 +45,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByModule:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that take longest, whole deployments first.
+    """Begin with what takes one process longest, whole deployments first.
 
     Of several processes none then ends long after the others.
     """
     ranks: dict[Path, int] = {}
     for item in items:
         rank = sum(item.get_closest_marker(name) is not None for name in ("slow", "e2e"))
+        rank = rank or item.nodeid.startswith(TOGETHER)
         ranks[item.path] = max(rank, ranks.get(item.path, 0))
     items.sort(key=lambda item: -ranks[item.path])
 

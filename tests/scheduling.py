@@ -7,6 +7,8 @@ from typing import Any
 
 from xdist.scheduler import LoadFileScheduling
 
+TOGETHER = ("tests/stacks/",)
+"""Folders that one process tests: each would compile the CDK's library and its rules again."""
 _DEPLOYMENTS = "tests/e2e/"
 _DEPLOYING = 3
 _STARTS_AT = 2
@@ -22,6 +24,11 @@ class ByModule(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
     also hands out the modules that were done: a process that gets one has nothing to report, so it
     is never given more, and the run never ends.
     """
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the module or the folder whose tests go to one process."""
+        module: str = super()._split_scope(nodeid)
+        return next(filter(module.startswith, TOGETHER), module)
 
     def remove_node(self, node: Any) -> str | None:
         """Queue what a process leaves undone; return the test that it crashed in, if any."""

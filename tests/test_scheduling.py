@@ -73,17 +73,24 @@ class Process:
         self.shutting_down = True
 
 
-def test_a_process_that_still_collects_is_given_work_when_it_has() -> None:
-    """Another one may crash meanwhile, or have crashed together with the one that it replaces."""
-    tests = ["a.py::one", "a.py::two", "b.py::one", "b.py::two"]
+def scheduled(tests: list[str]) -> tuple[ByModule, Process, Process]:
+    """Distribute tests to two processes."""
     option = SimpleNamespace(loadscopereorder=False)
     config: Any = SimpleNamespace(option=option, getvalue=lambda name: ["popen", "popen"])
     scheduler = ByModule(config, None)
-    first, second, third = Process(), Process(), Process()
-    for process in (first, second):
+    processes = (Process(), Process())
+    for process in processes:
         scheduler.add_node(process)
         scheduler.add_node_collection(process, tests)
     scheduler.schedule()
+    return scheduler, *processes
+
+
+def test_a_process_that_still_collects_is_given_work_when_it_has() -> None:
+    """Another one may crash meanwhile, or have crashed together with the one that it replaces."""
+    tests = ["a.py::one", "a.py::two", "b.py::one", "b.py::two"]
+    scheduler, first, second = scheduled(tests)
+    third = Process()
     assert (first.given, second.given) == ([0, 1], [2, 3])
     assert scheduler.remove_node(first) == "a.py::one"
     scheduler.add_node(third)
@@ -95,6 +102,12 @@ def test_a_process_that_still_collects_is_given_work_when_it_has() -> None:
     assert third.shutting_down is False
     scheduler.mark_test_complete(third, third.given[0])
     assert third.shutting_down is True
+
+
+def test_modules_of_a_folder_that_share_what_they_load_go_to_one_process() -> None:
+    tests = ["tests/stacks/test_a.py::one", "tests/b.py::two", "tests/stacks/v1/test_c.py::three"]
+    _, first, second = scheduled(tests)
+    assert (first.given, second.given) == ([0, 2], [1])
 
 
 def test_every_test_of_sound_modules_runs_once(tmp_path: Path) -> None:
