@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,10 @@ from typing import Any
 import pytest
 
 from edge_functions import CODE_FOLDER
+from inference.model.artifacts.digests import record_digests
 from inference.names import prediction_topic, preview_topic, telemetry_topic
 from local_core.cloud import LocalCloud
-from models import store
+from tests.inference.tiny_onnx import like_demo_classifier, save
 from tests.local_core.support import MQTT, Bench, InMemoryCloud, policy
 from tests.waiting import eventually
 
@@ -69,13 +71,15 @@ class Broker(InMemoryCloud):
 class Rig:
     """A component under test, with everything around it that can be removed."""
 
-    def __init__(self, bench: Bench, broker: Broker, cloud: LocalCloud, work: Path) -> None:
+    def __init__(
+        self, bench: Bench, broker: Broker, cloud: LocalCloud, work: Path, model: Path
+    ) -> None:
         self.bench = bench
         self.broker = broker
         self.cloud = cloud
         self.work = work
         self.log = work / "component.log"
-        self.model = store.unpacked(MODEL)
+        self.model = model
         self.process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
         """Further variables in the component's environment."""
@@ -174,14 +178,28 @@ def s3_cloud() -> Iterator[LocalCloud]:
         yield cloud
 
 
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact for the profile of ``MODEL`` that starts and predicts with little work."""
+    file = save(like_demo_classifier(), tmp_path_factory.mktemp("model") / "model.onnx")
+    record_digests(file.parent)
+    return file.parent
+
+
+@pytest.fixture(scope="session")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The marks of models that components have tried: each was tried by the first one."""
+    return tmp_path_factory.mktemp("tried")
+
+
 @contextmanager
-def running_rig(cloud: LocalCloud, work: Path) -> Iterator[Rig]:
+def running_rig(cloud: LocalCloud, work: Path, model: Path) -> Iterator[Rig]:
     """Yield a rig; kill its process at the end if it is still running."""
     broker = Broker()
     with tempfile.TemporaryDirectory(prefix="ipc-") as folder:
         bench = Bench(Path(folder) / "s", cloud=broker)
         with bench.served():
-            rig = Rig(bench, broker, cloud, work)
+            rig = Rig(bench, broker, cloud, work, model)
             rig.configure()
             try:
                 yield rig
@@ -193,11 +211,14 @@ def running_rig(cloud: LocalCloud, work: Path) -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(s3_cloud: LocalCloud, tmp_path: Path) -> Iterator[Rig]:
+def rig(s3_cloud: LocalCloud, tmp_path: Path, model: Path, tried: Path) -> Iterator[Rig]:
     """A component with an empty feedback bucket."""
     s3 = s3_cloud.client("s3")
     s3.create_bucket(Bucket=BUCKET)
-    with running_rig(s3_cloud, tmp_path) as made:
+    shutil.copytree(tried, tmp_path, dirs_exist_ok=True)
+    with running_rig(s3_cloud, tmp_path, model) as made:
         for key in made.samples():  # the component of the test before uploaded until its end
             s3.delete_object(Bucket=BUCKET, Key=key)
         yield made
+        for mark in tmp_path.glob("tried-*"):
+            shutil.copy(mark, tried)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, prediction_topic, telemetry_topic
-from tests.component.conftest import COMPONENT, CORE, FEEDBACK, Rig
+from models import store
+from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -107,7 +108,7 @@ def test_sigterm_ends_with_status_zero_and_in_time_even_with_everything_away(rig
 
 
 def test_an_unusable_model_is_reported_and_ends_the_process(rig: Rig, tmp_path: Path) -> None:
-    rig.model = Path(shutil.copytree(rig.model, tmp_path / "broken"))
+    rig.model = Path(shutil.copytree(store.unpacked(MODEL), tmp_path / "broken"))
     (rig.model / "compiled.so").write_bytes(b"not a library")
     rig.start()
     assert rig.process is not None

@@ -10,12 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from onnx import helper, numpy_helper
 
 from inference.names import TELEMETRY_SECONDS, preview_topic, telemetry_topic
 from local_core.ipc.authorization import MQTT_PROXY, PUBSUB
+from models import store
 from tests.component.conftest import COMPONENT, CORE, FEEDBACK, MODEL, Rig
-from tests.inference.tiny_onnx import model_of, save, tensor
 from tests.local_core.support import policy
 from tests.waiting import eventually
 
@@ -121,6 +120,7 @@ def test_another_component_hears_predictions_on_the_local_topic(rig: Rig) -> Non
 
 
 def test_an_accelerator_that_is_not_there_leaves_the_old_model_at_work(rig: Rig) -> None:
+    rig.model = store.unpacked(MODEL)
     rig.start()
     rig.await_predictions()
     rig.merge(accelerator="gpu")
@@ -132,6 +132,7 @@ def test_an_accelerator_that_is_not_there_leaves_the_old_model_at_work(rig: Rig)
 def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
     rig: Rig, tmp_path: Path
 ) -> None:
+    rig.model = store.unpacked(MODEL)
     candidate = Path(shutil.copytree(rig.model, tmp_path / "candidate"))
     (candidate / "SHA256SUMS").unlink()
     (candidate / "compiled.meta").unlink()
@@ -154,18 +155,11 @@ def test_a_new_model_takes_over_only_when_it_is_loaded_and_checked(
 
 
 def test_a_model_for_the_other_engine_takes_over_where_that_is_installed(
-    rig: Rig, tmp_path: Path
+    rig: Rig,
 ) -> None:
     """As on this machine; a device has one engine, and refuses the other's models."""
-    shape = [1, 3, 224, 224]
-    nodes = [
-        helper.make_node("ReduceMean", ["data"], ["mean"], axes=[2, 3], keepdims=0),
-        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
-    ]
-    weights = numpy_helper.from_array(np.eye(3, 1000, dtype=np.float32), "weights")
-    model = model_of(nodes, inputs=[tensor("data", shape)], outputs=[tensor("logits", None)],
-                     weights=[weights])  # fmt: skip
-    candidate = save(model, tmp_path / "candidate.onnx")
+    candidate = rig.model / "model.onnx"
+    rig.model = store.unpacked(MODEL)
     rig.configure(messageFormat="envelope")
     rig.start()
     rig.await_predictions(2)
@@ -189,8 +183,9 @@ def memory_when_reported(rig: Rig) -> int:
 
 
 def test_a_model_that_was_replaced_leaves_the_memory(rig: Rig, tmp_path: Path) -> None:
+    rig.model = store.unpacked(MODEL)
     candidate = Path(shutil.copytree(rig.model, tmp_path / "candidate"))
-    rig.configure(messageFormat="envelope")
+    rig.configure(messageFormat="envelope", inferenceInterval=0.2)
     rig.start()
     rig.await_predictions(5)
     before = memory_when_reported(rig)
@@ -231,6 +226,7 @@ def test_samples_of_a_core_of_a_fleet_go_below_its_thing_s_name(rig: Rig) -> Non
 
 
 def test_telemetry_has_the_numbers_and_the_versions(rig: Rig) -> None:
+    rig.model = store.unpacked(MODEL)
     rig.install("1.2.3")
     rig.environment["GGC_VERSION"] = "2.18.1"
     rig.start()

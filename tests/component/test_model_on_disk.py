@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from inference.names import telemetry_topic
-from tests.component.conftest import CORE, Rig
+from models import store
+from tests.component.conftest import CORE, MODEL, Rig
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -17,9 +18,10 @@ pytestmark = pytest.mark.slow
 def test_a_model_that_is_damaged_on_disk_is_named_while_the_one_in_memory_goes_on(
     rig: Rig, tmp_path: Path
 ) -> None:
-    rig.model = Path(shutil.copytree(rig.model, tmp_path / "model"))
+    rig.model = Path(shutil.copytree(store.unpacked(MODEL), tmp_path / "model"))
     params = rig.model / "compiled.params"
     good = params.read_bytes()
+    rig.configure(inferenceInterval=0.2)
     rig.start()
     rig.await_predictions(2)
     params.write_bytes(good[:1000] + b"?" + good[1001:])

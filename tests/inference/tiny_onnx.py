@@ -115,6 +115,21 @@ def weighted() -> Any:
     return model_of(nodes, weights=[numpy_helper.from_array(weights, "weights")])
 
 
+def like_demo_classifier() -> Any:
+    """A model with the input and the output of the demo classifier, and none of its work."""
+    weights = np.eye(3, 1000, dtype=np.float32) * 100
+    nodes = [
+        helper.make_node("ReduceMean", ["data"], ["means"], axes=[2, 3], keepdims=0),
+        helper.make_node("MatMul", ["means", "weights"], ["logits"]),
+    ]
+    return model_of(
+        nodes,
+        inputs=[tensor("data", (1, 3, 224, 224))],
+        outputs=[tensor("logits", None)],
+        weights=[numpy_helper.from_array(weights, "weights")],
+    )
+
+
 def save(model: Any, path: Path) -> Path:
     """Write ``model`` to ``path``, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ def scene(interval: float) -> Iterator[Scene]:
         skipped: dict[str, str] = {}
         own_disk = _disk(folder, skipped, opened)
         work = folder / "work" if own_disk is None else own_disk.folder
-        rig = opened.enter_context(running_rig(cloud, work))
+        rig = opened.enter_context(running_rig(cloud, work, store.unpacked(MODEL)))
         rig.log = folder / "component.log"  # not on the disk that fills up and hangs
         rig.environment["AWS_ENDPOINT_URL_S3"] = gateway.endpoint
         made = Scene(rig, images, camera, hostile, gateway, *_models(folder), skipped=skipped)
