@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -45,7 +46,8 @@ def import_tvm(folder: Path) -> ModuleType:
     """Import TVM from its wheel, which is for Python 3.10 but works through ctypes on others.
 
     The packagers' own frontend for TensorFlow Lite is left out: it imports their quantiser and so
-    scipy, which takes as long as TVM itself.
+    scipy, which takes as long as TVM itself. TVM's description of itself, for which the build asks
+    at each shape, is read once.
     """
     os.environ["TVM_FFI"] = "ctypes"
     os.environ["TOPHUB_LOCATION"] = "NONE"
@@ -54,6 +56,7 @@ def import_tvm(folder: Path) -> ModuleType:
     left_out.__dict__["from_tflite_to_hhb"] = None
     sys.modules[left_out.__name__] = left_out
     tvm: ModuleType = importlib.import_module("tvm")
+    tvm.support.libinfo = functools.cache(tvm.support.libinfo)
     return tvm
 
 
