@@ -18,6 +18,8 @@ from mli.cli.main import main
 from tests.inference.tiny_onnx import INPUT, mean_of_channels, model_of, save, tensor
 from tests.mli.local.test_infer import infer, payloads
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 QUANTISED = (1 / 256, 3)
 """Scale and zero point of the quantised classifier."""
 

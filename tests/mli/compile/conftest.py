@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import click.testing
 import pytest
 
 from mli.cli.main import main
+from mli.cli.output import Output
+from mli.compile.tvm import environment
+from mli.compile.tvm.packages import TVM
+from tests.mli.forks import Forks
 
 Run = Callable[..., click.testing.Result]
 
@@ -66,3 +72,29 @@ def labels(tmp_path: Path) -> Path:
     path = tmp_path / "labels.txt"
     path.write_text("red\ngreen\nblue\n")
     return path
+
+
+@pytest.fixture(scope="session")
+def _tvm() -> Iterator[Forks]:
+    python = environment.prepared(Output(as_json=True))
+    imports = (
+        "import pathlib; from mli.compile.tvm.relay import import_tvm; "
+        f"import_tvm(pathlib.Path({str(TVM.folder(environment.FOLDER))!r})); import tvm.relay"
+    )
+    with Forks(python, imports) as forks:
+        yield forks
+
+
+@pytest.fixture
+def forked_tvm(_tvm: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start TVM's processes by forks; not those of session fixtures."""
+
+    def started(command: list[str], stderr: Any) -> SimpleNamespace:
+        done = _tvm.run(command, environment.REPOSITORY)
+        stderr.write(done.stderr.decode())
+        return SimpleNamespace(
+            stdout=done.stdout.decode().splitlines(), returncode=done.returncode,
+            poll=lambda: done.returncode, wait=lambda: done.returncode,
+        )  # fmt: skip
+
+    monkeypatch.setattr(environment, "_started", started)

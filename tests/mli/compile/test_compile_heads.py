@@ -24,6 +24,8 @@ from ...inference.decoders.test_families import SOURCE, WANTED, assert_found, th
 from ...inference.decoders.test_onnx import model_of
 from .conftest import Run
 
+pytestmark = pytest.mark.usefixtures("forked", "forked_tvm")
+
 REPOSITORY = Path(__file__).parents[3]
 COMPILED = (
     "yolo11",

@@ -20,6 +20,8 @@ from mli.compile.graphs.reading import load_model, with_fixed_input
 from ...inference.tiny_onnx import model_of, save, tensor
 from .conftest import Run
 
+pytestmark = pytest.mark.usefixtures("forked", "forked_tvm")
+
 SIDE = 32
 
 

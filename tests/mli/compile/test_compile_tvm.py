@@ -23,7 +23,7 @@ from mli.profile.dlr_child import run_in_child
 
 from .conftest import Run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked", "forked_tvm")]
 
 REPOSITORY = Path(__file__).parents[3]
 SIDE = 32

@@ -21,6 +21,8 @@ from tests.archives import packed
 from tests.inference.sources.servers import jpeg, multipart, needs_ffmpeg, tcp_server
 from tests.inference.tiny_onnx import INPUT, mean_of_channels, model_of, save, write_colours_profile
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 REPOSITORY = Path(__file__).parents[3]
 CLASSIFIER = "efficientnet-lite0-imagenet"
 DETECTOR = "ssdlite-mobilenet-v2-coco"

@@ -19,6 +19,8 @@ from tests.inference.tiny_onnx import INPUT, model_of, save, tensor
 from .models import saved
 from .test_profile_proposals import refused, run
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 """The graphs of well-known classifiers, without their weights."""
 node: Callable[..., Any] = helper.make_node

@@ -14,6 +14,8 @@ from tests.inference.decoders.exports.objects import Returned
 from .models import saved
 from .test_profile_proposals import refused, run
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 HEIGHT, WIDTH = 64, 96
 
 

@@ -20,6 +20,8 @@ from tests.mli.local.test_infer import infer, payloads
 
 from .models import BOXES, family, saved, ultralytics
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 LABELS = "ant\nbee\ncat\ndog\nelk\n"
 
 
