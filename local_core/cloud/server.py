@@ -9,6 +9,7 @@ closed it, the process ends everything that it started, and deletes its data if 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import shutil
 import sys
@@ -27,6 +28,8 @@ async def serve(parent: ParentProcess, data: Path, *, is_temporary: bool) -> Non
     ministack.configure(port=ports["http"].number, data=data)
     parts = Parts(data=data, ports={name: port.number for name, port in ports.items()})
     await parts.start_all()
+    gc.freeze()
+    gc.enable()
     parent.say({"ready": parts.addresses})
     while (order := await orders.get()) is not None:
         try:
@@ -43,6 +46,7 @@ async def serve(parent: ParentProcess, data: Path, *, is_temporary: bool) -> Non
 
 def main() -> None:
     """Run the process."""
+    gc.disable()  # until all is loaded, which then stays
     parent = ParentProcess()
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
