@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
-
-import boto3
-import botocore.config
-import botocore.exceptions
 
 from . import location
 from .api.gateway import Gateway
@@ -58,6 +55,7 @@ class Parts:
     def __init__(self, *, data: Path, ports: Mapping[str, int]) -> None:
         self._endpoint = f"http://{location.HOST}:{ports['http']}"
         credentials = f"{location.HOST}:{ports['credentials']}"
+        self._client = functools.cache(self._new_client)
         self._emulator = Emulator()
         self.addresses: dict[str, str | int] = {
             "endpoint": self._endpoint,
@@ -156,16 +154,17 @@ class Parts:
         part = self._listeners[name]
         await {"start": part.start, "stop": part.stop}[verb]()
 
-    def _client(self, service: str) -> Any:
+    def _new_client(self, service: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
         return boto3.client(
             service,
             endpoint_url=self._endpoint,
             region_name=location.REGION,
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=botocore.config.Config(
-                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}
-            ),
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
         )
 
     def _authorize(self, service: str, operation: str, uri: str, request: Request) -> None:
@@ -192,6 +191,8 @@ class Parts:
 
     def _digest(self, uri: str) -> bytes | None:
         """Return the digest of an object that the caller may read; None if there is none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if not self._iam.allows("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}"):
             return None
@@ -200,7 +201,7 @@ class Parts:
             digest = hashlib.sha256()
             for chunk in body.iter_chunks(_CHUNK):
                 digest.update(chunk)
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+        except (BotoCoreError, ClientError):
             return None
         return digest.digest()
 

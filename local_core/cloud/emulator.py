@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,11 @@ _REQUEST_SECONDS = 30.0
 
 
 def configure(*, port: int, data: Path) -> None:
-    """Set the environment that ministack reads when it is imported: call this first."""
+    """Set the environment that ministack reads when it is imported: call this first.
+
+    It also keeps botocore from loading awscrt, of which this process needs nothing.
+    """
+    sys.modules["awscrt"] = None  # type: ignore[assignment]
     scratch = data / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     os.environ.update(

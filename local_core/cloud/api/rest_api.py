@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 import threading
@@ -57,16 +58,23 @@ class RestApi:
     def __init__(
         self, service: str, operations: Mapping[str, Operation], *, fault_code: str
     ) -> None:
-        self._model = service_model.load(service)
         self._service = service
         self._operations = operations
         self._fault_code = fault_code
         self.lock = threading.RLock()
         self.authorize: Authorize | None = None
-        self._routes = [
-            (method, pattern, name)
+
+    @property
+    def _model(self) -> Any:
+        return service_model.load(self._service)
+
+    @functools.cached_property
+    def _routes(self) -> list[tuple[str, re.Pattern[str], str]]:
+        """Method, path and name of each operation that is served, in the model's order."""
+        return [
+            (*_route(self._model.operation_model(name).http), name)
             for name in self._model.operation_names
-            for method, pattern in [_route(self._model.operation_model(name).http)]
+            if name in self._operations
         ]
 
     def call(self, name: str, request: Request) -> Reply:
@@ -98,9 +106,9 @@ class RestApi:
 
         ``path`` is still percent-encoded.
         """
-        for route_method, pattern, name in self._routes:
+        for route_method, pattern, name in self._routes:  # noqa: B007 - used below
             match = pattern.fullmatch(path) if route_method == method else None
-            if match and name in self._operations:
+            if match:
                 break
         else:
             return None

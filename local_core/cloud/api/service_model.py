@@ -11,9 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import botocore.loaders
-import botocore.model
-
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "structure": (Mapping,),
     "map": (Mapping,),
@@ -33,9 +30,13 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 @functools.cache
 def load(service: str) -> Any:
     """Return botocore's model of ``service``; its names are those of boto3's clients."""
+    import botocore.loaders
+    import botocore.model
+
     loader = botocore.loaders.Loader()
+    version = loader.determine_latest_version(service, "service-2")
     return botocore.model.ServiceModel(
-        loader.load_service_model(service, "service-2"), service_name=service
+        loader.load_data(f"{service}/{version}/service-2"), service_name=service
     )
 
 

@@ -47,7 +47,6 @@ class CoreDevices:
 
     def __init__(self) -> None:
         self._devices: dict[str, CoreDevice] = {}
-        self._model = service_model.load("greengrassv2")
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a core's health message; one that is malformed is logged and ignored."""
@@ -81,7 +80,8 @@ class CoreDevices:
         self._devices[thing_name] = device
 
     def _check(self, shape: str, value: object, path: str) -> None:
-        found = list(service_model.faults(self._model.shape_for(shape), value, path))
+        model = service_model.load("greengrassv2")
+        found = list(service_model.faults(model.shape_for(shape), value, path))
         if found:
             raise ApiError("ValidationException", "; ".join(found))
 
