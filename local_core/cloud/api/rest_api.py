@@ -99,6 +99,10 @@ class RestApi:
         request: Request = service_model.from_template(shape, properties)
         return request
 
+    def serves(self, method: str, path: str) -> bool:
+        """Return whether an HTTP request is for this API; ``path`` is still percent-encoded."""
+        return self._operation_of(method, path) is not None
+
     def serve(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> HttpReply | None:
@@ -106,12 +110,10 @@ class RestApi:
 
         ``path`` is still percent-encoded.
         """
-        for route_method, pattern, name in self._routes:  # noqa: B007 - used below
-            match = pattern.fullmatch(path) if route_method == method else None
-            if match:
-                break
-        else:
+        found = self._operation_of(method, path)
+        if found is None:
             return None
+        name, match = found
         operation = self._model.operation_model(name)
         try:
             request = _parse(operation.input_shape, match.groupdict(), query, headers, body)
@@ -122,6 +124,12 @@ class RestApi:
         if operation.output_shape is None:
             return HttpReply(status=status)
         return HttpReply.of_json(_serialised(operation.output_shape, reply), status)
+
+    def _operation_of(self, method: str, path: str) -> tuple[str, re.Match[str]] | None:
+        for route_method, pattern, name in self._routes:
+            if route_method == method and (match := pattern.fullmatch(path)):
+                return name, match
+        return None
 
 
 def _route(http: Mapping[str, str]) -> tuple[str, re.Pattern[str]]:

@@ -69,37 +69,37 @@ class Router:
             reply = await asyncio.to_thread(self._core_endpoint.serve, scope["method"], path, body)
             await _send(reply, send)
             return
-        if service in self._apis:
+        if self._serves(service, scope["method"], path):
             body = await _body(receive)
             serve = self._serve(service, scope, path, headers, body)
-            found = await asyncio.to_thread(serve)
-            if found is not None:
-                await _send(found, send)
-                return
-            receive = _replay(body)
-        elif service == "cloudformation":
+            await _send(await asyncio.to_thread(serve), send)
+            return
+        if service == "cloudformation":
             body = await _body(receive)
             await self._operate_stack(scope, path, body, send)
             return
-        elif not self.serves_s3 and _is_for_s3(service, scope):
+        if not self.serves_s3 and _is_for_s3(service, scope):
             down = HttpReply(503, _S3_DOWN, (("content-type", "application/xml"),))
             await _send(down, send)
             return
         await self._emulator.application(scope, receive, send)
 
+    def _serves(self, service: str, method: str, path: str) -> bool:
+        """Return whether a request is for one of our APIs; ministack has nothing of Greengrass."""
+        apis = self._apis.get(service, [])
+        return service == "greengrass" or any(api.serves(method, path) for api in apis)
+
     def _serve(
         self, service: str, scope: dict[str, Any], path: str, headers: dict[str, str], body: bytes
-    ) -> Callable[[], HttpReply | None]:
+    ) -> Callable[[], HttpReply]:
         method, query = scope["method"], scope.get("query_string", b"").decode()
 
-        def serve() -> HttpReply | None:
+        def serve() -> HttpReply:
             with self._iam.calling(method, path, query, scope["headers"], body):
                 for api in self._apis[service]:
                     reply = api.serve(method, path, query, headers, body)
                     if reply is not None:
                         return reply
-            if service != "greengrass":
-                return None
             reason = f"the local cloud does not serve {scope['method']} {path}"
             return HttpReply.of_error(ApiError("UnknownOperationException", reason, 404))
 

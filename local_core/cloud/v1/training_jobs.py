@@ -28,6 +28,10 @@ class TrainingJobs(RestApi):
         operations = {"CreateTrainingJob": self._create, "DescribeTrainingJob": self._describe}
         super().__init__("sagemaker", operations, fault_code="ValidationException")
 
+    def serves(self, method: str, path: str) -> bool:
+        """Return true: all requests to SageMaker are for this API."""
+        return True
+
     def serve(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> HttpReply | None:
