@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import DemoModelError
-from .packing import ParamsError, unpack
 
 DIGESTS = "SHA256SUMS"
 PACKED_DIGESTS = "SHA256SUMS.packed"
@@ -109,6 +108,8 @@ def _replace(target: Path, packed: Path) -> None:
 
 
 def _unpack(packed: Path, target: Path) -> None:
+    from .packing import unpack  # loads NumPy, which commands that unpack nothing start without
+
     _check(packed, PACKED_DIGESTS)
     for name in _digests(packed / PACKED_DIGESTS):
         source = packed / name
@@ -119,7 +120,7 @@ def _unpack(packed: Path, target: Path) -> None:
                 plain, data = plain[: -len(_COMPRESSED)], lzma.decompress(data)
             if plain.endswith(_HALVED):
                 plain, data = plain[: -len(_HALVED)], unpack(data)
-        except (lzma.LZMAError, EOFError, ParamsError) as error:
+        except (lzma.LZMAError, EOFError, DemoModelError) as error:
             raise DamagedModelError(f"{source}: cannot be unpacked: {error}") from None
         (target / plain).write_bytes(data)
     _check(target, DIGESTS)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Sequence
 
-import numpy as np
-
 from ..names import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:  # telemetry imports this module, also to report that OpenCV is missing
@@ -140,6 +138,8 @@ def brief(prediction: Prediction) -> list[object]:
 
 
 def _list_item(prediction: Prediction) -> Item:
+    import numpy as np  # commands that only know the form of messages start without it
+
     score = np.format_float_positional(np.float32(prediction.score), trim="0")
     item: Item = {"confidence": score, "prediction": prediction.label}
     return _with_box(item, prediction)
