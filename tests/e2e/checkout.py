@@ -175,5 +175,5 @@ def _share_installed(folder: Path, copy: Path) -> None:
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
-    patterns = LEFT_OUT if Path(folder) == REPOSITORY else ("__pycache__",)
+    patterns = LEFT_OUT if Path(folder) == REPOSITORY else ()
     return set(shutil.ignore_patterns(*patterns)(folder, names))

@@ -9,6 +9,7 @@ import pytest
 
 from local_core.run.shared_cloud import SharedCloud
 from tests.docs.commands import commands, name_of, pages
+from tests.e2e import assembly
 from tests.e2e.checkout import Shell, needs_installed
 from tests.e2e.page_commands import CERTIFICATE, NOT_RUN, OF_DEVICES, SCENES, to_run
 from tests.e2e.page_shell import REGION, documented, done, run_commands
@@ -55,8 +56,9 @@ def test_core_with_a_simulator_is_two_stacks_beside_another_core(
     page_shell: Shell, page_cloud: SharedCloud
 ) -> None:
     context = "-c certificateId=$CERTIFICATE -c modelS3Uri=s3://my-models/model.tar.gz -c coreName="
-    done(page_shell, CERTIFICATE)
-    done(page_shell, f"npx cdk deploy {context}Other")
+    other = page_cloud.cloud.client("iot").create_keys_and_certificate(setAsActive=True)
+    model = {"certificateId": other["certificateId"], "modelS3Uri": "s3://my-models/model.tar.gz"}
+    assembly.deploy(page_cloud, {"coreName": "Other", **model})
     before = components(page_cloud)
     both = documented("README.md", "npx cdk deploy --all -c simulator=true")
     simulated = f"{context}Simulated -c simulator=true"
