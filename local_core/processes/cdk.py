@@ -16,6 +16,9 @@ from .process_group import ProcessGroup
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLI = REPOSITORY / "node_modules" / ".bin" / "cdk"
+BOOTSTRAP_TEMPLATE = REPOSITORY / "node_modules/aws-cdk/lib/api/bootstrap/bootstrap-template.yaml"
+"""What the CLI of this version bootstraps with."""
+NOT_INSTALLED = "the CDK CLI is not installed: run `make setup` or `npm ci`"
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 10.0
@@ -55,7 +58,7 @@ class CdkCli:
             CdkError: if the CLI is not installed, fails, or was asked to stop.
         """
         if not CLI.exists():
-            raise CdkError("the CDK CLI is not installed: run `make setup` or `npm ci`")
+            raise CdkError(NOT_INSTALLED)
         app = [] if self.app is None else [f"--app={self.app}"]
         options = [f"--context={key}={value}" for key, value in (context or {}).items()]
         process = ProcessGroup(

@@ -74,9 +74,9 @@ class SharedCloud:
         Without ``policies`` they are those of this project.
 
         Raises:
-            CdkError: if a file is not a policy, or the CLI fails.
+            CdkError: if a file is not a policy, the CLI is not installed, or the stack fails.
         """
-        self._progress.say(f"cdk bootstrap aws://{self.cloud.account}/{self.cloud.region}")
+        self._progress.say(f"bootstrapping aws://{self.cloud.account}/{self.cloud.region}")
         self.deployer().bootstrap(*(policies or (DEPLOYER_POLICY, MONITORING_POLICY)))
         self._interrupts.check()
 

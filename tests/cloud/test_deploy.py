@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
 from local_core.cloud.deployment.deploy import Deployer
-from local_core.processes.cdk import CLI, CdkError
+from local_core.processes.cdk import CLI, CdkCli, CdkError
 
 STACK = "DeployTest"
 CONTEXT = {"stackName": STACK, "threshold": "0.5"}
@@ -31,10 +32,22 @@ def deployer(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Dep
     return made
 
 
-def test_bootstrap_is_not_repeated(deployer: Deployer) -> None:
+def test_bootstrap_is_the_cli_s_and_is_not_repeated(cloud: LocalCloud, deployer: Deployer) -> None:
     said: list[str] = []
-    replace(deployer, say=said.append).bootstrap()
-    assert said == []
+    cli = CdkCli(
+        folder=deployer.folder,
+        environment=cloud.environment(),
+        app="",
+        output=cloud.data / "cdk.out",
+        say=said.append,
+        asked_to_stop=lambda: False,
+    )
+    events = partial(cloud.client("cloudformation").describe_stack_events, StackName="CDKToolkit")
+    before = events()["StackEvents"]
+    cli.run("bootstrap", f"aws://{cloud.account}/{cloud.region}")
+    assert "bootstrapped (no changes)" in said[-1]
+    deployer.bootstrap()
+    assert events()["StackEvents"] == before
 
 
 def test_stack_is_deployed_updated_rolled_back_and_destroyed_to_nothing(

@@ -13,7 +13,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from ...processes.cdk import CdkCli, CdkError
+from ...processes.cdk import BOOTSTRAP_TEMPLATE, NOT_INSTALLED, CdkCli, CdkError
 from ...processes.environments import WITHOUT_VALIDATION
 from ..local_cloud import LocalCloud
 
@@ -23,7 +23,7 @@ Transferred = Callable[[int, int], None]
 
 _TOOLKIT = "CDKToolkit"
 _POLICY = "MliDeployer"
-_POLICIES = "--cloudformation-execution-policies"
+_EVERY_TENTH_OF_A_SECOND = {"Delay": 0.1, "MaxAttempts": 600}
 _MULTIPART_BYTES = 8 * 2**20
 
 
@@ -49,9 +49,10 @@ class Deployer:
         """Create the CDK's own stack, unless it exists: the bucket and the roles of deployments.
 
         CloudFormation may do what the files ``policies`` allow, or everything if there are none.
+        ``cdk bootstrap`` creates the same, which takes it five seconds.
 
         Raises:
-            CdkError: if a file is not a policy, or the CLI fails.
+            CdkError: if a file is not a policy, the CLI is not installed, or the stack fails.
         """
         try:
             self.outputs(_TOOLKIT)
@@ -60,9 +61,30 @@ class Deployer:
                 self._create_policy(f"{_POLICY}{number or ''}", file)
                 for number, file in enumerate(policies)
             ]
-            options = [f"{_POLICIES}={','.join(arns)}"] if arns else []
-            place = f"aws://{self.cloud.account}/{self.cloud.region}"
-            self._cli(bare=True).run("bootstrap", place, *options)
+            self._create_toolkit(
+                CloudFormationExecutionPolicies=",".join(arns),
+                FileAssetsBucketKmsKeyId="AWS_MANAGED_KEY",
+            )
+
+    def _create_toolkit(self, **parameters: str) -> None:
+        client = self.cloud.client("cloudformation")
+        try:
+            client.create_stack(
+                StackName=_TOOLKIT,
+                TemplateBody=BOOTSTRAP_TEMPLATE.read_text(encoding="utf-8"),
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in parameters.items()
+                ],
+                Capabilities=["CAPABILITY_NAMED_IAM"],
+            )
+            client.get_waiter("stack_create_complete").wait(
+                StackName=_TOOLKIT, WaiterConfig=_EVERY_TENTH_OF_A_SECOND
+            )
+        except FileNotFoundError:
+            raise CdkError(NOT_INSTALLED) from None
+        except (botocore.exceptions.ClientError, botocore.exceptions.WaiterError) as error:
+            raise CdkError(f"the stack {_TOOLKIT} was not created: {error}") from None
 
     def _create_policy(self, name: str, file: Path) -> str:
         try:
@@ -118,7 +140,7 @@ class Deployer:
             CdkError: with the reasons that the app or CloudFormation gave.
         """
         options = ["--require-approval=never", "--progress=events", "--no-notices"]
-        self._cli().run("deploy", *(stacks or ("--all",)), *options, context=context)
+        self._cli.run("deploy", *(stacks or ("--all",)), *options, context=context)
 
     def destroy(self, context: Mapping[str, str], *, stacks: tuple[str, ...] = ()) -> None:
         """Delete all stacks, or those named.
@@ -126,7 +148,7 @@ class Deployer:
         Raises:
             CdkError: with the reasons that CloudFormation gave.
         """
-        self._cli().run("destroy", *(stacks or ("--all",)), "--force", context=context)
+        self._cli.run("destroy", *(stacks or ("--all",)), "--force", context=context)
 
     def outputs(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs by their names.
@@ -148,12 +170,12 @@ class Deployer:
         found: Mapping[str, Any] = reply["Stacks"][0]
         return found
 
-    def _cli(self, *, bare: bool = False) -> CdkCli:
-        """Return the CLI, for the app or, when ``bare``, for none."""
+    @property
+    def _cli(self) -> CdkCli:
         return CdkCli(
             folder=self.folder,
             environment={**self.cloud.environment(), **WITHOUT_VALIDATION},
-            app="" if bare else self.app,
+            app=self.app,
             output=self.cloud.data / "cdk.out",
             say=self.say,
             asked_to_stop=self.asked_to_stop,
