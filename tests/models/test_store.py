@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from mli.cli.main import main
-from models import store
+from models import packing, store
 from models.packing import LARGE, pack, read_params, unpack, write_params
 from models.store import (
     REPOSITORY,
@@ -194,7 +194,7 @@ def test_an_interrupted_unpack_leaves_nothing_under_the_name_and_is_repeated(
 
 def unpack_and_stall(root: Path) -> None:
     # The weights follow compiled.meta.
-    with mock.patch.object(store, "unpack", side_effect=lambda _: time.sleep(60)):
+    with mock.patch.object(packing, "unpack", side_effect=lambda _: time.sleep(60)):
         unpacked("tiny", root)
 
 
@@ -220,7 +220,7 @@ def unpack_together(root: Path, barrier: Barrier, results: Queue[tuple[int, list
         time.sleep(0.2)
         return unpack(data)
 
-    with mock.patch.object(store, "unpack", side_effect=slowly) as calls:
+    with mock.patch.object(packing, "unpack", side_effect=slowly) as calls:
         barrier.wait()
         folder = unpacked("tiny", root)
     results.put((calls.call_count, sorted(path.name for path in folder.iterdir())))
