@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,15 +38,6 @@ found = {
 }
 print(json.dumps(found))
 """
-WHOLE = ("-m", "mli")
-_WITHOUT_THE_CDK = """
-from local_core.run.shared_cloud import SharedCloud
-from mli.cli.main import main
-SharedCloud.bootstrap = lambda self: None
-main()
-"""
-WITHOUT_THE_CDK = ("-c", _WITHOUT_THE_CDK)
-"""The command without the CDK's stack, for tests of its end: the CDK CLI takes half of its time."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +57,13 @@ class Command:
 
 
 @contextmanager
-def command(folder: Path, mli: Sequence[str] = WHOLE, **variables: str) -> Iterator[Command]:
+def command(folder: Path, **variables: str) -> Iterator[Command]:
     if not CLI.exists():
         pytest.skip("the CDK CLI is not installed: npm ci")
     log = folder.with_suffix(".log")
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, *mli, "cloud", "--folder", str(folder)],
+            [sys.executable, "-m", "mli", "cloud", "--folder", str(folder)],
             cwd=REPOSITORY,
             env={**os.environ, **variables},
             stdout=stream,
@@ -133,13 +124,9 @@ def test_second_cloud_in_the_same_folder_is_refused(running: Command) -> None:
     assert running.environment.read_text() == before
 
 
-@pytest.mark.parametrize(
-    ("number", "mli"), [(signal.SIGINT, WHOLE), (signal.SIGTERM, WITHOUT_THE_CDK)]
-)
-def test_signal_takes_the_cloud_and_its_file_away(
-    number: int, mli: Sequence[str], tmp_path: Path
-) -> None:
-    with command(tmp_path / "cloud", mli) as started:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_takes_the_cloud_and_its_file_away(number: int, tmp_path: Path) -> None:
+    with command(tmp_path / "cloud") as started:
         until_ready(started)
         port = _port(started.environment)
         socket.create_connection(("127.0.0.1", port)).close()
@@ -152,7 +139,7 @@ def test_signal_takes_the_cloud_and_its_file_away(
 
 
 def test_cloud_that_ends_by_itself_is_reported(tmp_path: Path) -> None:
-    with command(tmp_path / "cloud", WITHOUT_THE_CDK) as started:
+    with command(tmp_path / "cloud") as started:
         until_ready(started)
         pid = started.process.pid
         os.kill(_server_of(pid), signal.SIGKILL)
