@@ -45,7 +45,7 @@ class Fleet:
             "modelS3Uri": model,
             "modelProfile": MODEL,
             "imageSource": "static",
-            "inferenceInterval": "0.2",
+            "inferenceInterval": "0.4",
             "feedbackRateLimit": "0",
         }
         self.list = folder / "cores.csv"

@@ -38,9 +38,9 @@ SECONDS = 180.0
 
 
 def target(generation: int, name: str = "") -> Target:
-    """Return a core that predicts the four photographs, two to five a second."""
+    """Return a core that predicts the four photographs, two or three a second."""
     name = name or f"E2E-V{generation}"
-    return Target(name, store.unpacked(MODEL), MODEL, "static", "list", 0.2, generation)
+    return Target(name, store.unpacked(MODEL), MODEL, "static", "list", 0.4, generation)
 
 
 class Verdicts:

@@ -45,19 +45,6 @@ def nothing_left(module_rig: Rig) -> Iterator[None]:
         greengrass.delete_component(arn=version["arn"])
 
 
-def test_stack_s_deployment_arrives_and_the_next_one_starts_a_new_process(rig: Rig) -> None:
-    assert rig.first_verdict == ("SUCCEEDED", "SUCCESSFUL")
-    device = rig.client("greengrassv2").get_core_device(coreDeviceThingName=rig.thing)
-    assert (device["status"], device["runtime"]) == ("HEALTHY", "aws_nucleus_lite")
-    assert min(_scores(rig)) < 0.9
-    before = rig.processes()
-    rig.deploy(confidenceThreshold="0.9")
-    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
-    assert min(_scores(rig)) >= 0.9
-    eventually(lambda: len(rig.processes()) == 1)
-    assert not rig.processes() & before
-
-
 def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +94,19 @@ def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
     assert [one["id"] for one in seen[1]["controls"]["strategies"]] == [
         one.id for one in default_configuration().all
     ]
+
+
+def test_stack_s_deployment_arrives_and_the_next_one_starts_a_new_process(rig: Rig) -> None:
+    assert rig.first_verdict == ("SUCCEEDED", "SUCCESSFUL")
+    device = rig.client("greengrassv2").get_core_device(coreDeviceThingName=rig.thing)
+    assert (device["status"], device["runtime"]) == ("HEALTHY", "aws_nucleus_lite")
+    assert min(_scores(rig)) < 0.9
+    before = rig.processes()
+    rig.deploy(confidenceThreshold="0.9")
+    assert rig.verdict() == ("SUCCEEDED", "SUCCESSFUL")
+    assert min(_scores(rig)) >= 0.9
+    eventually(lambda: len(rig.processes()) == 1)
+    assert not rig.processes() & before
 
 
 def _scores(rig: Rig) -> list[float]:
