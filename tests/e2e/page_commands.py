@@ -131,7 +131,7 @@ SCENES: Mapping[str, Scene] = {
                 r" …$",
                 f"{_FLEET_MODEL} -c inferenceInterval=2",
             ),
-            (r"^npx cdk destroy", "npx cdk destroy --force"),
+            (r"^npx cdk destroy", "npx cdk destroy --force --app cdk.out"),
             (r"--finish$", "--finish --seen"),
             # At the end of the line "&" means something that says when it is ready.
             (r"^(mli fleet canary shop-floor) &$", r"\1 --healthy 1 > verdict.log 2>&1 & true"),

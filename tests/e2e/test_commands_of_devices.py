@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from local_core.run.shared_cloud import SharedCloud
 from tests.e2e.checkout import Shell, needs_installed
 from tests.e2e.page_commands import OF_DEVICES
 from tests.e2e.page_shell import run_commands
+
+
+@pytest.fixture(scope="module")
+def bootstrapped(page_cloud: SharedCloud) -> None:
+    """As by README's command, which ``test_commands`` runs."""
+    page_cloud.bootstrap()
 
 
 @needs_installed
