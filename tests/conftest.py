@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.browser import chromium, page, playwright  # noqa: F401 - fixtures
+from tests.browser import chromium, page, playwright, window  # noqa: F401 - fixtures
 from tests.scheduling import TOGETHER, ByModule
 
 settings.register_profile(

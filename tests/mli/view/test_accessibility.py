@@ -21,6 +21,13 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+def show(page: Any, viewport: dict[str, int] | None = None, **media: str) -> None:
+    """Let the page be on a screen of this size, and follow these preferences."""
+    if viewport is not None:
+        page.set_viewport_size(viewport)
+    page.emulate_media(**media)
+
+
 def fill(viewed: Viewed) -> None:
     """Publish something for each part of the page."""
     for frame in range(1, 5):
@@ -31,22 +38,19 @@ def fill(viewed: Viewed) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_serious_fault(chromium: Any, viewed: Viewed, way: str) -> None:
-    context = chromium.new_context(**WAYS[way])
-    page = context.new_page()
+def test_no_serious_fault(page: Any, viewed: Viewed, way: str) -> None:
+    show(page, **WAYS[way])
     fill(viewed)
     open_page(page, viewed)
     page.locator("#samples rect.box").nth(3).wait_for(state="attached")
     page.locator("#live rect.box").nth(1).wait_for(state="attached")
     assert grave_violations(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_serious_fault_in_any_state(chromium: Any, viewed: Viewed, scheme: str) -> None:
-    context = chromium.new_context(color_scheme=scheme)
-    page = context.new_page()
+def test_no_serious_fault_in_any_state(page: Any, viewed: Viewed, scheme: str) -> None:
+    show(page, color_scheme=scheme)
     open_page(page, viewed)
     state(page, "empty")
     assert grave_violations(page) == []
@@ -58,4 +62,3 @@ def test_no_serious_fault_in_any_state(chromium: Any, viewed: Viewed, scheme: st
     viewed.server.__exit__(None, None, None)
     state(page, "disconnected")
     assert grave_violations(page) == []
-    context.close()
