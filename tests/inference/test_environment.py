@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -57,13 +58,15 @@ def requirements(tmp_path: Path) -> tuple[Path, Path]:
 
 @dataclass(frozen=True)
 class Bundled:
-    """An environment from wheels in the artifact, which takes seconds to create.
+    """An environment from wheels in the artifact, in the place of one whose interpreter has gone.
 
-    ``synced`` is what was made safe meanwhile, and whether the environment was marked by then.
+    It takes seconds to create. ``was_complete`` is what was said of the one before it. ``synced``
+    is what was made safe meanwhile, and whether the environment was marked by then.
     """
 
     requirements: tuple[Path, Path]
     made: Path
+    was_complete: bool
     synced: Sequence[tuple[str, bool]]
 
 
@@ -73,6 +76,10 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
     requirements = write_requirements(folder / "code")
     write_wheel(folder / "code" / "wheels")
     made = environment.environment_path(folder / "work", requirements)
+    python_of(made).parent.mkdir(parents=True)
+    python_of(made).symlink_to("/nowhere/python3")
+    (made / environment.COMPLETE).touch()
+    was_complete = is_complete(made)
     synced: list[tuple[str, bool]] = []
 
     def note(what: str) -> None:
@@ -86,7 +93,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
         patch.setattr(os, "sync", lambda: note("all"))
         patch.setattr(os, "fsync", note_descriptor)
         assert create_environment(folder / "work", requirements) == made
-    return Bundled(requirements, made, synced)
+    return Bundled(requirements, made, was_complete, synced)
 
 
 @pytest.mark.slow
@@ -132,8 +139,21 @@ def test_a_link_to_an_environment_is_that_environment(
 
 
 def test_wheels_that_do_not_fit_are_named_with_this_python(
-    requirements: tuple[Path, Path], tmp_path: Path
+    bundled: Bundled,
+    requirements: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    run = creation._run
+    new = shutil.ignore_patterns(environment.COMPLETE, "bytecode", "probe*")
+
+    def run_or_copy(command: list[str], advice: str) -> None:
+        if "venv" in command:
+            shutil.copytree(bundled.made, command[-1], symlinks=True, ignore=new)
+        else:
+            run(command, advice)
+
+    monkeypatch.setattr(creation, "_run", run_or_copy)
     (requirements[0].parent / "wheels").mkdir()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(OSError, match=rf"do the wheels of this artifact fit Python {version} "):
@@ -176,12 +196,8 @@ def test_only_the_engine_in_use_is_needed(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_an_environment_whose_interpreter_has_gone_is_created_again(bundled: Bundled) -> None:
-    made = bundled.made
-    python_of(made).unlink()
-    python_of(made).symlink_to("/nowhere/python3")
-    assert not is_complete(made)
-    assert create_environment(made.parent, bundled.requirements) == made
-    assert is_complete(made)
+    assert not bundled.was_complete
+    assert is_complete(bundled.made)
 
 
 def test_an_environment_is_marked_complete_only_after_all_of_it_survives_a_power_cut(
