@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from inference.errors import FrameError
@@ -50,16 +49,15 @@ def test_a_picture_that_builds_on_lost_packets_is_refused(codec: str, tmp_path: 
     whole, lossy = tmp_path / "whole.ts", tmp_path / "lossy.ts"
     source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4"]
     ffmpeg(*source, *CODECS[codec], "-g", 20, "-pix_fmt", "yuv420p", whole)
-    true = [picture.astype(int) for picture in pictures(whole)]
+    true = [picture.tobytes() for picture in pictures(whole)]
     data = whole.read_bytes()
     packets = [data[at : at + PACKET_BYTES] for at in range(0, len(data), PACKET_BYTES)]
     lossy.write_bytes(b"".join(one for at, one in enumerate(packets) if at < 20 or at % 397))
     got = list(pictures(lossy))
-    good = [picture for picture in got if picture is not None]
+    good = [picture.tobytes() for picture in got if picture is not None]
     assert len(true) == 100
     assert 10 < len(good) < len(got) - 10
-    for picture in good:
-        assert any(np.array_equal(picture, other) for other in true)
+    assert set(good) <= set(true)
 
 
 @pytest.mark.parametrize("codec", ["h264", "h264 with reordered pictures"])
@@ -69,16 +67,15 @@ def test_a_stream_without_times_is_sound_again_from_the_next_key_frame(
     path = tmp_path / "whole.h264"
     source = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=4"]
     ffmpeg(*source, *CODECS[codec], "-g", 20, "-pix_fmt", "yuv420p", path)
-    true = [picture.astype(int) for picture in pictures(path)]
+    true = [picture.tobytes() for picture in pictures(path)]
     data = bytearray(path.read_bytes())
     at = len(data) // 2
     data[at : at + 2000 : 7] = bytes(len(range(at, at + 2000, 7)))
     path.write_bytes(data)
     got = list(pictures(path))
-    good = [picture for picture in got if picture is not None]
+    good = [picture.tobytes() for picture in got if picture is not None]
     assert 60 <= len(good) < len(got)
-    for picture in good:
-        assert any(np.array_equal(picture, other) for other in true)
+    assert set(good) <= set(true)
 
 
 def test_packets_that_a_camera_without_tcp_loses_cost_the_pictures_after_them() -> None:
