@@ -218,9 +218,9 @@ def test_credentials_do_not_follow_a_redirect_to_another_server(
         "//a:99999/",
     ],
 )
-def test_a_redirect_to_what_is_no_http_is_refused(camera: Camera, target: str) -> None:
+def test_a_redirect_to_what_is_not_http_is_refused(camera: Camera, target: str) -> None:
     camera.moved_to = target
-    with pytest.raises(OSError, match=r"it redirects to .* no HTTP address"):
+    with pytest.raises(OSError, match=r"it redirects to .* not an HTTP address"):
         SnapshotCapture(camera.url()).retrieve()
 
 
