@@ -9,6 +9,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import botocore.hooks
 import botocore.session
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,9 +26,15 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-# Each command makes a session, and each session would load botocore's service models again.
+# Each command makes sessions and clients, each of which would load the service models, rename
+# events and look at the signatures of handlers again.
 _remembered = functools.lru_cache(maxsize=None)  # Python 3.8 has no functools.cache
 botocore.session.create_loader = _remembered(botocore.session.create_loader)
+botocore.hooks.EventAliaser._alias_event_name = staticmethod(
+    botocore.hooks.EventAliaser(None)._alias_event_name
+)
+_accepts_kwargs = _remembered(botocore.hooks.accepts_kwargs)
+botocore.hooks.accepts_kwargs = lambda call: _accepts_kwargs(getattr(call, "__func__", call))
 
 gc.disable()  # until the tests are collected
 
