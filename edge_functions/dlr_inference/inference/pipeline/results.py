@@ -64,7 +64,11 @@ def encode_list(result: FrameResult) -> Message:
     ``[{"confidence": "0.21719395", "prediction": "n03983396 pop bottle, soda bottle"}]``: the score
     is a string with the shortest exact digits of a float32. A detection also has a ``box``.
     """
-    return _capped([_list_item(prediction) for prediction in result.predictions], list)
+    import numpy as np  # once per message: commands that only know its form start without NumPy
+
+    scores = (np.float32(prediction.score) for prediction in result.predictions)
+    texts = [np.format_float_positional(score, trim="0") for score in scores]
+    return _capped(list(map(_list_item, result.predictions, texts)), list)
 
 
 class EnvelopeEncoder:
@@ -137,10 +141,7 @@ def brief(prediction: Prediction) -> list[object]:
     return item
 
 
-def _list_item(prediction: Prediction) -> Item:
-    import numpy as np  # commands that only know the form of messages start without it
-
-    score = np.format_float_positional(np.float32(prediction.score), trim="0")
+def _list_item(prediction: Prediction, score: str) -> Item:
     item: Item = {"confidence": score, "prediction": prediction.label}
     return _with_box(item, prediction)
 
