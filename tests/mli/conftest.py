@@ -66,6 +66,10 @@ def forked(_forks: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(command: list[Any], **options: Any) -> subprocess.CompletedProcess[Any]:
         if command[:2] != [sys.executable, "-m"]:
             return start(command, **options)
+        # A test that needs more of subprocess.run, or a time limit, starts a process.
+        known = {"cwd", "capture_output", "stdout", "stderr", "text", "errors", "timeout", "check"}
+        assert options.keys() <= known, options
+        assert not options.get("check")
         done: subprocess.CompletedProcess[Any] = _forks.run(command, options["cwd"])
         if options.get("text"):
             errors = options.get("errors", "strict")
