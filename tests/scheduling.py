@@ -16,7 +16,7 @@ _STARTS_AT = 2
 
 
 class ByModule(LoadFileScheduling):  # type: ignore[misc] # xdist has no types
-    """Gives a process one module after another, and few of them whole deployments at a time.
+    """Gives a process a module, or a folder of ``TOGETHER``, and few of them deployments.
 
     Those wait for most of their time. If all processes waited, the processors would have no work.
 
