@@ -28,8 +28,8 @@ _CDK = {
 }
 """Plain output of the CDK CLI, and no banner about Node 20, which works."""
 WITHOUT_VALIDATION = {"CDK_VALIDATION": "false"}
-"""Skips the CDK library's check against CloudFormation: it takes three quarters of a synthesis and
-matters only to a deployment to AWS.
+"""Skips the checks against CloudFormation's rules and cdk-nag's: they take three quarters of a
+synthesis and matter only to a deployment to AWS.
 """
 
 _SHELL = ("AWS_", "CDK_", "MLI_")
