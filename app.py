@@ -1,12 +1,10 @@
 """The CDK app: it turns a context into the stacks of a Greengrass core, or of a fleet."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-# Node 20 works, but is past its end of life: jsii, which aws_cdk starts, would print a banner.
-os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
+import stacks.node  # noqa: F401 - the environment of the Node that aws_cdk starts
 
 try:
     import aws_cdk as cdk

@@ -54,7 +54,7 @@ LAYERS: Mapping[str, Layers] = {
         ("v1",),
     ),
     "stacks": (
-        ("arns", "nag_acknowledgments", "nag_checks", "names", "retained_bucket"),
+        ("arns", "nag_acknowledgments", "nag_checks", "names", "node", "retained_bucket"),
         ("context", "custom_resources", "iot_rules"),
         ("component",),
         ("core",),

@@ -73,6 +73,31 @@ def test_synthesis_passes_the_checks(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "WARNING" not in capfd.readouterr().err
 
 
+def test_node_gets_its_flags_wherever_the_app_is(tmp_path: Path) -> None:
+    folder = tmp_path / 'an "app" of Å'
+    (folder / "stacks").mkdir(parents=True)
+    for name in ("app.py", "stacks/__init__.py", "stacks/node.py", "stacks/node_flags.cjs"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "aws_cdk.py").write_text(
+        "import subprocess\n"
+        "told = 'JSON.stringify([Object.keys(require.cache), process.env.NODE_OPTIONS])'\n"
+        "subprocess.run(['node', '-p', told])\n"
+        "raise SystemExit\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=folder,
+        env={**os.environ, "NODE_OPTIONS": "--stack-trace-limit=7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded, options = json.loads(done.stdout)
+    assert str(folder / "stacks" / "node_flags.cjs") in loaded
+    assert options.startswith("--stack-trace-limit=7 ")
+    assert done.stderr == ""
+
+
 def environment_of(folder: Path) -> Path:
     """Make an environment whose Python prints where it is."""
     python = folder / "bin" / "python3"
