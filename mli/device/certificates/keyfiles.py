@@ -5,6 +5,7 @@ Nothing here ever overwrites a file, and a key is readable by its owner alone fr
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -254,10 +255,10 @@ def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> No
     """
     certificate = load_certificate(certificate_pem, f"{where}/{CERTIFICATE}")
     try:
-        key: Any = serialization.load_pem_private_key(private_key_pem, None)
+        public = _public_bytes_of(private_key_pem)
     except (TypeError, ValueError) as error:
         raise MliError(f"{where}/{PRIVATE_KEY} cannot be read as a key: {error}") from None
-    if public_bytes(key.public_key()) != public_bytes(certificate.public_key()):
+    if public != public_bytes(certificate.public_key()):
         raise MliError(
             f"{where}: key and certificate do not belong together (their public keys differ)"
         )
@@ -267,6 +268,16 @@ def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> No
             f"{where}/{CERTIFICATE} is valid from {certificate.not_valid_before_utc:%Y-%m-%d} to "
             f"{certificate.not_valid_after_utc:%Y-%m-%d} only; create a new one"
         )
+
+
+@functools.lru_cache(maxsize=32)
+def _public_bytes_of(private_key_pem: bytes) -> bytes:
+    """Return the public key of a private one, in DER.
+
+    A command needs it several times for each core, and OpenSSL's check of an RSA key takes 40 ms.
+    """
+    key: Any = serialization.load_pem_private_key(private_key_pem, None)
+    return public_bytes(key.public_key())
 
 
 def public_bytes(key: CertificatePublicKeyTypes) -> bytes:
