@@ -11,6 +11,7 @@ from typing import Any
 
 import botocore.hooks
 import botocore.session
+import botocore.useragent
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -27,7 +28,7 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 # Each command makes sessions and clients, each of which would load the service models, rename
-# events and look at the signatures of handlers again.
+# events and look at the signatures of handlers again; each request has a user agent of 30 parts.
 _remembered = functools.lru_cache(maxsize=None)  # Python 3.8 has no functools.cache
 botocore.session.create_loader = _remembered(botocore.session.create_loader)
 botocore.hooks.EventAliaser._alias_event_name = staticmethod(
@@ -35,6 +36,9 @@ botocore.hooks.EventAliaser._alias_event_name = staticmethod(
 )
 _accepts_kwargs = _remembered(botocore.hooks.accepts_kwargs)
 botocore.hooks.accepts_kwargs = lambda call: _accepts_kwargs(getattr(call, "__func__", call))
+botocore.useragent.sanitize_user_agent_string_component = _remembered(
+    botocore.useragent.sanitize_user_agent_string_component
+)
 
 gc.disable()  # until the tests are collected
 

@@ -12,7 +12,7 @@ from .leftovers import add
 
 @pytest.fixture
 def cores(commands: Commands, fleet: DeployedFleet) -> list[str]:
-    """Three cores of the fleet, created."""
-    listed = [f"{fleet.name}-{number}" for number in range(3)]
+    """Two cores of the fleet, created."""
+    listed = [f"{fleet.name}-{number}" for number in range(2)]
     add(commands, fleet, listed)
     return listed
