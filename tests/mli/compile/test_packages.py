@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,3 +53,25 @@ def test_another_archive_is_refused_and_leaves_nothing(package: Package, tmp_pat
         with pytest.raises(MliError, match=r"small 1\.0: sha256 is .*, expected 0000"):
             one.result()
     assert list((tmp_path / "work" / "packages").iterdir()) == []
+
+
+def test_archive_is_unpacked_by_a_python_without_filters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, archive = tmp_path / "index.js", tmp_path / "small-1.0.0.tgz"
+    content.write_text("exports.a = 1\n")
+    with tarfile.open(archive, "w:gz") as tarball:
+        tarball.add(content, "package/index.js")
+    inner = tarfile.TarFile.extractall
+
+    def of_python_3_11_2(
+        self: tarfile.TarFile, path: Any, members: Any = None, *, numeric_owner: bool = False
+    ) -> None:
+        inner(self, path, members, numeric_owner=numeric_owner)
+
+    monkeypatch.setattr(Package, "_fetch", lambda self, target: archive)
+    monkeypatch.setattr(tarfile.TarFile, "extractall", of_python_3_11_2)
+    monkeypatch.delattr(tarfile, "data_filter")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    folder = Package("npm", "small", "1.0.0", digest).folder(tmp_path / "work")
+    assert (folder / "package" / "index.js").read_text() == "exports.a = 1\n"
