@@ -6,7 +6,7 @@ ARGS ?=
 CORES ?= cores
 UPDATE ?=
 DEVICE := $(addprefix edge_functions/dlr_inference/requirements,.txt -dlr.txt -onnxruntime.txt)
-PACKAGES ?= $(shell grep -v '^\#' tests/debian-packages.txt)
+DEBIAN_PACKAGES ?= $(shell grep -v '^\#' tests/debian-packages.txt)
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env DEBIAN_FRONTEND=noninteractive
 LOCK := pip-compile --quiet --strip-extras --no-header --no-annotate --allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
@@ -89,7 +89,7 @@ node_modules/.installed: package-lock.json
 
 debian-packages: ## Install what tests of streams need on Debian and Ubuntu (as root or by sudo)
 	$(AS_ROOT) apt-get -o Acquire::http::Timeout=20 update
-	$(AS_ROOT) apt-get install --yes --no-install-recommends $(PACKAGES)
+	$(AS_ROOT) apt-get install --yes --no-install-recommends $(DEBIAN_PACKAGES)
 
 lock: setup ## Pin what pyproject.toml names: requirements.txt, -operate.txt and -dev.txt
 	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml $(DEVICE)
