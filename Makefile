@@ -51,7 +51,7 @@ collection: setup # finds tests that cannot be imported, and writes bytecode onc
 	@pytest --ignore=tests/arm --collect-only -qq > build/collection || { cat build/collection; exit 1; }
 
 unit: setup $(if $(ARGS),,collection) ## Run the tests (ARGS="-m 'not slow'"; markers: slow, e2e, streams, browser; one process: -n 0)
-	pytest --ignore=tests/arm --numprocesses=4 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
+	pytest --ignore=tests/arm --numprocesses=5 --dist=loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 
 device-tests: ## Run the tests of the device's code on Python 3.8 (DEVICE_PYTHON=… ARGS="-k geometry")
 	@.ci/device-tests $(ARGS)
