@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_s3 as s3
 
 from app import add_stacks
 from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
@@ -47,6 +49,23 @@ def test_nag_and_validator_do_not_raise_or_warn(
     if name.startswith("v1"):
         warnings = [line for line in warnings if "V1" not in line]
     assert warnings == []
+
+
+@pytest.mark.parametrize("value", [None, "true", "false"])
+def test_nag_is_left_out_where_validation_is_off(
+    value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CDK_VALIDATION", raising=False)
+    if value is not None:
+        monkeypatch.setenv("CDK_VALIDATION", value)
+    app = new_app(tmp_path / "cdk.out")
+    s3.Bucket(cdk.Stack(app, "Open"), "Bucket")
+    add_checks(app)
+    if value == "false":
+        app.synth()
+    else:
+        with pytest.raises(RuntimeError, match=r"AwsSolutions-S10"):
+            app.synth()
 
 
 @pytest.mark.parametrize(("name", "stack"), ALL_TEMPLATES)
