@@ -56,6 +56,19 @@ def new_app(outdir: Path, *, validated: bool = False) -> cdk.App:
     )
 
 
+def findings_of(app: cdk.App) -> list[tuple[str, str]]:
+    """Synthesise a validated app; what its checks find, each with its severity, from their report.
+
+    They print it too, but Node does that on its own time: in the middle of a later test.
+    """
+    report = Path(app.synth().directory) / "validation-report.json"
+    if not report.exists():
+        return []
+    plugins = json.loads(report.read_text())["pluginReports"]
+    found = [one for plugin in plugins for one in plugin["violations"]]
+    return [(one["severity"], one["description"]) for one in found]
+
+
 def write_profile(folder: Path, labels: str = "cat\ndog\n") -> str:
     """A profile file with its labels in ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
