@@ -11,8 +11,8 @@ _VALIDATION = "CDK_VALIDATION"
 def add_checks(app: cdk.App) -> None:
     """Make ``synth`` fail on a finding of cdk-nag's AwsSolutions rules that is not acknowledged.
 
-    Where the CDK's own validation is off, so are these: loading and applying them takes half a
-    second.
+    Where the CDK's own validation is off, so are these: loading and applying them takes a
+    third of a second.
     """
     if os.environ.get(_VALIDATION) == "false":
         return
