@@ -274,7 +274,7 @@ def check_pair(certificate_pem: bytes, private_key_pem: bytes, where: str) -> No
 def _public_bytes_of(private_key_pem: bytes) -> bytes:
     """Return the public key of a private one, in DER.
 
-    A command needs it several times for each core, and OpenSSL's check of an RSA key takes 40 ms.
+    A command that goes on with a core needs it twice, and OpenSSL checks an RSA key for 40 ms.
     """
     key: Any = serialization.load_pem_private_key(private_key_pem, None)
     return public_bytes(key.public_key())
