@@ -17,7 +17,7 @@ from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.fleet import faults
 from tests.mli.support import Commands
 
-CORES = int(os.environ.get("MLI_FLEET_CORES", "50"))
+CORES = int(os.environ.get("MLI_FLEET_CORES", "25"))
 ENDS = (3, 40, CORES, 2 * CORES)
 """The requests at which a process ends, before and after they are done."""
 
