@@ -11,11 +11,12 @@ import click
 from ..aws import Clients
 from ..cli.options import nucleus_option, root_ca_option
 from ..cli.output import Output, examples, reporting
-from ..device.generations.layout import Nucleus
+from ..device.generations.layout import Layout, Nucleus
 from ..device.generations.v2.deployments import latest_deployment
+from ..device.generations.v2.layout import v2_layout
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
-from .core import ARCHIVE, CREATED, UNCHANGED, UPDATED, CoreCreator
+from .core import ARCHIVE, CREATED, UNCHANGED, UPDATED, CoreCreator, on_each_device
 from .core_list import FleetCore, read_list
 from .options import ManyCores, fleet_option, many_cores_options
 from .tags import stack_tags
@@ -55,6 +56,9 @@ def fleet(
     found = FleetStack.find(many.clients, fleet_name)
     deployed = deployed_components(many.clients, found)
     check_group(many.clients, found)
+    layout = v2_layout(found.configuration_of(wanted[0].name), cast(Nucleus, nucleus))
+    for note in layout.notes:
+        output.say(f"warning: {note}")
     result = Result()
     with many.journal(found, only_reads=many.dry_run) as journal:
         creator = CoreCreator(
@@ -68,9 +72,11 @@ def fleet(
         )
         do = creator.check_creation if many.dry_run else creator.create
         for_all(do, wanted, many.workers, result, output)
-    of_result = preview if many.dry_run else summary
-    values, text = of_result(result, deployed, many.place(found), wanted)
-    output.result(values, text)
+    if many.dry_run:
+        values, text = preview(result, deployed, many.place(found), wanted)
+    else:
+        values, text = summary(result, deployed, many.place(found), wanted, layout)
+    output.result({**values, "warnings": list(layout.notes)}, text)
     result.exit()
 
 
@@ -125,18 +131,25 @@ def preview(
 
 
 def summary(
-    result: Result, components: Mapping[str, str], folder: Path, cores: list[FleetCore]
+    result: Result,
+    components: Mapping[str, str],
+    folder: Path,
+    cores: list[FleetCore],
+    layout: Layout,
 ) -> tuple[dict[str, Any], str]:
     """Return what was done and what was not, for scripts and for people."""
-    values = {**result.to_json(), "components": dict(components), "folder": str(folder)}
+    commands = layout.commands(ARCHIVE, with_key=all(core.request is None for core in cores))
+    values = {
+        **result.to_json(),
+        "components": dict(components),
+        "folder": str(folder),
+        "commands": list(commands),
+    }
     lines = result.lines(len(cores))
     if result.done:
         lines.append(f"they run {_listed(components)} as soon as they connect")
     if not result.is_complete:
         lines.append("Next, when the cause is fixed: the same command, which continues from here")
     else:
-        lines += [
-            f"Next: copy {folder}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md), then",
-            "  mli watch --all",
-        ]
+        lines += [*on_each_device(folder, commands), "  mli watch --all"]
     return values, "\n".join(lines)

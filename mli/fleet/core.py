@@ -262,3 +262,12 @@ def write_archive(keys: KeyFolder, layout: Layout, *, with_key: bool, root_ca: P
         keyfiles.check_pair(pem, key, str(keys.path))
     files = layout.files(certificate=pem, private_key=key, root_ca=keys.root_ca.read_bytes())
     save(keys.path / ARCHIVE, archive(files))
+
+
+def on_each_device(folder: Path, commands: Sequence[str]) -> list[str]:
+    """Return for people how each core's archive gets to its device, and what is typed there."""
+    return [
+        "Next, for each core, the first here and the others on its device:",
+        f"  scp {folder}/CORE_NAME/{ARCHIVE} DEVICE:",
+        *(f"  {command}" for command in commands),
+    ]

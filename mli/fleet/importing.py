@@ -20,7 +20,7 @@ from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from ..listings import principals, thing_groups
 from . import tags
-from .core import ARCHIVE, CoreCreator, write_archive
+from .core import ARCHIVE, CoreCreator, on_each_device, write_archive
 from .core_list import FleetCore, read_list
 from .folder import core_folder
 from .journal import CERTIFICATE, IMPORT, REMOVAL
@@ -59,6 +59,10 @@ def import_cores(
     """
     wanted = _wanted(cores)
     found = FleetStack.find(many.clients, fleet_name)
+    layout = v2_layout(found.configuration_of(wanted[0].name), cast(Nucleus, nucleus))
+    for note in layout.notes:
+        output.say(f"warning: {note}")
+    commands = layout.commands(ARCHIVE, with_key=False)
     marks = {**tags.stack_tags(many.clients, fleet_name), tags.ORIGIN: tags.IMPORTED}
     result, place, dry_run = Result(), many.place(found), many.dry_run
     with many.journal(found, only_reads=dry_run) as journal:
@@ -77,10 +81,16 @@ def import_cores(
     if dry_run:
         lines.append("nothing was done")
     elif result.is_complete:
-        lines.append(f"Next: copy {place}/CORE_NAME/{ARCHIVE} to each device (docs/fleet.md)")
+        lines += on_each_device(place, commands)
     else:
         lines.append("Next, when the cause is fixed: the same command, which continues from here")
-    output.result({**result.to_json(), "folder": str(place)}, "\n".join(lines))
+    values = {
+        **result.to_json(),
+        "folder": str(place),
+        "commands": list(commands),
+        "warnings": list(layout.notes),
+    }
+    output.result(values, "\n".join(lines))
     result.exit()
 
 

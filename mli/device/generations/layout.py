@@ -43,9 +43,15 @@ class Layout:
         }
         return files if private_key is None else {**files, self.private_key: private_key}
 
-    def commands(self, archive: str) -> tuple[str, ...]:
-        """Return the commands for the device, with the archive in the current folder."""
-        return (f"sudo unzip -o {archive} -d {self.folder}", *self.start)
+    def commands(self, archive: str, *, with_key: bool = True) -> tuple[str, ...]:
+        """Return the commands for the device, with the archive in the current folder.
+
+        Without its key in the archive, the device's own goes where the configuration names it.
+        """
+        unpack = f"sudo unzip -o {archive} -d {self.folder}"
+        place = f"{self.folder}/{self.private_key}"
+        own = f"sudo install -m 600 KEY {place}    # if the archive has no key; KEY is the device's"
+        return (unpack, *(() if with_key else (own,)), *self.start)
 
 
 def check_names(layout: Layout) -> None:

@@ -69,7 +69,7 @@ def package(
     for warning in warnings:
         output.say(f"warning: {warning}")
     is_new = save(file, archive(files))
-    commands = layout.commands(file.name)
+    commands = layout.commands(file.name, with_key=not without_key)
     values = {
         "archive": str(file),
         "written": is_new,

@@ -42,9 +42,9 @@ class ClaimLayout(Layout):
         files = super().files(certificate=certificate, private_key=private_key, root_ca=root_ca)
         return {**files, PREPARE: (Path(__file__).parent / PREPARE).read_bytes()}
 
-    def commands(self, archive: str) -> tuple[str, ...]:
+    def commands(self, archive: str, *, with_key: bool = True) -> tuple[str, ...]:
         """Return the commands for each device, with the archive in the current folder."""
-        unpack, *start = super().commands(archive)
+        unpack, *start = super().commands(archive, with_key=with_key)
         prepare = f"sudo sh {self.folder}/{PREPARE}    # the host's name; or: {PREPARE} NAME"
         return (unpack, prepare, *start)
 

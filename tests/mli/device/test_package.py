@@ -207,8 +207,10 @@ def test_key_that_is_on_the_device_can_be_left_out(commands: Commands, core: Dep
     _with_certificate(commands, core)
     (Path("certs") / core.name / "private.pem.key").unlink()
     assert "--without-key" in commands.run("package", core.name, code=1)
-    commands.run("package", core.name, "--without-key")
+    said = commands.json("package", core.name, "--without-key")
     assert "private.pem.key" not in _unpacked()
+    place = "/greengrass/v2/private.pem.key"
+    assert any(f"install -m 600 KEY {place} " in command for command in said["commands"])
 
 
 def test_key_of_another_certificate_is_refused(commands: Commands, core: DeployedCore) -> None:

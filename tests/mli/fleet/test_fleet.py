@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mli.device.certificates import keyfiles
+from mli.device.stacks.fleet import FleetStack
 from stacks import names
 from tests.mli.deployed_fleet import DeployedFleet, listed
 from tests.mli.support import ACCOUNT, Commands
@@ -44,6 +45,43 @@ def test_every_core_gets_all_that_it_needs(
         assert configuration["system"]["thingName"] == thing["thingName"]
         nucleus = configuration["services"]["aws.greengrass.Nucleus"]["configuration"]
         assert nucleus["iotRoleAlias"] == names.fleet_role_alias_name(fleet.name)
+
+
+def test_commands_for_the_devices_are_printed(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    words = ("fleet", "add", listed(cores), "--fleet", fleet.name)
+    said = commands.run(*words)
+    assert f"scp fleet/{fleet.name}/CORE_NAME/greengrass-setup.zip DEVICE:" in said
+    assert "sudo unzip -o greengrass-setup.zip -d /greengrass/v2" in said
+    assert "--init-config /greengrass/v2/config.yaml" in said
+    assert "KEY" not in said.replace("private.pem.key", "")
+    lite = commands.json(*words, "--nucleus", "lite")
+    assert lite["commands"][0] == "sudo unzip -o greengrass-setup.zip -d /etc/greengrass"
+    assert lite["warnings"] == []
+
+
+@pytest.mark.parametrize("command", ["add", "import"])
+def test_setting_that_nucleus_lite_does_not_have_is_a_warning(
+    commands: Commands,
+    fleet: DeployedFleet,
+    cores: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    without = FleetStack.configuration_of
+
+    def with_port(self: FleetStack, core: str) -> dict[str, Any]:
+        found = without(self, core)
+        nucleus = found["classic"]["services"]["aws.greengrass.Nucleus"]["configuration"]
+        nucleus["mqtt"] = {"port": 443}
+        return found
+
+    monkeypatch.setattr(FleetStack, "configuration_of", with_port)
+    given, status = (listed(cores), 0) if command == "add" else (cores[0], 1)  # it has no thing
+    options = ("--fleet", fleet.name, "--nucleus", "lite", "--dry-run")
+    shown = commands.run("fleet", command, given, *options, code=status)
+    assert "warning: mqttPort=443 has no effect" in shown
 
 
 def test_deployment_is_the_stack_s(
