@@ -37,8 +37,8 @@ _PACKAGES = ("cv2", "numpy", "onnx", "onnxruntime")
     "compiler",
     required=True,
     type=click.Choice(list(TAKEN)),
-    help="onnxruntime: an ONNX model for ONNX Runtime, for any processor. tvm: ONNX for DLR, on "
-    "this machine. neo: for DLR, with SageMaker Neo.",
+    help="onnxruntime: an ONNX model for ONNX Runtime, on x86-64 and 64-bit ARM. tvm: ONNX for "
+    "DLR, on this machine. neo: for DLR, with SageMaker Neo.",
 )
 @click.option(
     "--output",

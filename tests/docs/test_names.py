@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from stacks.core.nucleus_configuration import NUCLEUS_VERSION
 from tests.docs.messages import without_blocks
 from tests.stacks.synthesis import ROOT
 
@@ -41,6 +42,11 @@ def test_files_are_there(page: str) -> None:
     for path in set(quoted) - EXAMPLES:
         found = any((place / path).exists() for place in PLACES)
         assert found or ("/" not in path and path in known), path
+
+
+def test_release_of_the_nucleus_is_the_one_of_its_configuration() -> None:
+    text = (ROOT / "docs" / "provisioning.md").read_text(encoding="utf-8")
+    assert re.findall(r"greengrass-([\d.]+)\.zip", text) == [NUCLEUS_VERSION]
 
 
 def test_names_of_a_walk_through_are_the_code_s() -> None:

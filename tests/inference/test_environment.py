@@ -164,7 +164,9 @@ def test_wheels_that_do_not_fit_are_named_with_this_python(
 def test_without_wheels_the_index_is_asked(requirements: tuple[Path, Path]) -> None:
     options, advice = creation._source(requirements[0].parent / "wheels")
     assert options == []
-    assert advice == "is the package index reachable?"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    asked = f"has it packages for Python {version} and this processor?"
+    assert advice == f"is the package index reachable, and {asked}"
 
 
 def test_a_revision_of_the_same_python_does_not_make_another_environment(
