@@ -34,6 +34,7 @@ from ...watch.listener import Listener
 from ..folder import fleet_folder
 from ..journal import Journal
 from ..options import folder_option
+from .installation import commands
 from .rotation import ROTATION_ARCHIVE, Rotation
 
 _EXAMPLES = examples(
@@ -41,13 +42,6 @@ _EXAMPLES = examples(
     "mli fleet rotate press-1 --request press-1.csr #  the new key is already on the device",
     "mli fleet rotate press-1 --finish",
 )
-_RESTART = {
-    "classic": ("sudo systemctl restart greengrass",),
-    "lite": (
-        "sudo chown -R ggcore:ggcore /etc/greengrass",
-        "sudo systemctl restart greengrass-lite.target",
-    ),
-}
 
 
 @click.command(epilog=_EXAMPLES)
@@ -140,7 +134,13 @@ def rotate(
             identity = rotation.begin(request, cast(Nucleus, nucleus), root_ca)
             layout = v2_layout(fleet.configuration_of(core_name), cast(Nucleus, nucleus))
             file = rotation.keys.path / ROTATION_ARCHIVE
-            steps = (f"sudo unzip -o {file.name} -d {layout.folder}", *_RESTART[nucleus])
+            steps = commands(
+                file.name,
+                layout,
+                cast(Nucleus, nucleus),
+                by_claim=rotation.came_by_claim(),
+                with_key=request is None,
+            )
             given = "" if folder is None else f" --output {shlex.quote(str(folder))}"
             todo = "\n".join(f"  {step}" for step in (f"scp {file} DEVICE:", *steps))
             output.result(

@@ -22,6 +22,7 @@ from local_core.cloud import LocalCloud
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.provisioning import ProvisioningError
 from local_core.device.setup import SetupError
+from mli.device.certificates.keyfiles import certificate_id
 from mli.fleet.claims import layout
 from mli.listings import principals
 from stacks import names
@@ -323,6 +324,52 @@ def test_core_that_came_is_neither_imported_nor_added_and_goes_with_all_of_it(
         iot.describe_thing(thingName=thing)
     with pytest.raises(iot.exceptions.ResourceNotFoundException):
         iot.describe_certificate(certificateId=arn.rpartition("/")[2])
+
+
+@pytest.mark.parametrize("own_key", [False, True])
+def test_core_that_came_connects_with_its_next_certificate_after_the_printed_commands(
+    claimed: DeployedFleet, commands: Commands, own_key: bool
+) -> None:
+    archive, core = archive_of(commands.json("fleet", "claim", claimed.name)), f"came-{own_key}"
+    disk = commands.folder / "device"
+    first = archive.install(disk, core)
+    used = {file: file.read_bytes() for file in (first.certificate, first.private_key)}
+    request: tuple[str, ...] = ()
+    if own_key:
+        commands.run("certificate", "Next", "--csr", "--folder", "next-key")
+        request = ("--request", "next-key/device.csr")
+    rotated = commands.json("fleet", "rotate", core, *request)
+    type_on_device(rotated, disk, key="next-key/private.pem.key")
+    found = archive.install(disk, core)
+    assert certificate_id(found.certificate.read_bytes()) == rotated["certificateId"]
+    assert stat.S_IMODE(found.private_key.stat().st_mode) == 0o600
+    with MqttConnection(found.broker, found.thing_name, tls_context(found)) as connection:
+        assert connection.wait_until_connected(5)
+    assert {file: Path(f"{file}.old").read_bytes() for file in used} == used
+
+
+def test_nucleus_lite_of_a_core_that_came_has_its_certificate_elsewhere(
+    claimed: DeployedFleet, commands: Commands
+) -> None:
+    archive_of(commands.json("fleet", "claim", claimed.name)).install(commands.folder / "d", "lite")
+    said = commands.json("fleet", "rotate", "lite", "--nucleus", "lite")["commands"]
+    place = "/var/lib/greengrass/credentials"
+    moves = [command for command in said if " mv " in command]
+    assert moves == [
+        f"sudo mv /etc/greengrass/certs/device.pem.crt {place}/certificate.pem",
+        f"sudo mv /etc/greengrass/certs/private.pem.key {place}/priv_key",
+    ]
+    owner = f"sudo chown ggcore:ggcore {place}/certificate.pem {place}/priv_key"
+    assert said.index(owner) > said.index(moves[-1])
+
+
+def type_on_device(said: dict[str, Any], disk: Path, key: str) -> None:
+    """Run the printed commands of a classic nucleus, but for its restart, on this disk."""
+    for command in said["commands"]:
+        typed = command.replace("/greengrass/v2", str(disk)).replace(" KEY ", f" {key} ")
+        typed = typed.replace(Path(said["archive"]).name, said["archive"]).removeprefix("sudo ")
+        if not typed.startswith("systemctl"):
+            subprocess.run(typed, shell=True, check=True, capture_output=True)
 
 
 def test_device_without_a_usable_name_is_not_prepared(

@@ -294,6 +294,9 @@ def test_new_key_may_be_on_the_device_already(
         certificate = opened.read("certs/device.pem.crt")
     keyfiles.check_pair(certificate, Path("device/private.pem.key").read_bytes(), core)
     assert any("greengrass-lite.target" in command for command in said["commands"])
+    place = "/etc/greengrass/certs/private.pem.key"
+    assert f"sudo cp -p {place} {place}.old" in said["commands"]
+    assert any(f"install -m 600 KEY {place} " in command for command in said["commands"])
     commands.run("fleet", "rotate", core, "--finish", "--seen")
     assert list(_certificates(fleet, core)) == [said["certificateId"]]
 
