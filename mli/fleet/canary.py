@@ -72,7 +72,7 @@ def canary(
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Give the verdict about the canary of FLEET, or say which cores it has.
+    """Give the verdict about the canary of FLEET, or choose its cores.
 
     With `canary` in the key `rollout`, `cdk deploy` deploys to the canary's cores and waits. This
     command, in a second terminal, follows these cores. When all have carried out the deployment and

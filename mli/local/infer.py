@@ -58,7 +58,13 @@ _log = logging.getLogger("infer")
 @click.option(
     "--frames", type=click.IntRange(min=1), help="Frames to try; default: each image once."
 )
-@click.option("--message-format", type=click.Choice(MESSAGE_FORMATS), default="list")
+@click.option(
+    "--message-format",
+    type=click.Choice(MESSAGE_FORMATS),
+    default="list",
+    show_default=True,
+    help="Format of the payloads.",
+)
 @click.option(
     "--annotate",
     type=click.Path(path_type=Path, file_okay=False),

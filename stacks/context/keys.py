@@ -102,7 +102,7 @@ CORE_FIELDS: tuple[schema.Field[Any], ...] = (
         schema.choice(*ESTIMATORS),
         "function",
         "function",
-        "What predicts: the `function` with DLR; in V1 also AWS's Image Classification "
+        "What predicts: `function` is this project's code; in V1 also AWS's Image Classification "
         "[`connector`](v1.md#predictions-by-awss-connector)",
     ),
     schema.Field(

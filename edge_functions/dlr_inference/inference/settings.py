@@ -122,7 +122,13 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "Artifact on the device to use instead of the deployed one, with the same profile, to try "
         "out a model; applied without a restart, once it is loaded and checked",
     ),
-    Field("accelerator", choice(*ACCELERATORS), "cpu", "cpu", "Device that runs the model"),
+    Field(
+        "accelerator",
+        choice(*ACCELERATORS),
+        "cpu",
+        "cpu",
+        "Device that runs the model: `cpu`, `gpu`, or with DLR `opencl`",
+    ),
     Field(
         "messageFormat",
         choice(*MESSAGE_FORMATS),
@@ -135,7 +141,8 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         choice(*PUBLISH_POLICIES),
         "always",
         "changes",
-        "Which frames are published: `always`, `detections` (something was detected), `changes`",
+        "Which frames are published: `always`, `detections` (something was detected), `changes` "
+        "(the labels, or how often each occurs, differ from the last frame of the source)",
     ),
     Field(
         "publishRateLimit",

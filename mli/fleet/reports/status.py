@@ -40,7 +40,7 @@ def fleet_status(
     region: str | None,
     aws_profile: str | None,
 ) -> None:
-    """Show each core of the fleet FLEET in one line, by its newest telemetry.
+    """Show each core of the fleet FLEET_NAME in one line, by its newest telemetry.
 
     Rotations that have begun are listed, if the folder with their journal is here. The exit status
     is 0 if all cores were heard within three intervals, without a fault, and none has failed the
