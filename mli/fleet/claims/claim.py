@@ -131,7 +131,7 @@ def claim(
 def _end(output: Output, claims: FleetClaims, fleet_name: str) -> None:
     ended, left = claims.end()
     number = counted(len(ended), "claim")
-    lines = [f"{number} of {fleet_name} ended; cores that have come continue to run"]
+    lines = [f"{number} of {fleet_name} ended; cores that have joined keep running"]
     lines += [
         f"  not deleted yet: `aws iot delete-certificate --certificate-id {one}`" for one in left
     ]
@@ -149,8 +149,8 @@ def _text(values: dict[str, Any], again: str, commands: Sequence[str]) -> str:
         lines.append(f"deactivated: {', '.join(one[:10] + '…' for one in values['deactivated'])}")
     if values["otherActive"]:
         lines.append(
-            f"{len(values['otherActive'])} other claims are active; when no device needs them: "
-            + again
+            f"still active: {counted(len(values['otherActive']), 'other claim')}; when no device "
+            f"needs them: {again}"
         )
     lines.append("Next, on each device:")
     lines += [f"  {command}" for command in commands]
