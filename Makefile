@@ -32,7 +32,7 @@ build/detector.onnx: | setup
 cloud: setup ## Start a local cloud and leave it up, for docs/guide.md
 	@mli cloud $(ARGS)
 
-test: lint ## Run every check that CI runs
+test: lint ## Run the checks of CI, except device-tests, arm and screenshots
 	@$(MAKE) --no-print-directory --jobs=3 types templates unit
 
 lint: setup ## Check style, and that what runs on devices is Python 3.8
