@@ -10,7 +10,9 @@ from pathlib import Path
 _SOURCE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -45,6 +47,25 @@ int gettimeofday(struct timeval *now, void *zone) {
     now->tv_sec = precise.tv_sec;
     now->tv_usec = precise.tv_nsec / 1000;
     return 0;
+}
+
+/* As the kernel does: until the clock, which may jump meanwhile, shows the deadline. */
+int sem_timedwait(sem_t *semaphore, const struct timespec *deadline) {
+    int (*wait)(sem_t *, const struct timespec *) = dlsym(RTLD_NEXT, "sem_timedwait");
+    struct timespec now;
+    while (clock_gettime(CLOCK_REALTIME, &now),
+           now.tv_sec < deadline->tv_sec ||
+               (now.tv_sec == deadline->tv_sec && now.tv_nsec < deadline->tv_nsec)) {
+        real(CLOCK_REALTIME, &now);
+        now.tv_nsec += 20000000;
+        now.tv_sec += now.tv_nsec / 1000000000;
+        now.tv_nsec %= 1000000000;
+        if (wait(semaphore, &now) == 0) return 0;
+        if (errno != ETIMEDOUT) return -1;
+    }
+    if (sem_trywait(semaphore) == 0) return 0;
+    errno = ETIMEDOUT;
+    return -1;
 }
 """
 

@@ -6,6 +6,7 @@ import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
+from ..clock import watch_clock
 from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profiles.profile import ModelProfile, load_profile
@@ -31,6 +32,7 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     """
     share_one_heap()
     stop = StopSignal()
+    watch_clock()
     nucleus = Nucleus()
     configuration: Mapping[str, Any] = {}
     status = 0

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
+from ..clock import watch_clock
 from ..errors import InferenceError
 from ..memory import share_one_heap
 from ..model.profiles.profile import builtin_profiles, load_profile
@@ -43,6 +44,7 @@ def start(variables: Mapping[str, str]) -> threading.Thread:
     logging.getLogger().setLevel(logging.INFO)
     share_one_heap()
     arguments = (dict(variables), StopSignal())
+    watch_clock()
     thread = threading.Thread(target=_serve, args=arguments, name="inference", daemon=True)
     thread.start()
     return thread
