@@ -49,6 +49,23 @@ def test_fields_and_attributes_agree_one_to_one_in_name_order_and_default() -> N
     assert len({field.key for field in SETTINGS_FIELDS}) == len(SETTINGS_FIELDS)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"imageSouce": "rtsp://admin:secret@192.168.1.20/1"},
+        {"cameras": ["camera:0", "rtsp://admin:secret@192.168.1.20/1"]},
+        {"cameras": "x" * 60 + " rtsp://admin:secret@192.168.1.20/1"},
+        {"classes": ["rtsp://admin:secret@192.168.1.20/1", 3]},
+        {"modelOverride": "http://192.168.1.20/model.zip?token=secret"},
+    ],
+)
+def test_a_password_under_a_wrong_key_is_not_repeated(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        InferenceSettings.from_configuration({"coreName": "A", **values})
+    assert next(iter(values)) in str(caught.value)
+    assert "sec" not in str(caught.value)
+
+
 @pytest.mark.parametrize("field", SETTINGS_FIELDS, ids=lambda field: str(field.key))
 def test_every_example_is_valid_and_is_read_back_as_it_was_written(field: Field[object]) -> None:
     value = field.parse(field.example)

@@ -23,13 +23,19 @@ _TOO_DEEP = "it is nested too deeply"
 
 def shown(value: object) -> str:
     """Return ``value`` as a message shows it: quoted, on one line, and at most 80 characters."""
-    text = repr(value)
+    return _cut(repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One invalid value: its key, the value, the rule that it breaks, and a valid example."""
+    """One invalid value: its key, the value, the rule that it breaks, and a valid example.
+
+    Its text hides credentials in the value: an address may stand under a misspelt key.
+    """
 
     key: str
     value: object
@@ -37,9 +43,11 @@ class Fault:
     example: str = ""
 
     def __str__(self) -> str:
+        from .sources.redaction import redacted  # whose package reads its settings with this module
+
         advice = f", for example {self.example}" if self.example else ""
         key = self.key if self.key and self.key.isprintable() else shown(self.key)
-        return escaped(f"{key}={shown(self.value)}: {self.rule}{advice}")
+        return escaped(f"{key}={_cut(redacted(repr(self.value)))}: {self.rule}{advice}")
 
     def below(self, path: str) -> Fault:
         """Return the fault of a value that is a part of the one at ``path``, by its dotted key."""
