@@ -140,6 +140,18 @@ def test_the_rate_is_limited() -> None:
     assert time.monotonic() - started >= 4 / 20
 
 
+@pytest.mark.parametrize("slow", [0.001, 1e-12])
+def test_a_corrected_rate_counts_for_the_next_message(slow: float) -> None:
+    broker = Broker()
+    box = outbox(broker, messages_a_second=slow)
+    box.put("t", b"1")
+    box.put("t", b"2")
+    eventually(lambda: broker.taken == [b"1"])
+    box.limit_rate(100)
+    eventually(lambda: broker.taken == [b"1", b"2"])
+    assert box.close(1.0) == 0
+
+
 def test_waits_double_up_to_the_cap_and_are_shortened_by_up_to_half() -> None:
     longest = Backoff(first=1, cap=5, rng=lambda: 0.0)
     assert [longest.next() for _ in range(4)] == [1, 2, 4, 5]

@@ -18,6 +18,9 @@ from .waiting import WaitingMessages
 _FREE_SHARE = 0.1
 """With so much of its room in use, an outbox still keeps up: feedback alone adds bursts."""
 
+_LOOK_SECONDS = 1.0
+"""How often a wait for the rate sees whether that has changed."""
+
 _KEEP_SECONDS = 2.0
 """How long the end waits for a disk that hangs."""
 
@@ -115,8 +118,21 @@ class Outbox:
     def _run(self) -> None:
         while True:
             message = self.waiting.take()
-            if message is None or not self._deliver(*message) or self._stopping.wait(self._gap):
+            if message is None or not self._deliver(*message) or not self._wait_for_turn():
                 return
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until the rate, which may change meanwhile, allows the next message.
+
+        Return False if stopped before that.
+        """
+        began = time.monotonic()
+        while not self._stopping.is_set():
+            left = began + self._gap - time.monotonic()
+            if left <= 0:
+                return True
+            self._stopping.wait(min(left, _LOOK_SECONDS))
+        return False
 
     def _deliver(self, topic: str, payload: bytes) -> bool:
         """Try until the message is sent or refused; return False if stopped before that."""
