@@ -14,6 +14,7 @@ import pytest
 from inference.component import nucleus as greengrass_ipc
 from inference.component.live_configuration import LiveConfiguration
 from inference.component.nucleus import Nucleus
+from inference.schema import ConfigurationError, Fault
 from local_core.ipc.dialect import CLASSIC, LITE, Dialect
 from tests.component.conftest import COMPONENT, Broker
 from tests.local_core.support import MQTT, Bench, policy
@@ -135,6 +136,51 @@ def test_a_refused_configuration_is_reported_once_although_it_is_read_again_and_
     live.close()
     assert caplog.text.count("is refused, the old one stays") == 1
     assert live.refusal == "no such value"
+
+
+def test_a_configuration_that_was_none_for_a_moment_is_refused_for_no_longer() -> None:
+    values: list[Any] = [{"topK": 3}]
+    applied: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read() -> dict[str, Any]:
+        if values[0] is None:
+            raise ConfigurationError([Fault("configuration", None, "must be a JSON object")])
+        return dict(values[0])
+
+    live = LiveConfiguration(read, applied.put, settle=0.01, poll=0.02)
+    applied.get(timeout=5)
+    values[0] = None  # nucleus lite before 2.6 does not report either change
+    eventually(lambda: live.refusal is not None)
+    values[0] = {"topK": 3}
+    eventually(lambda: live.refusal is None)
+    live.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ImportError("libX.so.1: cannot open shared object file"), "libX.so.1 is missing"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+    ],
+)
+def test_after_any_failure_the_next_change_is_applied(error: Exception, reason: str) -> None:
+    values: dict[str, Any] = {"topK": 1}
+    applied: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def apply(values: Any) -> None:
+        if values["topK"] == 2:
+            raise error
+        applied.put(values)
+
+    live = LiveConfiguration(lambda: dict(values), apply, settle=0.01, poll=0.05)
+    applied.get(timeout=5)
+    values["topK"] = 2
+    eventually(lambda: live.refusal is not None and reason in live.refusal)
+    values["topK"] = 3
+    assert applied.get(timeout=5) == {"topK": 3}
+    eventually(lambda: live.refusal is None)
+    live.close()
 
 
 @pytest.mark.parametrize("dialect", [CLASSIC, LITE], ids=["classic", "lite"])

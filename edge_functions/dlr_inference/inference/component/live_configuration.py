@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any, Callable, Mapping
 
-from ..errors import InferenceError
+from ..preflight import explained_errors
 from ..schema import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ SETTLE_SECONDS = 0.3
 class LiveConfiguration:
     """Reads the configuration after each change and now and then, and applies what is new.
 
-    ``apply`` raises ``ConfigurationError``, ``ModelError`` or ``OSError`` for values that cannot be
-    used, and must then have changed nothing. ``refusal`` says why, until a change is applied.
+    ``apply`` raises an exception for values that cannot be used, and must then have changed
+    nothing. ``refusal`` says why, until a change is applied.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class LiveConfiguration:
             except ConfigurationError as error:
                 if is_reported or self.refusal != str(error):
                     self._refuse(error)
+                self._last = None  # so that what is read next is applied, and ends the refusal
                 continue
             self._is_unreadable = False
             if is_reported:
@@ -88,8 +89,9 @@ class LiveConfiguration:
     def _try(self, values: Mapping[str, Any]) -> None:
         self._last = values
         try:
-            self._apply(values)
-        except (InferenceError, OSError) as error:
+            with explained_errors():
+                self._apply(values)
+        except Exception as error:  # such as too little memory: the next change may be good
             self._refuse(error)
         else:
             self.refusal = None
@@ -100,5 +102,5 @@ class LiveConfiguration:
         self._is_unreadable = True
 
     def _refuse(self, error: Exception) -> None:
-        self.refusal = str(error)
-        _log.error("the new configuration is refused, the old one stays: %s", error)
+        self.refusal = str(error) or type(error).__name__
+        _log.error("the new configuration is refused, the old one stays: %s", self.refusal)
