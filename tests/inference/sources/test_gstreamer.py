@@ -35,6 +35,32 @@ def test_a_gstreamer_pipeline_runs_beside_an_opencv_without_gstreamer() -> None:
 
 @needs_gstreamer
 @pytest.mark.parametrize(
+    "form",
+    [
+        "format=I420,width=640,height=480,colorimetry=bt601",
+        "format=I420,width=640,height=480,colorimetry=bt709",
+        "format=NV12,width=1280,height=720",
+        "format=BGRx,width=1280,height=720",
+        "format=I420,width=640,height=480,colorimetry=1:4:0:0",  # as JPEG has it: 0 to 255
+        "width=640,height=480 ! jpegenc quality=100 ! jpegdec",
+    ],
+)
+def test_colours_are_right_however_the_source_codes_them(form: str) -> None:
+    colour = 0xFFEB3C0C
+    capture = LaunchedPipeline(
+        f"videotestsrc pattern=solid-color foreground-color={colour} is-live=true ! "
+        f"video/x-raw,{form}"
+    )
+    try:
+        capture.grab()
+        found = capture.retrieve().image.mean(axis=(0, 1))
+    finally:
+        capture.close()
+    assert found == pytest.approx([0x0C, 0x3C, 0xEB], abs=4)
+
+
+@needs_gstreamer
+@pytest.mark.parametrize(
     ("pipeline", "reason"),
     [
         ("nosuchelement", 'no element "nosuchelement"'),

@@ -22,8 +22,9 @@ from .attempt import READ_SECONDS, Still
 
 _SINK = (
     "queue leaky=downstream max-size-buffers=1 max-size-bytes=0 max-size-time=0 ! videoconvert ! "
-    "video/x-raw,format=I420 ! y4menc ! fdsink fd={data} sync=false"
+    "video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! fdsink fd={data} sync=false"
 )
+"""YUV4MPEG2 does not say how colours are coded, so they are all coded as OpenCV decodes them."""
 _NVIDIA = Path("/etc/nv_tegra_release")
 
 
