@@ -6,7 +6,7 @@ import struct
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any
+from typing import Any, Mapping
 
 import av
 from av.error import EOFError as EndOfFileError
@@ -28,7 +28,10 @@ _MATRIX = "DISPLAYMATRIX"
 _TINY = 16
 _LOST = "RTP: missed"
 # Two threads take three times the work of one; older versions of PyAV do not offer the choice.
-_ON_THIS_THREAD = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+_VERSION = int(av.__version__.partition(".")[0])
+_ON_THIS_THREAD = {"threads": 1} if _VERSION >= 17 else {}
+_MATRICES = {1: "ITU709", 4: "FCC", 7: "SMPTE240M"}
+"""Those that a stream may name and FFmpeg does not use by default, by their numbers there."""
 
 
 class AvCapture:
@@ -114,7 +117,8 @@ class AvCapture:
         started = time.perf_counter()
         picture = self._picture if self._key_packet is None else self._decode_key()
         try:
-            converted = self._converter.reformat(picture, format="bgr24", **_ON_THIS_THREAD)
+            how = {**_coding_of(picture), **_ON_THIS_THREAD}
+            converted = self._converter.reformat(picture, format="bgr24", **how)
             image = turned(converted.to_ndarray(), self._turn(picture))
         except (FFmpegError, ValueError) as error:
             raise FrameError(f"cannot be converted: {error}") from None
@@ -262,6 +266,19 @@ class AvCapture:
         seconds = time.monotonic() - self._sound_since
         if not self._ends and seconds > FIRST_PICTURE_SECONDS:
             raise OSError(no_picture_for(seconds))
+
+
+def _coding_of(picture: Any) -> Mapping[str, Any]:
+    """Return how PyAV is told the matrix by which a picture's colours are coded.
+
+    Before version 17 it uses that only if the result is to have another one, which means nothing
+    for red, green and blue; and it must then be told the range too.
+    """
+    matrix = _MATRICES.get(picture.colorspace) if _VERSION < 17 else None
+    if matrix is None:
+        return {}
+    source = {"src_colorspace": matrix, "src_color_range": picture.color_range}
+    return {**source, "dst_colorspace": "ITU601"}
 
 
 def _orientation(picture: Any) -> Orientation:
