@@ -11,11 +11,25 @@ import pytest
 
 from inference import hanging
 from inference.feedback import puts as puts_module
+from inference.feedback.refusals import Refusals
 from inference.feedback.spool import Spool
 from inference.feedback.uploader import Uploader
 from tests.waiting import eventually
 
 from .support import MEGABYTE, Cloud, request
+
+
+def test_thousands_of_refused_samples_are_put_in_order_at_once() -> None:
+    refusals = Refusals()
+    names = [f"{number}.sample" for number in range(20_000)]
+    for name in names:
+        refusals.refused(name, f"b/k/{name}", "b", "b/k/")
+    refusals.refused(names[0], f"b/k/{names[0]}", "b", "b/k/")
+    began = time.monotonic()
+    assert sorted(names, key=refusals.tries)[-1] == names[0]
+    assert time.monotonic() - began < 2
+    assert refusals.forget(names[0]) == [f"b/k/{names[0]}"]
+    assert refusals.tries(names[0]) == 0
 
 
 def test_a_mask_that_is_refused_for_good_ends_its_sample_as_a_failure(

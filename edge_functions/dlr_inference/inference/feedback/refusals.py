@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 TRIES = 5
@@ -31,6 +32,8 @@ class Refusals:
         """``seconds`` is how long a refused object is tried at least."""
         self._seconds = seconds
         self._refused: dict[str, _Refused] = {}
+        self._tries: Counter[str] = Counter()
+        """How often objects of each sample were refused: after days there are thousands."""
         self._accepted_at: dict[str, float] = {}
         self._accepting: dict[str, set[str]] = {}
         self._in_a_row: dict[str, int] = {}
@@ -44,6 +47,7 @@ class Refusals:
     def refused(self, sample: str, place: str, bucket: str, folder: str) -> None:
         """Note that ``bucket`` refused the object ``place`` of ``sample``."""
         self._refused.setdefault(place, _Refused(sample)).tries += 1
+        self._tries[sample] += 1
         self._in_a_row[folder] = self._in_a_row.get(folder, 0) + 1
         if self.is_of_folder(folder):
             self._accepting.get(bucket, set()).discard(folder)
@@ -77,10 +81,12 @@ class Refusals:
 
     def tries(self, sample: str) -> int:
         """Return how often objects of ``sample`` were refused: the least refused goes first."""
-        return sum(one.tries for one in self._refused.values() if one.sample == sample)
+        return self._tries[sample]
 
     def forget(self, sample: str) -> list[str]:
         """Forget a finished sample; return its objects that were refused."""
+        if not self._tries.pop(sample, 0):
+            return []
         places = [place for place, one in self._refused.items() if one.sample == sample]
         for place in places:
             del self._refused[place]
