@@ -70,6 +70,10 @@ class Disk:
         finally:
             ballast.unlink()
 
+    def make_read_only(self) -> None:
+        """Refuse all writes from now on, as a system does after a fault of the disk."""
+        _run("mount", "-o", "remount,ro", str(self.folder))
+
     def lose_power(self) -> None:
         """Lose what was not synced, and mount the rest again; nobody may use the disk meanwhile."""
         copy = self.image.with_suffix(".copy")

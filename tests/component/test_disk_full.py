@@ -10,7 +10,7 @@ import pytest
 
 from inference.names import FEEDBACK_STATUS_TOPIC, telemetry_topic
 from tests.component.conftest import CORE, FEEDBACK, Rig
-from tests.disks import tmpfs
+from tests.disks import disk, tmpfs
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
@@ -87,3 +87,20 @@ def test_no_sample_is_lost_while_the_disk_is_full(rig: Rig, small_disk: Path) ->
     statuses = [s["response"] for s in rig.broker.on(FEEDBACK_STATUS_TOPIC)]
     assert {status["status"] for status in statuses} == {"success"}
     assert len(statuses) == len(rig.predictions()) == len(set(rig.samples()))
+
+
+def test_a_component_starts_again_on_a_disk_that_has_become_read_only(
+    rig: Rig, tmp_path: Path
+) -> None:
+    rig.configure(feedbackConfiguration=FEEDBACK)
+    with disk(tmp_path / "ro") as made:
+        rig.work, rig.model = made.folder / "work", rig.model / "model.onnx"
+        rig.work.mkdir()
+        rig.start()
+        rig.await_predictions(3)
+        assert rig.stop() == 0
+        made.make_read_only()
+        rig.start()
+        rig.await_predictions(3)
+        eventually(lambda: rig.faults() == ["no disk"])
+        assert rig.stop() == 0

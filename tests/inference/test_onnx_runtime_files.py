@@ -189,6 +189,19 @@ def test_a_disk_that_hangs_does_not_delay_another_start(
         assert not made.delays(start)
 
 
+def test_a_model_that_was_unpacked_is_loaded_from_a_disk_that_has_become_read_only(
+    tmp_path: Path, make_profile: MakeProfile
+) -> None:
+    profile = make_profile(input__name=INPUT, output__activation="logits")
+    path = save(mean_of_channels(), tmp_path / "fruit.onnx")
+    with disk(tmp_path) as made:
+        work = made.folder / "work"
+        before = load_model(path, work, profile, "cpu", try_once=True)
+        made.make_read_only()
+        after = load_model(path, work, profile, "cpu", try_once=True)
+        assert after.artifact == before.artifact
+
+
 def test_memory_that_does_not_suffice_is_named_before_loading(
     tmp_path: Path, make_profile: MakeProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:

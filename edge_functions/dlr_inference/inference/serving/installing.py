@@ -42,12 +42,18 @@ def installing(work: Path) -> Iterator[None]:
 
 
 def _lock_file(work: Path) -> IO[bytes]:
-    """Open the file; create it only if it is missing, for which a disk that hangs lets wait."""
+    """Open the file; create it only if it is missing, for which a disk that hangs lets wait.
+
+    A system makes a disk read-only after a fault of it. What is there may be all that is needed.
+    """
+    path = work / LOCK_FILE
     try:
-        return (work / LOCK_FILE).open("r+b")
+        return path.open("r+b")
     except FileNotFoundError:
         work.mkdir(parents=True, exist_ok=True)
-        return (work / LOCK_FILE).open("ab")
+        return path.open("ab")
+    except OSError:
+        return path.open("rb")
 
 
 def is_installing(work: Path) -> bool:
