@@ -7,6 +7,7 @@ import queue
 
 import pytest
 
+from inference.names import MAX_MESSAGE_BYTES
 from inference.outgoing.recent import RecentCounts
 from inference.outgoing.telemetry import HealthFault, Report, Telemetry, TelemetryThread
 from inference.pipeline.results import FrameResult
@@ -30,6 +31,20 @@ def test_a_part_that_fails_to_report_does_not_end_telemetry(
     thread.close()
     assert message["health"] == {"status": "degraded", "faults": ["no camera: it is gone"]}
     assert "a driver's own" in caplog.text
+
+
+def test_a_message_of_many_faults_is_never_too_long() -> None:
+    """A nucleus that cannot take it would close the connection, whenever it is sent again."""
+    names = [f"/画像/倉庫{number}/{'入口' * 100}" for number in range(16)]
+    faults = [HealthFault("no camera", name) for name in names]
+    sources = [{"name": name, "state": "lost"} for name in names]
+    report = Report(faults, {}, {}, {}, sources)
+    payload = Telemetry(core_name="c", model={}, versions={}, report=lambda: report).payload()
+    message = json.loads(payload)
+    assert MAX_MESSAGE_BYTES - 700 < len(payload) <= MAX_MESSAGE_BYTES
+    assert message["sources"] == []
+    assert message["health"]["status"] == "degraded"
+    assert message["health"]["faults"][0].startswith("no camera: /画像/倉庫0/入口")
 
 
 def result(*scores: float) -> FrameResult:

@@ -139,11 +139,18 @@ class Telemetry:
         }
 
     def payload(self) -> bytes:
-        """Return :meth:`message` encoded, without the list of sources if it would be too long."""
+        """Return :meth:`message` encoded; if it is too long, without sources, then the last faults.
+
+        A message that the nucleus cannot take would hold up all others.
+        """
         message = self.message()
         encoded = compact_json(message).encode()
-        if len(encoded) > MAX_MESSAGE_BYTES:
-            encoded = compact_json({**message, "sources": []}).encode()
+        faults = message["health"]["faults"]
+        while len(encoded) > MAX_MESSAGE_BYTES and (message["sources"] or faults):
+            if not message["sources"]:
+                faults.pop()
+            message["sources"] = []
+            encoded = compact_json(message).encode()
         return encoded
 
 
