@@ -90,6 +90,8 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Bundled:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
+        (folder / "pip.conf").write_text("[install]\nuser = true\n")
+        patch.setenv("PIP_CONFIG_FILE", str(folder / "pip.conf"))
         patch.setattr(os, "sync", lambda: note("all"))
         patch.setattr(os, "fsync", note_descriptor)
         assert create_environment(folder / "work", requirements) == made

@@ -154,7 +154,11 @@ def _source(wheels: Path) -> tuple[list[str], str]:
 
 def _run(command: list[str], advice: str) -> None:
     finished = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command,
+        env={**os.environ, "PIP_USER": "0"},  # pip's settings on a device are for people
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
     )
     if finished.returncode != 0:
         lines = finished.stdout.decode(errors="replace").strip().splitlines() or ["no output"]
