@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from inference.errors import FrameError
-from inference.sources import Frame, FrameSource, NoFrameError, open_source
+from inference.sources import Frame, FrameSource, NoFrameError, SourceStatus, open_source
 from inference.sources.frame import WAIT_SECONDS
 from inference.sources.pattern import draw
 from inference.sources.several import SeveralSources
@@ -50,6 +50,53 @@ def test_each_source_with_a_frame_gets_its_turn_before_any_gets_two() -> None:
     frames = [require_frame(source) for _ in range(9)]
     assert "".join(frame.source for frame in frames) == "abcacacaa"
     assert [frame.id for frame in frames] == list(range(1, 10))
+
+
+class Still(FrameSource):
+    """Fetches a frame when it is polled, and keeps it until it is polled again."""
+
+    fetches_on_request = True
+
+    def __init__(self, name: str, seconds: float = 0.02, reason: str = "") -> None:
+        self.name = name
+        self.seconds = seconds
+        self.status = SourceStatus(name, reason=reason)
+        self.fetched_at = float("inf")
+
+    def read(self) -> Frame | None:
+        raise AssertionError("several sources are polled, never waited for")
+
+    def poll(self) -> Frame | None:
+        now = time.monotonic()
+        if now >= self.fetched_at:
+            fetched_at, self.fetched_at = self.fetched_at, float("inf")
+            return Frame(1, self.name, 1, None, fetched_at, 0.0)
+        self.fetched_at = min(self.fetched_at, now + self.seconds)
+        raise NoFrameError(self.name)
+
+    def statuses(self) -> tuple[SourceStatus, ...]:
+        return (self.status,)
+
+
+def test_a_still_is_fetched_when_it_is_its_turn_and_is_not_old_when_it_is_used() -> None:
+    source = SeveralSources([Still(name) for name in "abc"])
+    served = []
+    for _ in range(7):
+        frame = require_frame(source)
+        assert time.monotonic() - frame.captured_at < 0.3
+        served.append(frame.source)
+        time.sleep(0.4)
+    assert "".join(served) == "abcabca"
+
+
+@pytest.mark.parametrize(("reason", "most"), [("it is lost", 0.6), ("", 2.5)])
+def test_a_still_that_does_not_come_holds_up_the_others_for_a_moment_at_most(
+    reason: str, most: float
+) -> None:
+    source = SeveralSources([Still("a", 1e9, reason), Still("b"), Feed("c", 1), Still("d")])
+    started = time.monotonic()
+    assert sorted(require_frame(source).source for _ in range(3)) == ["b", "c", "d"]
+    assert time.monotonic() - started < most
 
 
 def test_a_damaged_frame_costs_only_its_source_a_turn() -> None:

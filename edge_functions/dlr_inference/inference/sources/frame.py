@@ -63,6 +63,11 @@ class FrameSource(ABC):
         """Whether a frame that is read long before it is used is as good as one read then."""
         return False
 
+    @property
+    def fetches_on_request(self) -> bool:
+        """Whether :meth:`poll` lets it fetch a frame, which then waits until it is polled again."""
+        return False
+
     @abstractmethod
     def read(self) -> Frame | None:
         """Return the next frame, or None when there will be no more.

@@ -11,6 +11,11 @@ from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
 from .status import SourceStatus
 
 _LOOK_SECONDS = 0.1
+_ANSWER_SECONDS = 1.0
+"""How long one source may fetch a frame before the next one is asked for one.
+
+If all were asked at once, all but one would have an old frame when it is their turn.
+"""
 _CLOSE_SECONDS = 1.9
 
 
@@ -26,6 +31,8 @@ class SeveralSources(FrameSource):
         self._all = tuple(sources)
         self._turns = list(sources)
         self._frames = 0
+        self._fetching: tuple[FrameSource, float] | None = None
+        """The source that was asked for a frame, and since when."""
         self._news = threading.Event()
         for source in sources:
             source.call_on_frame(self._news.set)
@@ -52,13 +59,18 @@ class SeveralSources(FrameSource):
         """Like :meth:`read`, without waiting."""
         reasons = []
         for source in list(self._turns):
+            if source.fetches_on_request and self._is_fetching_from_another(source):
+                continue
             self._turns.remove(source)
             self._turns.append(source)
             try:
                 frame = source.poll()
             except NoFrameError as error:
                 reasons.append(str(error))
+                self._note_fetching(source)
                 continue
+            if self._fetching is not None and self._fetching[0] is source:
+                self._fetching = None
             if frame is not None:
                 self._frames += 1
                 return replace(frame, id=self._frames, origin=str(self._all.index(source)))
@@ -66,6 +78,19 @@ class SeveralSources(FrameSource):
         if self._turns:
             raise NoFrameError("; ".join(reasons))
         return None
+
+    def _is_fetching_from_another(self, source: FrameSource) -> bool:
+        if self._fetching is None:
+            return False
+        asked, since = self._fetching
+        return asked is not source and time.monotonic() - since < _ANSWER_SECONDS
+
+    def _note_fetching(self, source: FrameSource) -> None:
+        """Wait for a source that fetches a frame, unless something is wrong with it."""
+        is_new = self._fetching is None or self._fetching[0] is not source
+        is_well = not any(status.reason for status in source.statuses())
+        if source.fetches_on_request and is_new and is_well:
+            self._fetching = (source, time.monotonic())
 
     def call_on_frame(self, wake: Callable[[], None]) -> None:
         """Pass ``wake`` on to each source."""

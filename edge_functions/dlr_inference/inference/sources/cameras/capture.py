@@ -89,6 +89,11 @@ class CaptureSource(FrameSource):
         self._supervisor = threading.Thread(target=self._run, name=f"watch {name}", daemon=True)
         self._supervisor.start()
 
+    @property
+    def fetches_on_request(self) -> bool:
+        """Whether it is not live."""
+        return self._wanted is not None
+
     def read(self) -> Frame | None:
         """Return the newest frame that has not been returned yet, or None after the end."""
         return self._next(WAIT_SECONDS)
