@@ -40,8 +40,9 @@ LAYERS: Mapping[str, Layers] = {
         ("tests",),
     ),
     "inference": (
-        ("errors",),
-        ("backoff", "hanging", "memory", "names", "preflight", "schema", "stopping", "syncing"),
+        ("errors", "redaction"),
+        ("backoff", "clock", "hanging", "memory", "names", "preflight", "schema", "stopping",
+         "syncing"),
         ("model",),
         ("vision",),
         ("sources",),

@@ -11,8 +11,8 @@ from itertools import islice
 from typing import Any
 
 from inference import schema
+from inference.redaction import redacted
 from inference.settings import InferenceSettings
-from inference.sources.redaction import redacted
 from stacks.context.components import OtherComponent
 from stacks.context.keys import EXAMPLES
 from stacks.context.report import option

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from edge_functions import CODE_FOLDER
+from inference.redaction import one_line, redacted, redacted_url
 from inference.sources.cameras.authentication import Authenticator, Credentials
-from inference.sources.redaction import one_line, redacted, redacted_url
 
 if sys.version_info < (3, 9):
     pytest.skip("ast.unparse came with Python 3.9", allow_module_level=True)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Generic, Iterable, Mapping, Sequence, TypeVar
 
 from .errors import InferenceError, escaped
+from .redaction import redacted
 
 T = TypeVar("T")
 
@@ -43,8 +44,6 @@ class Fault:
     example: str = ""
 
     def __str__(self) -> str:
-        from .sources.redaction import redacted  # whose package reads its settings with this module
-
         advice = f", for example {self.example}" if self.example else ""
         key = self.key if self.key and self.key.isprintable() else shown(self.key)
         return escaped(f"{key}={_cut(redacted(repr(self.value)))}: {self.rule}{advice}")

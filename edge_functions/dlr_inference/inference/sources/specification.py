@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Union
 from urllib.parse import urlsplit
 
+from ..redaction import redacted, redacted_url
 from ..schema import ConfigurationError, Fault, nearest
-from .redaction import redacted, redacted_url
 from .tls import UNVERIFIED, VERIFIED, Tls, parse_tls
 
 KEY = "imageSource"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Protocol
 
 from ...errors import FrameError, InferenceError
-from ..redaction import one_line
+from ...redaction import one_line
 
 READ_SECONDS = 5.0
 """How long a source may take to its next picture, while it sends something else or nothing."""

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..redaction import one_line
+from ...redaction import one_line
 from ..specification import MAX_PIXELS, CsiCamera
 from . import pipeline_process
 from .attempt import READ_SECONDS, Still

@@ -13,7 +13,7 @@ from typing import Any, Iterator, Mapping
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-from ..redaction import one_line, redacted_url
+from ...redaction import one_line, redacted_url
 from ..tls import VERIFIED, Tls
 from .attempt import AccessRefusedError
 from .authentication import Authenticator, credentials_of

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import av
 from av.error import ExitError, FFmpegError, HTTPUnauthorizedError, InvalidDataError
 
+from ...redaction import one_line
 from ..listing import closed_folder
-from ..redaction import one_line
 from ..specification import MAX_PIXELS, Stream
 from .attempt import AccessRefusedError
 from .decoding import AvCapture

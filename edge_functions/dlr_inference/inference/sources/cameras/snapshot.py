@@ -9,8 +9,8 @@ from typing import Any, Callable
 from urllib.error import HTTPError
 
 from ...errors import FrameError
+from ...redaction import redacted_url
 from ...vision.images import Reduction, decode_reduced, whole
-from ..redaction import redacted_url
 from ..tls import VERIFIED, Tls
 from .attempt import Still
 from .http_client import HttpClient, explained

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.sources.redaction import MAX_CHARACTERS, one_line, redacted, redacted_url
+from inference.redaction import MAX_CHARACTERS, one_line, redacted, redacted_url
 from inference.sources.specification import parse_sources
 
 
