@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from inference.feedback.configuration import FeedbackConfigurations
 
@@ -26,6 +26,8 @@ MOST_FRAMES = 600
 MOST_SOURCES = 16
 _RATE_SECONDS = 10.0
 _STAGES = ("capture", "preprocess", "inference", "postprocess")
+
+AnyFrame = TypeVar("AnyFrame", Live, Sample)
 
 
 class CoreView:
@@ -119,7 +121,7 @@ class CoreView:
         known = (
             [one for one in sources if isinstance(one, dict)] if isinstance(sources, list) else []
         )
-        self._source_names = [end_of(one.get("name")) for one in known]
+        self._use_sources([end_of(one.get("name")) for one in known])
         self._telemetry = {
             "status": shown(health.get("status")),
             "faults": [shown(one) for one in faults[:8]] if isinstance(faults, list) else [],
@@ -218,11 +220,29 @@ class CoreView:
     def _show(self, sample: Sample) -> None:
         """Make it the latest of its source: a camera, or all files of a folder."""
         source = self._place_of(sample.source)
+        for place in [place for place, one in self.latest.items() if one is sample]:
+            if place != source:  # where it was before its source was known
+                del self.latest[place]
         present = self.latest.get(source)
         if present is None or present.id <= sample.id:
             self.latest[source] = sample
         if len(self.latest) > MOST_SOURCES:
             self.latest.popitem(last=False)
+
+    def _use_sources(self, names: Sequence[str]) -> None:
+        """Take the names of the core's sources, and show each picture in the place of its own."""
+        if names == self._source_names:
+            return
+        self._source_names = names
+        self._move_pictures(self.live)
+        self._move_pictures(self.latest)
+
+    def _move_pictures(self, shown: OrderedDict[str, AnyFrame]) -> None:
+        """Let the newest picture of each source stay, but none of a camera that is gone."""
+        found = [one for place, one in shown.items() if not place or place in self._source_names]
+        shown.clear()
+        for one in sorted(found, key=lambda one: one.id):
+            shown[self._place_of(one.source)] = one
 
     def _place_of(self, source: str) -> str:
         """Return the camera that a picture is of; all files of a folder are one source."""

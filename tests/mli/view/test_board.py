@@ -195,8 +195,22 @@ def test_live_pictures_are_one_for_each_camera(viewed: Viewed) -> None:
     viewed.preview(4, CUP, source="chelsea.jpg")
     viewed.preview(5, CUP)
     shown = viewed.board.snapshot(None)["core"]["live"]
-    assert sorted(one["frame"] for one in shown) == ["2", "4", "5"]
+    assert sorted(one["frame"] for one in shown) == ["4", "5"], "2 was of a camera not yet known"
     assert viewed.board.live_picture(shown[0]["id"]) is not None
+    viewed.telemetry(sources=[{"name": name} for name in ("coffee.jpg", "rocket.jpg")])
+    [shown] = viewed.board.snapshot(None)["core"]["live"]
+    assert shown["frame"] == "5", "the other camera is gone"
+
+
+def test_a_sample_is_the_latest_of_one_source(viewed: Viewed) -> None:
+    viewed.keep(4, "LC50", [0.4], "coffee.jpg")
+    viewed.predict(4, CUP)
+    viewed.telemetry(sources=[{"name": name} for name in ("coffee.jpg", "chelsea.jpg")])
+    for frame, source in ((5, "chelsea.jpg"), (6, "coffee.jpg")):
+        viewed.keep(frame, "LC50", [0.4], source)
+        viewed.predict(frame, CUP, source=source)
+    shown = viewed.board.snapshot(None)["core"]["latest"]
+    assert sorted(one["frame"] for one in shown) == ["5", "6"]
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, "\u202eevil"])
