@@ -8,6 +8,8 @@ import yaml
 
 from inference.schema import shown
 
+_NOT_TEXT = ("tag:yaml.org,2002:merge", "tag:yaml.org,2002:null")
+
 
 class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Refuses an object that has a key twice, of which PyYAML takes the last."""
@@ -27,6 +29,15 @@ class _UniqueKeys(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         return node
 
 
+class _Texts(_UniqueKeys):
+    """Reads each plain value as the text that it is, where others read 0123 as 83; null is null."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's name for it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag in _NOT_TEXT]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def strict_yaml(text: str) -> Any:
     """Return the value of a YAML text.
 
@@ -34,3 +45,12 @@ def strict_yaml(text: str) -> Any:
         yaml.YAMLError: if it is not YAML, or has a key twice in an object.
     """
     return yaml.load(text, _UniqueKeys)
+
+
+def strict_yaml_of_texts(text: str) -> Any:
+    """Return the same of a YAML text whose values are names: no number, date or boolean.
+
+    Raises:
+        yaml.YAMLError: if it is not YAML, or has a key twice in an object.
+    """
+    return yaml.load(text, _Texts)

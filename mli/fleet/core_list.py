@@ -16,7 +16,7 @@ from inference.names import CORE_NAME_PATTERN
 
 from ..device.certificates.keyfiles import load_request, public_bytes
 from ..errors import MliError
-from ..strict_yaml import strict_yaml
+from ..strict_yaml import strict_yaml_of_texts
 
 _NAME = "coreName"
 _REQUEST = "certificateSigningRequest"
@@ -122,7 +122,7 @@ def _is_known(column: str) -> bool:
 
 def _yaml_rows(file: Path) -> Iterator[_Row]:
     try:
-        document = strict_yaml(file.read_text(encoding="utf-8"))
+        document = strict_yaml_of_texts(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise MliError(f"{file} is not YAML: {error}") from None
     items = document.get("cores") if isinstance(document, dict) else document

@@ -235,6 +235,17 @@ def test_yaml_may_be_names_alone(tmp_path: Path) -> None:
     assert (first.name, second.name, second.attributes) == ("a", "b", {"hall": "7"})
 
 
+def test_yaml_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """As CSV is: YAML would make 83, 1000, 1.1 and True of these."""
+    (tmp_path / "c.yaml").write_text(
+        "- 0123\n- coreName: 1_000\n  certificateSigningRequest: null\n"
+        "  attributes: {serial: 00123, version: 1.10, hall: on}\n"
+    )
+    first, second = read_list(tmp_path / "c.yaml")
+    assert (first.name, second.name, second.request) == ("0123", "1_000", None)
+    assert second.attributes == {"serial": "00123", "version": "1.10", "hall": "on"}
+
+
 def test_fleet_s_outputs_name_one_core_and_nothing_of_another() -> None:
     """With the outputs of the real stack."""
     outputs = {
