@@ -221,6 +221,13 @@ def test_lists_and_objects_are_read_as_aws_keeps_them_and_as_the_local_cloud_doe
     assert parsed_item(as_aws).latency == {"p50": 1.5}
 
 
+@pytest.mark.parametrize("text", ["[" * 5_000, '{"a":' * 5_000, "[", "9" * 5_000])
+def test_a_text_in_place_of_a_list_says_nothing(text: str) -> None:
+    """One core's must not prevent that of the others of its fleet from being read."""
+    found = parsed_item(item(faults={"S": text}, sources={"S": text}, inferenceMs={"S": text}))
+    assert (found.faults, found.cameras, found.latency) == ((), (), None)
+
+
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
