@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import botocore.exceptions
 
 from local_core.output.explaining import explaining_line, line_of
+
+from ...listings import listed
 
 _HOURS = 24
 
@@ -29,15 +31,20 @@ def from_cloudwatch(logs: Any, region: str, component: str, thing_name: str) -> 
     https://docs.aws.amazon.com/greengrass/v2/developerguide/log-manager-component.html
     None if the core sends none, or if they may not be read.
     """
-    request = {
-        "logGroupName": f"/aws/greengrass/UserComponent/{region}/{component}",
-        "startTime": int((time.time() - _HOURS * 3_600) * 1_000),
-        "limit": 1_000,
-    }
-    try:
-        pages = logs.get_paginator("filter_log_events").paginate(**request)
-        events = [event for page in pages for event in page.get("events", [])]
-    except botocore.exceptions.ClientError:
-        return None
-    own = [event for event in events if thing_name in event.get("logStreamName", "")]
-    return explaining_line(event["message"] for event in own)
+    now = datetime.now(UTC)
+    begin = now - timedelta(hours=_HOURS)
+    found: list[str] = []
+    for day in (begin, now):
+        stream = f"/{day:%Y/%m/%d}/thing/{thing_name}"
+        request = {
+            "logGroupName": f"/aws/greengrass/UserComponent/{region}/{component}",
+            # The cores of a fleet share the group. A name may be the beginning of another one.
+            "logStreamNamePrefix": stream,
+            "startTime": int(begin.timestamp() * 1_000),
+        }
+        try:
+            events = listed(logs, "filter_log_events", "events", **request)
+        except botocore.exceptions.ClientError:
+            return None
+        found += [one["message"] for one in events if one["logStreamName"] == stream]
+    return explaining_line(found)

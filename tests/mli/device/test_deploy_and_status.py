@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,13 +201,19 @@ def test_status_of_a_failed_core_asks_cloudwatch(commands: Commands, core: Deplo
     core.report("FAILED", "it broke", state="BROKEN")
     logs = core.cloud.client("logs")
     group = f"/aws/greengrass/UserComponent/us-east-1/{core.component}"
-    stream = f"/2026/11/22/thing/{core.thing}"
     logs.create_log_group(logGroupName=group)
-    logs.create_log_stream(logGroupName=group, logStreamName=stream)
-    now = int(time.time() * 1_000)
-    messages = ["INFO hello", "ModelError: the model has no input data", "INFO bye"]
-    events = [{"timestamp": now + n, "message": text} for n, text in enumerate(messages)]
-    logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+    of_cores = {
+        core.thing: ["INFO hello", "ModelError: the model has no input data", "INFO bye"],
+        f"x{core.thing}": ["OSError: another core of the fleet has no camera"],
+        f"{core.thing}-x": ["OSError: nor has this one"],
+    }
+    now = datetime.now(UTC)
+    for later, (thing, messages) in enumerate(of_cores.items()):
+        stream = f"/{now:%Y/%m/%d}/thing/{thing}"
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        at = int(now.timestamp() * 1_000) + 10 * later
+        events = [{"timestamp": at + n, "message": text} for n, text in enumerate(messages)]
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
     said = commands.json("status", core.name, code=1)
     assert said["logLines"] == {core.component: "ModelError: the model has no input data"}
 
