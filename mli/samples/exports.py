@@ -41,10 +41,10 @@ def image_paths(form: str, labelled: Labelled) -> dict[str, PurePosixPath]:
             elif form == "yolo":
                 folder = PurePosixPath(part, label_folder(labelled.labels_of(one)[0].label))
             path = folder / PurePosixPath(one.object.key).name
-            if path in used:
+            if path.with_suffix("") in used:  # the file of its labels has another suffix
                 digest = hashlib.sha256(one.object.uri.encode()).hexdigest()[:8]
                 path = folder / f"{digest}-{path.name}"
-            used.add(path)
+            used.add(path.with_suffix(""))
             found[one.object.uri] = path
     return found
 

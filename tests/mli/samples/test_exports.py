@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ import yaml
 
 from inference.vision.postprocess import Prediction
 from local_core.cloud import LocalCloud
+from mli.samples.exports import image_paths, written_files
+from mli.samples.labelled import Labelled
+from mli.samples.places import Place
+from mli.samples.stored import StoredObject, StoredSample
+from mli.view.described import Described
+from mli.view.drawing import Mark
 from tests.mli.samples.kept_samples import CUP, HOSTILE, KeptSamples
 from tests.mli.support import Commands
 
@@ -180,6 +187,22 @@ def test_a_frame_that_two_strategies_kept_is_exported_once(
     assert "exported 1 frames of 2 samples" in commands.run(*arguments)
     [image] = json.loads((tmp_path / "set" / "annotations.json").read_text())["images"]
     assert len(image["kept_for"]) == 2
+
+
+def test_images_whose_names_differ_in_their_ending_have_labels_of_their_own() -> None:
+    """In YOLO's form these are in a file of the image's name, with another ending."""
+    found = [_sample("LC/1.jpg", "cup"), _sample("M/1.png", "cat"), _sample("M/1", "dog")]
+    labelled = Labelled.of(found)
+    files = written_files("yolo", labelled, {}, "")
+    numbers = {text.split()[0] for name, text in files.items() if name.startswith("labels/")}
+    assert numbers == {"0", "1", "2"}
+    stems = [(path.parent, path.stem) for path in image_paths("yolo", labelled).values()]
+    assert len(set(stems)) == len(found)
+
+
+def _sample(key: str, label: str) -> StoredSample:
+    stored = StoredObject("bucket", key, 1, "", datetime.now(UTC), Place("bucket", ""))
+    return StoredSample(stored, Described(marks=(Mark(label, 0.5, (0.1, 0.1, 0.5, 0.5)),)), True)
 
 
 def test_a_classification_is_no_frame_without_objects(
