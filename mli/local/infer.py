@@ -151,7 +151,8 @@ def _predict(
     from inference.pipeline.sinks import PredictionSink
     from inference.serving.assembly import build_stages, encoder_for
 
-    sink = PredictionSink(encoder_for(settings, loaded), _write_line)
+    lines = _Lines(lambda: pipeline.stop())
+    sink = PredictionSink(encoder_for(settings, loaded), lines.write)
     sinks: list[Sink] = [_name_frame, sink, *([annotator] if annotator else [])]
     stages = build_stages(settings, loaded, sinks, repeat=frames is not None)
     pipeline = Pipeline(stages)
@@ -170,6 +171,8 @@ def _predict(
         _log.info("%d annotated frames are in %s", annotator.written, annotator.folder)
         if annotator.error is not None:
             return f"infer: --annotate {annotator.folder}: {annotator.error}"
+    if lines.error is not None:
+        return f"infer: the standard output: {lines.error.strerror}"
     if counters.predicted or was_stopped():
         return None
     why = "; ".join(status.reason for status in statuses if status.reason not in ("", "ended"))
@@ -210,9 +213,31 @@ def _name_frame(frame: Frame, result: FrameResult) -> None:
     _log.info("frame %d: %s", frame.id, frame.source)
 
 
-def _write_line(payload: bytes) -> None:
-    sys.stdout.buffer.write(payload + b"\n")
-    sys.stdout.buffer.flush()
+class _Lines:
+    """Writes payloads to stdout; ``stop`` is called when that fails, as on a full disk.
+
+    ``error`` is why it failed.
+    """
+
+    def __init__(self, stop: Callable[[], None]) -> None:
+        self._stop = stop
+        self.error: OSError | None = None
+
+    def write(self, payload: bytes) -> None:
+        """Write one line.
+
+        Raises:
+            OSError: if that fails, or has failed before.
+        """
+        if self.error is not None:
+            raise self.error
+        try:
+            sys.stdout.buffer.write(payload + b"\n")
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            self.error = error
+            self._stop()
+            raise
 
 
 @contextmanager

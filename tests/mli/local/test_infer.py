@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -204,6 +205,23 @@ def test_sigterm_ends_with_whole_lines_and_status_zero(photographs: Path) -> Non
         rest = process.stdout.read()
     assert process.returncode == 0
     assert rest == "" or rest.endswith("]\n")
+
+
+def test_lines_that_cannot_be_written_end_the_run_with_status_one(photographs: Path) -> None:
+    """Such as on a full disk, or when the reader has ended."""
+    command = [sys.executable, "-m", "mli", "infer", *map(str, arguments(photographs))]
+    endless = [*command, "--frames", "100000"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    full = os.open("/dev/full", os.O_WRONLY)
+    for stdout, reason in ((full, "No space left on device"), (writer, "Broken pipe")):
+        with subprocess.Popen(
+            endless, cwd=REPOSITORY, stdout=stdout, stderr=subprocess.PIPE, text=True
+        ) as process:
+            _, said = process.communicate(timeout=60)
+        os.close(stdout)
+        assert process.returncode == 1
+        assert said.splitlines()[-1] == f"infer: the standard output: {reason}"
 
 
 def test_frames_of_a_stream_end_with_status_zero() -> None:
