@@ -12,6 +12,7 @@ A command has three decorators, and gets an ``Output`` as its first argument::
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -122,7 +123,12 @@ class Output:
 def _print(text: str, stream: TextIO) -> None:
     """Write a line; a stream that cannot encode a character gets its escape."""
     encoding = stream.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError as error:
+        where = "output" if stream is sys.stdout else "error"
+        error.filename = error.filename or f"the standard {where}"
+        raise
 
 
 def reporting(command: Callable[..., None]) -> Callable[..., None]:
@@ -153,7 +159,8 @@ def reporting(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             output.say(f"{_name()}: {reason}")
             if as_json:
-                output.result({"error": reason}, "")
+                with contextlib.suppress(OSError):  # its disk may be full, which the reason says
+                    output.result({"error": reason}, "")
             sys.exit(error.exit_status if isinstance(error, MliError) else FAILED)
 
     return run

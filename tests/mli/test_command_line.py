@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import subprocess
 import sys
@@ -190,6 +192,29 @@ def test_expected_fault_is_one_line_and_status_1() -> None:
 def test_fault_of_a_file_names_it() -> None:
     error = FileNotFoundError(2, "No such file or directory", "/nowhere")
     assert invoke(error).stderr == "greet: /nowhere: No such file or directory\n"
+
+
+class _Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_full_disk_of_stdout_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    @click.command("greet")
+    @reporting
+    def greet(output: Output) -> None:
+        output.result({"said": "hello"}, "hello")
+
+    monkeypatch.setattr(sys, "stdout", _Full())
+    with pytest.raises(SystemExit) as end:
+        greet(arguments, prog_name="greet")
+    assert end.value.code == 1
+    assert capsys.readouterr().err == "greet: the standard output: No space left on device\n"
 
 
 def test_mistake_of_ours_keeps_its_traceback() -> None:
