@@ -198,7 +198,9 @@ class CoreView:
             "perSecond": round(self._rate(now), 2),
             "rows": rows[::-1],
             "telemetry": telemetry if self._telemetry else None,
-            "series": {name: one.points(now) for name, one in self._series.items()},
+            "series": {
+                name: points for name, one in self._series.items() if (points := one.points(now))
+            },
             "live": [one.to_json(now) for one in self.live.values()],
             "latest": [sample.to_json(now) for sample in self.latest.values()],
             "samples": [sample.to_json(now) for sample in reversed(self.samples)],

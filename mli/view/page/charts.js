@@ -23,9 +23,7 @@ export class Charts {
         this.known.delete(name);
       }
     }
-    for (const [name, points] of Object.entries(series)) {
-      if (points.length) this.chart(name).update(points);
-    }
+    for (const [name, points] of Object.entries(series)) this.chart(name).update(points);
   }
 
   chart(name) {

@@ -238,5 +238,15 @@ def test_series_keeps_means_of_five_minutes() -> None:
     assert 0.2 < points[5][1] < 0.8
 
 
+def test_what_is_not_measured_any_more_has_no_chart(viewed: Viewed) -> None:
+    viewed.telemetry()
+    viewed.predict(1, CUP)
+    assert "inference p50" in viewed.board.snapshot(None)["core"]["series"]
+    viewed.offset = 310.0
+    viewed.predict(2, CUP)
+    shown = viewed.board.snapshot(None)["core"]["series"]
+    assert shown.keys() == {"capture", "preprocess", "inference", "postprocess"}
+
+
 def test_reason_without_a_configuration_is_its_id() -> None:
     assert reason(None, "LC50", [0.4]) == "LC50"
