@@ -55,6 +55,7 @@ def clean(
     cleaning = cleaning_of(of, component, has_stack=has_stack(of, stack))
     lines = _lines(cleaning)
     if yes and not dry_run:
+        has_stack(of, stack)  # raises if a deployment has begun while many cores were asked
         delete(of, cleaning, output.status)
         lines.append("deleted; the bucket keeps the objects for 30 days (docs/resources.md)")
     elif cleaning.versions or cleaning.objects:

@@ -154,12 +154,16 @@ def test_core_s_own_component_is_cleaned_by_the_core_s_name(
     assert said["kept"] == {"1.0.0": f"deployed to {core.thing}", "2.0.0": "the newest"}
 
 
+@pytest.mark.parametrize("before", [[], ["UPDATE_COMPLETE"]])
 def test_stack_that_is_being_deployed_is_waited_for(
-    commands: Commands, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch
+    commands: Commands, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch, before: list[str]
 ) -> None:
+    """Also if that begins while the command asks what is needed."""
+    states = iter([*before, "UPDATE_IN_PROGRESS"])
+
     class Deploying:
         def describe_stacks(self, **request: str) -> dict[str, Any]:
-            return {"Stacks": [{"StackStatus": "UPDATE_IN_PROGRESS"}]}
+            return {"Stacks": [{"StackStatus": next(states)}]}
 
         exceptions = aws.client("cloudformation").exceptions
 
