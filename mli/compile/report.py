@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -148,10 +149,12 @@ def report(
     if predictions == []:
         name = Path(verified.reference.name).name
         lines.append(f"  nothing above {profile.confidence_threshold:g} on {name}")
-    context = f"-c modelPath={place.path} -c modelProfile={place.profile}"
+    model, described = (shlex.quote(str(one)) for one in (place.path, place.profile))
+    context = f"-c modelPath={model} -c modelProfile={described}"
     lines.append(f"Next: npx cdk deploy … {context}")
     if runs_here:
-        lines.append(f"Try:  make run ARGS='--model {place.path} --profile {place.profile}'")
+        arguments = shlex.quote(f"--model {model} --profile {described}")
+        lines.append(f"Try:  make run ARGS={arguments}")
     values = {
         "artifact": str(place.path),
         "profile": str(place.profile),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -239,9 +240,12 @@ def _exported(form: str, labelled: Labelled, chosen: int, folder: Path) -> Itera
         yield f"{cut} of them had more predictions than fit into their metadata: label the rest"
     if form == "ground-truth":
         algorithm = "object-detection" if labelled.is_detection else "image-classification"
-        validation = folder / "validation.manifest"
+        train, validation, values = (
+            shlex.quote(str(folder / name))
+            for name in ("train.manifest", "validation.manifest", "hyperparameters.json")
+        )
         held_out = f"--validation {validation} " if len(labelled.samples) > 1 else ""
         yield (
-            f"Next: mli train {algorithm} --train {folder / 'train.manifest'} {held_out}"
-            f"--hyperparameters {folder / 'hyperparameters.json'} --role … --output s3://…"
+            f"Next: mli train {algorithm} --train {train} {held_out}--hyperparameters {values} "
+            "--role … --output s3://…"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def certificate(
         is_given = "key_type" in given_options()
         created = request_certificate(keys, name, key_type, of_this_kind=is_given)
         keys.write_root_ca(root_ca)
-        option = f"certificateSigningRequest={keys.request}"
+        option = f"certificateSigningRequest={shlex.quote(str(keys.request))}"
         values: dict[str, Any] = {"request": str(keys.request)}
     else:
         iot = clients(region, aws_profile)("iot")
@@ -91,7 +92,7 @@ def certificate(
     values |= {"privateKey": str(keys.private_key), "made": created, "context": context}
     state = "created" if created else "already there, unchanged"
     if watch:
-        todo = f"  mli watch --all --certificate {keys.path}"
+        todo = f"  mli watch --all --certificate {shlex.quote(str(keys.path))}"
     else:
         todo = f"  npx cdk deploy {context} -c modelS3Uri=s3://…"
     output.result(values, f"{keys.path}: {state}. Next:\n{todo}")

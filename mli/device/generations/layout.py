@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -48,7 +49,7 @@ class Layout:
 
         Without its key in the archive, the device's own goes where the configuration names it.
         """
-        unpack = f"sudo unzip -o {archive} -d {self.folder}"
+        unpack = f"sudo unzip -o {shlex.quote(archive)} -d {self.folder}"
         place = f"{self.folder}/{self.private_key}"
         own = f"sudo install -m 600 KEY {place}    # if the archive has no key; KEY is the device's"
         return (unpack, *(() if with_key else (own,)), *self.start)

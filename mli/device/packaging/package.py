@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, cast
 
@@ -79,7 +80,8 @@ def package(
         "commands": list(commands),
         "warnings": warnings,
     }
-    todo = "\n".join(f"  {command}" for command in (f"scp {file} DEVICE:", *commands))
+    copy = f"scp {shlex.quote(str(file))} DEVICE:"
+    todo = "\n".join(f"  {command}" for command in (copy, *commands))
     state = "written" if is_new else "already there, unchanged"
     output.result(
         values,

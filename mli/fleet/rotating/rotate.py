@@ -142,7 +142,8 @@ def rotate(
                 with_key=request is None,
             )
             given = "" if folder is None else f" --output {shlex.quote(str(folder))}"
-            todo = "\n".join(f"  {step}" for step in (f"scp {file} DEVICE:", *steps))
+            copy = f"scp {shlex.quote(str(file))} DEVICE:"
+            todo = "\n".join(f"  {step}" for step in (copy, *steps))
             output.result(
                 {"certificateId": identity, "archive": str(file), "commands": list(steps)},
                 f"{file}: written. Next, the first here and the others on the device:\n{todo}\n"

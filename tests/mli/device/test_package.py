@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 import zipfile
 from pathlib import Path
@@ -47,6 +48,19 @@ def test_archive_of_a_classic_core_is_private_and_complete(
     with zipfile.ZipFile(file) as opened:
         mode = opened.getinfo("private.pem.key").external_attr >> 16
     assert stat.S_IMODE(mode) == 0o600
+
+
+def test_commands_to_copy_have_quoted_paths(commands: Commands, core: DeployedCore) -> None:
+    said = commands.json("certificate", core.name, "--folder", "my keys")
+    core.attach_id(said["certificateId"])
+    given = ("package", core.name, "--folder", "my keys", "--output", "my core.zip")
+    wanted = "sudo unzip -o 'my core.zip' -d /greengrass/v2"
+    assert commands.json(*given)["commands"][0] == wanted
+    text = commands.run(*given)
+    assert "scp 'my core.zip' DEVICE:" in text
+    assert wanted in text
+    request = commands.json("certificate", core.name, "--csr", "--folder", "my request")
+    assert shlex.split(request["context"])[-1] == f"certificateSigningRequest={request['request']}"
 
 
 def test_archive_of_nucleus_lite_has_its_own_paths(commands: Commands, core: DeployedCore) -> None:
