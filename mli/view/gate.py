@@ -6,7 +6,6 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -49,17 +48,13 @@ class Gate:
         return None
 
     def has_cookie(self, headers: Headers) -> bool:
-        """Return whether the browser has traded the token."""
-        for name, value in headers:
-            if name.lower() != b"cookie":
-                continue
-            try:
-                morsel = SimpleCookie(value.decode("latin-1")).get(self._cookie)
-            except CookieError:
-                continue
-            if morsel is not None and _equal(morsel.value, self._token):
-                return True
-        return False
+        """Return whether the browser has traded the token.
+
+        Other programs of this machine have cookies here too, which may have any form.
+        """
+        found = [value.decode("latin-1") for name, value in headers if name.lower() == b"cookie"]
+        pairs = [one.strip().partition("=") for value in found for one in value.split(";")]
+        return any(key == self._cookie and _equal(value, self._token) for key, _, value in pairs)
 
     def may_change(self, headers: Headers) -> bool:
         """Return whether a request that changes something comes from a page of ours.

@@ -78,6 +78,16 @@ def test_a_wrong_cookie_is_refused(viewed: Viewed, value: str) -> None:
     assert get(viewed, "/", {"Cookie": value})[0] == 403
 
 
+@pytest.mark.parametrize("other", ['seen=["a", 1]', "at=Thu, 01 Jan", 'x="', "a b=3", "\u00fc=1"])
+def test_cookies_of_other_programs_of_this_machine_do_not_matter(
+    viewed: Viewed, other: str
+) -> None:
+    """Browsers share them between ports, and so also those that Python's own parser refuses."""
+    own = cookie(viewed)["Cookie"]
+    for both in (f"{other}; {own}", f"{own}; {other}"):
+        assert get(viewed, "/", {"Cookie": both})[0] == 200
+
+
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_other_sites_and_names_are_refused_even_with_the_token(
     viewed: Viewed, headers: Mapping[str, str]
