@@ -10,6 +10,9 @@ from urllib.parse import parse_qs
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+_HTTP_PORT = 80
+"""The port that browsers leave out."""
+
 
 class Gate:
     """The token of one run, and the rules by which requests are refused.
@@ -74,7 +77,8 @@ class Gate:
         return f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/"
 
     def _is_own(self, host: str) -> bool:
-        own = rf"(127\.0\.0\.1|localhost|\[::1\]):{self._port}"
+        port = f"(:{_HTTP_PORT})?" if self._port == _HTTP_PORT else f":{self._port}"
+        own = rf"(127\.0\.0\.1|localhost|\[::1\]){port}"
         return re.fullmatch(own, host, re.ASCII | re.IGNORECASE) is not None
 
 

@@ -12,6 +12,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, RejectConnection, Request
 
 from mli.errors import MliError
+from mli.view.gate import Gate
 from mli.view.server import Server
 
 from .conftest import CUP, Viewed
@@ -94,6 +95,16 @@ def test_other_sites_and_names_are_refused_even_with_the_token(
 ) -> None:
     assert get(viewed, entrance(viewed), headers)[0] == 403
     assert get(viewed, "/", {**cookie(viewed), **headers})[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("port", "host", "is_own"),
+    [(80, b"127.0.0.1", True), (80, b"localhost:80", True), (80, b"::1", False),
+     (81, b"127.0.0.1", False), (81, b"127.0.0.1:81", True)],
+)  # fmt: skip
+def test_browsers_leave_the_port_of_http_out(port: int, host: bytes, is_own: bool) -> None:
+    headers = [(b"host", host), (b"origin", b"http://" + host)]
+    assert (Gate(port).refusal(headers) is None) == is_own
 
 
 def test_every_answer_has_the_policy(viewed: Viewed) -> None:
