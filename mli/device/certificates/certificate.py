@@ -69,6 +69,11 @@ def certificate(
     if not csr:
         refuse_given("key_type", because="goes with --csr: the keys of AWS IoT are RSA 2048")
     keys = KeyFolder(folder or Path("certs") / name)
+    if watch and not keys.path.resolve().name.startswith(name):
+        raise click.UsageError(
+            f"--folder {folder}: with --watch its name must begin with {name}, because `mli watch` "
+            "and `mli view` connect under the name of the folder"
+        )
     if csr:
         keys.prepare()
         is_given = "key_type" in given_options()

@@ -94,6 +94,15 @@ def test_folder_that_others_may_look_into_is_refused(commands: Commands) -> None
     assert list(Path("open").iterdir()) == []
 
 
+def test_folder_under_whose_name_nobody_may_watch_is_wrong_usage(commands: Commands) -> None:
+    """The policy permits connections as NAME…, and `mli watch` connects as FOLDER…"""
+    given = ("certificate", "display", "--watch", "--folder")
+    said = commands.run(*given, "keys", code=2)
+    assert "its name must begin with display" in said
+    assert not Path("keys").exists()
+    assert "mli watch --all --certificate keys/display-2" in commands.run(*given, "keys/display-2")
+
+
 def test_name_that_no_core_may_have_is_wrong_usage(commands: Commands) -> None:
     assert "at most 64" in commands.run("certificate", "../Demo", code=2)
 
