@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ...aws import Clients, aws_options, clients
+from ...aws import Clients, aws_options, clients, explain
 from ...cli.output import Output, examples, reporting, terminal_cells
 from ...cli.owner_names import FleetName
 from ...device.stacks.fleet import FleetStack
@@ -73,16 +73,17 @@ def fleet_status(
 def _rotations(
     clients: Clients, fleet: FleetStack, folder: Path | None, output: Output
 ) -> list[BegunRotation]:
-    """Return the rotations of the journal; another fleet's is a fault only if it was named.
+    """Return the rotations of the journal; one without use is a fault only if it was named.
 
     Raises:
         MliError: if the named folder has the journal of another fleet.
+        OSError: if it cannot be read.
     """
     try:
         with Journal.of_fleet(fleet_folder(folder, fleet.name), fleet, dry_run=True) as journal:
             return begun_rotations(clients("iot"), journal)
-    except MliError as error:
+    except (MliError, OSError) as error:  # such as a folder that only another user may read
         if folder is not None:
             raise
-        output.say(f"rotations are not shown: {error}")
+        output.say(f"rotations are not shown: {explain(error)}")
         return []

@@ -183,6 +183,21 @@ def test_kill_while_the_old_certificate_is_inactive_is_named_and_the_command_rep
     assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
 
 
+def test_journal_that_cannot_be_read_does_not_hide_the_status(
+    commands: Commands, fleet: DeployedFleet, core: str
+) -> None:
+    """Such as that of another user."""
+    commands.run("fleet", "rotate", core)
+    file = Path("fleet") / fleet.name / "journal.jsonl"
+    file.rename(file.with_name("elsewhere"))
+    file.mkdir()
+    found = commands.result("fleet", "status", fleet.name, code=ATTENTION)
+    assert core in found.stdout
+    assert f"rotations are not shown: {file}: Is a directory" in found.stderr
+    named = ("--output", str(file.parent))
+    assert "Is a directory" in commands.run("fleet", "status", fleet.name, *named, code=1)
+
+
 @pytest.mark.parametrize("ends_by", ["--finish", "--cancel"])
 def test_rotation_that_was_killed_while_it_waited_is_ended_by_the_next_command(
     commands: Commands, fleet: DeployedFleet, core: str, ends_by: str
