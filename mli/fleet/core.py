@@ -106,6 +106,8 @@ class CoreCreator:
         digest = self._digest(core, self._fleet.configuration_of(core.name))
         if noted is not None and self._journal.get(core.name, DONE) == digest:
             return UNCHANGED
+        if noted is not None:
+            self._check_certificate(core.name, str(noted["id"]))
         self._certificates.check(core.name, CERTIFICATE, keys, core.request)
         with absent_is_done():
             if self._attributes(thing) != dict(core.attributes):
@@ -124,6 +126,15 @@ class CoreCreator:
             )
         if self._journal.get(core, IMPORT) is not None:
             raise MliError(f"{core} was imported: `mli fleet import` updates it")
+
+    def _check_certificate(self, core: str, identity: str) -> None:
+        try:
+            self._iot.describe_certificate(certificateId=identity)
+        except self._iot.exceptions.ResourceNotFoundException:
+            raise MliError(
+                f"somebody has deleted the certificate {identity[:10]}… of {core}: `mli fleet "
+                f"remove {self._fleet.name} {core} --yes`, then add it again"
+            ) from None
 
     def _attributes(self, thing: str) -> dict[str, str]:
         return dict(self._iot.describe_thing(thingName=thing).get("attributes") or {})

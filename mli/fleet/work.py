@@ -36,6 +36,7 @@ _OF_ONE_CORE = (
     "ConflictException",
     "DeleteConflictException",
     "InvalidRequestException",
+    "ResourceNotFoundException",  # of what a core has: that of the fleet is asked for first
 )
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _PASSING = ("DeleteConflictException", "InvalidRequestException", "ThrottlingException")

@@ -256,7 +256,28 @@ def test_fleet_whose_thing_group_is_gone_is_refused(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
     fleet.cloud.client("iot").delete_thing_group(thingGroupName=fleet.name)
-    for words in (("--dry-run",), ()):
-        said = commands.run("fleet", listed(cores), "--fleet", fleet.name, *words, code=1)
+    given = listed(cores)
+    for words in (("add", given, "--dry-run"), ("add", given), ("import", *cores)):
+        said = commands.run("fleet", *words, "--fleet", fleet.name, code=1)
         assert f"`aws iot create-thing-group --thing-group-name {fleet.name}` creates it" in said
     assert not Path("fleet").exists()
+
+
+def test_certificate_that_somebody_has_deleted_is_the_fault_of_one_core(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    """The others get what has changed: here the configuration of another nucleus."""
+    arguments = ["fleet", listed(cores), "--fleet", fleet.name, "--workers", "1"]
+    identity = commands.json(*arguments)["done"][cores[0]]
+    iot, arn = fleet.cloud.client("iot"), f"{ACCOUNT}:cert/{identity}"
+    iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+    iot.detach_thing_principal(thingName=names.thing_name(cores[0]), principal=arn)
+    iot.delete_certificate(certificateId=identity, forceDelete=True)
+    fix = f"mli fleet remove {fleet.name} {cores[0]} --yes"
+    for words in (("--dry-run",), ()):
+        found = commands.json(*arguments, "--nucleus", "lite", *words, code=1)
+        assert found["done"].keys() == {*cores[1:]}
+        assert found["notBegun"] == []
+        assert fix in found["failed"][cores[0]]
+    commands.run(*fix.split()[1:])
+    assert commands.json(*arguments, "--nucleus", "lite")["done"].keys() == {*cores}
