@@ -86,7 +86,7 @@ class CoreCreator:
         self.give_policies(core.name, certificate["arn"])
         write_archive(keys, layout, with_key=core.request is None, root_ca=self._root_ca)
         # Last: a core in the group gets its deployment, and must then have its permissions.
-        self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
+        self.join(thing)
         self._journal.note(core.name, DONE, self._digest(core, configuration))
         return identity
 
@@ -156,6 +156,12 @@ class CoreCreator:
             self._put_policy(name, document, is_ours=self._journal.get(core, name) is not None)
             self._journal.note(core, name)
             self._iot.attach_policy(policyName=name, target=certificate_arn)
+
+    def join(self, thing: str) -> None:
+        """Put a thing into the group of the fleet, unless it is in the canary's: never in both."""
+        known = thing_groups(self._iot, thing) if self._fleet.canary_arn is not None else ()
+        if set(known).isdisjoint(self._fleet.groups):
+            self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
 
     def check_policies(self, core: str) -> None:
         """Check that no policy that is not ours has the name of one of a core.

@@ -132,7 +132,7 @@ class CoreImporter(CoreCreator):
         # A key is here if `mli fleet rotate` has created it.
         with_key = keys.private_key.exists()
         write_archive(keys, layout, with_key=with_key, root_ca=self._root_ca)
-        self._iot.add_thing_to_thing_group(thingGroupName=self._fleet.name, thingName=thing)
+        self.join(thing)
         return ", ".join(one["certificateId"] for one in certificates)
 
     def _active_certificates(self, core: str) -> Sequence[dict[str, Any]]:

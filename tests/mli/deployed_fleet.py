@@ -45,8 +45,11 @@ class DeployedFleet:
     def component(self) -> str:
         return names.fleet_component_name(self.name)
 
-    def deploy(self, policies: dict[str, dict[str, Any]]) -> None:
-        """Create the stack, or update it, with these policies of each core."""
+    def deploy(self, policies: dict[str, dict[str, Any]], canary: str | None = None) -> None:
+        """Create the stack, or update it, with these policies of each core.
+
+        ``canary`` is the ARN of its thing group, if it has one.
+        """
         configuration = nucleus_configurations(
             self.cloud, names.thing_name(CORE_PLACEHOLDER), names.fleet_role_alias_name(self.name)
         )
@@ -59,6 +62,7 @@ class DeployedFleet:
             },
             {
                 **telemetry_table.output(),
+                **({"CanaryTarget": canary} if canary else {}),
                 "ClaimPolicy": names.claim_policy_name(self.name),
                 "CorePolicies": json.dumps(policies),
                 "DeploymentTarget": self.group_arn,

@@ -13,9 +13,11 @@ import pytest
 
 from mli.device.certificates import keyfiles
 from mli.device.stacks.fleet import FleetStack
+from mli.listings import thing_groups
 from stacks import names
+from stacks.names import CORE_PLACEHOLDER
 from tests.mli.deployed_fleet import DeployedFleet, listed
-from tests.mli.support import ACCOUNT, Commands
+from tests.mli.support import ACCOUNT, Commands, policy_documents
 
 
 def test_every_core_gets_all_that_it_needs(
@@ -281,3 +283,24 @@ def test_certificate_that_somebody_has_deleted_is_the_fault_of_one_core(
         assert fix in found["failed"][cores[0]]
     commands.run(*fix.split()[1:])
     assert commands.json(*arguments, "--nucleus", "lite")["done"].keys() == {*cores}
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_core_of_the_canary_does_not_join_the_others_when_it_is_updated(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], is_imported: bool
+) -> None:
+    """In both groups it would get two deployments, whose versions differ while one is tried."""
+    iot, (core, *_) = fleet.cloud.client("iot"), cores
+    given = ["fleet", "add", listed(cores), "--fleet", fleet.name]
+    if is_imported:
+        thing, made = names.thing_name(core), iot.create_keys_and_certificate(setAsActive=True)
+        iot.create_thing(thingName=thing)
+        iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+        given = ["fleet", "import", core, "--fleet", fleet.name]
+    commands.run(*given)
+    canary = iot.create_thing_group(thingGroupName=names.canary_group_name(fleet.name))
+    policies = policy_documents(CORE_PLACEHOLDER, names.fleet_role_alias_name(fleet.name))
+    fleet.deploy(policies, canary["thingGroupArn"])
+    commands.run("fleet", "canary", fleet.name, core)
+    commands.run(*given, "--nucleus", "lite")
+    assert thing_groups(iot, names.thing_name(core)) == [canary["thingGroupName"]]
