@@ -16,6 +16,7 @@ from ..device.generations.v2.deployments import latest_deployment
 from ..device.generations.v2.layout import v2_layout
 from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
+from ..listings import members_of
 from .core import ARCHIVE, CREATED, UNCHANGED, UPDATED, CoreCreator, on_each_device
 from .core_list import FleetCore, read_list
 from .options import ManyCores, fleet_option, many_cores_options
@@ -59,6 +60,8 @@ def fleet(
     layout = v2_layout(found.configuration_of(wanted[0].name), cast(Nucleus, nucleus))
     for note in layout.notes:
         output.say(f"warning: {note}")
+    iot = many.clients("iot")
+    members = {thing for group in found.groups for thing in members_of(iot, group)}
     result = Result()
     with many.journal(found, only_reads=many.dry_run) as journal:
         creator = CoreCreator(
@@ -69,6 +72,7 @@ def fleet(
             nucleus=cast(Nucleus, nucleus),
             root_ca=root_ca,
             tags_of_stack=stack_tags(many.clients, fleet_name),
+            members=members,
         )
         do = creator.check_creation if many.dry_run else creator.create
         for_all(do, wanted, many.workers, result, output)

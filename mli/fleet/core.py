@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,9 @@ class CoreCreator:
         nucleus: Nucleus,
         root_ca: Path | None,
         tags_of_stack: Mapping[str, str],
+        members: Collection[str] = (),
     ) -> None:
+        """``members`` are the things of the fleet: one that is none lacks something."""
         self._clients = clients
         self._iot = clients("iot")
         self._fleet = fleet
@@ -61,6 +63,7 @@ class CoreCreator:
         self._nucleus: Nucleus = nucleus
         self._root_ca = root_ca
         self._tags = dict(tags_of_stack)
+        self._members = members
         self._certificates = CertificateMaker(self._iot, journal)
 
     def create(self, core: FleetCore) -> str:
@@ -104,7 +107,8 @@ class CoreCreator:
             self._certificates.check(core.name, CERTIFICATE, keys, core.request)
             return CREATED
         digest = self._digest(core, self._fleet.configuration_of(core.name))
-        if noted is not None and self._journal.get(core.name, DONE) == digest:
+        is_done = noted is not None and self._journal.get(core.name, DONE) == digest
+        if is_done and thing in self._members:  # or somebody without this journal has removed it
             return UNCHANGED
         if noted is not None:
             self._check_certificate(core.name, str(noted["id"]))

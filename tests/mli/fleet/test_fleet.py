@@ -304,3 +304,29 @@ def test_core_of_the_canary_does_not_join_the_others_when_it_is_updated(
     commands.run("fleet", "canary", fleet.name, core)
     commands.run(*given, "--nucleus", "lite")
     assert thing_groups(iot, names.thing_name(core)) == [canary["thingGroupName"]]
+
+
+def test_core_that_another_workstation_has_removed_is_not_done(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    """The journal here does not know of it."""
+    adding = ["fleet", "add", listed(cores), "--fleet", fleet.name]
+    commands.run(*adding)
+    commands.run("fleet", "remove", fleet.name, cores[0], "--yes", "--output", "elsewhere")
+    found = commands.json(*adding, code=1)
+    assert found["done"].keys() == {*cores[1:]}
+    assert f"mli fleet remove {fleet.name} {cores[0]} --yes" in found["failed"][cores[0]]
+    commands.run("fleet", "remove", fleet.name, cores[0], "--yes")
+    assert commands.json(*adding)["done"].keys() == {*cores}
+
+
+def test_core_that_somebody_took_out_of_the_group_joins_it_again(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    adding = ["fleet", "add", listed(cores), "--fleet", fleet.name]
+    before = commands.json(*adding)["done"]
+    iot, thing = fleet.cloud.client("iot"), names.thing_name(cores[0])
+    iot.remove_thing_from_thing_group(thingGroupName=fleet.name, thingName=thing)
+    assert commands.json(*adding, "--dry-run")["done"][cores[0]] == "updated"
+    assert commands.json(*adding)["done"] == before
+    assert thing_groups(iot, thing) == [fleet.name]
