@@ -12,13 +12,15 @@ from ...aws import Clients
 from .fleet import FleetStack
 from .outputs import StackNotFoundError, output_of, parsed, read_outputs
 
+_TARGET = "DeploymentTarget"
+
 
 @dataclass(frozen=True)
 class CoreStack:
     """A deployed core: its Region, and the outputs of its stack by name.
 
-    A core of a fleet has the outputs of the fleet's stack, with its own name in them, and ``fleet``
-    is the fleet's name.
+    A core of a fleet has the outputs of the fleet's stack, with its own name in them, and with the
+    group that it is in, which may be the canary's. ``fleet`` is the fleet's name.
     """
 
     core_name: str
@@ -43,7 +45,7 @@ class CoreStack:
                 found = None
             if found is None or "thingArn" not in found:
                 raise
-            outputs = {"DeploymentTarget": found["thingArn"]}
+            outputs = {_TARGET: found["thingArn"]}
             return cls(core_name, str(iot.meta.region_name), outputs)
 
     @classmethod
@@ -57,10 +59,12 @@ class CoreStack:
             stack = names.stack_name(core_name)
             region, outputs = read_outputs(clients, stack, key=f"coreName={core_name}")
         except StackNotFoundError:
-            fleet = FleetStack.of_thing(clients, names.thing_name(core_name))
+            thing = names.thing_name(core_name)
+            fleet = FleetStack.of_thing(clients, thing)
             if fleet is None:
                 raise
-            return cls(core_name, fleet.region, fleet.outputs_of(core_name), fleet.name)
+            own = {_TARGET: fleet.target_of(clients, thing)}
+            return cls(core_name, fleet.region, {**fleet.outputs_of(core_name), **own}, fleet.name)
         return cls(core_name, region, outputs)
 
     @property
@@ -82,7 +86,7 @@ class CoreStack:
         Raises:
             MliError: if the stack has no such output.
         """
-        return self.output("DeploymentTarget")
+        return self.output(_TARGET)
 
     def configuration(self) -> dict[str, Any]:
         """Return the output ``GreengrassConfig``, parsed.

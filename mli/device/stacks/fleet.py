@@ -73,6 +73,14 @@ class FleetStack:
         """The names of all thing groups of the fleet's stack."""
         return (self.name, names.canary_group_name(self.name))[: 2 if self.canary_arn else 1]
 
+    def target_of(self, clients: Clients, thing_name: str) -> str:
+        """Return the ARN of the group by whose deployments a thing of the fleet gets its own."""
+        if self.canary_arn is not None:
+            groups = thing_groups(clients("iot"), thing_name)
+            if names.canary_group_name(self.name) in groups and self.name not in groups:
+                return self.canary_arn
+        return self.group_arn
+
     @property
     def place(self) -> str:
         """The Region and the account."""

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from mli.aws import clients
 from mli.device.certificates import keyfiles
+from mli.device.stacks.core import CoreStack
 from mli.device.stacks.fleet import FleetStack
 from mli.listings import thing_groups
 from stacks import names
@@ -302,6 +304,7 @@ def test_core_of_the_canary_does_not_join_the_others_when_it_is_updated(
     policies = policy_documents(CORE_PLACEHOLDER, names.fleet_role_alias_name(fleet.name))
     fleet.deploy(policies, canary["thingGroupArn"])
     commands.run("fleet", "canary", fleet.name, core)
+    assert CoreStack.find(clients(), core).deployment_target == canary["thingGroupArn"]
     commands.run(*given, "--nucleus", "lite")
     assert thing_groups(iot, names.thing_name(core)) == [canary["thingGroupName"]]
 
