@@ -158,7 +158,9 @@ def test_bad_values_are_named_in_one_line(tmp_path: Path, photographs: Path) -> 
     assert "'none.tar.gz'" in refused(*arguments(photographs, "none.tar.gz"))
     without_profile = refused("--model", "none.tar.gz", "--images", photographs)
     assert "--model='none.tar.gz': there is no such file or folder" in without_profile
-    assert "modelProfile='coco'" in refused(*arguments(photographs, profile="coco"))
+    assert "modelProfile='coco': must be one of" in refused(*arguments(photographs, profile="coco"))
+    said = refused(*arguments(photographs, profile="x/none.json"))
+    assert said == "infer: modelProfile='x/none.json': there is no such file"
     assert "imageSource='none'" in refused(*arguments("none"))
     assert "is it the profile" in refused(*arguments(photographs, profile=DETECTOR))
     (tmp_path / "bad.jpg").write_text("no")

@@ -155,6 +155,8 @@ def profile_path(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".json" and path.is_file():
         return path
+    if path.suffix == ".json":
+        raise ConfigurationError([Fault("modelProfile", str(path), "there is no such file")])
     rule = "must be one of " + ", ".join(builtin_profiles()) + ", or the path of a .json file"
     raise ConfigurationError([Fault("modelProfile", str(name_or_path), rule, "gluoncv-ssd-voc")])
 
