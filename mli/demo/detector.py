@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..compile.tvm.packages import WORK
 from ..errors import MliError
+from ..files import draft_of
 
 if TYPE_CHECKING:
     from ..cli.output import Output
@@ -37,13 +38,31 @@ def write(file: Path, output: Output) -> None:
 
 
 def write_here(file: Path) -> None:
-    """Convert the detector into ``file``, atomically."""
+    """Convert the detector into ``file``, atomically.
+
+    Raises:
+        MliError: if there is a file with another content.
+    """
     from . import ssdlite
 
     work = WORK.absolute()
     work.mkdir(parents=True, exist_ok=True)
     file.parent.mkdir(parents=True, exist_ok=True)
-    ssdlite.make_onnx(work).replace(file)
+    save(file, ssdlite.make_onnx(work).read_bytes())
+
+
+def save(file: Path, content: bytes) -> None:
+    """Write a file unless it is there; it may be on another file system than what was made.
+
+    Raises:
+        MliError: if it has another content.
+    """
+    if file.exists():
+        if file.read_bytes() != content:
+            raise MliError(f"{file} exists with another content: remove it, or name another file")
+        return
+    with draft_of(file, content, 0o644) as draft:
+        draft.replace(file)
 
 
 if __name__ == "__main__":
