@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,6 @@ def on_each_device(folder: Path, commands: Sequence[str]) -> list[str]:
     """Return for people how each core's archive gets to its device, and what is typed there."""
     return [
         "Next, for each core, the first here and the others on its device:",
-        f"  scp {folder}/CORE_NAME/{ARCHIVE} DEVICE:",
+        f"  scp {shlex.quote(str(folder))}/CORE_NAME/{ARCHIVE} DEVICE:",
         *(f"  {command}" for command in commands),
     ]

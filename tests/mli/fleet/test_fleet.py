@@ -88,6 +88,13 @@ def test_setting_that_nucleus_lite_does_not_have_is_a_warning(
     assert "warning: mqttPort=443 has no effect" in shown
 
 
+def test_commands_to_copy_have_a_quoted_folder(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    given = ("fleet", "add", listed(cores), "--fleet", fleet.name, "--output", "my fleet")
+    assert "scp 'my fleet'/CORE_NAME/greengrass-setup.zip DEVICE:" in commands.run(*given)
+
+
 def test_deployment_is_the_stack_s(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
