@@ -56,7 +56,7 @@ def fleet(
     wanted = read_list(cores)
     found = FleetStack.find(many.clients, fleet_name)
     deployed = deployed_components(many.clients, found)
-    check_group(many.clients, found)
+    found.check_group(many.clients)
     layout = v2_layout(found.configuration_of(wanted[0].name), cast(Nucleus, nucleus))
     for note in layout.notes:
         output.say(f"warning: {note}")
@@ -98,22 +98,6 @@ def deployed_components(clients: Clients, fleet: FleetStack) -> dict[str, str]:
             f"(npx cdk deploy -c fleetName={fleet.name} …)"
         )
     return {name: str(one["componentVersion"]) for name, one in components.items()}
-
-
-def check_group(clients: Clients, fleet: FleetStack) -> None:
-    """Check that the thing group of the fleet is there, before a core is created for it.
-
-    Raises:
-        MliError: if somebody has deleted it.
-    """
-    iot = clients("iot")
-    try:
-        iot.describe_thing_group(thingGroupName=fleet.name)
-    except iot.exceptions.ResourceNotFoundException:
-        raise MliError(
-            f"the thing group {fleet.name}, which the stack of the fleet has created, is gone: "
-            f"`aws iot create-thing-group --thing-group-name {fleet.name}` creates it again"
-        ) from None
 
 
 def _listed(components: Mapping[str, str]) -> str:

@@ -20,7 +20,6 @@ from ..device.stacks.fleet import FleetStack
 from ..errors import MliError
 from ..listings import principals, thing_groups
 from . import tags
-from .command import check_group
 from .core import ARCHIVE, CoreCreator, on_each_device, write_archive
 from .core_list import FleetCore, read_list
 from .folder import core_folder
@@ -60,7 +59,7 @@ def import_cores(
     """
     wanted = _wanted(cores)
     found = FleetStack.find(many.clients, fleet_name)
-    check_group(many.clients, found)
+    found.check_group(many.clients)
     layout = v2_layout(found.configuration_of(wanted[0].name), cast(Nucleus, nucleus))
     for note in layout.notes:
         output.say(f"warning: {note}")

@@ -10,6 +10,7 @@ from typing import Any
 from stacks import names
 
 from ...aws import Clients
+from ...errors import MliError
 from ...listings import thing_groups
 from .outputs import StackNotFoundError, output_of, parsed, read_outputs
 
@@ -72,6 +73,21 @@ class FleetStack:
     def groups(self) -> tuple[str, ...]:
         """The names of all thing groups of the fleet's stack."""
         return (self.name, names.canary_group_name(self.name))[: 2 if self.canary_arn else 1]
+
+    def check_group(self, clients: Clients) -> None:
+        """Check that the thing group of the fleet is there, before a core is taken into it.
+
+        Raises:
+            MliError: if somebody has deleted it.
+        """
+        iot = clients("iot")
+        try:
+            iot.describe_thing_group(thingGroupName=self.name)
+        except iot.exceptions.ResourceNotFoundException:
+            raise MliError(
+                f"the thing group {self.name}, which the stack of the fleet has created, is gone: "
+                f"`aws iot create-thing-group --thing-group-name {self.name}` creates it again"
+            ) from None
 
     def target_of(self, clients: Clients, thing_name: str) -> str:
         """Return the ARN of the group by whose deployments a thing of the fleet gets its own."""
