@@ -12,6 +12,7 @@ CORE_NAME_PARAMETER = "CoreName"
 """The parameter of a fleet's provisioning template, by which a device names itself."""
 
 _LONGEST_TEMPLATE_NAME = 36
+_OF_SIMULATOR = "-Simulator"
 
 LITE_CONFIGURATION = "config.d/zz-mli.yaml"
 """The configuration of nucleus lite, below ``/etc/greengrass``.
@@ -37,22 +38,27 @@ def stack_name(core_name: str) -> str:
     """Return the core's stack name, so that several cores can live in one account.
 
     CloudFormation allows no underscores there. They become hyphens, and a digest distinguishes
-    ``a_b`` from ``a-b``: with the same name, the second stack would replace the first.
+    ``a_b`` from ``a-b``: with the same name, the second stack would replace the first. So it does
+    a core that is called like the simulator of another core.
     """
-    if "_" not in core_name:
-        return f"DlrInference-{core_name}"
-    digest = hashlib.sha256(core_name.encode()).hexdigest()[:6]
-    return f"DlrInference-{core_name.replace('_', '-')}-{digest}"
+    return _stack_name("DlrInference", core_name, distinct=core_name.endswith(_OF_SIMULATOR))
 
 
 def simulator_stack_name(core_name: str) -> str:
-    """Return the name of the stack with the core's EC2 instance."""
-    return f"{stack_name(core_name)}-Simulator"
+    """Return the name of the stack with the core's EC2 instance, which no core's stack can have."""
+    return stack_name(core_name) + _OF_SIMULATOR
 
 
 def fleet_stack_name(fleet_name: str) -> str:
     """Return the name of a fleet's stack, which no core's stack can have."""
-    return stack_name(fleet_name).replace("DlrInference-", "DlrInferenceFleet-", 1)
+    return _stack_name("DlrInferenceFleet", fleet_name)
+
+
+def _stack_name(kind: str, owner: str, *, distinct: bool = False) -> str:
+    if "_" not in owner and not distinct:
+        return f"{kind}-{owner}"
+    digest = hashlib.sha256(owner.encode()).hexdigest()[:6]
+    return f"{kind}-{owner.replace('_', '-')}-{digest}"
 
 
 def component_name(core_name: str) -> str:

@@ -327,6 +327,13 @@ def test_stack_names_of_different_cores_differ() -> None:
     assert names.stack_name("Demo") == "DlrInference-Demo"
 
 
+@pytest.mark.parametrize("core_name", ["Demo", "a_b", "Demo-Simulator"])
+def test_no_core_has_the_stack_of_another_s_simulator(core_name: str) -> None:
+    """Deploying one of them would replace the other's resources."""
+    simulator = names.simulator_stack_name(core_name)
+    assert names.stack_name(simulator.removeprefix("DlrInference-")) != simulator
+
+
 def test_newest_telemetry_is_kept_for_this_core_only(template: dict[str, Any]) -> None:
     rule = resolved(only(template, "AWS::IoT::TopicRule"))
     assert rule["RuleName"] == "DlrInference_Demo"
