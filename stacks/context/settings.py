@@ -21,7 +21,7 @@ from stacks.context.model_source import S3Object, TrainingJob
 from stacks.context.report import with_option
 from stacks.context.rollout import Rollout
 from stacks.context.simulator import INSTANCE_TYPES
-from stacks.names import StackNames
+from stacks.names import StackNames, canary_group_name
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,13 @@ class Settings:
         if self.fleet_name is None:
             return StackNames.of_core(self.core_name)
         return StackNames.of_fleet(self.fleet_name)
+
+    @property
+    def fleet_groups(self) -> tuple[str, ...]:
+        """The thing groups of the fleet's cores: its own, and that of its canary if it has one."""
+        fleet = self.names.thing_group
+        has_canary = self.rollout.canary_minutes is not None
+        return (fleet, canary_group_name(fleet)) if has_canary else (fleet,)
 
     def deployed_digest(self) -> str:
         """Return a digest of all settings that a deployment carries, without a secret in it."""

@@ -30,7 +30,13 @@ class Monitoring(Construct):
         silent = (
             silence.messages_of_core(telemetry_table)
             if settings.fleet_name is None
-            else SilentCores(self, "SilentCores", own=own, telemetry_table=telemetry_table)
+            else SilentCores(
+                self,
+                "SilentCores",
+                own=own,
+                thing_groups=settings.fleet_groups,
+                telemetry_table=telemetry_table,
+            )
         )
         if settings.dashboard:
             Dashboard(self, "Dashboard", own=own, metrics=metrics, silent=silent)

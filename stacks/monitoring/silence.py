@@ -1,5 +1,7 @@
 """How silence becomes a metric: nobody sends it."""
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -38,9 +40,10 @@ class SilentCores(Construct):
     """A function that counts the cores of a fleet that were heard once, and are silent now.
 
     No rule sees a message that is not sent, and the messages of other cores hide it in every sum.
-    So the function compares the table of the newest telemetry with the members of the fleet. A core
-    that was never heard is not counted: it may not be installed yet. It writes its metrics into its
-    log in CloudWatch's embedded metric format, for which it needs no permission.
+    So the function compares the table of the newest telemetry with the members of the fleet, which
+    are in ``thing_groups``. A core that was never heard is not counted: it may not be installed
+    yet. It writes its metrics into its log in CloudWatch's embedded metric format, for which it
+    needs no permission.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class SilentCores(Construct):
         construct_id: str,
         *,
         own: StackNames,
+        thing_groups: Sequence[str],
         telemetry_table: TelemetryTable,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -62,7 +66,7 @@ class SilentCores(Construct):
             timeout=cdk.Duration.minutes(2),
             environment={
                 "TABLE": telemetry_table.table_name,
-                "THING_GROUP": own.thing_group,
+                "THING_GROUPS": ",".join(thing_groups),
                 "NAMESPACE": self._namespace,
                 "SILENT_SECONDS": str(SILENT_INTERVALS * TELEMETRY_SECONDS),
             },
@@ -80,7 +84,7 @@ class SilentCores(Construct):
                 iam.PolicyStatement(
                     sid="ListMembers",
                     actions=["iot:ListThingsInThingGroup"],
-                    resources=[regional_arn("iot", f"thinggroup/{own.thing_group}")],
+                    resources=[regional_arn("iot", f"thinggroup/{name}") for name in thing_groups],
                 ),
             ],
         )

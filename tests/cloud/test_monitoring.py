@@ -77,10 +77,12 @@ def watched(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    """A watched fleet with its thing group; its name. The function runs in this process."""
+    """A watched fleet with its thing groups; its name. The function runs in this process."""
     fleet = stack
     iot = cloud.client("iot")
-    iot.create_thing_group(thingGroupName=fleet)
+    groups = (fleet, f"{fleet}-canary")
+    for group in groups:
+        iot.create_thing_group(thingGroupName=group)
     stacks.deploy(stack, resources(tmp_path, fleetName=fleet))
     [table] = physical(cloud, stack, "AWS::DynamoDB::Table")
     for name, value in {
@@ -89,13 +91,14 @@ def watched(
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "TABLE": table,
-        "THING_GROUP": fleet,
+        "THING_GROUPS": ",".join(groups),
         "NAMESPACE": "MliGreengrass/test",
         "SILENT_SECONDS": "180",
     }.items():
         monkeypatch.setenv(name, value)
     yield fleet
-    iot.delete_thing_group(thingGroupName=fleet)
+    for group in groups:
+        iot.delete_thing_group(thingGroupName=group)
 
 
 def test_only_members_that_were_heard_and_are_silent_are_counted(
@@ -105,7 +108,8 @@ def test_only_members_that_were_heard_and_are_silent_are_counted(
     things = [f"{watched}-{end}" for end in ("a_Core", "b", "never_Core")]
     for thing in things:
         iot.create_thing(thingName=thing)
-        iot.add_thing_to_thing_group(thingGroupName=watched, thingName=thing)
+        group = f"{watched}-canary" if thing.endswith("-b") else watched
+        iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
     message = json.dumps({**TELEMETRY, "component": f"DlrInferenceFleet.{watched}"})
     for core in ("a", "b", "left"):
         data.publish(topic=f"mli/telemetry/{watched}-{core}", payload=message)

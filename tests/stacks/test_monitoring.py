@@ -11,7 +11,7 @@ from inference.names import SILENT_INTERVALS, TELEMETRY_SECONDS
 from stacks.monitoring import telemetry_metrics
 from stacks.names import StackNames
 from tests.stacks.configurations import template
-from tests.stacks.synthesis import all_of, context, only, resolved, templates_of
+from tests.stacks.synthesis import all_of, context, named, only, resolved, templates_of
 from tests.stacks.test_context_keys import rule_of, settings
 
 FLEET_STACK = "DlrInferenceFleet-shop-floor"
@@ -81,9 +81,24 @@ def test_fleet_is_asked_core_by_core() -> None:
     variables = function["Environment"]["Variables"]
     assert variables["NAMESPACE"] == found["Namespace"]
     assert variables["SILENT_SECONDS"] == str(SILENT_INTERVALS * TELEMETRY_SECONDS)
-    assert variables["THING_GROUP"] == "shop-floor"
+    assert variables["THING_GROUPS"] == "shop-floor"
     minutes = int(only(fleet, "AWS::Events::Rule")["ScheduleExpression"].split()[0].strip("rate("))
     assert minutes * 60 < found["Period"]  # no period is without a value
+
+
+def test_cores_of_the_canary_are_asked_too(tmp_path: Path) -> None:
+    """They are in no other group, and decide about each deployment."""
+    keys = {"rollout": {"canary": {}}, "dashboard": "true"}
+    found = watched(tmp_path, fleetName="shop-floor", coreName=None, certificateId=None, **keys)
+    assert '"THING_GROUPS": "shop-floor,shop-floor-canary"' in json.dumps(found)
+    policy = named(found, "MonitoringSilentCoresPolicy")
+    assert policy is not None
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    [listing] = [one for one in statements if one["Sid"] == "ListMembers"]
+    assert [str(resolved(arn)).rpartition("/")[2] for arn in listing["Resource"]] == [
+        "shop-floor",
+        "shop-floor-canary",
+    ]
 
 
 def test_drift_is_what_leaves_a_learned_band() -> None:

@@ -18,7 +18,9 @@ def handler(event: Any, context: Any) -> dict[str, int]:
     now = time.time() * 1e3
     oldest = now - float(os.environ["SILENT_SECONDS"]) * 1e3
     heard = _heard(os.environ["TABLE"])
-    cores = [heard[core] for core in _members(os.environ["THING_GROUP"]) if core in heard]
+    groups = os.environ["THING_GROUPS"].split(",")
+    members = {core for group in groups for core in _members(group)}
+    cores = [heard[core] for core in members if core in heard]
     silent = sum(received < oldest for received in cores)
     numbers = {"CoresSilent": silent, "CoresReporting": len(cores) - silent}
     metrics = [{"Name": name, "Unit": "Count"} for name in numbers]
