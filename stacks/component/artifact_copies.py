@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks.component.artifact_store import ArtifactStore
 from stacks.component.recipe import ComponentContent
-from stacks.custom_resources.provider import CustomResourceProvider
+from stacks.custom_resources.provider import CustomResourceProvider, see_rollback
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
@@ -29,6 +29,7 @@ class ArtifactCopies(Construct):
         content: ComponentContent,
     ) -> None:
         super().__init__(scope, construct_id)
+        models = [part.source for part in content.artifacts if part.is_replaceable]
         policy = iam.Policy(
             self,
             "Policy",
@@ -39,6 +40,7 @@ class ArtifactCopies(Construct):
                     resources=[part.object_arn for part in content.artifacts],
                 ),
                 *store.write_statements(),
+                *([see_rollback()] if models else []),
             ],
         )
         acknowledge_wildcards(
@@ -52,7 +54,6 @@ class ArtifactCopies(Construct):
             "ContentDigest": content.digest,
             "Assets": [part.source for part in content.artifacts if not part.is_replaceable],
         }
-        models = [part.source for part in content.artifacts if part.is_replaceable]
         if models:
             properties |= {"Model": models[0], "AskedAt": synthesis_time()}
         copies = CustomResourceProvider.of(self).resource(

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
 from stacks import arns
-from stacks.custom_resources.provider import CustomResourceProvider
+from stacks.custom_resources.provider import CustomResourceProvider, see_rollback
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
@@ -51,11 +50,7 @@ class KeptComponents(Construct):
                     actions=["iot:DescribeJob", "iot:DescribeThingGroup"],
                     resources=[jobs, target_arn],
                 ),
-                iam.PolicyStatement(
-                    sid="SeeRollback",
-                    actions=["cloudformation:DescribeStacks"],
-                    resources=[cdk.Aws.STACK_ID],
-                ),
+                see_rollback(),
             ],
         )
         acknowledge_wildcards(

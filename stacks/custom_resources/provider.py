@@ -14,6 +14,15 @@ TIMEOUT = cdk.Duration.minutes(10)
 """Time for Amazon S3 to copy the artifacts of a component, of which Greengrass takes 2 GB."""
 
 
+def see_rollback() -> iam.PolicyStatement:
+    """Return the permission of a custom resource to see whether its stack rolls back."""
+    return iam.PolicyStatement(
+        sid="SeeRollback",
+        actions=["cloudformation:DescribeStacks"],
+        resources=[cdk.Aws.STACK_ID],
+    )
+
+
 class CustomResourceProvider(CustomResourceFunction):
     """One function per stack, behind custom resources of several types.
 

@@ -1,6 +1,7 @@
 """Both sides of a custom resource: what AWS answers it, and what CloudFormation receives."""
 
 import json
+from datetime import datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -26,6 +27,14 @@ class Stubs:
 def _client(service: str) -> Any:
     return boto3.client(
         service, region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+
+
+def add_status(stubs: Stubs, status: str) -> None:
+    """Let the stack of :func:`event` have this status when it is asked once."""
+    stack = {"StackName": "s", "CreationTime": datetime(2026, 11, 27), "StackStatus": status}
+    stubs.cloudformation.add_response(
+        "describe_stacks", {"Stacks": [stack]}, {"StackName": "stack"}
     )
 
 

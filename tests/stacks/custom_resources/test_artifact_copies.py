@@ -7,7 +7,7 @@ import pytest
 from botocore.stub import ANY
 
 from custom_resources.handler import handler
-from tests.stacks.custom_resources.support import Answers, Stubs, event
+from tests.stacks.custom_resources.support import Answers, Stubs, add_status, event
 
 COPIES = {
     "Bucket": "copies",
@@ -103,6 +103,54 @@ def test_model_that_is_not_there_is_named(
     answer = copy(stubs, cloudformation, WITH_MODEL)
     assert answer["Status"] == "FAILED"
     assert "the model s3://models/a/model.tar.gz does not exist, or" in answer["Reason"]
+
+
+@pytest.mark.parametrize("status", ["UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_IN_PROGRESS"])
+def test_rollback_gives_what_is_deployed_although_the_model_is_gone(
+    stubs: Stubs, cloudformation: Answers, status: str
+) -> None:
+    """The stack would end in UPDATE_ROLLBACK_FAILED, and could not be updated again."""
+    folder = model_copied(stubs, cloudformation, '"one"')["ModelFolder"]
+    deployed = cloudformation.received[-1]
+    names = ("code.zip", "profile.zip", f"{folder}/model.tar.gz")
+    add_present(stubs, *(f"DlrInference.Demo/{name}" for name in names))
+    add_status(stubs, status)
+    if status == "UPDATE_IN_PROGRESS":
+        stubs.s3.add_client_error("head_object", "404", http_status_code=404)
+    request = event(
+        cloudformation,
+        "ArtifactCopies",
+        "Update",
+        PhysicalResourceId=deployed["PhysicalResourceId"],
+        ResourceProperties=WITH_MODEL,
+        OldResourceProperties={**WITH_MODEL, "AskedAt": "later"},
+    )
+    handler(request, None)
+    answer = cloudformation.received[-1]
+    assert answer["PhysicalResourceId"] == deployed["PhysicalResourceId"]
+    if status == "UPDATE_IN_PROGRESS":
+        assert answer["Status"] == "FAILED"
+    else:
+        assert (answer["Status"], answer["Data"]) == ("SUCCESS", deployed["Data"])
+
+
+def test_rollback_from_a_component_of_another_model_asks_for_its_own(
+    stubs: Stubs, cloudformation: Answers
+) -> None:
+    model_copied(stubs, cloudformation, '"one"')
+    deployed = cloudformation.received[-1]["PhysicalResourceId"]
+    add_present(stubs, "DlrInference.Demo/code.zip", "DlrInference.Demo/profile.zip")
+    stubs.s3.add_response("head_object", {"ETag": '"other"'}, {"Bucket": "models", "Key": "b.zip"})
+    stubs.s3.add_response("copy_object", {})
+    request = event(
+        cloudformation,
+        "ArtifactCopies",
+        "Update",
+        PhysicalResourceId=deployed,
+        ResourceProperties={**WITH_MODEL, "Model": "models/b.zip", "ContentDigest": "4567"},
+    )
+    handler(request, None)
+    assert cloudformation.received[-1]["PhysicalResourceId"].endswith('/"other"')
 
 
 def test_model_that_is_replaced_meanwhile_fails_the_deployment(

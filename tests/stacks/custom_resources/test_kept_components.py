@@ -1,12 +1,11 @@
 """The custom resource that refuses a deployment which would remove others' components."""
 
-from datetime import datetime
 from typing import Any
 
 import pytest
 
 from custom_resources.handler import handler
-from tests.stacks.custom_resources.support import Answers, Stubs, event
+from tests.stacks.custom_resources.support import Answers, Stubs, add_status, event
 
 TARGET = "arn:aws:iot:eu-west-1:123456789012:thinggroup/Demo_Group"
 KEPT = {"TargetArn": TARGET, "Components": ["DlrInference.Demo"], "MayDrop": "false"}
@@ -52,13 +51,6 @@ def test_components_of_others_are_named_with_what_keeps_them(
         "them with -c components=com.org.A=1.0.0,com.org.B=2.0.0, or let them go with "
         "-c dropComponents=true"
     ) in answer["Reason"]
-
-
-def add_status(stubs: Stubs, status: str) -> None:
-    stack = {"StackName": "s", "CreationTime": datetime(2026, 11, 27), "StackStatus": status}
-    stubs.cloudformation.add_response(
-        "describe_stacks", {"Stacks": [stack]}, {"StackName": "stack"}
-    )
 
 
 def test_rollback_is_not_refused(stubs: Stubs, cloudformation: Answers) -> None:

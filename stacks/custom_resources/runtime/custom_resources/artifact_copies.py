@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from .rollback import is_rolling_back
+
 _VERSION_PART = 1_000_000
 
 _log = logging.getLogger()
@@ -29,7 +31,9 @@ def copy(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
 
     Each of them is ``<bucket>/<key>``. ``ContentVersion`` is derived from ``ContentDigest`` and
     the model's ETag; ``ModelFolder`` is the model's folder below the prefix. The physical id
-    changes with the content, so that a rollback returns to the old attributes.
+    changes with the content, so that a rollback returns to the old attributes. It ends in the
+    ETag: after a failed update, CloudFormation asks again with the old properties, when the model
+    may be gone or another one, and gets what is deployed.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 
     Raises:
@@ -41,13 +45,26 @@ def copy(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     present = _keys_below(s3, bucket, prefix)
     tag = folder = ""
     if model:
-        tag = _tag_of(s3, model)
+        tag = _deployed_tag(properties) or _tag_of(s3, model)
         folder = hashlib.sha256(f"{model} {tag}".encode()).hexdigest()[:32]
         _copy(s3, model, bucket, f"{prefix}/{folder}/{_name(model)}", present, tag)
     for asset in properties["Assets"]:
         _copy(s3, asset, bucket, f"{prefix}/{_name(asset)}", present)
     version = _content_version(properties["ContentDigest"], tag)
-    return f"{bucket}/{prefix}/{version}", {"ContentVersion": version, "ModelFolder": folder}
+    return _physical_id(properties, tag), {"ContentVersion": version, "ModelFolder": folder}
+
+
+def _physical_id(properties: Mapping[str, Any], tag: str) -> str:
+    version = _content_version(properties["ContentDigest"], tag)
+    return "/".join(filter(None, (properties["Bucket"], properties["Prefix"], version, tag)))
+
+
+def _deployed_tag(properties: Mapping[str, Any]) -> str:
+    """Return the model's ETag in what is deployed, to which the stack rolls back; empty if not."""
+    present = properties["PhysicalResourceId"]
+    tag = present.rpartition("/")[2]
+    is_deployed = present == _physical_id(properties, tag)
+    return tag if is_deployed and is_rolling_back(properties["StackId"]) else ""
 
 
 def _copy(

@@ -23,7 +23,8 @@ PUTS = {
 }
 """By resource type, what creates or updates it: properties to physical id and attributes.
 
-``StackId`` is one of the properties, and ``OldResourceProperties`` those from before an update.
+``StackId`` and the present ``PhysicalResourceId`` are among the properties, and
+``OldResourceProperties`` are those from before an update.
 """
 
 DELETES = {
@@ -45,7 +46,12 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     try:
         if event["RequestType"] != "Delete":
             old = event.get("OldResourceProperties", {})
-            given = {**properties, "OldResourceProperties": old, "StackId": event["StackId"]}
+            given = {
+                **properties,
+                "OldResourceProperties": old,
+                "PhysicalResourceId": physical_id,
+                "StackId": event["StackId"],
+            }
             physical_id, data = PUTS[kind](given)
             _log.info("%s: %s", physical_id, data)
         elif kind in DELETES:

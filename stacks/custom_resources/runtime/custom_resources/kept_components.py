@@ -7,6 +7,8 @@ from typing import Any
 
 import boto3
 
+from .rollback import is_rolling_back
+
 
 class LostComponentsError(RuntimeError):
     """Components that cores would lose; the stack's events show the message."""
@@ -28,7 +30,7 @@ def check(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         own = (properties.get("OldResourceProperties") or {}).get("Components") or ()
         latest = _latest(target)
         lost = latest.keys() - set(properties["Components"]) - set(own)
-        if lost and not _is_rolling_back(properties["StackId"]):
+        if lost and not is_rolling_back(properties["StackId"]):
             named = ",".join(f"{name}={latest[name]}" for name in sorted(lost))
             raise LostComponentsError(
                 f"cores of {target.rpartition('/')[2]} would lose {', '.join(sorted(lost))}, which "
@@ -36,11 +38,6 @@ def check(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
                 "with -c dropComponents=true"
             )
     return str(target), {}
-
-
-def _is_rolling_back(stack: str) -> bool:
-    found = boto3.client("cloudformation").describe_stacks(StackName=stack)
-    return "ROLLBACK" in found["Stacks"][0]["StackStatus"]
 
 
 def _latest(target: str) -> dict[str, str]:
