@@ -56,11 +56,13 @@ def _v2_stack(scope: Construct, *, settings: Settings) -> cdk.Stack:
 
         core = GreengrassCoreStack(scope, settings=settings)
         _watch(core, settings)
+        core.deploy_last()
         return core
     from stacks.fleet.stack import GreengrassFleetStack
 
     fleet = GreengrassFleetStack(scope, settings=settings)
     fleet.keep(*_watch(fleet, settings))
+    fleet.deploy_last()
     return fleet
 
 

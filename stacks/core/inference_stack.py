@@ -21,6 +21,17 @@ from stacks.core.telemetry_table import TelemetryTable
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
 
+_BEFORE_DEPLOYMENTS = (
+    "Actions",
+    "Endpoints",
+    "Feedback",
+    "LastWords",
+    "Monitoring",
+    "Store",
+    "TokenExchange",
+)
+"""The constructs of a stack that do not depend on a deployment, as far as the stack has them."""
+
 
 class InferenceStack(cdk.Stack):
     """The component with its artifacts, the credentials of its cores, and where samples go.
@@ -76,6 +87,7 @@ class InferenceStack(cdk.Stack):
             "The newest telemetry of each core",
         )
         self._settings = settings
+        self._deployments: list[ComponentDeployment] = []
         # Only now are the names of the buckets known.
         self._inference = dataclasses.replace(
             settings.inference, feedback=self.feedback.configuration if self.feedback else None
@@ -124,4 +136,15 @@ class InferenceStack(cdk.Stack):
         )
         # A core may act on the deployment at once, so it needs its permissions before.
         deployment.node.add_dependency(self.credentials.role, kept.checked, *needed)
+        self._deployments.append(deployment)
         return deployment
+
+    def deploy_last(self) -> None:
+        """Let no deployment begin while another part of the stack can still fail.
+
+        A rollback deletes a new deployment, but repeats none: cores keep what they have got by
+        then, and nothing gives them the settings before it.
+        """
+        first = [child for child in self.node.children if child.node.id in _BEFORE_DEPLOYMENTS]
+        for deployment in self._deployments:
+            deployment.node.add_dependency(*first)
