@@ -6,6 +6,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 _DAYS_OF_UNFINISHED_UPLOADS = 7
+_RETAINED = cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
 
 
 class RetainedBucket(s3.Bucket):
@@ -50,8 +51,10 @@ class RetainedBucket(s3.Bucket):
                 ),
                 *_expiration(expiration_days),
             ],
-            removal_policy=cdk.RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            removal_policy=_RETAINED,
         )
+        if self.policy is not None:  # it denies plain HTTP also when the stack is gone
+            self.policy.apply_removal_policy(_RETAINED)
         cdk.Validations.of(self).acknowledge(
             cdk.Acknowledgment(id="AwsSolutions-S1", reason=without_access_log)
         )

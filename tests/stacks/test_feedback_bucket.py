@@ -84,10 +84,14 @@ def test_bucket_refuses_what_is_not_encrypted_on_the_way(template: dict[str, Any
     ]
 
 
-def test_samples_outlive_the_stack(template: dict[str, Any]) -> None:
-    bucket = bucket_of(template)
-    assert bucket["UpdateReplacePolicy"] == "Retain"
-    assert bucket["DeletionPolicy"] == "RetainExceptOnCreate"
+@pytest.mark.parametrize("name", ["FeedbackBucket", "StoreBucket"])
+def test_bucket_outlives_the_stack_with_what_it_refuses(
+    template: dict[str, Any], name: str
+) -> None:
+    for kept in (named(template, name), named(template, f"{name}Policy")):
+        assert kept is not None
+        assert kept["UpdateReplacePolicy"] == "Retain"
+        assert kept["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 def test_existing_bucket_is_used_and_none_is_created() -> None:
