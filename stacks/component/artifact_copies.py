@@ -54,6 +54,8 @@ class ArtifactCopies(Construct):
             "ContentDigest": content.digest,
             "Assets": [part.source for part in content.artifacts if not part.is_replaceable],
         }
+        if store.kms_key_arn is not None:
+            properties["KmsKey"] = store.kms_key_arn
         if models:
             properties |= {"Model": models[0], "AskedAt": synthesis_time()}
         copies = CustomResourceProvider.of(self).resource(

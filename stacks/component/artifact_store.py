@@ -34,7 +34,7 @@ class ArtifactStore(Construct):
                 "every stack; CloudTrail data events record the same where they are wanted."
             ),
         )
-        self._kms_key_arn = kms_key_arn
+        self.kms_key_arn = kms_key_arn
         self.bucket_name = bucket.bucket_name
         self.bucket_arn = bucket.bucket_arn
         self.prefix = component_name
@@ -75,9 +75,9 @@ class ArtifactStore(Construct):
         return statements + self._with_key("EncryptCopies", "kms:Decrypt", "kms:GenerateDataKey")
 
     def _with_key(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
-        if self._kms_key_arn is None:
+        if self.kms_key_arn is None:
             return []
         statement = iam.PolicyStatement(
-            sid=sid, actions=list(actions), resources=[self._kms_key_arn]
+            sid=sid, actions=list(actions), resources=[self.kms_key_arn]
         )
         return [statement]

@@ -126,5 +126,10 @@ def test_key_of_the_user_encrypts_both_buckets_and_whoever_uses_them_may_use_it(
     }
 
 
+def test_copies_are_looked_up_again_for_another_key(template: dict[str, Any]) -> None:
+    assert only(configuration("v2-kms"), "Custom::ArtifactCopies")["KmsKey"] == KEY
+    assert "KmsKey" not in only(template, "Custom::ArtifactCopies")
+
+
 def test_without_a_key_nothing_of_kms_is_allowed(template: dict[str, Any]) -> None:
     assert "kms:" not in str(template)

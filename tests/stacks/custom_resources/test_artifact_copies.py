@@ -74,6 +74,26 @@ def test_copies_that_exist_are_not_made_again(stubs: Stubs, cloudformation: Answ
     assert copy(stubs, cloudformation, COPIES)["Status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize(("old", "new"), [("a", "b"), ("a", None), (None, "b")])
+def test_copies_are_made_again_with_another_key(
+    stubs: Stubs, cloudformation: Answers, old: str | None, new: str | None
+) -> None:
+    """The role of the core may use the new one only."""
+    add_copy(stubs, "assets/code.zip", "DlrInference.Demo/code.zip")
+    add_copy(stubs, "assets/profile.zip", "DlrInference.Demo/profile.zip")
+    before, after = ({**COPIES, **({"KmsKey": key} if key else {})} for key in (old, new))
+    request = event(
+        cloudformation,
+        "ArtifactCopies",
+        "Update",
+        PhysicalResourceId="mine",
+        ResourceProperties=after,
+        OldResourceProperties=before,
+    )
+    handler(request, None)
+    assert cloudformation.received[-1]["Status"] == "SUCCESS"
+
+
 def test_model_gets_a_folder_and_a_version_by_its_bytes(
     stubs: Stubs, cloudformation: Answers
 ) -> None:

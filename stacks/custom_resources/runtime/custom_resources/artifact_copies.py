@@ -2,7 +2,7 @@
 
 A copy lies under a key that only its own content can get: the CDK names assets after the digest of
 their content, and a model lies in a folder named after its address and its ETag. So a copy that
-exists is the right one, and is never written again.
+exists is the right one, and is written again only to encrypt it with another key.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ def copy(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
     may be gone or another one, and gets what is deployed.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 
+    ``KmsKey``, if there is one, is the key of the bucket. When another takes its place, everything
+    is copied again: the core's role may use only the new one.
+
     Raises:
         SourceError: if the model does not exist, or may not be read.
         ClientError: if S3 refuses a copy, or the model was replaced meanwhile.
     """
     s3 = boto3.client("s3")
     bucket, prefix, model = properties["Bucket"], properties["Prefix"], properties.get("Model")
-    present = _keys_below(s3, bucket, prefix)
+    present = frozenset[str]() if _has_another_key(properties) else _keys_below(s3, bucket, prefix)
     tag = folder = ""
     if model:
         tag = _deployed_tag(properties) or _tag_of(s3, model)
@@ -52,6 +55,11 @@ def copy(properties: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         _copy(s3, asset, bucket, f"{prefix}/{_name(asset)}", present)
     version = _content_version(properties["ContentDigest"], tag)
     return _physical_id(properties, tag), {"ContentVersion": version, "ModelFolder": folder}
+
+
+def _has_another_key(properties: Mapping[str, Any]) -> bool:
+    old = properties["OldResourceProperties"]
+    return bool(old) and old.get("KmsKey") != properties.get("KmsKey")
 
 
 def _physical_id(properties: Mapping[str, Any], tag: str) -> str:
