@@ -17,6 +17,8 @@ class KeptComponents(Construct):
     does not name. The look-up runs before each new deployment, since ``version``, that of our
     component, or ``settings_digest`` changes with it.
     ``names`` are the components of the new one; with ``may_drop`` all others may go.
+    ``thing_groups`` are those of the stack: the update that takes one away is refused while it has
+    cores. The policy that lets the function list them goes with the group, after this.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class KeptComponents(Construct):
         version: str,
         settings_digest: str,
         may_drop: bool,
+        thing_groups: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
         deployments = arns.regional_arn("greengrass", "deployments:*")
@@ -67,6 +70,7 @@ class KeptComponents(Construct):
                 "TargetArn": target_arn,
                 "Components": list(names),
                 "MayDrop": "true" if may_drop else "false",
+                "ThingGroups": list(thing_groups),
                 "ComponentVersion": version,
                 "SettingsDigest": settings_digest,
             },

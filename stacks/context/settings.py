@@ -98,11 +98,11 @@ class Settings:
         return StackNames.of_fleet(self.fleet_name)
 
     @property
-    def fleet_groups(self) -> tuple[str, ...]:
-        """The thing groups of the fleet's cores: its own, and that of its canary if it has one."""
-        fleet = self.names.thing_group
+    def thing_groups(self) -> tuple[str, ...]:
+        """The thing groups that get deployments: its own, and that of a fleet's canary."""
+        own = self.names.thing_group
         has_canary = self.rollout.canary_minutes is not None
-        return (fleet, canary_group_name(fleet)) if has_canary else (fleet,)
+        return (own, canary_group_name(own)) if has_canary else (own,)
 
     def deployed_digest(self) -> str:
         """Return a digest of all settings that a deployment carries, without a secret in it."""

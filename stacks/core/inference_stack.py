@@ -123,6 +123,7 @@ class InferenceStack(cdk.Stack):
             version=self.component.version,
             settings_digest=self._settings.deployed_digest(),
             may_drop=self._settings.drop_components,
+            thing_groups=self._settings.thing_groups,
         )
         deployment = ComponentDeployment(
             self,

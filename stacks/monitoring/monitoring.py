@@ -34,7 +34,7 @@ class Monitoring(Construct):
                 self,
                 "SilentCores",
                 own=own,
-                thing_groups=settings.fleet_groups,
+                thing_groups=settings.thing_groups,
                 telemetry_table=telemetry_table,
             )
         )

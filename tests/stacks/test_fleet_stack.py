@@ -241,6 +241,8 @@ def test_canary_gets_each_deployment_before_the_fleet(tmp_path: Path) -> None:
     assert one.pop("TargetArn") != other.pop("TargetArn")
     assert one == other
     assert "CanaryTarget" in template["Outputs"]
+    for look_up in all_of(template, "Custom::KeptComponents"):
+        assert look_up["ThingGroups"] == ["shop-floor", "shop-floor-canary"]
 
 
 def test_each_content_waits_for_a_verdict_of_its_own(tmp_path: Path) -> None:

@@ -60,6 +60,49 @@ def test_rollback_is_not_refused(stubs: Stubs, cloudformation: Answers) -> None:
     assert kept(stubs, cloudformation, deployed)["Status"] == "SUCCESS"
 
 
+GROUPS = {**KEPT, "ThingGroups": ["shop-floor", "shop-floor-canary"]}
+
+
+def without_canary(
+    stubs: Stubs, cloudformation: Answers, things: list[str], status: str | None = None
+) -> dict[str, Any]:
+    """Ask whether a fleet may lose its canary, which has these ``things``."""
+    stubs.iot.add_response(
+        "list_things_in_thing_group", {"things": things}, {"thingGroupName": "shop-floor-canary"}
+    )
+    if status is not None:
+        add_status(stubs, status)
+    else:
+        stubs.greengrassv2.add_response("list_deployments", {"deployments": []})
+    request = event(
+        cloudformation,
+        "KeptComponents",
+        "Update",
+        ResourceProperties={**KEPT, "ThingGroups": ["shop-floor"]},
+        OldResourceProperties=GROUPS,
+    )
+    handler(request, None)
+    return cloudformation.received[-1]
+
+
+def test_canary_with_cores_is_not_deleted(stubs: Stubs, cloudformation: Answers) -> None:
+    """CloudFormation deletes the group when the update is complete: no failure stops it then."""
+    answer = without_canary(stubs, cloudformation, ["press-8_Core"], "UPDATE_IN_PROGRESS")
+    assert answer["Status"] == "FAILED"
+    kept = "shop-floor-canary would be deleted and still has 1 cores (press-8_Core), which"
+    assert kept in answer["Reason"]
+
+
+def test_empty_canary_may_go(stubs: Stubs, cloudformation: Answers) -> None:
+    assert without_canary(stubs, cloudformation, [])["Status"] == "SUCCESS"
+
+
+def test_rollback_of_a_canary_is_not_refused(stubs: Stubs, cloudformation: Answers) -> None:
+    status = "UPDATE_ROLLBACK_IN_PROGRESS"
+    answer = without_canary(stubs, cloudformation, ["press-8_Core"], status)
+    assert answer["Status"] == "SUCCESS"
+
+
 def test_component_that_the_stack_itself_deployed_may_go(
     stubs: Stubs, cloudformation: Answers
 ) -> None:

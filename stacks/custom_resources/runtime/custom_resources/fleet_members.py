@@ -31,11 +31,10 @@ def refuse_while_there_are_any(properties: Mapping[str, Any]) -> None:
         MembersError: naming some of the things in the group, or counting the claims.
     """
     group = properties["ThingGroupName"]
-    things = _listed("list_things_in_thing_group", "things", thingGroupName=group)
-    if things:
-        shown = ", ".join(things[:_SHOWN]) + (", …" if len(things) > _SHOWN else "")
+    members = members_of(group)
+    if members:
         raise MembersError(
-            f"the fleet {group} still has {len(things)} cores ({shown}), which need this stack: "
+            f"the fleet {group} still has {members}, which need this stack: "
             "remove them first (docs/fleet.md)"
         )
     policy = properties.get("ClaimPolicyName")  # a canary has none
@@ -45,6 +44,13 @@ def refuse_while_there_are_any(properties: Mapping[str, Any]) -> None:
             f"the fleet {group} still has {len(claims)} claim certificates, with which devices "
             f"join it: end them first (mli fleet claim {group} --end)"
         )
+
+
+def members_of(group: str) -> str:
+    """Return how many cores a thing group has, with some of their things; empty for none."""
+    things = _listed("list_things_in_thing_group", "things", thingGroupName=group)
+    shown = ", ".join(things[:_SHOWN]) + (", …" if len(things) > _SHOWN else "")
+    return f"{len(things)} cores ({shown})" if things else ""
 
 
 def _listed(operation: str, key: str, **request: str) -> list[str]:
