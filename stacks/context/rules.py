@@ -21,6 +21,7 @@ from stacks.context.report import MissingKey, missing_key, option, with_option
 Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Fault]]
 """The faults of a context, from its values as they were given and as they were parsed, by key."""
 
+_TOKEN = re.compile(r"[$#]\{Token\[[\w.-]*\]?\}?")
 _OWN_PROFILE = Path("profile", "profile.json")
 """Where `mli compile` puts the profile into its artifact."""
 _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
@@ -55,6 +56,20 @@ def of_retired_keys(given: Mapping[str, object]) -> Iterable[schema.Fault]:
                 "(docs/migration.md)"
             )
             yield schema.Fault(key, given[key], rule, option(successor, given[key]))
+
+
+def of_tokens(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Iterable[schema.Fault]:
+    """Yield the faults of values that the CDK would take for its own placeholders.
+
+    It would end with a traceback, or put something else in their place. ``parsed`` also has what
+    stands in files that the context names. A fault shows no more of a value, which may hold a
+    password.
+    """
+    for key, value in parsed.items():
+        found = _TOKEN.search(repr(value)) if given.get(key) is not None else None
+        if found:
+            rule = "is a placeholder of the CDK itself, which no value may contain"
+            yield schema.Fault(key, found[0], rule)
 
 
 def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.Fault]:

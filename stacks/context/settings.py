@@ -129,6 +129,7 @@ class Settings:
         parsed, found = schema.parse_fields(CONTEXT_FIELDS, given)
         faults += [with_option(fault) for fault in found]
         faults += rules.between_keys(given, parsed)
+        faults += rules.of_tokens(given, parsed)
         faults += generation_rules[parsed["greengrassVersion"]](given, parsed)
         faults += rules.of_profile(parsed["modelProfile"], parsed["classes"])
         _raise_if_any(faults)

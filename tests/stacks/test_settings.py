@@ -11,6 +11,7 @@ from stacks.context.report import MissingKey, format_faults
 from stacks.generations import read_settings
 from tests.stacks.synthesis import CERTIFICATE_ID, PROFILE, context, feature_flags
 
+TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
 CORE_NAME_RULE = (
     "must be 1 to 64 letters, digits, hyphens or underscores, beginning with a letter or digit"
 )
@@ -155,6 +156,28 @@ def test_certificate_is_an_id_or_an_arn(tmp_path: Path, certificate: str) -> Non
 )
 def test_other_certificates_are_refused(tmp_path: Path, certificate: object) -> None:
     assert faults(context(tmp_path, certificateId=certificate)).keys() == {"certificateId"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("imageSource", "rtsp://user:secret@camera/${Token[TOKEN.1]}"),
+        ("imageSource", "/data/#{Token[TOKEN.1]}/*.jpg"),
+        (
+            "components",
+            {"a.b": {"version": "1.0.0", "configuration": {"x": ["${Token[TOKEN.1]}"]}}},
+        ),
+        (
+            "actions",
+            [{"name": "a", "label": "${Token[TOKEN.1]}", "target": TOPIC}],
+        ),
+    ],
+)
+def test_placeholders_of_the_cdk_are_refused(tmp_path: Path, key: str, value: object) -> None:
+    """They would be a traceback, or become something else."""
+    found = faults(context(tmp_path, messageFormat="envelope", **{key: value}))[key]
+    assert found.rule == "is a placeholder of the CDK itself, which no value may contain"
+    assert str(found.value)[1:] == "{Token[TOKEN.1]}"
 
 
 def test_model_comes_from_one_place(tmp_path: Path) -> None:
