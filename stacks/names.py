@@ -113,12 +113,19 @@ def canary_group_name(fleet_name: str) -> str:
     return f"{fleet_name}-canary"
 
 
-def further_rule_name(stack: str, purpose: str) -> str:
-    """Return the name of another rule of a stack, at most 128 characters, which no other one has.
+def action_rule_name(stack: str, action: str) -> str:
+    """Return the name of the rule of an action, at most 128 characters, which no other rule has."""
+    return _further_rule_name(stack, action, kind=action)
 
-    The digest distinguishes it from the rule of a stack that is called like both together.
-    """
-    digest = hashlib.sha256(f"{stack} {purpose}".encode()).hexdigest()[:6]
+
+def metrics_rule_name(stack: str) -> str:
+    """Return the name of the rule that makes metrics, which no rule of an action has."""
+    return _further_rule_name(stack, "Metrics", kind="all metrics")
+
+
+def _further_rule_name(stack: str, purpose: str, *, kind: str) -> str:
+    """The digest distinguishes it from the rule of a stack that is called like both together."""
+    digest = hashlib.sha256(f"{stack} {kind}".encode()).hexdigest()[:6]
     return f"{rule_name(stack)}_{purpose}_{digest}"
 
 

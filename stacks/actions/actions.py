@@ -45,7 +45,7 @@ class LabelActions(Construct):
             self._add(action, errors)
 
     def _add(self, action: LabelAction, errors: RuleLog) -> None:
-        rule_name, target = names.further_rule_name(self._own.stack, action.name), action.target
+        rule_name, target = names.action_rule_name(self._own.stack, action.name), action.target
         role_arn = ""
         if target.service in targets.PERMISSIONS:
             role = iam.Role(

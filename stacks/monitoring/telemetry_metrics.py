@@ -17,7 +17,6 @@ from stacks.names import StackNames
 
 MINUTE = cdk.Duration.seconds(device_names.TELEMETRY_SECONDS)
 
-_PURPOSE = "Metrics"
 _FIELDS = (
     "topic(3) AS core",
     "health.status AS health",
@@ -75,7 +74,7 @@ class TelemetryMetrics(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self._namespace = namespace(own)
-        rule_name = names.further_rule_name(own.stack, _PURPOSE)
+        rule_name = names.metrics_rule_name(own.stack)
         log = RuleLog(
             self,
             "Log",

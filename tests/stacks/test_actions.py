@@ -8,7 +8,7 @@ import pytest
 
 from inference import schema
 from stacks.context.actions import LabelAction, parse_actions
-from stacks.names import StackNames, further_rule_name
+from stacks.names import StackNames, action_rule_name, metrics_rule_name
 from tests.stacks.configurations import ACTIONS
 from tests.stacks.configurations import template as configuration
 from tests.stacks.synthesis import all_of, named, resolved
@@ -89,8 +89,9 @@ def test_whatever_fails_is_logged() -> None:
 
 def test_names_fit_into_the_limit_of_a_rule() -> None:
     own = StackNames.of_fleet("a" * 63 + "_")
-    assert len(further_rule_name(own.stack, "n" * 30)) <= 128
-    assert further_rule_name("DlrInference-a-b", "c") != further_rule_name("DlrInference-a", "b_c")
+    assert len(action_rule_name(own.stack, "n" * 30)) <= 128
+    assert action_rule_name("DlrInference-a-b", "c") != action_rule_name("DlrInference-a", "b_c")
+    assert action_rule_name(own.stack, "Metrics") != metrics_rule_name(own.stack)
 
 
 def test_file_json_and_list_are_the_same(tmp_path: Path) -> None:
