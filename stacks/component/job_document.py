@@ -13,6 +13,7 @@ from typing import Any
 from inference import schema
 from inference.redaction import redacted
 from inference.settings import InferenceSettings
+from stacks.context.components import KEY as _COMPONENTS
 from stacks.context.components import OtherComponent
 from stacks.context.keys import EXAMPLES
 from stacks.context.report import option
@@ -63,13 +64,7 @@ def document(
                 "version": _LONGEST_VERSION,
                 "configurationUpdate": {"reset": [""], "merge": configuration},
             },
-            **{
-                one.name: {
-                    "version": one.version,
-                    "configurationUpdate": {"merge": one.configuration},
-                }
-                for one in others
-            },
+            **_others(others),
         },
         "creationTimestamp": _MILLISECONDS,
         "failureHandlingPolicy": "ROLLBACK",
@@ -78,6 +73,13 @@ def document(
             "action": "NOTIFY_COMPONENTS",
         },
         "configurationValidationPolicy": {"timeout": POLICY_TIMEOUT_SECONDS},
+    }
+
+
+def _others(components: Sequence[OtherComponent]) -> dict[str, Any]:
+    return {
+        one.name: {"version": one.version, "configurationUpdate": {"merge": one.configuration}}
+        for one in components
     }
 
 
@@ -97,6 +99,8 @@ def check(settings: Settings) -> None:
     if found <= MAX_BYTES:
         return
     values = {key: value for key, value in configuration.items() if key != "coreName"}
+    if settings.other_components:
+        values[_COMPONENTS] = _others(settings.other_components)
     key = max(values, key=lambda name: size(values[name]))
     rule = (
         f"makes the job document of the deployment {found:,} bytes; nucleus lite accepts "
@@ -109,6 +113,8 @@ def check(settings: Settings) -> None:
 
 def _as_given(settings: Settings, key: str) -> object:
     """Return a key's value for a message: without passwords, and without buckets added here."""
+    if key == _COMPONENTS:
+        return ",".join(f"{one.name}={one.version}" for one in settings.other_components)
     if key == "feedbackConfiguration" and settings.feedback is not None:
         return settings.feedback.configuration.to_json()
     value = settings.inference.to_configuration()[key]
@@ -130,7 +136,7 @@ def _document_size(settings: Settings, configuration: Mapping[str, Any]) -> int:
     own = settings.names
     return size(
         document(
-            group=own.thing_group,
+            group=max(settings.thing_groups, key=len),
             deployment=own.stack,
             component=own.component,
             configuration=configuration,
@@ -141,7 +147,7 @@ def _document_size(settings: Settings, configuration: Mapping[str, Any]) -> int:
 
 def _part_that_fits(settings: Settings, configuration: Mapping[str, Any], key: str) -> str:
     """Return how many entries of a list or map fit; nothing for other values."""
-    value = configuration[key]
+    value = configuration.get(key)
     if not isinstance(value, (list, dict)):
         return ""
     for count in range(len(value) - 1, 0, -1):

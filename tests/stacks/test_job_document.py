@@ -26,6 +26,10 @@ def strategies(count: int) -> dict[str, Any]:
     }
 
 
+def others_with(text: str) -> dict[str, Any]:
+    return {"com.org.A": {"version": "1.4.0", "configuration": {"text": text}}}
+
+
 def check(folder: Path, **values: object) -> None:
     job_document.check(read_settings(context(folder, **values)))
 
@@ -61,6 +65,34 @@ def test_document_of_a_fleet_is_counted_too(tmp_path: Path) -> None:
     check(tmp_path, **fleet, feedbackConfiguration=strategies(9))
     fault = fault_of(tmp_path, **fleet, feedbackConfiguration=strategies(20))
     assert "bytes; nucleus lite accepts 3,286" in fault.rule
+
+
+@pytest.mark.parametrize("feedback", ["true", "false"])
+def test_components_of_others_are_named_if_they_take_the_most_room(
+    tmp_path: Path, feedback: str
+) -> None:
+    fault = fault_of(tmp_path, feedback=feedback, components=others_with("x" * 4_000))
+    assert (fault.key, fault.value) == ("components", "com.org.A=1.4.0")
+    assert "so components must be" in fault.rule
+
+
+def test_longer_name_of_a_canary_s_group_counts(tmp_path: Path) -> None:
+    fleet = {"coreName": None, "certificateId": None, "fleetName": "g", "feedback": "false"}
+    rollout: dict[str, object] = {"canary": {}}
+    parsed = read_settings(context(tmp_path, **fleet, components=others_with("")))
+    configuration = dict(parsed.inference.to_configuration(with_defaults=False))
+    smallest = job_document.size(
+        job_document.document(
+            group="g",
+            deployment=parsed.names.stack,
+            component=parsed.names.component,
+            configuration=configuration,
+            others=parsed.other_components,
+        )
+    )
+    others = others_with("x" * (job_document.MAX_BYTES - smallest))
+    check(tmp_path, **fleet, components=others)
+    assert fault_of(tmp_path, **fleet, rollout=rollout, components=others).key == "components"
 
 
 @pytest.mark.parametrize("key", ["classes", "imageSource"])
