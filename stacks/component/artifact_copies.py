@@ -7,7 +7,7 @@ from constructs import Construct
 
 from stacks.component.artifact_store import ArtifactStore
 from stacks.component.recipe import ComponentContent
-from stacks.custom_resources.provider import CustomResourceProvider, see_rollback
+from stacks.custom_resources.provider import CustomResourceProvider
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
@@ -29,7 +29,6 @@ class ArtifactCopies(Construct):
         content: ComponentContent,
     ) -> None:
         super().__init__(scope, construct_id)
-        models = [part.source for part in content.artifacts if part.is_replaceable]
         policy = iam.Policy(
             self,
             "Policy",
@@ -40,7 +39,6 @@ class ArtifactCopies(Construct):
                     resources=[part.object_arn for part in content.artifacts],
                 ),
                 *store.write_statements(),
-                *([see_rollback()] if models else []),
             ],
         )
         acknowledge_wildcards(
@@ -56,6 +54,7 @@ class ArtifactCopies(Construct):
         }
         if store.kms_key_arn is not None:
             properties["KmsKey"] = store.kms_key_arn
+        models = [part.source for part in content.artifacts if part.is_replaceable]
         if models:
             properties |= {"Model": models[0], "AskedAt": synthesis_time()}
         copies = CustomResourceProvider.of(self).resource(
@@ -64,6 +63,7 @@ class ArtifactCopies(Construct):
             resource_type="Custom::ArtifactCopies",
             properties=properties,
             policy=policy,
+            sees_rollback=bool(models),
         )
         self.content_version = copies.get_att_string("ContentVersion")
         """Two numbers that the content alone determines, such as ``254711.28104``."""

@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct, IDependable
 
 from stacks import arns
-from stacks.custom_resources.provider import CustomResourceProvider, see_rollback
+from stacks.custom_resources.provider import CustomResourceProvider
 from stacks.nag_acknowledgments import acknowledge_wildcards
 
 
@@ -53,7 +53,6 @@ class KeptComponents(Construct):
                     actions=["iot:DescribeJob", "iot:DescribeThingGroup"],
                     resources=[jobs, target_arn],
                 ),
-                see_rollback(),
             ],
         )
         acknowledge_wildcards(
@@ -75,6 +74,7 @@ class KeptComponents(Construct):
                 "SettingsDigest": settings_digest,
             },
             policy=policy,
+            sees_rollback=True,
         )
         self.checked: IDependable = look_up
         """The deployment must depend on it."""

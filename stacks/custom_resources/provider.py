@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from stacks.custom_resources.function import CustomResourceFunction
 
@@ -12,15 +12,6 @@ _ID = "CustomResources"
 
 TIMEOUT = cdk.Duration.minutes(10)
 """Time for Amazon S3 to copy the artifacts of a component, of which Greengrass takes 2 GB."""
-
-
-def see_rollback() -> iam.PolicyStatement:
-    """Return the permission of a custom resource to see whether its stack rolls back."""
-    return iam.PolicyStatement(
-        sid="SeeRollback",
-        actions=["cloudformation:DescribeStacks"],
-        resources=[cdk.Aws.STACK_ID],
-    )
 
 
 class CustomResourceProvider(CustomResourceFunction):
@@ -54,12 +45,33 @@ class CustomResourceProvider(CustomResourceFunction):
         resource_type: str,
         properties: Mapping[str, object],
         policy: iam.Policy,
+        sees_rollback: bool = False,
     ) -> cdk.CustomResource:
-        """Return a lookup in ``scope``; ``policy`` has the permissions that it needs."""
+        """Return a lookup in ``scope``; ``policy`` has the permissions that it needs.
+
+        With ``sees_rollback`` it may also ask whether the stack rolls back.
+        """
         policy.attach_to_role(self.role)
         resource = self.custom_resource(
             scope, construct_id, resource_type=resource_type, properties=properties
         )
         # Deletion runs in reverse: policy and log group remain until the function has answered.
         resource.node.add_dependency(policy, self.role, self.log_group)
+        if sees_rollback:
+            resource.node.add_dependency(self._rollback_policy())
         return resource
+
+    def _rollback_policy(self) -> IDependable:
+        """Return the one policy of all custom resources that see a rollback."""
+        return self.node.try_find_child("Rollback") or iam.Policy(
+            self,
+            "Rollback",
+            roles=[self.role],
+            statements=[
+                iam.PolicyStatement(
+                    sid="SeeRollback",
+                    actions=["cloudformation:DescribeStacks"],
+                    resources=[cdk.Aws.STACK_ID],
+                )
+            ],
+        )

@@ -38,7 +38,7 @@ NOT_IN_A_LIFE: Mapping[tuple[str, str], str] = {
     ("FeedbackBucketPolicy", "s3:*"): "denies; tests/cloud/test_iam.py has requests without TLS",
     ("StoreBucketPolicy", "s3:*"): "the same",
     ("KeptPolicy", "greengrass:GetDeployment"): "for the second deployment",
-    ("KeptPolicy", "cloudformation:DescribeStacks"): "for one that would remove components",
+    ("CustomResourcesRollback", "cloudformation:DescribeStacks"): "for one that is refused",
     ("TokenExchangeRole", "logs:CreateLogGroup"): "for components that send logs, such as AWS's",
     ("TokenExchangeRole", "logs:CreateLogStream"): "log manager, which is not deployed",
     ("TokenExchangeRole", "logs:DescribeLogStreams"): "",
@@ -245,6 +245,7 @@ def _lost_component(rig: Rig) -> Mapping[str, Any]:
 EVENTS: Mapping[str, tuple[str, Callable[[Rig], Mapping[str, Any]]]] = {
     "InferenceCopiesPolicy": ("Custom::ArtifactCopies", _model_not_copied),
     "KeptPolicy": ("Custom::KeptComponents", _lost_component),
+    "CustomResourcesRollback": ("Custom::KeptComponents", _lost_component),
     "EndpointsPolicy": ("Custom::IotEndpoints", lambda rig: {}),
     "GroupPolicy": (
         "Custom::ThingGroupMembership",
@@ -278,7 +279,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 _SIDS: Mapping[str, Sequence[str]] = {
     "InferenceCopiesPolicy": ("ReadSources", "ListCopies", "WriteCopies"),
-    "KeptPolicy": ("ListDeployments", "ReadDeployment", "ReadJobOfDeployment", "SeeRollback"),
+    "KeptPolicy": ("ListDeployments", "ReadDeployment", "ReadJobOfDeployment"),
 }
 """The statements of policies that have several."""
 

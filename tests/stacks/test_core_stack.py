@@ -52,6 +52,7 @@ def test_template_holds_these_resources_and_no_other(template: dict[str, Any]) -
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
         "AWS::IAM::Policy",
+        "AWS::IAM::Policy",
         "AWS::IAM::Role",
         "AWS::IAM::Role",
         "AWS::IAM::Role",
