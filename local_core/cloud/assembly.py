@@ -16,6 +16,7 @@ from .api.rest_api import Request, RestApi
 from .api.router import Router
 from .deployment.anomaly_alarm import alarm_type
 from .deployment.ec2_instance import instance_type
+from .deployment.refusals import refusing_types
 from .emulator import Emulator
 from .iam.api_calls import checks
 from .iam.authorization import Authorization
@@ -92,6 +93,7 @@ class Parts:
                 **resource_types(iot.api),
                 **instance_type(client=self._client, terminate=self._emulator.terminate_instance),
                 **alarm_type(self._emulator.resource_type("AWS::CloudWatch::Alarm")),
+                **refusing_types(client=self._client, types=self._emulator.resource_type),
             }
         )
         for types in (v1.resource_types(), self._v2.resource_types()):

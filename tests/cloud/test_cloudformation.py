@@ -242,3 +242,28 @@ def test_resource_of_another_type_is_refused(
     stacks.delete(stack)
     things = [one["thingName"] for one in cloud.client("iot").list_things()["things"]]
     assert stack not in things
+
+
+def test_rule_whose_name_is_taken_is_refused(cloud: LocalCloud, stacks: Stacks, stack: str) -> None:
+    name = stack.replace("-", "_")
+    rule = {"sql": "SELECT * FROM 'a'", "actions": []}
+    cloud.client("iot").create_topic_rule(ruleName=name, topicRulePayload=rule)
+    payload = {"Sql": "SELECT * FROM 'b'", "Actions": []}
+    properties = {"RuleName": name, "TopicRulePayload": payload}
+    with pytest.raises(StackError, match=f"the topic rule {name} already exists"):
+        stacks.deploy(stack, {"Rule": {"Type": "AWS::IoT::TopicRule", "Properties": properties}})
+    assert cloud.client("iot").get_topic_rule(ruleName=name)["rule"]["sql"] == rule["sql"]
+    cloud.client("iot").delete_topic_rule(ruleName=name)
+
+
+def test_permission_on_a_missing_function_is_refused(stacks: Stacks, stack: str) -> None:
+    function = "arn:aws:lambda:us-east-1:000000000000:function:missing"
+    properties = {
+        "FunctionName": function,
+        "Action": "lambda:InvokeFunction",
+        "Principal": "iot.amazonaws.com",
+    }
+    with pytest.raises(StackError, match="missing"):
+        stacks.deploy(
+            stack, {"Permission": {"Type": "AWS::Lambda::Permission", "Properties": properties}}
+        )

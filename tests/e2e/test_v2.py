@@ -32,6 +32,7 @@ from local_core.device.watcher import Watcher
 from mli.view.local import LocalPage
 from stacks.component.access_control import access_control
 from stacks.names import component_name, published_topics, rule_name
+from tests.cloud.support import StackError
 from tests.e2e.expected import chosen
 from tests.e2e.rig import SEED, Rig, files_below
 from tests.waiting import eventually
@@ -255,6 +256,29 @@ def test_model_that_was_replaced_under_its_key_becomes_a_version(rig: Rig) -> No
     assert _model_on_core(rig) == other
 
 
+def test_update_that_fails_because_the_model_is_gone_is_rolled_back(rig: Rig) -> None:
+    bucket, _, key = rig.context["modelS3Uri"].removeprefix("s3://").partition("/")
+    original = rig.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    rig.client("s3").delete_object(Bucket=bucket, Key=key)
+    try:
+        with pytest.raises(StackError, match="does not exist, or this stack may not read it"):
+            rig.deploy(topK="2")
+    finally:
+        rig.client("s3").put_object(Bucket=bucket, Key=key, Body=original)
+    assert _status(rig) == "UPDATE_ROLLBACK_COMPLETE"
+
+
+def test_update_that_fails_elsewhere_deploys_nothing(rig: Rig) -> None:
+    """A rollback could not take it back from the core."""
+    before = [one["deploymentId"] for one in _deployments(rig)]
+    missing = "arn:aws:lambda:us-east-1:000000000000:function:missing"
+    actions = json.dumps([{"name": "seen", "target": missing}])
+    with pytest.raises(StackError, match="missing"):
+        rig.deploy(messageFormat="envelope", actions=actions)
+    assert _status(rig) == "UPDATE_ROLLBACK_COMPLETE"
+    assert [one["deploymentId"] for one in _deployments(rig)] == before
+
+
 def test_wrong_certificate_is_refused_by_broker_and_by_our_credential_provider(
     rig: Rig, tmp_path: Path
 ) -> None:
@@ -317,6 +341,11 @@ def _effective(rig: Rig) -> list[dict[str, Any]]:
     client = rig.client("greengrassv2")
     reply = client.list_effective_deployments(coreDeviceThingName=rig.thing)
     return list(reply["effectiveDeployments"])
+
+
+def _status(rig: Rig) -> str:
+    found = rig.client("cloudformation").describe_stacks(StackName=rig.prepared.stack)
+    return str(found["Stacks"][0]["StackStatus"])
 
 
 def _deployments(rig: Rig) -> list[dict[str, Any]]:
