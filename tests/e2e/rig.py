@@ -142,12 +142,12 @@ class Rig:
         """
         changed = {**self.context, **changes}
         context = {key: value for key, value in changed.items() if value is not None}
-        is_first, self._deployed = self._deployed is None, changes
         deployer = self.shared.deployer()
-        if is_first and self.by_cli:
+        if self._deployed is None and self.by_cli:
             deployer.deploy(context)
         else:
             assembly.deploy(self.shared, context)
+        self._deployed = changes  # only now: a failed update is rolled back
         self.outputs = deployer.outputs(self.prepared.stack)
         self.shared.finish_deployment(self.prepared, self.outputs)
 
