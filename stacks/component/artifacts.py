@@ -20,6 +20,9 @@ from stacks.context.settings import Settings
 NOT_DEPLOYED = ("__pycache__", "*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache")
 """Files that tools leave in a folder of code, which no asset contains."""
 
+_OF_GENERATION_1 = ("/inference/v1", "/lambda_function.py", "/requirements-v1.txt")
+"""Code that only the function of Greengrass V1 runs."""
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -104,7 +107,7 @@ class Artifacts(Construct):
             self,
             "Code",
             path=str(folder),
-            exclude=list(NOT_DEPLOYED),
+            exclude=[*NOT_DEPLOYED, *_OF_GENERATION_1],
             ignore_mode=cdk.IgnoreMode.GIT,
         )
 

@@ -280,7 +280,7 @@ def test_changed_code_changes_the_version(
     assert version_of(tmp_path / "2") != content_of(template)
 
 
-def test_traces_of_running_and_modes_change_nothing(
+def test_traces_of_running_modes_and_the_function_of_v1_change_nothing(
     template: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "code"
@@ -289,6 +289,8 @@ def test_traces_of_running_and_modes_change_nothing(
     (copy / "inference" / "__pycache__").mkdir(exist_ok=True)
     (copy / "inference" / "__pycache__" / "names.cpython-38.pyc").write_bytes(b"\0")
     (copy / "inference" / "names.py").chmod(0o755)
+    for path in ("lambda_function.py", "inference/v1/core.py", "requirements-v1.txt"):
+        (copy / path).unlink()
     assert version_of(tmp_path / "1") == content_of(template)
 
 
