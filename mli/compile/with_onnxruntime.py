@@ -11,11 +11,11 @@ from typing import Any
 import onnx
 
 from inference.model.artifacts.artifact import check_artifact
-from inference.model.engines.onnx_versions import limit_of_file
 from inference.model.engines.runtime import open_runtime
 from inference.model.profiles.profile import ModelProfile
 from inference.vision.detections import Detections
 from inference.vision.postprocess import Postprocessor
+from stacks.component.onnx_format import limit_of_file
 
 from ..cli.output import Output
 from ..errors import MliError

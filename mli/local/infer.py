@@ -17,7 +17,6 @@ import click
 
 from inference.errors import InferenceError, ModelError
 from inference.model.artifacts.onnx_files import onnx_file
-from inference.model.engines.onnx_versions import limit_of_file
 from inference.model.engines.runnable import ONNX_RUNTIME
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import load_profile
@@ -29,6 +28,7 @@ from inference.settings import MESSAGE_FORMATS, InferenceSettings
 from inference.sources import FrameSource
 from inference.sources.frame import Frame
 from inference.stopping import end_process
+from stacks.component.onnx_format import limit_of_file
 
 from ..cli.output import examples
 from .artifact_profile import how_to_describe, profile_of

@@ -10,8 +10,8 @@ from inference.model.artifacts.artifact import check_artifact, model_folder
 from inference.model.artifacts.digests import content_files
 from inference.model.artifacts.onnx_files import is_onnx, onnx_file
 from inference.model.artifacts.unpacking import unpack
-from inference.model.engines.onnx_versions import limit_of_file
 from inference.model.engines.runnable import ONNX_RUNTIME
+from stacks.component.onnx_format import limit_of_file
 
 from ..errors import MliError
 from .inspection import ANY_MACHINE, Inspection, Tensor, inspect, provenance_of

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from inference.model.engines.onnx_versions import limit_of, read_onnx_format
+from stacks.component.onnx_format import limit_of, read_onnx_format
 from stacks.context.model_source import onnx_model_at
 from stacks.context.settings import Settings
 

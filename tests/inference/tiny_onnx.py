@@ -154,3 +154,10 @@ def opened(model: Any, folder: Path, spec: InputSpec = SPEC, accelerator: str = 
     """Write ``model`` to ``folder``, and open it with ONNX Runtime."""
     save(model, folder / "model.onnx")
     return OnnxRuntimeModel(check_artifact(folder), spec, accelerator)
+
+
+def identity(opset: int, ir_version: int) -> bytes:
+    """Return a model of these versions that returns its input."""
+    node = helper.make_node("Identity", [INPUT], ["scores"])
+    serialised: bytes = model_of([node], opset=opset, ir_version=ir_version).SerializeToString()
+    return serialised
