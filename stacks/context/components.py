@@ -1,11 +1,12 @@
 """Components of others that a deployment keeps on its cores beside our own."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, json_value, require_json
+from inference.schema import ConfigurationError, Fault, json_value
 
 KEY = "components"
 EXAMPLE = "aws.greengrass.LogManager=2.3.9"
@@ -83,7 +84,19 @@ def _component(name: str, given: object, faults: list[Fault]) -> OtherComponent:
         faults.append(Fault(path, configuration, "must have an object as its configuration"))
         configuration = {}
     try:
-        require_json(configuration)
+        _require_json(configuration)
     except ValueError as error:
         faults.append(Fault(path, configuration, f"must have JSON as its configuration: {error}"))
     return OtherComponent(name, str(version), configuration)
+
+
+def _require_json(value: object) -> None:
+    """Raise ``ValueError`` with the reason if ``value`` cannot be written as JSON, in UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("text in it has half a character, a lone surrogate") from None
+    except ValueError:
+        raise ValueError("a number in it is NaN or infinite") from None

@@ -19,7 +19,6 @@ from .redaction import redacted
 T = TypeVar("T")
 
 _SHOWN_CHARACTERS = 80
-_TOO_DEEP = "it is nested too deeply"
 
 
 def shown(value: object) -> str:
@@ -72,7 +71,7 @@ def strict_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique)
     except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def json_value(key: str, value: object) -> object:
@@ -203,22 +202,6 @@ def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fau
         rule = "unknown key" + (f"; did you mean {near}?" if near else "")
         faults.append(Fault(key, values[key], rule))
     return faults
-
-
-def require_json(value: object) -> None:
-    """Check that ``value`` can be written as JSON, in UTF-8.
-
-    Raises:
-        ValueError: with the reason.
-    """
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-    except UnicodeEncodeError:
-        raise ValueError("text in it has half a character, a lone surrogate") from None
-    except ValueError:
-        raise ValueError("a number in it is NaN or infinite") from None
 
 
 def number(low: float, high: float, *, decimals: int | None = None) -> Callable[[object], float]:
