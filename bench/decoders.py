@@ -17,7 +17,7 @@ import numpy as np
 
 from bench.ratio import interleaved, ratio
 from inference.model.profiles.profile import ModelProfile, load_profile
-from inference.pipeline.results import FrameResult, encoder
+from inference.pipeline.results import EnvelopeEncoder, FrameResult
 from inference.vision.geometry import fit
 from inference.vision.postprocess import Postprocessor
 from inference.vision.scores import Scores
@@ -108,8 +108,7 @@ def of_boxes(count: int) -> Callable[[], object]:
     rows[0, :count, 4] = generator.uniform(0.5, 0.95, count)
     postprocess = Postprocessor(profile, confidence_threshold=THRESHOLD)
     fitted = fit(profile.input, 1280, 720)
-    encode = encoder(
-        "envelope",
+    encode = EnvelopeEncoder(
         core_name="bench",
         model_name=profile.name,
         model_sha256="0" * 64,

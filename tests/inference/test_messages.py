@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inference.names import MAX_MESSAGE_BYTES
-from inference.pipeline.results import EnvelopeEncoder, FrameResult, encode_list, encoder
+from inference.pipeline.results import EnvelopeEncoder, FrameResult, encode_list
 from inference.vision.postprocess import Prediction
 from inference.vision.scores import Scores
 
@@ -76,9 +76,7 @@ def test_envelope_says_who_what_when_and_how_fast() -> None:
 
 @pytest.mark.parametrize("message_format", ["list", "envelope"])
 def test_the_lowest_scores_are_cut_first_and_counted(message_format: str) -> None:
-    encode = encoder(
-        message_format, core_name="c", model_name="m", model_sha256="0" * 64, configuration="0" * 12
-    )
+    encode = encode_list if message_format == "list" else ENVELOPE
     many = [Prediction(f"{'ä' * 60} {index}", 1 - index / 1000) for index in range(100)]
     message = encode(result(*many))
     decoded = json.loads(message.payload)

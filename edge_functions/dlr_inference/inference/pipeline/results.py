@@ -112,27 +112,6 @@ class EnvelopeEncoder:
         return _capped(items, lambda some: {**envelope, "predictions": some})
 
 
-def encoder(
-    message_format: str,
-    *,
-    core_name: str,
-    model_name: str,
-    model_sha256: str,
-    configuration: str,
-    component: str | None = None,
-) -> Encoder:
-    """Return the encoder for ``messageFormat``."""
-    if message_format == "envelope":
-        return EnvelopeEncoder(
-            core_name=core_name,
-            model_name=model_name,
-            model_sha256=model_sha256,
-            configuration=configuration,
-            component=component,
-        )
-    return encode_list
-
-
 def brief(prediction: Prediction) -> list[object]:
     """Return ``[label, score]``, or ``[label, score, box]``, for where every byte counts."""
     item: list[object] = [prediction.label, round(prediction.score, _BRIEF_DECIMALS)]

@@ -9,8 +9,8 @@ from typing import Any, Sequence
 from ..errors import ModelError, OutputError
 from ..model.loaded import LoadedModel
 from ..model.profiles.profile import ModelProfile
-from ..pipeline import results
 from ..pipeline.pipeline import Sink, Stages
+from ..pipeline.results import Encoder, EnvelopeEncoder, encode_list
 from ..schema import ConfigurationError, Fault
 from ..settings import InferenceSettings
 from ..sources import FrameSource, open_source
@@ -61,10 +61,11 @@ def build_stages(
 
 def encoder_for(
     settings: InferenceSettings, loaded: LoadedModel, *, component: str | None = None
-) -> results.Encoder:
+) -> Encoder:
     """Return the encoder for ``messageFormat`` and this model."""
-    return results.encoder(
-        settings.message_format,
+    if settings.message_format == "list":
+        return encode_list
+    return EnvelopeEncoder(
         core_name=settings.core_name,
         model_name=loaded.profile.name,
         model_sha256=loaded.artifact.sha256,
