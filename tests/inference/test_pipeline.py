@@ -16,7 +16,7 @@ from inference.errors import FrameError, ModelError
 from inference.model.engines.dlr import DlrModel
 from inference.model.loaded import LoadedModel
 from inference.model.profiles.profile import load_profile, profile_path
-from inference.pipeline.pipeline import Pipeline
+from inference.pipeline.pipeline import Pipeline, Sink
 from inference.pipeline.results import FrameResult, encode_list
 from inference.pipeline.sinks import PredictionSink
 from inference.schema import ConfigurationError
@@ -24,7 +24,6 @@ from inference.serving.assembly import build_stages, encoder_for
 from inference.serving.loading import load_model
 from inference.settings import InferenceSettings
 from inference.sources import FileSource, Frame, FrameSource
-from inference.vision.scores import Scores
 from models import store
 
 NAME = "efficientnet-lite0-imagenet"
@@ -101,17 +100,24 @@ def test_stop_ends_the_wait_for_the_next_frame() -> None:
     assert len(published) == 1
 
 
-def test_a_publisher_that_fails_costs_messages_and_not_the_loop() -> None:
+def test_a_sink_that_fails_costs_neither_the_loop_nor_the_other_sinks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def refuse(payload: bytes) -> None:
         raise OSError("broker away")
 
-    sink = PredictionSink(encode_list, refuse)
-    frame = FileSource("static", repeat=False).read()
-    assert frame is not None
-    result = FrameResult(1, "x", 1, 1, 0.0, [], {}, lambda: Scores((), (), True))
-    sink(frame, result)
-    sink(frame, result)
-    assert (sink.counters.sent, sink.counters.failed) == (0, 2)
+    def fail(frame: Frame, result: FrameResult) -> None:
+        raise ValueError("a fault of it")
+
+    frames: list[int] = []
+    sinks: list[Sink] = [PredictionSink(encode_list, refuse), fail]
+    sinks.append(lambda frame, _: frames.append(frame.id))
+    source = FileSource("static", repeat=True)
+    run = Pipeline(build_stages(SETTINGS, loaded(NAME), sinks, source=source))
+    run.run(2)
+    assert frames == [1, 2]
+    assert run.counters.sink_errors == 2
+    assert caplog.text.count("its predictions were not published: broker away") == 2
 
 
 def test_a_profile_of_another_model_is_refused_before_any_frame() -> None:

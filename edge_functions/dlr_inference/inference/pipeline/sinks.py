@@ -12,7 +12,7 @@ from .results import Encoder, FrameResult
 _log = logging.getLogger(__name__)
 
 Publish = Callable[[bytes], None]
-"""Sends one payload; raises ``OSError`` or ``RuntimeError`` if it cannot."""
+"""Sends one payload; raises ``OSError`` if it cannot."""
 
 Policy = Callable[[FrameResult], bool]
 """Tells whether a result is worth a message."""
@@ -20,19 +20,14 @@ Policy = Callable[[FrameResult], bool]
 
 @dataclass
 class PublishCounters:
-    """What became of the messages: sent, not sent, or held back by the policy.
+    """Messages that the policy held back, and predictions that did not fit into their message."""
 
-    ``predictions_left_out`` counts predictions that did not fit into their message.
-    """
-
-    sent: int = 0
-    failed: int = 0
     held_back: int = 0
     predictions_left_out: int = 0
 
 
 class PredictionSink:
-    """Encodes each result and publishes it; a failure is counted and logged, never raised."""
+    """Encodes each result and publishes it; a failure is logged, never raised."""
 
     def __init__(
         self,
@@ -57,11 +52,8 @@ class PredictionSink:
         self.counters.predictions_left_out += message.left_out
         try:
             self._publish(message.payload)
-        except (OSError, RuntimeError) as error:
-            self.counters.failed += 1
+        except OSError as error:
             _log.error("frame %d: its predictions were not published: %s", frame.id, error)
-        else:
-            self.counters.sent += 1
 
 
 def publish_policy(name: str) -> Policy:
