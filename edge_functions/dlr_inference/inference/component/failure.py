@@ -19,22 +19,19 @@ from .nucleus import Nucleus
 _log = logging.getLogger(__name__)
 
 
-def log_failure(error: InferenceError) -> None:
-    """Log in one line why the run ends."""
-    _log.error("run failed: %s", error)
-
-
 def report_failure(
     nucleus: Nucleus,
     configuration: Mapping[str, Any],
     error: InferenceError,
     component: str | None,
 ) -> None:
-    """Publish telemetry with ``error`` as its fault, and report ERRORED to the nucleus.
+    """Log why the run ends, publish telemetry with that fault, and report ERRORED to the nucleus.
 
-    Telemetry needs the core's name, which ``configuration`` may lack. If either report fails, that
-    is logged, and the process ends all the same.
+    The log is first, because the nucleus may kill what reports ERRORED. Telemetry needs the core's
+    name, which ``configuration`` may lack. If either report fails, that is logged, and the process
+    ends all the same.
     """
+    _log.error("run failed: %s", error)
     core_name = _core_name(configuration)
     try:
         if core_name is not None:

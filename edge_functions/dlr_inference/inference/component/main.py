@@ -54,9 +54,8 @@ def run(work: Path, model: Path, profile_name: str, *, seed: str | None) -> None
     except InferenceError as error:
         if error.health_fault is None:
             raise
-        from .failure import log_failure, report_failure
+        from .failure import report_failure
 
-        log_failure(error)  # first, because the nucleus may kill what reports ERRORED
         report_failure(nucleus, configuration, error, component_name(model))
         status = error.exit_status
     finally:
