@@ -132,11 +132,8 @@ _INPUT_FIELDS: tuple[Field[Any], ...] = (
     Field("std", _numbers(1e-9, 1e9), (1.0,), "[0.229, 0.224, 0.225]"),
     Field("decode", choice(*DECODE_RULES), "reduced", '"full"'),
 )
-_SECTIONS: dict[str, tuple[tuple[Field[Any], ...], tuple[str, ...]]] = {
-    "": (_PROFILE_FIELDS, ("name", "confidenceThreshold", "topK")),
-    "input": (_INPUT_FIELDS, ("name", "shape", "layout", "dtype", "colorOrder", "resize")),
-}
-"""The top of a profile and its input: their fields, and the required keys."""
+_REQUIRED = ("name", "confidenceThreshold", "topK")
+_REQUIRED_OF_INPUT = ("name", "shape", "layout", "dtype", "colorOrder", "resize")
 
 
 def builtin_profiles() -> tuple[str, ...]:
@@ -198,8 +195,8 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 def _parse(values: Mapping[str, Any], path: Path) -> tuple[ModelProfile | None, list[Fault]]:
     top = {key: values[key] for key in values if key not in ("input", "output", "labels")}
-    general, faults = _section("", top)
-    given, input_faults = _section("input", values.get("input"))
+    general, faults = parse_fields(_PROFILE_FIELDS, top, _REQUIRED)
+    given, input_faults = _input(values.get("input"))
     output, output_faults = _output(values.get("output"))
     labels, label_faults = _labels(values, path)
     faults += input_faults + output_faults + label_faults
@@ -219,13 +216,11 @@ def _parse(values: Mapping[str, Any], path: Path) -> tuple[ModelProfile | None, 
     return profile, []
 
 
-def _section(name: str, values: object) -> tuple[dict[str, Any], list[Fault]]:
-    """Read one object of a profile; the keys of its faults are dotted paths from the top."""
+def _input(values: object) -> tuple[dict[str, Any], list[Fault]]:
     if not isinstance(values, dict):
-        return {}, [Fault(name, values, "must be a JSON object")]
-    fields, required = _SECTIONS[name]
-    parsed, faults = parse_fields(fields, values, required)
-    return parsed, [fault.below(name) for fault in faults] if name else faults
+        return {}, [Fault("input", values, "must be a JSON object")]
+    parsed, faults = parse_fields(_INPUT_FIELDS, values, _REQUIRED_OF_INPUT)
+    return parsed, [fault.below("input") for fault in faults]
 
 
 def _output(values: object) -> tuple[OutputSpec | None, list[Fault]]:
