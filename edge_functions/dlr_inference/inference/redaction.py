@@ -15,7 +15,7 @@ HIDDEN = "***"
 """Replaces a credential."""
 
 MAX_CHARACTERS = 1024
-"""Longer text is cut before it is searched. The longest valid source fits."""
+"""Longer text is cut before it is searched, and is no valid source."""
 
 _MAX_LINE = 300
 

@@ -147,9 +147,10 @@ class Telemetry:
         encoded = compact_json(message).encode()
         faults = message["health"]["faults"]
         while len(encoded) > MAX_MESSAGE_BYTES and (message["sources"] or faults):
-            if not message["sources"]:
+            if message["sources"]:
+                message["sources"] = []
+            else:
                 faults.pop()
-            message["sources"] = []
             encoded = compact_json(message).encode()
         return encoded
 

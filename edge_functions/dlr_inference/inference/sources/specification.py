@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Union
 from urllib.parse import urlsplit
 
-from ..redaction import redacted, redacted_url
+from ..redaction import MAX_CHARACTERS, redacted, redacted_url
 from ..schema import ConfigurationError, Fault, nearest
 from .tls import UNVERIFIED, VERIFIED, Tls, parse_tls
 
@@ -31,7 +31,6 @@ VIDEO_SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts"
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp")
 MAX_SOURCES = 16
-MAX_CHARACTERS = 1024
 MAX_PIXELS = 8192 * 8192
 """Largest picture of a camera, stream or video."""
 

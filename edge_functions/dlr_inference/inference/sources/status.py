@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Mapping
 
@@ -47,17 +47,7 @@ class SourceStatus:
     def to_json(self) -> Mapping[str, Any]:
         """Return the entry of ``sources`` in a telemetry message."""
         since = datetime.fromtimestamp(self.since, timezone.utc).isoformat(timespec="seconds")
-        return {
-            "name": self.name,
-            "state": self.state,
-            "since": since,
-            "reason": self.reason,
-            "frames": self.frames,
-            "dropped": self.dropped,
-            "failed": self.failed,
-            "reopened": self.reopened,
-            "stuck": self.stuck,
-        }
+        return {**asdict(self), "since": since}
 
 
 class StatusKeeper:

@@ -56,7 +56,6 @@ class Capture(Protocol):
 
         So this one is to be retrieved that long before one is requested. None if it cannot be.
         """
-        ...
 
     def grab(self) -> None:
         """Wait for the next picture.
@@ -64,15 +63,12 @@ class Capture(Protocol):
         Raises:
             EndOfVideo: after the last one of a file.
         """
-        ...
 
     def retrieve(self) -> Still | None:
         """Decode the grabbed picture, or return None if it is the same as the last."""
-        ...
 
     def close(self) -> None:
         """Release the device or connection."""
-        ...
 
 
 Opener = Callable[[], Capture]

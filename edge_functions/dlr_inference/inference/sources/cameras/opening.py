@@ -9,15 +9,7 @@ from typing import Union
 from ...schema import ConfigurationError, Fault
 from ...vision.images import Reduction, whole
 from ..frame import FrameSource
-from ..specification import (
-    KEY,
-    CsiCamera,
-    GStreamerPipeline,
-    Snapshot,
-    Stream,
-    UsbCamera,
-    Video,
-)
+from ..specification import KEY, CsiCamera, GStreamerPipeline, Snapshot, Stream, UsbCamera, Video
 from . import opencv, snapshot
 from .capture import CapturePolicy, CaptureSource
 from .demand import Demand
@@ -79,7 +71,7 @@ def _open_video(source: Video, repeat: bool) -> FrameSource:
 
 
 def _open_gstreamer(source: CsiCamera | GStreamerPipeline) -> FrameSource:
-    from . import gstreamer, opencv
+    from . import gstreamer
 
     run = opencv.open_gstreamer if opencv.has_gstreamer() else gstreamer.LaunchedPipeline
     if run is gstreamer.LaunchedPipeline and not gstreamer.is_installed():
