@@ -1,4 +1,4 @@
-"""Image inference with the Deep Learning Runtime (DLR) on a core of either Greengrass generation.
+"""Image inference with DLR or ONNX Runtime on a core of either Greengrass generation.
 
 Data flows in one direction: source, preprocess, model, postprocess, sinks. Everything here runs on
 Python 3.8 and newer, which devices have.

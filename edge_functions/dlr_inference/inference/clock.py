@@ -1,8 +1,8 @@
-"""Waits that end in time although the clock is set back, for which older Pythons need help.
+"""Lets waits end in time on older Pythons when the clock is set back.
 
 Python 3.8, and 3.9 and 3.10 with an old C library or before their last releases, wait for a lock
-until a date. If the clock was ahead after a start, and is corrected during a wait, that date is as
-far away again as the clock was ahead: hours, in which a camera would be dark.
+until a wall-clock time. If the clock is hours ahead after a start, and is corrected during a wait,
+that wait takes those hours longer.
 https://github.com/python/cpython/issues/85876
 """
 
@@ -15,7 +15,7 @@ import threading
 import time
 
 _WAKE = signal.SIGURG
-"""A signal that nobody sends, and that harms a process without a handler in no way."""
+"""A signal that nothing else sends, and that a process without a handler ignores."""
 _LOOK_SECONDS = 1.0
 _JUMP_SECONDS = 0.5
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def watch_clock() -> None:
-    """Let waits end in time from now on, by a thread. Call it on the main thread of the process."""
+    """Start the thread that lets waits end in time; works on the process's main thread only."""
     if sys.version_info >= (3, 11):
         return
     try:
@@ -36,7 +36,7 @@ def watch_clock() -> None:
 def _watch() -> None:
     before = time.time() - time.monotonic()
     while True:
-        time.sleep(_LOOK_SECONDS)  # for which no Python looks at the date
+        time.sleep(_LOOK_SECONDS)  # which is monotonic in every Python
         now = time.time() - time.monotonic()
         if now < before - _JUMP_SECONDS:
             _log.info("the clock was set back by %.0f s", before - now)
@@ -45,7 +45,7 @@ def _watch() -> None:
 
 
 def _interrupt_waits() -> None:
-    """Let each thread that waits see how long it still has to, which it does when interrupted.
+    """Interrupt each waiting thread, which then looks at how much time is left.
 
     Threads of libraries do not wait in Python, and may have ended.
     """

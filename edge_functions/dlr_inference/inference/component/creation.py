@@ -155,7 +155,7 @@ def _source(wheels: Path) -> tuple[list[str], str]:
 def _run(command: list[str], advice: str) -> None:
     finished = subprocess.run(
         command,
-        env={**os.environ, "PIP_USER": "0"},  # pip's settings on a device are for people
+        env={**os.environ, "PIP_USER": "0"},  # which pip refuses here, and pip.conf may set
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         check=False,

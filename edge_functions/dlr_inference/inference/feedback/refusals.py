@@ -33,7 +33,7 @@ class Refusals:
         self._seconds = seconds
         self._refused: dict[str, _Refused] = {}
         self._tries: Counter[str] = Counter()
-        """How often objects of each sample were refused: after days there are thousands."""
+        """How often objects of each sample were refused, without a search in ``_refused``."""
         self._accepted_at: dict[str, float] = {}
         self._accepting: dict[str, set[str]] = {}
         self._in_a_row: dict[str, int] = {}

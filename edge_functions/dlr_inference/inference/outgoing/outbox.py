@@ -19,7 +19,7 @@ _FREE_SHARE = 0.1
 """With so much of its room in use, an outbox still keeps up: feedback alone adds bursts."""
 
 _LOOK_SECONDS = 1.0
-"""How often a wait for the rate sees whether that has changed."""
+"""How often a wait for the rate limit checks whether the limit has changed."""
 
 _KEEP_SECONDS = 2.0
 """How long the end waits for a disk that hangs."""
@@ -122,7 +122,7 @@ class Outbox:
                 return
 
     def _wait_for_turn(self) -> bool:
-        """Wait until the rate, which may change meanwhile, allows the next message.
+        """Wait until the rate limit, which may change meanwhile, allows the next message.
 
         Return False if stopped before that.
         """

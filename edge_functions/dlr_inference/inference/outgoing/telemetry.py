@@ -139,7 +139,7 @@ class Telemetry:
         }
 
     def payload(self) -> bytes:
-        """Return :meth:`message` encoded; if it is too long, without sources, then the last faults.
+        """Return :meth:`message` encoded; if too long, without its sources, then its last faults.
 
         A message that the nucleus cannot take would hold up all others.
         """

@@ -42,9 +42,9 @@ def installing(work: Path) -> Iterator[None]:
 
 
 def _lock_file(work: Path) -> IO[bytes]:
-    """Open the file; create it only if it is missing, for which a disk that hangs lets wait.
+    """Open the file, and create it only if it is missing: a disk that hangs delays that.
 
-    A system makes a disk read-only after a fault of it. What is there may be all that is needed.
+    Linux makes a disk read-only after a fault. What is on it may be all that ``run`` needs.
     """
     path = work / LOCK_FILE
     try:

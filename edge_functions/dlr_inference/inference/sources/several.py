@@ -59,7 +59,7 @@ class SeveralSources(FrameSource):
         """Like :meth:`read`, without waiting."""
         reasons = []
         for source in list(self._turns):
-            if source.fetches_on_request and self._is_fetching_from_another(source):
+            if source.fetches_on_request and self._another_is_fetching(source):
                 continue
             self._turns.remove(source)
             self._turns.append(source)
@@ -79,7 +79,7 @@ class SeveralSources(FrameSource):
             raise NoFrameError("; ".join(reasons))
         return None
 
-    def _is_fetching_from_another(self, source: FrameSource) -> bool:
+    def _another_is_fetching(self, source: FrameSource) -> bool:
         if self._fetching is None:
             return False
         asked, since = self._fetching

@@ -108,7 +108,7 @@ def _without_output(fault: str | None) -> list[HealthFault]:
 
 @dataclass(frozen=True)
 class _Estimator:
-    """What predicts: this function with DLR, or a connector."""
+    """What predicts: this function with its own engine, or a connector."""
 
     loaded: LoadedModel
     stages: Callable[[InferenceSettings, Sequence[Sink]], Stages]

@@ -37,7 +37,7 @@ _CONTENT_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/pn
 class InferenceService:
     """The connector, called for each frame; a failure costs that frame and is reported.
 
-    It has the interface of a model in DLR, but its input is the bytes of an image.
+    It has the interface of a loaded model, but its input is the bytes of an image.
     """
 
     def __init__(self, predict: Predict) -> None:

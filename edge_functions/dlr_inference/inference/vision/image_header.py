@@ -34,10 +34,10 @@ class ImageHeader:
     """``as_stored``: it has transparency or another depth, so it must be decoded unchanged.
 
     ``premultiplied``: its colours come out multiplied with their opacity. ``maximum`` is the value
-    of white if the format states it. ``orientation`` is for an image that
-    OpenCV does not turn itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind``
-    one that it may not decode. ``cut``: it says that it is longer than it is. ``size`` is width and
-    height of a JPEG file before it is turned.
+    of white if the format states it. ``orientation`` is for an image that OpenCV does not turn
+    itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind`` one that it may not
+    decode. ``cut``: it says that it is longer than it is. ``size`` is width and height of a JPEG
+    file before it is turned.
     """
 
     as_stored: bool = False

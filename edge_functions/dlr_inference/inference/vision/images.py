@@ -1,4 +1,4 @@
-"""Decoding of image files and camera stills."""
+"""Decodes image files and camera stills, and encodes images as JPEG."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _LOST = "RTP: missed"
 _VERSION = int(av.__version__.partition(".")[0])
 _ON_THIS_THREAD = {"threads": 1} if _VERSION >= 17 else {}
 _MATRICES = {1: "ITU709", 4: "FCC", 7: "SMPTE240M"}
-"""Those that a stream may name and FFmpeg does not use by default, by their numbers there."""
+"""Matrices that a stream may name and FFmpeg does not use by default, by FFmpeg's numbers."""
 
 
 class AvCapture:
@@ -269,10 +269,10 @@ class AvCapture:
 
 
 def _coding_of(picture: Any) -> Mapping[str, Any]:
-    """Return how PyAV is told the matrix by which a picture's colours are coded.
+    """Return PyAV's options for the matrix by which a picture's colours are coded.
 
-    Before version 17 it uses that only if the result is to have another one, which means nothing
-    for red, green and blue; and it must then be told the range too.
+    Before version 17, PyAV uses the matrix only if it differs from that of the result, which has no
+    effect on red, green and blue. It then needs the range too.
     """
     matrix = _MATRICES.get(picture.colorspace) if _VERSION < 17 else None
     if matrix is None:
