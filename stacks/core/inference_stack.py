@@ -13,10 +13,12 @@ from stacks.component.inference_component import InferenceComponent
 from stacks.component.kept_components import KeptComponents
 from stacks.component.model_limit import limit_line
 from stacks.context.settings import Settings
+from stacks.core.endpoints import IotEndpoints
 from stacks.core.feedback_bucket import FeedbackBucket
 from stacks.core.feedback_cost import cost_line
-from stacks.core.nucleus_configuration import Network
-from stacks.core.outputs import add_output
+from stacks.core.identity import CoreIdentity
+from stacks.core.nucleus_configuration import Network, NucleusConfiguration
+from stacks.core.outputs import add_common_outputs, add_deployment_outputs, add_output
 from stacks.core.telemetry_table import TelemetryTable
 from stacks.core.token_exchange import TokenExchange
 from stacks.names import published_topics
@@ -42,7 +44,7 @@ class InferenceStack(cdk.Stack):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         job_document.check(settings)
         self.own = settings.names
-        self.network = Network(settings.mqtt_port, settings.network_proxy)
+        self._network = Network(settings.mqtt_port, settings.network_proxy)
         super().__init__(
             scope, self.own.stack, description=f"Image inference on the {self.own.owner}"
         )
@@ -101,10 +103,37 @@ class InferenceStack(cdk.Stack):
             previews=self._previews,
         )
 
-    @property
-    def feedback_bucket(self) -> str | None:
-        """The bucket of the samples, None if there is no single one."""
-        return self.feedback.bucket_name if self.feedback else None
+    def add_outputs(
+        self,
+        core_name: str,
+        *,
+        thing_name: str,
+        identity: CoreIdentity | None,
+        group_arn: str,
+        deployment: ComponentDeployment,
+    ) -> None:
+        """Add what users and commands need of a core; those of a fleet have no ``identity``."""
+        endpoints = IotEndpoints(self, "Endpoints")
+        configuration = NucleusConfiguration(
+            thing_name=thing_name,
+            role_alias=self.credentials.alias_name,
+            region=self.region,
+            data_endpoint=endpoints.data,
+            credentials_endpoint=endpoints.credentials,
+            network=self._network,
+        )
+        add_deployment_outputs(
+            self,
+            configuration=configuration,
+            target=group_arn,
+            deployment_id=deployment.deployment_id,
+        )
+        add_common_outputs(
+            self,
+            prediction_topic=self.topics_of(core_name)[0],
+            identity=identity,
+            feedback_bucket=self.feedback.bucket_name if self.feedback else None,
+        )
 
     def deployment_to(
         self, group_arn: str, *needed: IDependable, prefix: str = ""

@@ -2,9 +2,8 @@
 
 import aws_cdk as cdk
 
-from stacks.core.endpoints import IotEndpoints
 from stacks.core.identity import CoreIdentity
-from stacks.core.nucleus_configuration import Network, NucleusConfiguration
+from stacks.core.nucleus_configuration import NucleusConfiguration
 
 _DEPLOYMENT_PARTS = (
     "targetArn",
@@ -16,61 +15,23 @@ _DEPLOYMENT_PARTS = (
 """The parts of a deployment that a new one can copy; the service sets the others."""
 
 
-class DeploymentOutputs:
-    """The outputs of the stack of a core, or of a fleet, which has no ``identity``.
-
-    ``thing_name`` stands in the configuration of the nucleus.
-    """
-
-    def __init__(
-        self,
-        stack: cdk.Stack,
-        *,
-        thing_name: str,
-        prediction_topic: str,
-        identity: CoreIdentity | None,
-        deployment_target: str,
-        role_alias: str,
-        deployment_id: str,
-        endpoints: IotEndpoints,
-        feedback_bucket: str | None,
-        network: Network,
-    ) -> None:
-        configuration = NucleusConfiguration(
-            thing_name=thing_name,
-            role_alias=role_alias,
-            region=stack.region,
-            data_endpoint=endpoints.data,
-            credentials_endpoint=endpoints.credentials,
-            network=network,
-        )
-        self._stack = stack
-        self._add(
-            "GreengrassConfig",
-            stack.to_json_string(
-                {"classic": configuration.classic(), "lite": configuration.lite()}
-            ),
-            "config.yaml of the core (JSON is YAML): `classic` or `lite`, by its nucleus",
-        )
-        self._add(
-            "CommandToRedeploy",
-            repeat_command(region=stack.region, deployment_id=deployment_id),
-            "Shows the deployment, and creates it again",
-        )
-        self._add(
-            "DeploymentTarget",
-            deployment_target,
-            "Target of the deployment: a thing group",
-        )
-        add_common_outputs(
-            stack,
-            prediction_topic=prediction_topic,
-            identity=identity,
-            feedback_bucket=feedback_bucket,
-        )
-
-    def _add(self, name: str, value: str, description: str) -> None:
-        add_output(self._stack, name, value, description)
+def add_deployment_outputs(
+    stack: cdk.Stack, *, configuration: NucleusConfiguration, target: str, deployment_id: str
+) -> None:
+    """Add the outputs of a deployment to ``target``, and of its cores' configuration."""
+    add_output(
+        stack,
+        "GreengrassConfig",
+        stack.to_json_string({"classic": configuration.classic(), "lite": configuration.lite()}),
+        "config.yaml of the core (JSON is YAML): `classic` or `lite`, by its nucleus",
+    )
+    add_output(
+        stack,
+        "CommandToRedeploy",
+        repeat_command(region=stack.region, deployment_id=deployment_id),
+        "Shows the deployment, and creates it again",
+    )
+    add_output(stack, "DeploymentTarget", target, "Target of the deployment: a thing group")
 
 
 def add_output(stack: cdk.Stack, name: str, value: str, description: str) -> None:

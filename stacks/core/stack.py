@@ -5,10 +5,8 @@ from constructs import Construct
 from stacks import names
 from stacks.context.settings import Settings
 from stacks.core import iot_policies
-from stacks.core.endpoints import IotEndpoints
 from stacks.core.identity import CoreIdentity
 from stacks.core.inference_stack import InferenceStack
-from stacks.core.outputs import DeploymentOutputs
 from stacks.core.thing_group import CoreGroup
 
 
@@ -18,7 +16,6 @@ class GreengrassCoreStack(InferenceStack):
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, settings=settings)
         core_name = settings.core_name
-        topics = self.topics_of(core_name)
         identity = CoreIdentity(
             self,
             "Core",
@@ -28,20 +25,15 @@ class GreengrassCoreStack(InferenceStack):
             policies=iot_policies.policies_of_core(
                 thing_name=names.thing_name(core_name),
                 role_alias_arn=self.credentials.alias_arn,
-                topics=topics,
+                topics=self.topics_of(core_name),
             ),
         )
         group = CoreGroup(self, "Group", core_name=core_name, identity=identity)
         deployment = self.deployment_to(group.arn, group.membership, *identity.attachments)
-        DeploymentOutputs(
-            self,
+        self.add_outputs(
+            core_name,
             thing_name=identity.thing_name,
-            prediction_topic=topics[0],
             identity=identity,
-            deployment_target=group.arn,
-            role_alias=self.credentials.alias_name,
-            deployment_id=deployment.deployment_id,
-            endpoints=IotEndpoints(self, "Endpoints"),
-            feedback_bucket=self.feedback_bucket,
-            network=self.network,
+            group_arn=group.arn,
+            deployment=deployment,
         )

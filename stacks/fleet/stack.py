@@ -7,9 +7,8 @@ from constructs import Construct, IDependable
 from stacks import names
 from stacks.context.settings import Settings
 from stacks.core import iot_policies
-from stacks.core.endpoints import IotEndpoints
 from stacks.core.inference_stack import InferenceStack
-from stacks.core.outputs import DeploymentOutputs, add_output
+from stacks.core.outputs import add_output
 from stacks.fleet.canary import Canary
 from stacks.fleet.group import FleetGroup
 from stacks.fleet.provisioning import ProvisioningByClaim
@@ -44,22 +43,18 @@ class GreengrassFleetStack(InferenceStack):
         group = FleetGroup(self, "Group", name=fleet_name, claim_policy=claim_policy)
         groups = [group]
         deployment = self.deployment_to(group.arn, *self._canary(settings, groups))
-        topics = self.topics_of(CORE_PLACEHOLDER)
         thing_name = names.thing_name(CORE_PLACEHOLDER)
-        DeploymentOutputs(
-            self,
+        self.add_outputs(
+            CORE_PLACEHOLDER,
             thing_name=thing_name,
-            prediction_topic=topics[0],
             identity=None,
-            deployment_target=group.arn,
-            role_alias=self.credentials.alias_name,
-            deployment_id=deployment.deployment_id,
-            endpoints=IotEndpoints(self, "Endpoints"),
-            feedback_bucket=self.feedback_bucket,
-            network=self.network,
+            group_arn=group.arn,
+            deployment=deployment,
         )
         policies = iot_policies.policies_of_core(
-            thing_name=thing_name, role_alias_arn=self.credentials.alias_arn, topics=topics
+            thing_name=thing_name,
+            role_alias_arn=self.credentials.alias_arn,
+            topics=self.topics_of(CORE_PLACEHOLDER),
         )
         add_output(
             self,

@@ -19,46 +19,41 @@ _CERTIFICATES = "file:///greengrass/certs"
 _KEEP_ALIVE_SECONDS = 600
 
 
-class GroupOutputs:
-    """The outputs of a group's stack."""
-
-    def __init__(
-        self,
-        stack: cdk.Stack,
-        *,
-        prediction_topic: str,
-        identity: CoreIdentity,
-        group_id: str,
-        version_id: str,
-        endpoints: IotEndpoints,
-        feedback_bucket: str | None,
-    ) -> None:
-        configuration = core_configuration(
-            thing_arn=identity.thing_arn,
-            iot_host=endpoints.data,
-            greengrass_host=cdk.Fn.sub("greengrass-ats.iot.${AWS::Region}.${AWS::URLSuffix}"),
-        )
-        self._stack = stack
-        self._add(
-            "GreengrassConfig",
-            stack.to_json_string(configuration),
-            "config.json of the core; fill in the names of the certificate's and the key's files",
-        )
-        self._add(
-            "CommandToDeployGroup",
-            deploy_command(region=stack.region, group_id=group_id, version_id=version_id),
-            "Gives the core this version of the group; nothing runs there before",
-        )
-        self._add("GreengrassGroupID", group_id, "The group")
-        add_common_outputs(
-            stack,
-            prediction_topic=prediction_topic,
-            identity=identity,
-            feedback_bucket=feedback_bucket,
-        )
-
-    def _add(self, name: str, value: str, description: str) -> None:
-        add_output(self._stack, name, value, description)
+def add_group_outputs(
+    stack: cdk.Stack,
+    *,
+    prediction_topic: str,
+    identity: CoreIdentity,
+    group_id: str,
+    version_id: str,
+    endpoints: IotEndpoints,
+    feedback_bucket: str | None,
+) -> None:
+    """Add the outputs of a group's stack."""
+    configuration = core_configuration(
+        thing_arn=identity.thing_arn,
+        iot_host=endpoints.data,
+        greengrass_host=cdk.Fn.sub("greengrass-ats.iot.${AWS::Region}.${AWS::URLSuffix}"),
+    )
+    add_output(
+        stack,
+        "GreengrassConfig",
+        stack.to_json_string(configuration),
+        "config.json of the core; fill in the names of the certificate's and the key's files",
+    )
+    add_output(
+        stack,
+        "CommandToDeployGroup",
+        deploy_command(region=stack.region, group_id=group_id, version_id=version_id),
+        "Gives the core this version of the group; nothing runs there before",
+    )
+    add_output(stack, "GreengrassGroupID", group_id, "The group")
+    add_common_outputs(
+        stack,
+        prediction_topic=prediction_topic,
+        identity=identity,
+        feedback_bucket=feedback_bucket,
+    )
 
 
 def core_configuration(*, thing_arn: str, iot_host: str, greengrass_host: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from stacks.v1.deployments_reset import DeploymentsReset
 from stacks.v1.feedback_connector import feedback_connector
 from stacks.v1.function_definition import FunctionDefinition
 from stacks.v1.group import Group
-from stacks.v1.group_outputs import GroupOutputs
+from stacks.v1.group_outputs import add_group_outputs
 from stacks.v1.group_role import GroupRole
 from stacks.v1.group_version import DefinitionVersions, GroupVersion
 from stacks.v1.image_classification import image_classification_connector
@@ -110,7 +110,7 @@ class GreengrassGroupStack(cdk.Stack):
         reset = DeploymentsReset(self, "DeploymentsReset", group_id=group.id)
         # Deleted after the reset: nothing of a group is deleted while a core still has to run it.
         reset.resource.node.add_dependency(version, *identity.attachments)
-        GroupOutputs(
+        add_group_outputs(
             self,
             prediction_topic=topics[0],
             identity=identity,
