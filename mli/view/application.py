@@ -15,7 +15,7 @@ from typing import Any
 from .background import in_thread
 from .board import Board
 from .controls import ChangeRefusedError, Controls
-from .gate import Gate
+from .gate import Gate, has_origin
 from .pictures import LONGEST_SIDE, SMALL_SIDE, PictureError, Pictures, reduced
 
 Receive = Callable[[], Awaitable[Any]]
@@ -149,9 +149,9 @@ class Application:
         A page that sleeps or is slow misses states; the next that it asks for is the present one.
         """
         await receive()
-        has_origin = any(name.lower() == b"origin" for name, _ in scope["headers"])
-        is_refused = self._gate.refusal(scope["headers"]) is not None or not has_origin
-        if is_refused or scope["path"] != "/live" or not self._gate.has_cookie(scope["headers"]):
+        headers = scope["headers"]
+        is_refused = self._gate.refusal(headers) is not None or not has_origin(headers)
+        if is_refused or scope["path"] != "/live" or not self._gate.has_cookie(headers):
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         await send({"type": "websocket.accept"})

@@ -239,12 +239,13 @@ class CoreView:
         self._move_pictures(self.live)
         self._move_pictures(self.latest)
 
-    def _move_pictures(self, shown: OrderedDict[str, AnyFrame]) -> None:
+    def _move_pictures(self, pictures: OrderedDict[str, AnyFrame]) -> None:
         """Let the newest picture of each source stay, but none of a camera that is gone."""
-        found = [one for place, one in shown.items() if not place or place in self._source_names]
-        shown.clear()
+        known = {"", *self._source_names}
+        found = [one for place, one in pictures.items() if place in known]
+        pictures.clear()
         for one in sorted(found, key=lambda one: one.id):
-            shown[self._place_of(one.source)] = one
+            pictures[self._place_of(one.source)] = one
 
     def _place_of(self, source: str) -> str:
         """Return the camera that a picture is of; all files of a folder are one source."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
-Headers = Iterable[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 _HTTP_PORT = 80
 """The port that browsers leave out."""
@@ -39,15 +39,13 @@ class Gate:
         A page of another site reaches loopback by its own Origin, or by DNS rebinding under a host
         name of its own.
         """
-        found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
-        hosts = [value for name, value in found if name == b"host"]
+        hosts = _values(headers, b"host")
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             return "the host must be 127.0.0.1, localhost or [::1], with the port of this page"
-        for name, value in found:
-            if name == b"origin" and value != f"http://{hosts[0]}":
-                return "requests of other pages are refused"
-            if name == b"sec-fetch-site" and value not in ("same-origin", "none"):
-                return "requests of other pages are refused"
+        are_own = all(origin == f"http://{hosts[0]}" for origin in _values(headers, b"origin"))
+        sites = _values(headers, b"sec-fetch-site")
+        if not are_own or not set(sites) <= {"same-origin", "none"}:
+            return "requests of other pages are refused"
         return None
 
     def has_cookie(self, headers: Headers) -> bool:
@@ -55,8 +53,8 @@ class Gate:
 
         Other programs of this machine have cookies here too, which may have any form.
         """
-        found = [value.decode("latin-1") for name, value in headers if name.lower() == b"cookie"]
-        pairs = [one.strip().partition("=") for value in found for one in value.split(";")]
+        cookies = [one for value in _values(headers, b"cookie") for one in value.split(";")]
+        pairs = [one.strip().partition("=") for one in cookies]
         return any(key == self._cookie and _equal(value, self._token) for key, _, value in pairs)
 
     def may_change(self, headers: Headers) -> bool:
@@ -64,10 +62,9 @@ class Gate:
 
         Beside the cookie it needs our Origin, and the token in a header of its own.
         """
-        found = [(name.lower(), value.decode("latin-1")) for name, value in headers]
-        tokens = [value for name, value in found if name == b"x-mli-view"]
-        has_origin = any(name == b"origin" for name, _ in found)
-        return has_origin and len(tokens) == 1 and _equal(tokens[0], self.form_token)
+        tokens = _values(headers, b"x-mli-view")
+        is_right = len(tokens) == 1 and _equal(tokens[0], self.form_token)
+        return is_right and has_origin(headers)
 
     def traded(self, query: bytes) -> str | None:
         """Return the cookie for the right token in a query; None for any other."""
@@ -80,6 +77,15 @@ class Gate:
         port = f"(:{_HTTP_PORT})?" if self._port == _HTTP_PORT else f":{self._port}"
         own = rf"(127\.0\.0\.1|localhost|\[::1\]){port}"
         return re.fullmatch(own, host, re.ASCII | re.IGNORECASE) is not None
+
+
+def has_origin(headers: Headers) -> bool:
+    """Return whether a request names the page that it comes from."""
+    return bool(_values(headers, b"origin"))
+
+
+def _values(headers: Headers, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in headers if key.lower() == name]
 
 
 def _equal(one: str, other: str) -> bool:
