@@ -69,4 +69,4 @@ if __name__ == "__main__":
     try:
         write_here(Path(sys.argv[1]))
     except MliError as error:
-        sys.exit(f"{error}")
+        sys.exit(str(error))

@@ -247,7 +247,7 @@ class CoreCreator:
             found = self._iot.get_policy(policyName=name)
         if is_ours:
             self._iot.tag_resource(resourceArn=found["policyArn"], tags=marks)
-        if not is_ours:
+        else:
             _check_same(name, found["policyDocument"], document)
         if json.loads(found["policyDocument"]) == json.loads(document):
             return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from ...errors import MliError
@@ -53,6 +53,13 @@ class Layout:
         place = f"{self.folder}/{self.private_key}"
         own = f"sudo install -m 600 KEY {place}    # if the archive has no key; KEY is the device's"
         return (unpack, *(() if with_key else (own,)), *self.start)
+
+
+def next_steps(archive: Path, commands: Sequence[str]) -> str:
+    """Return for people how an archive gets to its device, and what is typed there."""
+    copy = f"scp {shlex.quote(str(archive))} DEVICE:"
+    steps = "\n".join(f"  {command}" for command in (copy, *commands))
+    return f"Next, the first here and the others on the device:\n{steps}"
 
 
 def check_names(layout: Layout) -> None:

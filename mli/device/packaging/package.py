@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,7 +19,7 @@ from ..certificates.attachments import (
     foreign_attachments,
 )
 from ..certificates.keyfiles import KeyFolder
-from ..generations.layout import Layout, Nucleus, check_names
+from ..generations.layout import Layout, Nucleus, check_names, next_steps
 from ..generations.table import generation_of
 from ..stacks.core import CoreStack
 from .archive import archive, save
@@ -80,13 +79,10 @@ def package(
         "commands": list(commands),
         "warnings": warnings,
     }
-    copy = f"scp {shlex.quote(str(file))} DEVICE:"
-    todo = "\n".join(f"  {command}" for command in (copy, *commands))
     state = "written" if is_new else "already there, unchanged"
     output.result(
         values,
-        f"{file}: {state} ({', '.join(sorted(files))}). "
-        f"Next, the first here and the others on the device:\n{todo}\n"
+        f"{file}: {state} ({', '.join(sorted(files))}). {next_steps(file, commands)}\n"
         f"  mli redeploy {core_name}",
     )
 

@@ -24,7 +24,7 @@ from ...cli.options import (
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName
 from ...device.certificates.keyfiles import load_request
-from ...device.generations.layout import Nucleus
+from ...device.generations.layout import Nucleus, next_steps
 from ...device.generations.v2.layout import v2_layout
 from ...device.stacks.fleet import FleetStack
 from ...errors import MliError
@@ -142,11 +142,9 @@ def rotate(
                 with_key=request is None,
             )
             given = "" if folder is None else f" --output {shlex.quote(str(folder))}"
-            copy = f"scp {shlex.quote(str(file))} DEVICE:"
-            todo = "\n".join(f"  {step}" for step in (copy, *steps))
             output.result(
                 {"certificateId": identity, "archive": str(file), "commands": list(steps)},
-                f"{file}: written. Next, the first here and the others on the device:\n{todo}\n"
+                f"{file}: written. {next_steps(file, steps)}\n"
                 f"  mli fleet rotate {core_name} --finish{given}",
             )
 
