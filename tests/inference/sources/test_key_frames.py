@@ -54,16 +54,13 @@ class Driven:
     """Grabs pictures at their own rate by a clock of its own, as an attempt does."""
 
     def __init__(self, path: Path) -> None:
-        self.clock, self.requests = Clock(), Clock()
-        self.demand = Demand(self.requests)
-        self.capture: AvCapture = open_video(str(path), self.demand, KeyFrames(self.clock))
+        self.clock = Clock()
+        self.demand = Demand(self.clock)
+        self.capture: AvCapture = open_video(str(path), self.demand)
         self.grabbed = 0
 
     def request_every(self, seconds: float) -> None:
-        self.demand.give()
-        self.requests.now += seconds
-        self.demand.ask()
-        self.demand.give()
+        self.demand.pause = seconds
 
     def grab(self) -> float | None:
         self.clock.now += 1 / RATE

@@ -52,7 +52,6 @@ class AvCapture:
         *,
         ends: bool,
         demand: Demand | None = None,
-        key_frames: KeyFrames | None = None,
         body: Any = None,
         read_seconds: float | None = None,
     ) -> None:
@@ -76,7 +75,7 @@ class AvCapture:
         self._body = body
         self._read_seconds = attempt.READ_SECONDS if read_seconds is None else read_seconds
         self._demand = demand
-        self._keys = key_frames or KeyFrames()
+        self._keys = KeyFrames() if demand is None else KeyFrames(demand.clock)
         self._decoded: deque[Any] = deque()
         self._picture: Any = None
         self._key_packet: Any = None

@@ -17,26 +17,22 @@ class Demand:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` is in seconds."""
-        self._clock = clock
+        self.clock = clock
+        self.pause = 0.0
+        """The seconds between a frame and the next request, 0 if they are not known yet."""
         self._asked = False
         self._given: float | None = None
-        self._pause = 0.0
 
     def ask(self) -> None:
         """Note that a frame is requested; a repeated request changes nothing."""
         if not self._asked and self._given is not None:
-            self._pause = self._clock() - self._given
+            self.pause = self.clock() - self._given
         self._asked = True
 
     def give(self) -> None:
         """Note that the frame was delivered."""
         self._asked = False
-        self._given = self._clock()
-
-    @property
-    def pause(self) -> float:
-        """The seconds between a frame and the next request, 0 if they are not known yet."""
-        return self._pause
+        self._given = self.clock()
 
     def is_near(self, lead_seconds: float = 0.0) -> bool:
         """Return whether a frame is requested, or soon will be.
@@ -45,4 +41,4 @@ class Demand:
         """
         if self._asked or self._given is None:
             return True
-        return self._clock() >= self._given + self._pause - LEAD_SECONDS - lead_seconds
+        return self.clock() >= self._given + self.pause - LEAD_SECONDS - lead_seconds

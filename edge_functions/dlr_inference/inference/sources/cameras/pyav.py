@@ -20,7 +20,6 @@ from .attempt import AccessRefusedError
 from .decoding import AvCapture
 from .demand import Demand
 from .http_client import MISSING, WRONG, untrusted
-from .key_frames import KeyFrames
 
 OPEN_SECONDS = 6.0
 
@@ -122,9 +121,7 @@ def file_fault(path: str) -> str:
     return "there is no such file"
 
 
-def open_video(
-    path: str, demand: Demand | None = None, key_frames: KeyFrames | None = None
-) -> AvCapture:
+def open_video(path: str, demand: Demand | None = None) -> AvCapture:
     """Open a video file; without ``demand``, each of its pictures is decoded.
 
     Raises:
@@ -134,9 +131,7 @@ def open_video(
         container = av.open(f"file:{path}")  # a name may look like a protocol
     except FFmpegError:
         raise OSError(file_fault(path) or "it is not a video") from None
-    return _captured(
-        container, "it is not a video", ends=True, demand=demand, key_frames=key_frames
-    )
+    return _captured(container, "it is not a video", ends=True, demand=demand)
 
 
 def _captured(
@@ -144,7 +139,6 @@ def _captured(
     otherwise: str,
     *,
     demand: Demand | None,
-    key_frames: KeyFrames | None = None,
     ends: bool = False,
     body: Any = None,
     read_seconds: float | None = None,
@@ -162,7 +156,6 @@ def _captured(
             stream,
             ends=ends,
             demand=demand,
-            key_frames=key_frames,
             body=body,
             read_seconds=read_seconds,
         )
