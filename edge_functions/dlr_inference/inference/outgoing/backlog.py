@@ -53,10 +53,13 @@ class Backlog:
         """Messages that wait, by kind, including the one that was taken."""
         self.dropped: Counter[str] = Counter()
         """Messages that made room for others, by kind."""
+        self.size = 0
+        """Bytes of the file."""
+        self.fault: str | None = None
+        """Why the disk rejects messages at present, or None."""
         self._path = path
         self._limit = limit
         self._bytes: Counter[str] = Counter()
-        self._size = 0
         self._cut_off = False
         self._is_synced = True
         self._sync_fails = False
@@ -67,7 +70,6 @@ class Backlog:
         self._batch: deque[Entry] = deque()
         self._taken: Entry | None = None
         self._not_noted: Removal | None = None
-        self._fault: str | None = None
         self._next_try = self._next_read = 0.0
         try:
             self._scan()
@@ -79,16 +81,6 @@ class Backlog:
     def __len__(self) -> int:
         """Return how many messages wait, including the one that was taken."""
         return sum(self.counts.values())
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file."""
-        return self._size
-
-    @property
-    def fault(self) -> str | None:
-        """Why the disk rejects messages at present, or None."""
-        return self._fault
 
     @property
     def is_pausing(self) -> bool:
@@ -103,7 +95,7 @@ class Backlog:
         if len(self) and self._is_gone():
             self._lost()
         room = sum(len(message_line(self._next_id, message)) for message in messages)
-        if self._size + room > self._limit and len(self) and not self._shrink(room):
+        if self.size + room > self._limit and len(self) and not self._shrink(room):
             return False
         ids = range(self._next_id, self._next_id + len(messages))
         lines = [message_line(one, message) for one, message in zip(ids, messages)]
@@ -179,7 +171,7 @@ class Backlog:
                     without_id |= line.id == WITHOUT_ID
                 else:
                     damaged += 1
-            self._size = file.tell()
+            self.size = file.tell()
             self._next_id = highest + 1
             self._removed = Removed(removals)
             self._cut_off = not ends_a_line(file)
@@ -225,7 +217,7 @@ class Backlog:
     def _is_gone(self) -> bool:
         """Tell whether somebody else removed the file or cut it off."""
         try:
-            return self._path.stat().st_size < self._size
+            return self._path.stat().st_size < self.size
         except FileNotFoundError:
             return True
         except OSError:
@@ -255,12 +247,12 @@ class Backlog:
         except OSError as error:
             self._failed(error)
             return None
-        if self._fault is not None:
+        if self.fault is not None:
             _log.info("unsent messages are kept on disk again")
-        self._fault = self._not_noted = None
+        self.fault = self._not_noted = None
         self._cut_off = False
         self._is_synced = False
-        self._size = before + len(head) + len(data)
+        self.size = before + len(head) + len(data)
         return before + len(head)
 
     def _shrink(self, room: int) -> bool:
@@ -304,7 +296,7 @@ class Backlog:
 
     def _reset(self, *, size: int, taken: Entry | None) -> None:
         """Begin at the start of a file of ``size`` bytes, whose first message may be ``taken``."""
-        self._size = size
+        self.size = size
         self._taken = taken
         self._read_to = taken.end if taken else 0
         self._done_to = 0
@@ -314,9 +306,9 @@ class Backlog:
         self._cut_off = False
 
     def _failed(self, error: OSError) -> None:
-        if self._fault is None:
+        if self.fault is None:
             _log.error(
                 "unsent messages are in memory only, because the disk rejects them: %s", error
             )
-        self._fault = str(error)
+        self.fault = str(error)
         self._next_try = time.monotonic() + _RETRY_SECONDS

@@ -202,16 +202,14 @@ class WaitingMessages:
         is_empty = not self._recent and not self._writing and not self._disk_count
         return is_empty or time.monotonic() >= self._ends_at
 
-    def _is_slow(self) -> bool:
-        return self._busy_seconds() > _PATIENCE_SECONDS
-
     def _busy_seconds(self) -> float:
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
     def _need_not_wait(self) -> bool:
-        is_away = self._backlog is None or self._backlog.is_pausing or self._is_slow()
-        return is_away or self._excess() <= 0
+        is_slow = self._busy_seconds() > _PATIENCE_SECONDS
+        is_away = self._backlog is None or self._backlog.is_pausing
+        return is_slow or is_away or self._excess() <= 0
 
     def _excess(self) -> int:
         return len(self._writing) + len(self._recent) - self._capacity
