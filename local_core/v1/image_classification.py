@@ -150,8 +150,8 @@ def _classifier(loaded: LoadedModel) -> Callable[[bytes], list[float]]:
     postprocess = Postprocessor(loaded.profile)
 
     def classify(image: bytes) -> list[float]:
-        tensor, _fit = preprocess(decode(image, "the image"))
+        tensor, fit = preprocess(decode(image, "the image"))
         found = postprocess.decode(loaded.model.run(tensor))
-        return list(postprocess.scores(found).values)
+        return list(postprocess.scores(found, fit).values)
 
     return classify

@@ -33,9 +33,9 @@ def probabilities() -> tuple[tuple[float, ...], ...]:
     for _ in range(PHOTOGRAPHS):
         frame = source.read()
         assert frame is not None
-        tensor, _fit = preprocess(frame.image)
+        tensor, fit = preprocess(frame.image)
         outputs = postprocess.decode(loaded.model.run(tensor))
-        found.append(tuple(float(p) for p in postprocess.scores(outputs).normalised()))
+        found.append(tuple(float(p) for p in postprocess.scores(outputs, fit).normalised()))
     source.close()
     return tuple(found)
 

@@ -24,7 +24,7 @@ def test_several_labels_go_through_a_sigmoid_each(make_profile: MakeProfile) -> 
     assert [(one.label, round(one.score, 4)) for one in postprocess.choose(found, WHOLE)] == [
         ("zero", 0.8808), ("two", 0.7311), ("one", 0.1192),
     ]  # fmt: skip
-    scores = postprocess.scores(found)
+    scores = postprocess.scores(found, WHOLE)
     assert scores.labels == ("zero", "one", "two")
     assert not scores.sums_to_one
     assert sum(seen_by("ENTROPY", scores)) == pytest.approx(1)

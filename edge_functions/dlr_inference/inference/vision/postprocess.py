@@ -88,12 +88,12 @@ class Postprocessor:
         """Decode and choose in one step."""
         return self.choose(self.decode(outputs), fit)
 
-    def scores(self, found: Detections, fit: Fit | None = None) -> Scores:
-        """Return the scores that feedback strategies read.
+    def scores(self, found: Detections, fit: Fit) -> Scores:
+        """Return the scores that feedback strategies read of a frame that was fitted by ``fit``.
 
         For a classifier this is the whole probability vector. For a detector it is the best score
         of each class that reaches the threshold, published or not. For a segmentation it is the
-        share of each class, in the source image if its ``fit`` is given.
+        share of each class in the source image.
         """
         found = self._measured(found, fit)
         if found.boxes is None:
@@ -138,15 +138,13 @@ class Postprocessor:
         more = ", …" if len(fitting) > _NAMED_PRESETS else ""
         return f"presets that read such outputs: {', '.join(fitting[:_NAMED_PRESETS])}{more}"
 
-    def _measured(self, found: Detections, fit: Fit | None) -> Detections:
+    def _measured(self, found: Detections, fit: Fit) -> Detections:
         """Return a segmentation with the share of each class, largest first; others unchanged."""
         if found.class_map is None:
             return found
         spec, labels = self._profile.input, self._profile.labels
         count = int(found.class_map.max()) + 1 if labels is None else len(labels)
-        size = (spec.width, spec.height)
-        whole = Fit(size, (0, 0), size, size, (0, 0))
-        values = shares(found.class_map, count, whole if fit is None else fit, spec)
+        values = shares(found.class_map, count, fit, spec)
         order = np.argsort(-values, kind="stable")
         return replace(found, class_ids=order, scores=values[order])
 
