@@ -9,10 +9,10 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Callable
 
 from ..errors import FrameError, escaped
 from ..schema import ConfigurationError, Fault
+from ..vision.geometry import Reduction, whole
 from .frame import WAIT_SECONDS, Frame, FrameSource, NoFrameError
 from .listing import Signature, closed_folder, is_folder, list_files, signature
 from .specification import IMAGE_SUFFIXES, KEY, STATIC_SOURCE
@@ -42,7 +42,7 @@ class FileSource(FrameSource):
         *,
         repeat: bool,
         watch: bool = False,
-        reduction: Callable[[int, int], int] | None = None,
+        reduction: Reduction = whole,
     ) -> None:
         """``reduction`` says at which fraction of its size a JPEG may be decoded."""
         self._reduction = reduction
@@ -127,16 +127,13 @@ class FileSource(FrameSource):
 
     def _load(self, path: str) -> Frame | None:
         """Return the image at ``path``, or None if it was removed before its turn."""
-        from ..vision.images import (  # need OpenCV, which reading settings must not
-            decode_reduced,
-            whole,
-        )
+        from ..vision.images import decode_reduced  # needs OpenCV, which reading settings must not
 
         captured_at, started = time.time(), time.perf_counter()
         name = printable(path)
         try:
             data = _read(path)
-            decoded = decode_reduced(data, name, self._reduction or whole)
+            decoded = decode_reduced(data, name, self._reduction)
         except FileNotFoundError:
             self._known.pop(path, None)
             return None

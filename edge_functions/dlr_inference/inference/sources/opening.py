@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
+from ..vision.geometry import Reduction, whole
 from .files import FileSource
 from .frame import FrameSource
 from .several import SeveralSources
 from .specification import Files, MovingPattern, Specification, parse_sources
 
-if TYPE_CHECKING:  # needs OpenCV, which reading settings must not
-    from ..vision.images import Reduction
 
-
-def open_source(pattern: str, *, repeat: bool, reduction: Reduction | None = None) -> FrameSource:
+def open_source(pattern: str, *, repeat: bool, reduction: Reduction = whole) -> FrameSource:
     """Open the source, or the sources, that ``imageSource`` names.
 
     Without ``repeat``, files and videos end after their last image, and a video is read as fast as
@@ -35,7 +32,7 @@ def open_source(pattern: str, *, repeat: bool, reduction: Reduction | None = Non
     return sources[0] if len(sources) == 1 else SeveralSources(sources)
 
 
-def _open(source: Specification, repeat: bool, reduction: Reduction | None) -> FrameSource:
+def _open(source: Specification, repeat: bool, reduction: Reduction) -> FrameSource:
     if isinstance(source, Files):
         return FileSource(source.pattern, repeat=repeat, watch=source.watch, reduction=reduction)
     if isinstance(source, MovingPattern):

@@ -6,15 +6,19 @@ Coordinates are continuous: the left edge of an image is 0, its right edge is it
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Tuple
+from typing import TYPE_CHECKING, Callable, Tuple
 
-from ..model.profiles.profile import InputSpec
+if TYPE_CHECKING:  # reading settings takes less time without it
+    from ..model.profiles.profile import InputSpec
 
 _MAX_ASPECT_RATIO = 16
 """With a larger ratio of the sides, a centre crop cuts the image before scaling it."""
 
 Size = Tuple[int, int]
 Box = Tuple[float, float, float, float]
+
+Reduction = Callable[[int, int], int]
+"""Returns by how much an image of this width and height may be reduced: 1, 2, 4 or 8."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,11 @@ def fit(spec: InputSpec, width: int, height: int) -> Fit:
     else:
         ratio = max(target[0] / part[0], target[1] / part[1])
     return _centred(source, part_at, part, ratio, target)
+
+
+def whole(width: int, height: int) -> int:
+    """The reduction that leaves an image as it is."""
+    return 1
 
 
 def reduction(spec: InputSpec, width: int, height: int) -> int:

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Callable, Tuple
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ..errors import FrameError
+from .geometry import Reduction, Size, whole
 from .image_header import ImageHeader, read_header
 from .orientation import turned
 
 cv2.setNumThreads(1)  # images are small: more threads would only disturb the model's
 cv2.setLogLevel(0)  # its messages are raised here, with the name of the image
-
-Size = Tuple[int, int]
-"""Width and height in pixels."""
-
-Reduction = Callable[[int, int], int]
-"""Returns by how much an image of this width and height may be reduced: 1, 2, 4 or 8."""
 
 _AHEAD = 16
 _REDUCED = {
@@ -37,11 +32,6 @@ class DecodedImage:
 
     image: Any
     size: Size
-
-
-def whole(width: int, height: int) -> int:
-    """The reduction that leaves an image as it is."""
-    return 1
 
 
 def encode_jpeg(image: Any, name: str) -> bytes:

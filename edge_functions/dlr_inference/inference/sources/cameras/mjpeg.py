@@ -6,8 +6,9 @@ import socket
 import time
 from typing import Any, Callable
 
+from ...vision.geometry import Reduction, whole
 from ...vision.image_header import read_header
-from ...vision.images import Reduction, decode_reduced, whole
+from ...vision.images import decode_reduced
 from ..specification import MAX_PIXELS
 from . import attempt
 from .attempt import Still, no_picture_for

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack
 from typing import Any
 
-from ...vision.images import Reduction, whole
+from ...vision.geometry import Reduction, whole
 from ..specification import Stream
 from . import attempt, decoding, pyav
 from .attempt import Capture
@@ -27,7 +27,7 @@ _HLS = b"#EXTM3U"
 _XML = b"<"
 
 
-def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = None) -> Capture:
+def open_network(stream: Stream, demand: Demand, reduction: Reduction = whole) -> Capture:
     """Open ``stream``; ``demand`` is how often its pictures are requested.
 
     ``reduction`` says at which fraction of its size a JPEG may be decoded.
@@ -36,7 +36,7 @@ def open_network(stream: Stream, demand: Demand, reduction: Reduction | None = N
         OSError: if it does not answer in time, refuses, or is not a video.
     """
     if stream.url.startswith("http"):
-        return _open_http(stream, demand, reduction or whole)
+        return _open_http(stream, demand, reduction)
     return pyav.open_stream(stream, demand, attempt.READ_SECONDS)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Union
 
 from ...schema import ConfigurationError, Fault
-from ...vision.images import Reduction, whole
+from ...vision.geometry import Reduction
 from ..frame import FrameSource
 from ..specification import KEY, CsiCamera, GStreamerPipeline, Snapshot, Stream, UsbCamera, Video
 from . import opencv, snapshot
@@ -17,7 +17,7 @@ from .demand import Demand
 Captured = Union[Video, UsbCamera, CsiCamera, Stream, Snapshot, GStreamerPipeline]
 
 
-def open_camera(source: Captured, repeat: bool, reduction: Reduction | None) -> FrameSource:
+def open_camera(source: Captured, repeat: bool, reduction: Reduction) -> FrameSource:
     """Open one source, as :func:`inference.sources.open_source` has it.
 
     Raises:
@@ -30,8 +30,7 @@ def open_camera(source: Captured, repeat: bool, reduction: Reduction | None) -> 
     if isinstance(source, Video):
         return _open_video(source, repeat)
     if isinstance(source, Snapshot):
-        reduced = whole if reduction is None else reduction
-        opener = partial(snapshot.SnapshotCapture, source.url, tls=source.tls, reduction=reduced)
+        opener = partial(snapshot.SnapshotCapture, source.url, tls=source.tls, reduction=reduction)
         return CaptureSource(source.name, opener, policy=CapturePolicy(live=False))
     if isinstance(source, UsbCamera):
         return CaptureSource(source.name, partial(opencv.open_camera, source.device, source.mode))
@@ -44,7 +43,7 @@ def _check_ca_file(source: Stream | Snapshot) -> None:
         raise ConfigurationError([Fault(KEY, source.name, rule)])
 
 
-def _open_stream(source: Stream, reduction: Reduction | None) -> FrameSource:
+def _open_stream(source: Stream, reduction: Reduction) -> FrameSource:
     from . import network, pyav  # need PyAV, which only streams and videos do
 
     if source.tls.verify and not pyav.can_verify(source.url):

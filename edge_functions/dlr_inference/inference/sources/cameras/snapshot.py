@@ -10,7 +10,8 @@ from urllib.error import HTTPError
 
 from ...errors import FrameError
 from ...redaction import redacted_url
-from ...vision.images import Reduction, decode_reduced, whole
+from ...vision.geometry import Reduction, whole
+from ...vision.images import decode_reduced
 from ..tls import VERIFIED, Tls
 from .attempt import Still
 from .http_client import HttpClient, explained
