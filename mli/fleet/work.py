@@ -149,7 +149,7 @@ def ends_everything(error: Exception) -> bool:
 
 @contextmanager
 def absent_is_done() -> Iterator[None]:
-    """Take it as done if what is to be removed does not exist (any more)."""
+    """Leave the block without a fault if what is to be removed or checked does not exist."""
     try:
         yield
     except botocore.exceptions.ClientError as error:

@@ -272,11 +272,10 @@ def text(pattern: str, rule: str) -> Callable[[object], str]:
 
 def boolean(value: object) -> bool:
     """Read a flag: JSON's true and false, or the words, since ``-c`` values are always strings."""
-    words = {"true": True, "false": False}
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lower() in words:
-        return words[value.lower()]
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
     raise ValueError("must be true or false")
 
 
