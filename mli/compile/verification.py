@@ -18,8 +18,8 @@ TOLERANCE = 1e-3
 
 
 MOST_STEPS = 4
-"""Quantised values may differ by so many steps: each engine rounds at its own place, and errors of
-inner layers add up."""
+"""Quantised values may differ by this many steps: each engine rounds at its own place, and errors
+of inner layers add up."""
 _LARGEST_TOLERANCE = 0.1
 _SAME_BOX = 0.5
 

@@ -17,7 +17,7 @@ from .fitting import Returned
 CLASSIFICATION: Mapping[str, Any] = {"kind": "classification", "activation": "logits"}
 _SHORTEST_EMBEDDING = 32
 LARGEST_SUM_ERROR = 1e-3
-"""Probabilities of one choice add up to 1, but for so much."""
+"""How far the sum of the probabilities of one choice may be from 1."""
 
 _LARGEST_LENGTH_ERROR = 1e-4
 

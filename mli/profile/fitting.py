@@ -246,7 +246,7 @@ def class_count(spec: OutputSpec, bound: Mapping[str, Any], input_: InputSpec) -
 
 
 def is_count_of(labels: int, classes: int | None, kind: str) -> bool:
-    """Tell whether so many labels may name so many classes; one score may be of two classes."""
+    """Tell whether ``labels`` names fit ``classes`` classes; one score may be of two."""
     binary = kind == "classification" and (classes, labels) == (1, 2)
     return classes is None or classes == labels or binary
 

@@ -11,7 +11,7 @@ from ..view.drawing import Mark
 from .stored import StoredSample
 
 _VALIDATION_SHARE = 10
-"""One of so many samples is for validation, chosen by its key: always the same ones."""
+"""One in this many samples is for validation, chosen by its key: always the same ones."""
 
 
 @dataclass(frozen=True)

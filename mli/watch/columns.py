@@ -11,7 +11,7 @@ from .display import Message, latency_of, source_of, text_of
 _CORE_CELLS, _MOST_CORE_CELLS = 12, 24
 _LATENCY_CELLS, _SOURCE_CELLS = 9, 18
 _TEXT_CELLS = 24
-"""So much room remains for labels before columns are left out."""
+"""This much room remains for labels before columns are left out."""
 
 
 _RATE_FROM_CELLS = 40

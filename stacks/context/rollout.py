@@ -47,7 +47,7 @@ class ExponentialRate:
 
 @dataclass(frozen=True)
 class AbortCriterion:
-    """The share of cores with a failure that ends the rollout, once so many have finished."""
+    """The share of cores with a failure that ends the rollout, once ``executed`` have finished."""
 
     failure: str
     percentage: float

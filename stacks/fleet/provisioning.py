@@ -19,7 +19,7 @@ from stacks.nag_acknowledgments import acknowledge_wildcards
 _HOOK_SECONDS = 5
 """How long AWS IoT waits for a hook."""
 _HOOK_MEGABYTES = 512
-"""With Lambda's 128 MB, the import of boto3 alone could take so long."""
+"""With Lambda's 128 MB, the import of boto3 alone could take longer."""
 
 RANDOM_CLIENT_ID = "????????-????-????-????-????????????"
 """The shape of a UUID, under which both nuclei connect with a claim certificate."""

@@ -9,7 +9,7 @@ HANGS_SECONDS = 7.0
 
 
 def hang_fault(since: float | None) -> str | None:
-    """Return the fault of an answer that is awaited since the ``time.monotonic`` ``since``.
+    """Return the fault of an answer that has been awaited since ``since``, a ``time.monotonic``.
 
     None is not a fault: the wait is short so far, or, with ``since`` None, nothing is awaited.
     """

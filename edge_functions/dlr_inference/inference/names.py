@@ -19,7 +19,7 @@ TELEMETRY_SECONDS = 60
 SHORTEST_PREVIEW_SECONDS = 1
 """The shortest time between two live pictures of a core, of whichever source."""
 SILENT_INTERVALS = 3
-"""A core is silent if it misses so many messages: one or two may be lost, or wait on the core."""
+"""A core is silent if it misses this many messages: one or two may be lost, or wait on it."""
 
 LOCAL_TOPIC_PATTERN = r"(?=.{1,128}\Z)[a-zA-Z0-9][a-zA-Z0-9_.:-]*(?:/[a-zA-Z0-9_.:-]+)*"
 """A topic between components: without the characters that are wildcards in a topic or a policy, and

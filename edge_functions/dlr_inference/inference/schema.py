@@ -207,7 +207,7 @@ def unknown_keys(values: Mapping[str, object], known: Sequence[str]) -> list[Fau
 def number(low: float, high: float, *, decimals: int | None = None) -> Callable[[object], float]:
     """Return a reader of finite numbers from ``low`` to ``high``, both included.
 
-    With ``decimals``, so many digits may follow the decimal point.
+    At most ``decimals`` digits, if given, may follow the decimal point.
     """
     rule = f"must be a number from {low:g} to {high:g}"
     if decimals is not None:

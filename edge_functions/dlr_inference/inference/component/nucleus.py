@@ -24,8 +24,8 @@ _PASSING = ("ServiceError", "ResourceNotFoundError", "ConflictError")
 
 _REFUSALS = 3
 _REFUSED_SECONDS = 10.0
-"""So many refusals in a row, over at least this time, are final. A single one may be a nucleus that
-ends."""
+"""This many refusals in a row, over at least this time, are final. A nucleus that ends may refuse
+once."""
 _REFUSED = ("AccessDeniedError", "ConnectionClosedError", "AwsCrtError")
 """How the client reports a nucleus that answers and refuses, or closes without an answer, as lite
 does. A nucleus that is away is a ``RuntimeError``."""

@@ -30,7 +30,7 @@ class Spool:
     """Samples in a folder, the oldest first, with at most ``capacity`` bytes in total.
 
     A thread writes new samples to disk; until they are safe there, they are in memory, with at most
-    a fourth of the capacity. When there is no room in either, the oldest sample is dropped, and
+    a quarter of the capacity. When there is no room in either, the oldest sample is dropped, and
     returned to the caller who added the newest. So a disk that fails or hangs delays no caller of
     :meth:`add`. One thread adds; another one reads and removes.
     """

@@ -28,7 +28,7 @@ LIMIT_BYTES = 64 << 20
 """Largest file. An hour at one frame per second, with the largest messages, is 26 MB."""
 
 _BATCH = 100
-"""So many messages are in memory at once."""
+"""This many messages are in memory at once."""
 
 _RETRY_SECONDS = 2.0
 

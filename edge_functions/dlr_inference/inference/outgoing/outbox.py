@@ -16,7 +16,7 @@ from .backlog import Backlog
 from .waiting import WaitingMessages
 
 _FREE_SHARE = 0.1
-"""With so much of its room in use, an outbox still keeps up: feedback alone adds bursts."""
+"""Up to this share of its room in use, an outbox keeps up: feedback alone adds bursts."""
 
 _LOOK_SECONDS = 1.0
 """How often a wait for the rate limit checks whether the limit has changed."""

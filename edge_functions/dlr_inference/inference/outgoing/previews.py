@@ -20,7 +20,7 @@ _NEVER = float("-inf")
 _log = logging.getLogger(__name__)
 
 Encode = Callable[[object, int], bytes]
-"""Returns an image as JPEG of at most so many bytes. Raises ``FrameError`` if it cannot."""
+"""Returns an image as JPEG of at most this many bytes. Raises ``FrameError`` if it cannot."""
 
 
 @dataclass

@@ -26,7 +26,7 @@ _SYNC_SECONDS = 1.0
 """How often what was written to disk is made safe from a power cut."""
 
 _TOGETHER = 20
-"""So many messages are written to disk at once: all may not fit."""
+"""This many messages are written to disk at once: all may not fit."""
 
 
 class WaitingMessages:
@@ -157,7 +157,7 @@ class WaitingMessages:
             self._changed.notify_all()
 
     def close(self, seconds: float) -> None:
-        """Let :meth:`take` wait for no more messages, and at most so long for the disk."""
+        """Let :meth:`take` wait for no more messages, and at most ``seconds`` for the disk."""
         with self._changed:
             self._ends_at = time.monotonic() + seconds
             self._changed.notify_all()

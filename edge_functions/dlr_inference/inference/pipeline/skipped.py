@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import InferenceError, ModelError
 
 LASTING = 10
-"""So many frames in a row without a usable output are a fault that lasts."""
+"""This many frames in a row without a usable output are a fault that lasts."""
 
 SUMMARY_SECONDS = 60.0
 """The same reason is logged once, then with its number of frames after this time."""

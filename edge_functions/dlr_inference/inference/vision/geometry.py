@@ -92,8 +92,8 @@ def whole(width: int, height: int) -> int:
 def reduction(spec: InputSpec, width: int, height: int) -> int:
     """Return by how much an image of ``width`` × ``height`` may be reduced before it is fitted.
 
-    So much that the part of it that is used is still at least as large as in the input: 1, 2, 4 or
-    8. It is 1 for ``decode`` full.
+    It is 1, 2, 4 or 8: the part of the image that is used stays at least as large as in the input.
+    It is 1 for ``decode`` full.
     """
     if spec.decode == "full":
         return 1

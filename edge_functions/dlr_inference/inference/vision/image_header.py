@@ -77,7 +77,7 @@ def _png(data: bytes) -> ImageHeader:
     at = 8
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
-        if length > len(data) - at - 8:  # OpenCV would take so much memory: up to 4 GB
+        if length > len(data) - at - 8:  # OpenCV would allocate it: up to 4 GB
             return ImageHeader(cut=True)
         if kind == b"tRNS":
             as_stored = True

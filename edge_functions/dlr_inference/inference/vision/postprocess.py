@@ -21,7 +21,7 @@ Keypoint = Tuple[float, float, float]
 """x and y in fractions of the image, and a score."""
 
 _NAMED_PRESETS = 12
-"""A message names so many presets that fit."""
+"""A message names at most this many presets that fit."""
 
 
 @dataclass(frozen=True)

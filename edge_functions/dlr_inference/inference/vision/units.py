@@ -8,7 +8,7 @@ from typing import Any
 from ..model.profiles.profile import InputSpec, ModelProfile
 
 _FRAMES = 3
-"""So many frames with detections in a row are not an accident."""
+"""This many frames with detections in a row are no accident."""
 
 _log = logging.getLogger(__name__)
 

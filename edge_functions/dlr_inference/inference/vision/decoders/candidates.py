@@ -138,7 +138,7 @@ def _require_finite(decoder: Decoder, values: Array) -> None:
 
 
 def _best(found: Candidates) -> Candidates:
-    """Return the candidates with the best scores: so many that suppression looks at."""
+    """Return the candidates with the best scores, as many as suppression looks at."""
     if len(found.rows) <= CANDIDATES:
         return found
     top = np.argpartition(-found.scores, CANDIDATES)[:CANDIDATES]
