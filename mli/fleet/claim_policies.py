@@ -38,3 +38,9 @@ def policies_by_claim(iot: Any, fleet_name: str, core: str, attached: Iterable[s
     own, alias = {core, names.thing_name(core)}, names.fleet_role_alias_name(fleet_name)
     of_core = {policy for policy, parts in named.items() if not own.isdisjoint(parts)}
     return of_core if any(alias in named[policy] for policy in of_core) else set()
+
+
+def came_by_claim(iot: Any, fleet_name: str, core: str, certificate_arns: Iterable[str]) -> bool:
+    """Tell by the policies of a core's certificates whether this fleet's template created it."""
+    attached = {name for arn in certificate_arns for name, _ in attached_policies(iot, arn)}
+    return bool(policies_by_claim(iot, fleet_name, core, attached))

@@ -22,7 +22,7 @@ from ..errors import MliError
 from ..listings import principals, thing_groups
 from . import tags
 from .certificates import CertificateMaker
-from .claim_policies import attached_policies, policies_by_claim
+from .claim_policies import came_by_claim
 from .core_list import FleetCore
 from .folder import core_folder
 from .journal import CERTIFICATE, DONE, IMPORT, REMOVAL, Journal
@@ -186,8 +186,7 @@ class CoreCreator:
         Raises:
             MliError: if it has, by the policies of the certificates with these ARNs.
         """
-        attached = {name for arn in arns for name, _ in attached_policies(self._iot, arn)}
-        if not policies_by_claim(self._iot, self._fleet.name, core, attached):
+        if not came_by_claim(self._iot, self._fleet.name, core, arns):
             return
         thing = names.thing_name(core)
         fix = "it needs neither `mli fleet add` nor `mli fleet import`"

@@ -16,7 +16,7 @@ from ...errors import MliError
 from ...listings import listed, principals
 from .. import tags
 from ..certificates import CertificateMaker, is_active
-from ..claim_policies import policies_by_claim
+from ..claim_policies import came_by_claim
 from ..core import write_archive
 from ..folder import REMOVED_FOLDER, core_folder, put_aside
 from ..journal import CERTIFICATE, REMOVAL, ROTATION, SUSPENDED, Journal
@@ -159,8 +159,7 @@ class Rotation:
     def came_by_claim(self) -> bool:
         """Return whether the device provisioned itself: its nucleus then named its files."""
         arns = principals(self._iot, self._thing)
-        attached = {policy for arn in arns for policy in self._policies(arn)}
-        return bool(policies_by_claim(self._iot, self._fleet.name, self._core, attached))
+        return came_by_claim(self._iot, self._fleet.name, self._core, arns)
 
     def _old(self) -> list[str]:
         """Return the ARNs of the core's certificates that are not the new one."""
