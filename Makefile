@@ -76,7 +76,7 @@ setup: $(VENV)/.installed node_modules/.installed
 $(VENV)/.installed: requirements-dev.txt
 	@echo "Setting up Python packages in $(VENV): 295 MB to download …"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say make PYTHON=…")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@python -m pip install --quiet $$(grep '^pip==' $<) # newer ones take half the time for the list
 	@python .ci/install-packages $< --no-compile # Python does that at an import, for what is used
 	@python -c "import app" # now, because several processes would do it at once

@@ -1,9 +1,13 @@
-"""``make setup``: one line of progress instead of pip's output, and all of it if pip fails."""
+"""``make setup``: one line of progress instead of pip's output, all of it if pip fails, and a new
+environment where an earlier attempt has left half of one.
+"""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -47,3 +51,21 @@ def test_installation_that_fails_shows_what_pip_said(tmp_path: Path) -> None:
     assert "No matching distribution found for absent==1.0" in done.stderr
     assert "pip failed; its whole output is in build/install-packages.log" in done.stderr
     assert "absent" in (tmp_path / "build" / "install-packages.log").read_text()
+
+
+def test_environment_without_pip_is_created_again(tmp_path: Path) -> None:
+    """Debian's Python leaves one behind if its package python3-venv is not installed."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "requirements-dev.txt").touch()
+    venv.create(tmp_path / ".venv", with_pip=False)
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\ntest "$1" = -c || { echo "called with $*"; exit 3; }\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", ".venv/.installed", f"PYTHON={python}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1] == "called with -m venv .venv", done.stderr
