@@ -62,7 +62,8 @@ class MqttConnection:
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
         self._awaited: dict[int, Future[None]] = {}
-        self._renewed: set[int] = set()
+        self._unawaited: set[int] = set()
+        """Packets whose acknowledgement nobody awaits."""
         self._subscriptions: dict[object, tuple[str, int, Deliver]] = {}
         self._connected = threading.Event()
         self._stopping = threading.Event()
@@ -83,7 +84,7 @@ class MqttConnection:
         return self._connected.wait(seconds)
 
     def publish_to_cloud(self, component: str, topic: str, qos: int, payload: bytes) -> None:
-        """Send a message; with QoS 1 return when the broker has it.
+        """Send a message; return when it is on its way, or with QoS 1 when the broker has it.
 
         Raises:
             ConnectionError: if it could not be sent, or was not acknowledged in time.
@@ -91,8 +92,7 @@ class MqttConnection:
         info = self._online().publish(topic, payload, qos)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise ConnectionError(paho.error_string(info.rc))
-        if qos > 0:
-            self._await(info.mid)
+        self._await(info.mid)
 
     def subscribe_to_cloud(self, topic_filter: str, qos: int, deliver: Deliver) -> Unsubscribe:
         """Call ``deliver`` for each message that matches; return how to end that.
@@ -131,21 +131,18 @@ class MqttConnection:
 
     def _await(self, mid: int) -> None:
         """Return when the broker acknowledges; it may have done so already."""
-        acknowledged = self._acknowledgement(mid)
+        with self._lock:
+            if not self._connected.is_set():
+                raise ConnectionError("the connection broke")
+            acknowledged = self._awaited.setdefault(mid, Future())
         try:
             acknowledged.result(ACKNOWLEDGED_SECONDS)
         except FutureTimeoutError:
             raise ConnectionError("the broker did not acknowledge it in time") from None
         finally:
             with self._lock:
-                self._awaited.pop(mid, None)
-
-    def _acknowledgement(self, mid: int) -> Future[None]:
-        """Return the future of a packet's acknowledgement; the first caller creates it."""
-        with self._lock:
-            if not self._connected.is_set():
-                raise ConnectionError("the connection broke")
-            return self._awaited.setdefault(mid, Future())
+                if self._awaited.pop(mid, None) is not None and not acknowledged.done():
+                    self._unawaited.add(mid)
 
     def _live(self) -> None:
         backoff = Backoff(first=0.25, cap=10.0)
@@ -185,7 +182,7 @@ class MqttConnection:
             self._connected.clear()
             self._client = None
             waiting, self._awaited = list(self._awaited.values()), {}
-        self._renewed.clear()
+            self._unawaited.clear()
         for acknowledged in waiting:
             if not acknowledged.done():
                 acknowledged.set_exception(ConnectionError("the connection broke"))
@@ -221,7 +218,7 @@ class MqttConnection:
         for topic_filter, qos in wanted:
             _, mid = client.subscribe(topic_filter, qos)
             if mid is not None:
-                self._renewed.add(mid)
+                self._unawaited.add(mid)
         self.sessions += 1
 
     def drop(self, why: str) -> None:
@@ -233,15 +230,17 @@ class MqttConnection:
         self._ended.set()
 
     def _acknowledge(self, mid: int, failed: bool) -> None:
-        """Record the broker's answer.
+        """Record the broker's answer, or that a message of QoS 0 was sent.
 
         paho holds a lock of its own here, so it must not be called under ours.
         """
-        if mid in self._renewed:
-            self._renewed.discard(mid)
-            return
-        with contextlib.suppress(ConnectionError):
-            acknowledged = self._acknowledgement(mid)
+        with self._lock:
+            if mid in self._unawaited:
+                self._unawaited.discard(mid)
+                return
+            if not self._connected.is_set():
+                return
+            acknowledged = self._awaited.setdefault(mid, Future())
             if failed:
                 acknowledged.set_exception(ConnectionError("the broker refused it"))
             else:

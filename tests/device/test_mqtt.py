@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from local_core.device import mqtt
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.setup import create_certificate
 from tests.device.conftest import THING, Device
@@ -63,6 +64,34 @@ def test_many_threads_publish_at_once(device: Device) -> None:
             thread.join(SECONDS)
         assert not [thread for thread in threads if thread.is_alive()]
     assert failures == []
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_numbers_of_messages_are_used_again(device: Device, qos: int) -> None:
+    """MQTT has 65,535 of them, so a long connection comes round."""
+    with device.connection() as connection:
+        assert connection.wait_until_connected(SECONDS)
+        for _ in range(3):
+            connection._client._last_mid = 100  # type: ignore[union-attr]
+            for _ in range(5):
+                connection.publish_to_cloud("", "demo/a", qos, b"x")
+        connection.publish_to_cloud("", "demo/a", 1, b"x")
+        assert not connection._awaited
+        assert connection.sessions == 1
+
+
+def test_late_acknowledgement_is_not_that_of_a_later_message(
+    device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with device.connection() as connection:
+        assert connection.wait_until_connected(SECONDS)
+        monkeypatch.setattr(mqtt, "ACKNOWLEDGED_SECONDS", 0.0)
+        with pytest.raises(ConnectionError, match="did not acknowledge it in time"):
+            connection.publish_to_cloud("", "demo/a", 1, b"late")
+        monkeypatch.undo()
+        eventually(lambda: not connection._unawaited, SECONDS)
+        assert not connection._awaited
+        connection.publish_to_cloud("", "demo/a", 1, b"in time")
 
 
 def test_broker_that_comes_back_has_the_subscriptions_again(device: Device) -> None:
