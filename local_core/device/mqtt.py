@@ -250,7 +250,10 @@ class MqttConnection:
         with self._lock:
             wanted = [d for f, _, d in self._subscriptions.values() if filter_matches(f, topic)]
         for deliver in wanted:
-            deliver(topic, payload)
+            try:
+                deliver(topic, payload)
+            except Exception:  # it would end paho's thread, and with it the connection
+                _log.exception("a message on %s was not taken", topic)
 
 
 def _once(subscriptions: Iterable[tuple[str, int, Deliver]]) -> Iterable[tuple[str, int]]:

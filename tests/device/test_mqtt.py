@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -64,6 +65,20 @@ def test_many_threads_publish_at_once(device: Device) -> None:
             thread.join(SECONDS)
         assert not [thread for thread in threads if thread.is_alive()]
     assert failures == []
+
+
+def test_message_that_is_not_understood_does_not_end_the_connection(device: Device) -> None:
+    got: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def take(topic: str, payload: bytes) -> None:
+        got.put(json.loads(payload)["text"].encode())
+
+    with device.connection() as connection:
+        assert connection.wait_until_connected(SECONDS)
+        connection.subscribe_to_cloud("demo/#", 1, take)
+        for payload in (b"not JSON", b"{}", b'{"text": "understood"}'):
+            connection.publish_to_cloud("", "demo/a", 1, payload)
+        assert got.get(timeout=SECONDS) == b"understood"
 
 
 @pytest.mark.parametrize("qos", [0, 1])
