@@ -52,6 +52,7 @@ class Watcher:
         tls = tls_context(self.certificate)
         self.connection = MqttConnection(broker, name, tls)
         self._topics = topics
+        self._keeps = True
         self._on_message = on_message
         self._lock = threading.Lock()
         self._open = ExitStack()
@@ -74,10 +75,17 @@ class Watcher:
         with self._lock:
             return [message for message in self.messages if message.topic == topic]
 
+    def stop_keeping(self) -> None:
+        """Forget all messages, and those that come from now on."""
+        with self._lock:
+            self._keeps = False
+            self.messages.clear()
+
     def _receive(self, topic: str, payload: bytes) -> None:
         message = Received(time.monotonic(), topic, payload)
         with self._lock:
-            self.messages.append(message)
+            if self._keeps:
+                self.messages.append(message)
         self._on_message(message)
 
 

@@ -17,7 +17,10 @@ from ..device.setup import Certificate
 
 @dataclass(frozen=True)
 class Target:
-    """What differs from core to core; ``model`` is a folder or a file on this machine."""
+    """What differs from core to core; ``model`` is a folder or a file on this machine.
+
+    ``samples_an_hour`` limits a V2 core's samples; 0 is no limit.
+    """
 
     core_name: str
     model: Path
@@ -27,6 +30,7 @@ class Target:
     interval: float
     greengrass_version: int = 2
     preview_seconds: int = 0
+    samples_an_hour: int = 0
 
     @property
     def generation(self) -> Generation:
@@ -44,10 +48,10 @@ class Target:
         """Return the app's context for this core: what a user gives with ``-c``.
 
         The app does not see what an archive in S3 holds, so an engine other than DLR is named.
-        Samples are not limited: they cost nothing here, and a short run is to show some.
         """
+        limit = {"feedbackRateLimit": f"{self.samples_an_hour}"}
         return {
-            **({"feedbackRateLimit": "0"} if self.greengrass_version == 2 else {}),
+            **(limit if self.greengrass_version == 2 else {}),
             **({"previewInterval": f"{self.preview_seconds}"} if self.preview_seconds else {}),
             **({"modelRuntime": ONNX_RUNTIME} if self._is_onnx else {}),
             "coreName": self.core_name,

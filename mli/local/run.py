@@ -46,6 +46,10 @@ SAMPLE_PHOTOGRAPHS = 4
 """The number of photographs of ``imageSource=static``: by default each is predicted once."""
 INTERVAL_SECONDS = 0.2
 PREVIEW_SECONDS = 2
+KEPT_SAMPLES_AN_HOUR = 600
+"""The limit of cores that stay up, because the local cloud keeps samples in memory, 75 kB each.
+Other cores have none: a short run is to show some.
+"""
 DEMOS: Mapping[int, Sequence[str]] = {
     1: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco"),
     2: ("efficientnet-lite0-imagenet", "ssdlite-mobilenet-v2-coco-onnx"),
@@ -124,6 +128,7 @@ def run(
                     INTERVAL_SECONDS,
                     int(greengrass_version),
                     preview_seconds=PREVIEW_SECONDS if view and greengrass_version == "2" else 0,
+                    samples_an_hour=KEPT_SAMPLES_AN_HOUR if keep or view else 0,
                 )
                 for name, folder, known in _models(
                     model, profile, DEMOS[int(greengrass_version)], progress
@@ -213,6 +218,7 @@ class Run:
         if write_sheet_of(all_prepared, watcher, SHEET):
             self._progress.say(f"contact sheet of what the cores saw: {SHEET}")
         if self._keep:
+            watcher.stop_keeping()
             with suppress(Interrupted):  # the way to end it, and no failure
                 self._follow(
                     instructions(shared.cloud, all_prepared, watcher, STATE)

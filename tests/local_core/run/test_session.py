@@ -204,12 +204,15 @@ def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(run, "SharedCloud", Cloud)
     monkeypatch.setattr(run, "instructions", lambda *arguments: "")
     monkeypatch.setattr(run, "summary", lambda times: "")
-    monkeypatch.setattr(run.Run, "_watch", lambda whole, shared: None)
+    forgetting: list[str] = []
+    watcher = SimpleNamespace(stop_keeping=lambda: forgetting.append("messages"))
+    monkeypatch.setattr(run.Run, "_watch", lambda whole, shared: watcher)
     monkeypatch.setattr(run.Run, "_follow", interrupted)
     monkeypatch.setattr(run, "_models", lambda *arguments: [])
     kept = CliRunner().invoke(main, ["run", "--keep"])
     assert kept.exit_code == 0, kept.output
     assert "stopping the local cloud" in kept.output
+    assert forgetting == ["messages"]
 
 
 class TestCommand:
@@ -240,6 +243,17 @@ class TestCommand:
         assert context["imageSource"] == "static"
         assert context["messageFormat"] == "envelope"
         assert context["greengrassVersion"] == "1"
+
+    @pytest.mark.parametrize(
+        ("option", "limit"), [(None, "0"), ("--keep", "600"), ("--view", "600")]
+    )
+    def test_samples_of_cores_that_stay_up_are_limited(
+        self, invoke: Callable[..., Target], option: str | None, limit: str
+    ) -> None:
+        """The local cloud keeps them in memory."""
+        target = invoke(*([option] if option else []))
+        context = target.context(certificate_id="c", model_uri="s3://b/k.zip")
+        assert context["feedbackRateLimit"] == limit
 
     def test_an_engine_that_is_not_dlr_becomes_part_of_the_context(
         self, invoke: Callable[..., Target], tmp_path: Path
