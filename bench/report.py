@@ -98,7 +98,7 @@ def _row(one: dict[str, Any]) -> Row:
 def comparison(before: Iterable[Row], after: Iterable[Row]) -> str:
     """Return a table of the rows that both runs have, with the change of each median.
 
-    A change counts only if the two spreads do not overlap.
+    A change counts only if the two spreads do not overlap. What was measured once has no spread.
     """
     old = {(row.section, row.name): row.ratio for row in before}
     lines: list[str] = []
@@ -111,7 +111,13 @@ def comparison(before: Iterable[Row], after: Iterable[Row]) -> str:
             lines += ["", section]
         ratio = old[row.section, row.name]
         change = (row.ratio.median / ratio.median - 1) * 100 if ratio.median else 0.0
-        apart = row.ratio.low > ratio.high or row.ratio.high < ratio.low
-        mark = "changed" if apart else "within the spread"
+        mark = _mark(ratio, row.ratio)
         lines.append(f"  {row.name:<52} {ratio!s:<19} {row.ratio!s:<19} {change:+6.1f} %  {mark}")
     return "\n".join(lines) if lines else "The two reports have no row in common."
+
+
+def _mark(before: Ratio, after: Ratio) -> str:
+    if any(one.low == one.high for one in (before, after)):
+        return "measured once"
+    apart = after.low > before.high or after.high < before.low
+    return "changed" if apart else "within the spread"

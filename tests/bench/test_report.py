@@ -51,6 +51,14 @@ def test_a_change_counts_where_the_spreads_are_apart(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
+def test_a_change_does_not_count_where_there_is_no_spread() -> None:
+    """The shares of a processor are of one interval, and the next one is never quite the same."""
+    lines = report.comparison(
+        [row("share", 0.010, 0.010, 0.010)], [row("share", 0.011, 0.011, 0.011)]
+    )
+    assert "+10.0 %  measured once" in lines
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"rows": [{}]}', '{"rows": 1}'])
 def test_another_file_is_no_report(tmp_path: Path, content: str) -> None:
     (tmp_path / "other.json").write_text(content)
