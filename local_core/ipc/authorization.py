@@ -17,10 +17,10 @@ class Authorizer:
     """Applies the ``accessControl`` in the component's current configuration.
 
     Its shape: service → policy id → {operations, resources}. A resource may contain the thing's
-    name as ``{iot:thingName}``; nucleus lite 2.6.0 does not support that.
+    name as ``{iot:thingName}``, unless ``thing_name`` is None, as on nucleus lite 2.6.0.
     """
 
-    def __init__(self, configurations: ConfigurationStore, thing_name: str) -> None:
+    def __init__(self, configurations: ConfigurationStore, thing_name: str | None) -> None:
         self._configurations = configurations
         self._thing_name = thing_name
 
@@ -35,12 +35,17 @@ class Authorizer:
             if not {"*", NAMESPACE + operation} & set(operations):
                 continue
             for resource in _texts(policy, "resources"):
-                if resource_allows(resource.replace("{iot:thingName}", self._thing_name), topic):
+                if resource_allows(self._concrete(resource), topic):
                     return
         raise UnauthorizedError(
             f"Principal {component} is not authorized to perform "
             f"{service}:{NAMESPACE}{operation} on resource {topic}"
         )
+
+    def _concrete(self, resource: str) -> str:
+        if self._thing_name is None:
+            return resource
+        return resource.replace("{iot:thingName}", self._thing_name)
 
     def _policies(self, component: str, service: str) -> list[Any]:
         try:

@@ -133,14 +133,16 @@ class LocalCore:
         return self._layout.log(component)
 
     def _ipc_server(self, socket_path: Path) -> IpcServer:
-        authorizer = Authorizer(self._configurations, self._identity.thing_name)
+        identity = self._identity
+        thing_name = None if identity.nucleus.is_lite else identity.thing_name
+        authorizer = Authorizer(self._configurations, thing_name)
         operations = all_operations(
-            CloudMessaging(self._cloud, authorizer, self._identity.nucleus.ipc.in_flight),
+            CloudMessaging(self._cloud, authorizer, identity.nucleus.ipc.in_flight),
             LocalMessaging(LocalTopics(), authorizer),
             ConfigurationService(self._configurations),
             StateService(self._report_state),
         )
-        return IpcServer(socket_path, operations, dialect=self._identity.nucleus.ipc)
+        return IpcServer(socket_path, operations, dialect=identity.nucleus.ipc)
 
     def _installed(self, deployment: ComponentDeployment) -> Installed:
         recipe = deployment.recipe

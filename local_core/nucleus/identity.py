@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .dialect import CLASSIC, Nucleus
+from .recipe import LITE_RUNTIME
 
 _ARCHITECTURES = {"x86_64": "amd64", "armv7l": "arm"}
 
@@ -30,5 +31,5 @@ class CoreIdentity:
         machine = platform.machine()
         attributes = {"os": "linux", "architecture": _ARCHITECTURES.get(machine, machine)}
         if self.nucleus.is_lite:
-            attributes["runtime"] = "aws_nucleus_lite"
+            attributes["runtime"] = LITE_RUNTIME
         return attributes

@@ -16,6 +16,7 @@ DEFAULT_INSTALL_SECONDS = 120.0
 """How long ``install`` may take when the recipe does not say; ``run`` has no limit."""
 
 FORMAT_VERSION = "2020-01-25"
+LITE_RUNTIME = "aws_nucleus_lite"
 
 
 class RecipeError(LocalCoreError, ValueError):
@@ -62,9 +63,16 @@ class Manifest:
     def suits(self, device: Mapping[str, str]) -> bool:
         """Return whether a core with the attributes ``device`` can take this manifest.
 
-        A value is exact, ``*``, or a regular expression between slashes.
+        A value is exact, ``*``, or a regular expression between slashes. Nucleus lite wants both an
+        ``os`` and a ``runtime``, and has no expressions.
         """
-        return all(_attribute_suits(value, device.get(key)) for key, value in self.platform.items())
+        is_lite = device.get("runtime") == LITE_RUNTIME
+        if is_lite and not {"os", "runtime"} <= set(self.platform):
+            return False
+        return all(
+            _attribute_suits(value, device.get(key), has_patterns=not is_lite)
+            for key, value in self.platform.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -124,10 +132,12 @@ def _dependencies(document: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(part.get("VersionRequirement", "")) for name, part in document.items()}
 
 
-def _attribute_suits(wanted: str, actual: str | None) -> bool:
+def _attribute_suits(wanted: str, actual: str | None, *, has_patterns: bool) -> bool:
     if wanted in ("*", actual):
         return True
-    is_pattern = len(wanted) > 1 and wanted.startswith("/") and wanted.endswith("/")
+    is_pattern = (
+        has_patterns and len(wanted) > 1 and wanted.startswith("/") and wanted.endswith("/")
+    )
     return is_pattern and actual is not None and re.fullmatch(wanted[1:-1], actual) is not None
 
 
@@ -150,11 +160,14 @@ def _step(
         return None
     fields: Mapping[str, Any] = {"Script": value} if isinstance(value, str) else value
     own = {**environment, **fields.get("Setenv", {})}
+    for name, text in own.items():
+        if not isinstance(text, str):  # with nucleus lite the script does not run
+            raise RecipeError(f"Setenv of {name} must be a string, not {text!r}")
     limit = fields.get("Timeout", timeout)
     return LifecycleStep(
         script=fields["Script"],
         timeout=None if limit is None else float(limit),
-        environment={name: str(text) for name, text in own.items()},
+        environment=own,
     )
 
 

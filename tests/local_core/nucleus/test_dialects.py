@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from awscrt.exceptions import AwsCrtError
-from awsiot.greengrasscoreipc import connect
+from awsiot.greengrasscoreipc import connect, model
 from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 
+from local_core.ipc.authorization import PUBSUB
 from local_core.nucleus.dialect import CLASSIC, LITE, LITE_2_5_1, Nucleus
 from local_core.nucleus.lifecycle import State
 from tests.local_core.nucleus.test_lifecycle import is_running
@@ -175,3 +177,18 @@ def test_end_of_a_dependency_stops_what_lite_binds_to_it(
     if stops:
         core.until("a", State.STOPPED)
         assert core.core.deploy([component("a", needs=("z",), soft=soft), component("z")]) >= {"a"}
+
+
+@pytest.mark.parametrize(("nucleus", "is_allowed"), [(CLASSIC, True), (LITE, False)])
+def test_name_of_the_thing_in_access_control_is_for_the_classic_nucleus(
+    start: Start, nucleus: Nucleus, is_allowed: bool
+) -> None:
+    core = start(nucleus)
+    policy = {"operations": ["*"], "resources": ["out/{iot:thingName}"]}
+    control = {"accessControl": {PUBSUB: {"all": policy}}}
+    core.core.deploy([replace(_listening(core, "one"), merge=control)])
+    client = Client(core, "a")
+    message = model.PublishMessage(binary_message=model.BinaryMessage(message=b""))
+    with nullcontext() if is_allowed else pytest.raises(model.UnauthorizedError):
+        client.ipc.publish_to_topic(topic="out/thing", publish_message=message)
+    client.close()

@@ -38,6 +38,22 @@ def test_platform(platform: dict[str, str], suits: bool) -> None:
     assert recipe({"Platform": platform}).manifests[0].suits(DEVICE) is suits
 
 
+@pytest.mark.parametrize(
+    ("platform", "suits"),
+    [
+        ({"os": "linux", "runtime": "*"}, True),
+        ({"os": "*", "runtime": "aws_nucleus_lite", "architecture": "amd64"}, True),
+        ({}, False),
+        ({"os": "linux"}, False),
+        ({"runtime": "*"}, False),
+        ({"os": "linux", "runtime": "*", "architecture": "/amd64|aarch64/"}, False),
+    ],
+)
+def test_platform_on_nucleus_lite(platform: dict[str, str], suits: bool) -> None:
+    device = {**DEVICE, "runtime": "aws_nucleus_lite"}
+    assert recipe({"Platform": platform}).manifests[0].suits(device) is suits
+
+
 def test_first_suitable_manifest_wins() -> None:
     manifests = [
         {"Platform": {"os": "windows"}, "Lifecycle": {"run": "windows"}},
@@ -62,6 +78,12 @@ def test_both_forms_of_a_lifecycle_step() -> None:
     manifest = recipe({"Lifecycle": lifecycle}).manifests[0]
     assert manifest.install == LifecycleStep("make", 1800, {"COMMON": "1", "OWN": "2"})
     assert manifest.run == LifecycleStep("start", None, {"COMMON": "1"})
+
+
+def test_number_in_the_environment_is_refused() -> None:
+    """Nucleus lite would not run the script."""
+    with pytest.raises(RecipeError, match="Setenv of THREADS must be a string, not 2"):
+        recipe({"Lifecycle": {"Setenv": {"THREADS": 2}, "run": "start"}})
 
 
 def test_install_has_a_timeout_of_two_minutes_by_default_and_run_has_none() -> None:
