@@ -65,6 +65,6 @@ class Variables:
     def _configured(self, pointer: str) -> str | None:
         try:
             value = find(self.configuration, pointer)
-        except KeyError:
+        except (KeyError, ValueError):  # no such key, or not a JSON pointer
             return None
         return value if isinstance(value, str) else json.dumps(value)

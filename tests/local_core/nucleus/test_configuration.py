@@ -100,6 +100,7 @@ def test_recipe_variables(variables: Variables, text: str, result: str) -> None:
         ("echo ${HOME}", "{HOME}"),
         ("{ echo; }", "{ echo; }"),
         ("{configuration:/nope}", "{configuration:/nope}"),
+        ("{configuration:rate}", "{configuration:rate}"),
         ("{other:artifacts:path}", "{other:artifacts:path}"),
     ],
 )
