@@ -167,6 +167,32 @@ def test_candidates_are_resolved_to_the_highest_version_in_range(
         greengrass.resolve_component_candidates(platform=platform, componentCandidates=missing)
 
 
+def test_deployment_may_name_any_version_of_a_component_of_aws(
+    cloud: LocalCloud, device: Device
+) -> None:
+    greengrass = cloud.client("greengrassv2")
+    components = {
+        "aws.greengrass.LogManager": {"componentVersion": "2.3.9"},
+        "aws.greengrass.Nucleus": {"componentVersion": "2.12.0"},
+    }
+    greengrass.create_deployment(targetArn=device.thing_arn, components=components)
+    candidates = [
+        {"componentName": name, "versionRequirements": {"thing/a": one["componentVersion"]}}
+        for name, one in components.items()
+    ]
+    platform = {"attributes": {"os": "linux"}}
+    found = greengrass.resolve_component_candidates(
+        platform=platform, componentCandidates=candidates
+    )["resolvedComponentVersions"]
+    assert {one["componentName"]: one["componentVersion"] for one in found} == {
+        name: one["componentVersion"] for name, one in components.items()
+    }
+    excluding = {"thing/a": "2.3.9", "thinggroup/b": "2.3.8"}
+    wanted = [{"componentName": "aws.greengrass.LogManager", "versionRequirements": excluding}]
+    with pytest.raises(ClientError, match="No applicable version found"):
+        greengrass.resolve_component_candidates(platform=platform, componentCandidates=wanted)
+
+
 def test_core_that_reports_is_seen_by_the_api(cloud: LocalCloud, device: Device) -> None:
     greengrass = cloud.client("greengrassv2")
     with pytest.raises(ClientError, match="has never reported"):

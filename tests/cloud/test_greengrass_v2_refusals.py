@@ -88,6 +88,10 @@ def test_component_version_that_exists_is_refused_with_its_state(
             {"Components": {"no.such": {"ComponentVersion": "1.0.0"}}},
             "no.such has no version 1.0.0",
         ),
+        (
+            {"Components": {"aws.greengrass.LogManger": {"ComponentVersion": "2.3.9"}}},
+            "aws.greengrass.LogManger has no version 2.3.9",
+        ),
         ({"Components": {"a": {}}}, r"components\[a\].componentVersion is required"),
         ({"DeploymentPolicies": {"FailureHandlingPolicy": "RETRY"}}, "not one of ROLLBACK"),
         ({"Priority": 1}, "Priority is not known"),

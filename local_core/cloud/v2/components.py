@@ -26,6 +26,28 @@ _PUBLIC = {
     "aws.greengrass.TokenExchangeService": "2.0.3",
 }
 """Components of AWS that a core has built in; here they are names and versions only."""
+_OF_AWS = {
+    *_PUBLIC,
+    *(
+        f"aws.greengrass.{name}"
+        for name in (
+            "Cloudwatch",
+            "DiskSpooler",
+            "DockerApplicationManager",
+            "LocalDebugConsole",
+            "LogManager",
+            "SecretManager",
+            "SecureTunneling",
+            "ShadowManager",
+            "StreamManager",
+            "SystemsManagerAgent",
+            "telemetry.NucleusEmitter",
+        )
+    ),
+}
+"""Components of AWS that a deployment may name; which versions AWS has of them is not known here.
+https://docs.aws.amazon.com/greengrass/v2/developerguide/public-components.html
+"""
 
 
 @dataclass(frozen=True)
@@ -140,12 +162,16 @@ class ComponentStore:
     def resolve(self, name: str, requirements: Iterable[str]) -> ComponentVersion | None:
         """Return the highest version of ``name`` within all ``requirements``, if there is one.
 
+        Of AWS's components there is each version that a requirement names.
+
         Raises:
             ApiError: if a requirement cannot be read.
         """
         wanted = list(requirements)
+        named = wanted if name in _OF_AWS else []
+        public = [_public(name, text) for text in named if v2_versions.parse(text)]
         try:
-            for version in _sorted(self._versions.values()):
+            for version in _sorted([*self._versions.values(), *public]):
                 fits = all(v2_versions.satisfies(version.version, text) for text in wanted)
                 if version.name == name and fits:
                     return version
