@@ -180,9 +180,9 @@ class ComponentLifecycle:
     def _execute(self, script: Script) -> str:
         """Run ``script`` once; return why it failed, or nothing."""
         self._reported_error = False
-        with self._plan.log.open("a") as log:
-            log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {script.step} begins\n")
         try:
+            with self._plan.log.open("a") as log:
+                log.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {script.step} begins\n")
             process = ProcessGroup(
                 [*SHELL, script.text],
                 folder=self._plan.folder,

@@ -73,6 +73,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
         life.component.join()
 
 
+def test_component_whose_log_cannot_be_written_is_broken(tmp_path: Path) -> None:
+    """As on a full disk."""
+    life = Life(tmp_path, None, "echo said")
+    life.log.parent.mkdir()
+    life.log.symlink_to("/dev/full")
+    life.component.start()
+    while (event := life.next())[0] is not State.BROKEN:
+        assert event[0] in (State.RUNNING, State.ERRORED)
+    assert event[1] == "run could not start: [Errno 28] No space left on device"
+    life.component.join()
+
+
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
