@@ -29,7 +29,8 @@ from .recipe import LifecycleStep, Recipe
 from .start_order import start_order
 from .variables import Variables
 
-STOP_GRACE_SECONDS = 10.0
+STOP_GRACE_SECONDS = 5.0
+"""From SIGTERM to SIGKILL, as the classic nucleus has it (``Exec.gracefulShutdownTimeout``)."""
 
 
 class LocalCore:

@@ -10,10 +10,10 @@ import threading
 import time
 from typing import Callable, NoReturn
 
-DRAIN_SECONDS = 6.0
-"""From the signal until sending stops: a core kills the process 10 s or more after SIGTERM."""
+DRAIN_SECONDS = 3.0
+"""From the signal until sending stops. The classic nucleus kills a process 5 s after SIGTERM."""
 
-LIMIT_SECONDS = 9.0
+LIMIT_SECONDS = 4.5
 """From the signal to the end of a process in which something hangs."""
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
