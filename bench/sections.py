@@ -34,6 +34,7 @@ CLASSIFIER = "efficientnet-lite0-imagenet"
 DETECTOR = "ssdlite-mobilenet-v2-coco"
 ONNX_DETECTOR = f"{DETECTOR}-onnx"
 FPS_TARGETS = {CLASSIFIER: 0.88, DETECTOR: 0.95, ONNX_DETECTOR: 0.95}
+_TAIL_CALLS = 50
 PICTURE_SECONDS = 5
 """Seconds between two predictions of a core that watches slowly, the default interval."""
 
@@ -90,7 +91,7 @@ def frames(name: str, image: Path, threads: int, effort: Effort) -> Iterator[Row
         _milliseconds([first for first, _ in timed]),
         at_least(FPS_TARGETS[name]),
     )
-    yield Row(section, "slowest of a hundred frames / median", _tail(every), "", at_most(1.5))
+    yield Row(section, "slowest of fifty frames / median", _tail(every), "", at_most(1.5))
     seed = module("seed", *_model(name), image)
     timed, _ = in_turns(ours(name, image), seed, threads=threads, pairs=effort.pairs)
     yield Row(section, "frames per second / a first script's", ratio(timed).inverse)
@@ -254,10 +255,10 @@ def _child(name: str, *arguments: object) -> Any:
 
 
 def _tail(seconds: Sequence[float]) -> Ratio:
-    """Return the 99th percentile over the median, of each third of the calls."""
-    third = max(2, len(seconds) // 3)
-    parts = [seconds[start : start + third] for start in range(0, len(seconds) - third + 1, third)]
-    return spread([sorted(one)[int(len(one) * 0.99)] / statistics.median(one) for one in parts])
+    """Return the slowest call over the median, of each fifty calls, or of all if they are fewer."""
+    count = min(_TAIL_CALLS, len(seconds))
+    parts = [seconds[start : start + count] for start in range(0, len(seconds) - count + 1, count)]
+    return spread([max(one) / statistics.median(one) for one in parts])
 
 
 def _threads(count: int) -> str:

@@ -59,6 +59,13 @@ def test_a_change_does_not_count_where_there_is_no_spread() -> None:
     assert "+10.0 %  measured once" in lines
 
 
+def test_the_slowest_is_that_of_fifty_frames() -> None:
+    usual, slow = [1.0] * 49, [2.0]
+    assert sections._tail([*usual, *slow]) == Ratio(2, 2, 2)
+    assert sections._tail([*usual, *slow, *usual, 3.0, *usual, 4.0]) == Ratio(3, 2, 4)
+    assert sections._tail([*slow, *usual[:12]]) == Ratio(2, 2, 2)
+
+
 @pytest.mark.parametrize("content", ["", "[]", '{"rows": [{}]}', '{"rows": 1}'])
 def test_another_file_is_no_report(tmp_path: Path, content: str) -> None:
     (tmp_path / "other.json").write_text(content)
