@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,7 +15,7 @@ from ..ipc.configuration import ConfigurationStore
 from ..ipc.messaging import CloudMessaging, LocalMessaging
 from ..ipc.operations import all_operations
 from ..ipc.router import CloudRouter, LocalTopics
-from ..ipc.server import MAX_SOCKET_PATH_BYTES, IpcServer
+from ..ipc.server import IpcServer
 from ..processes.folder_lock import exclusive
 from .artifacts import ArtifactFetcher, ArtifactStore
 from .configuration import deployed
@@ -26,6 +25,7 @@ from .identity import CoreIdentity
 from .layout import CoreLayout
 from .lifecycle import ComponentLifecycle, ComponentPlan, Script, StateChange
 from .recipe import LifecycleStep, Recipe
+from .socket_folder import socket_folder
 from .start_order import start_order
 from .variables import Variables
 
@@ -70,8 +70,7 @@ class LocalCore:
             refusal = f"another core works in {self._layout.root}: stop it first"
             opened.enter_context(exclusive(self._layout.root / "lock", refusal))
             shutil.rmtree(self._layout.logs, ignore_errors=True)
-            folder = socket_folder()
-            opened.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder = opened.enter_context(socket_folder())
             self._server = opened.enter_context(self._ipc_server(folder / "ipc.socket"))
             opened.callback(lambda: self._stop(list(self._lifecycles)))
             self._open = opened.pop_all()
@@ -277,15 +276,6 @@ class LocalCore:
             lifecycle.request_stop()
         for lifecycle in lifecycles:
             lifecycle.join()
-
-
-def socket_folder() -> Path:
-    """Return a new private folder whose path leaves room for a socket's name."""
-    folder = Path(tempfile.mkdtemp(prefix="core-"))
-    if len(bytes(folder / "ipc.socket")) > MAX_SOCKET_PATH_BYTES:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="core-", dir="/tmp"))
-    return folder
 
 
 def _script(

@@ -1,35 +1,42 @@
-"""Ends process groups whose owner was killed before it could end them itself.
+"""Ends process groups, and removes folders, whose owner was killed before it could do so itself.
 
 A small separate process holds the other end of a pipe. The pipe closes when the owner ends for
-any reason, SIGKILL included; groups that are still registered are then killed. PR_SET_PDEATHSIG
-would reach only the first process of a group, and only while the thread that started it runs.
+any reason, SIGKILL included; groups that are still registered are then killed, and folders removed.
+PR_SET_PDEATHSIG would reach only the first process of a group, and only while the thread that
+started it runs.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import IO
 
 _PROGRAM = """
-import os, signal, sys
+import os, shutil, signal, sys
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_IGN)
-groups = set()
+groups, folders = set(), set()
 for line in sys.stdin:
-    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+    sign, what, one = line.split()
+    known = groups if what == "group" else folders
+    (known.add if sign == "+" else known.discard)(one)
 for group in groups:
     try:
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(int(group), signal.SIGKILL)
     except OSError:
         pass
+for folder in folders:
+    shutil.rmtree(bytes.fromhex(folder), ignore_errors=True)
 """
 
 
 class GroupWatchdog:
-    """Kills the groups that were added and not removed when this process ends."""
+    """Kills the groups that were added and not removed when this process ends; so with folders."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,12 +52,23 @@ class GroupWatchdog:
         """Watch over a process group."""
         self.start()
         with self._lock:
-            self._say(f"+{group}")
+            self._say(f"+ group {group}")
 
     def remove(self, group: int) -> None:
         """Forget a group that has ended."""
         with self._lock:
-            self._say(f"-{group}")
+            self._say(f"- group {group}")
+
+    def add_folder(self, folder: Path) -> None:
+        """Watch over a temporary folder."""
+        self.start()
+        with self._lock:
+            self._say(f"+ folder {os.fsencode(folder).hex()}")
+
+    def remove_folder(self, folder: Path) -> None:
+        """Forget a folder that was removed."""
+        with self._lock:
+            self._say(f"- folder {os.fsencode(folder).hex()}")
 
     def _say(self, line: str) -> None:
         if self._pipe is not None:

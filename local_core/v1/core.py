@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random as random_module
-import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from inference.model.profiles.profile import ModelProfile, builtin_profiles, loa
 from inference.v1.environment import INFERENCE_CONNECTOR, MODEL_PROFILE
 
 from ..nucleus.artifacts import ArtifactError, unzip
-from ..nucleus.core import socket_folder
 from ..nucleus.environment import base_environment
+from ..nucleus.socket_folder import socket_folder
 from .arns import ROUTER, connector_function, connector_name, connector_region
 from .function import RUNTIME_FOLDER, FunctionProcess, Pacing
 from .group import Connector, GroupDocuments, GroupError, GroupFunction
@@ -119,8 +118,7 @@ class V1Core:
             ResourceError, ArtifactError, OSError: if a part of it cannot be had; nothing runs then.
         """
         with ExitStack() as opened:
-            folder = socket_folder()
-            opened.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder = opened.enter_context(socket_folder())
             server = opened.enter_context(V1IpcServer(folder / "v1.socket", self._router))
             for resource in self._group.resources:
                 materialise(resource, self._services.fetch_model, self._identity.resource_prefix)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,16 +7,15 @@ from pathlib import Path
 import pytest
 
 from local_core.ipc.dialect import LITE
-from local_core.nucleus.core import socket_folder
+from local_core.nucleus.socket_folder import socket_folder
 from tests.local_core.support import Bench
 from tests.waiting import eventually
 
 
 @pytest.fixture
 def socket_path() -> Iterator[Path]:
-    folder = socket_folder()
-    yield folder / "ipc.socket"
-    shutil.rmtree(folder)
+    with socket_folder() as folder:
+        yield folder / "ipc.socket"
 
 
 @pytest.fixture

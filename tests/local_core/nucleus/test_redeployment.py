@@ -224,8 +224,11 @@ def test_components_that_depend_on_each_other_are_refused() -> None:
 _OWNER = """
 import os, sys, time
 from pathlib import Path
+from local_core.nucleus.socket_folder import socket_folder
 from local_core.processes.process_group import ProcessGroup
 folder = Path(sys.argv[1])
+held = socket_folder()
+(folder / "held").write_text(str(held.__enter__()))
 group = ProcessGroup(["/bin/sh", "-c", "sleep 600 & echo $$ $! > pid; wait"], folder=folder,
                      environment=dict(os.environ), log=folder / "log")
 (folder / "guarded").touch()
@@ -242,7 +245,10 @@ def test_components_end_when_their_core_is_killed(tmp_path: Path) -> None:
     shell, child = map(int, pids)
     assert is_running(shell)
     assert is_running(child)
+    sockets = Path((tmp_path / "held").read_text())
+    assert sockets.is_dir()
     os.kill(owner.pid, signal.SIGKILL)
     owner.wait()
     eventually(lambda: not is_running(shell))
     eventually(lambda: not is_running(child))
+    eventually(lambda: not sockets.exists())
