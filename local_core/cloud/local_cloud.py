@@ -104,9 +104,18 @@ class LocalCloud:
         if self._is_temporary:
             shutil.rmtree(self.data, ignore_errors=True)
 
-    def is_running(self) -> bool:
-        """Return whether the process is there; :meth:`start` has seen it serve."""
-        return self._process is not None and self._process.poll() is None
+    def has_ended(self) -> bool:
+        """Return whether the process is gone; :meth:`start` has seen it serve."""
+        return self._process is None or self._process.poll() is not None
+
+    def check(self) -> None:
+        """Return if the process is there.
+
+        Raises:
+            LocalCloudError: if it has ended.
+        """
+        if self.has_ended():
+            raise self._failure("has ended")
 
     def stop_part(self, part: Part) -> None:
         """Stop one part: it refuses connections, or for S3 answers 503."""

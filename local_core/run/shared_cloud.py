@@ -110,7 +110,7 @@ class SharedCloud:
             cloud=self.cloud,
             folder=REPOSITORY,
             app=None if app is None else str(app),
-            asked_to_stop=self._interrupts.asked,
+            asked_to_stop=lambda: self._interrupts.asked() or self.cloud.has_ended(),
         )
         return made if log is None else replace(made, say=lines_into(log))
 
@@ -122,6 +122,7 @@ class SharedCloud:
 
         Raises:
             CdkError: with the reasons of the CLI or of CloudFormation.
+            LocalCloudError: if the cloud has ended.
             Interrupted: if the user asked to stop.
         """
         deployer = self.deployer(assembly, prepared.root / "cdk-deploy.log")
@@ -131,13 +132,15 @@ class SharedCloud:
             try:
                 deployer.deploy({}, stacks=(prepared.stack,))
             except CdkError:
-                if not (complete.is_set() and self._interrupts.asked()):
-                    raise  # else it was stopped while it only waited
+                is_stopped = complete.is_set() and self._interrupts.asked()  # it only waited
+                if not (is_stopped or self.cloud.has_ended()):
+                    raise
 
         running = Background(carry_out, name="cdk-deploy")
         self._open.callback(running.join)
         while True:
             self._interrupts.check()
+            self.cloud.check()
             try:
                 outputs = deployer.outputs(prepared.stack)
             except CdkError:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from local_core.cloud import LocalCloudError
 from local_core.device.generations import GENERATIONS
 from local_core.output.progress import Progress
 from local_core.processes.cdk import REPOSITORY, CdkError
@@ -74,10 +73,10 @@ def cloud(folder: Path, deployer_policy: tuple[Path, ...], region: str) -> None:
                 write_shell_file(shared.cloud.environment(), environment)
                 progress.say("ready, until Ctrl-C; in each shell that is to use this cloud:")
                 progress.detail(f"source {_shown(environment)}")
-                while shared.cloud.is_running():
+                while True:
                     interrupts.check()
+                    shared.cloud.check()
                     time.sleep(_POLL_SECONDS)
-                raise LocalCloudError(f"the local cloud has ended; its log is {shared.cloud.log}")
             except CdkError:
                 interrupts.check()  # a step that was stopped is not a failure
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -176,6 +176,7 @@ class Run:
         self._is_viewed = view
         self._page: LocalPage | None = None
         self._sessions: list[Session] = []
+        self._check_cloud: Callable[[], None] = lambda: None
         self._open = ExitStack()
 
     def __enter__(self) -> Run:
@@ -219,6 +220,7 @@ class Run:
             self._progress.say(f"contact sheet of what the cores saw: {SHEET}")
         if self._keep:
             watcher.stop_keeping()
+            self._check_cloud = shared.cloud.check
             with suppress(Interrupted):  # the way to end it, and no failure
                 self._follow(
                     instructions(shared.cloud, all_prepared, watcher, STATE)
@@ -243,6 +245,10 @@ class Run:
         """Print ``text``, and what changes on the cores until the user asks to stop.
 
         The text is printed again once nothing changes any more, so that it is always the last.
+
+        Raises:
+            LocalCloudError: if the cloud has ended.
+            Interrupted: if the user asked to stop.
         """
         is_last = False
         while True:
@@ -254,6 +260,7 @@ class Run:
             end = time.monotonic() + _FOLLOW_SECONDS
             while time.monotonic() < end:
                 self._interrupts.check()
+                self._check_cloud()
                 time.sleep(_POLL_SECONDS)
 
     def _synthesise(self, prepared: PreparedCore) -> Synthesis:

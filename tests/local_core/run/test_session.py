@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from local_core.cloud import LocalCloudError
 from local_core.device.watcher import Received
 from local_core.nucleus.lifecycle import State, StateChange
 from local_core.output import console, installation
@@ -187,12 +188,22 @@ def test_instructions_of_a_kept_core_are_the_last_lines_again_once_it_is_quiet(
     ]
 
 
+def test_kept_run_ends_with_its_cloud(opened: Session) -> None:
+    def check() -> None:
+        raise LocalCloudError("the local cloud has ended")
+
+    whole = run.Run(opened._progress, Interrupts(), region="us-east-1", keep=True)
+    whole._check_cloud = check
+    with pytest.raises(LocalCloudError, match="has ended"):
+        whole._follow("the instructions")
+
+
 def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: object) -> None:
         raise Interrupted(signal.SIGINT)
 
     class Cloud:
-        cloud = None
+        cloud = SimpleNamespace(check=lambda: None)
 
         def __init__(self, *arguments: object, region: str) -> None: ...
         def __enter__(self) -> Cloud:
