@@ -149,13 +149,15 @@ def _predict(
     """Run the pipeline and return what is wrong with the run as a whole, if anything."""
     from inference.pipeline.pipeline import Pipeline
     from inference.pipeline.sinks import PredictionSink
+    from inference.pipeline.skipped import SkippedFrames
     from inference.serving.assembly import build_stages, encoder_for
 
     lines = _Lines(lambda: pipeline.stop())
     sink = PredictionSink(encoder_for(settings, loaded), lines.write)
     sinks: list[Sink] = [_name_frame, sink, *([annotator] if annotator else [])]
     stages = build_stages(settings, loaded, sinks, repeat=frames is not None)
-    pipeline = Pipeline(stages)
+    # Here each frame has a line, so each that is skipped is named too.
+    pipeline = Pipeline(stages, SkippedFrames(most_reasons=None))
     try:
         with _stopped_by_signals(pipeline.stop) as was_stopped, _patience(stages.source, pipeline):
             pipeline.run(frames)

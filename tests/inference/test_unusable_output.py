@@ -258,6 +258,12 @@ def test_different_reasons_are_logged_up_to_a_limit(caplog: pytest.LogCaptureFix
     for number in range(100):
         notes.add(OutputError(f"a.{number}.jpg is not an image"))
     assert len(caplog.messages) == 10
+    notes.end()
+    assert caplog.messages[10:] == [
+        "90 more frames skipped in 0 s; the last: a.99.jpg is not an image"
+    ]
+    notes.end()
+    assert len(caplog.messages) == 11
 
 
 def test_a_whole_vector_of_no_numbers_is_an_unusable_output(make_profile: MakeProfile) -> None:

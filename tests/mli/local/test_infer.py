@@ -305,6 +305,17 @@ def test_a_bare_onnx_file_predicts(colours: Path, tmp_path: Path) -> None:
     assert "ONNX Runtime" in done.stderr
 
 
+def test_each_of_many_files_that_are_no_images_is_named(colours: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "blue.png"), np.full((40, 60, 3), (255, 0, 0), np.uint8))
+    names = [f"{number}.jpg" for number in range(20)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    done = infer("--model", colours, "--images", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [name for name in names if f"/{name}: the file is empty" not in done.stderr] == []
+    assert "21 frames: 1 predicted, 20 failed" in done.stderr
+
+
 @pytest.mark.parametrize("opset", [17, 23])
 def test_a_model_that_not_every_device_runs_says_so(
     colours: Path, tmp_path: Path, opset: int

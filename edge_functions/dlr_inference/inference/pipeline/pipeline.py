@@ -53,16 +53,19 @@ class Stages:
 
 
 class Pipeline:
-    """Runs frames through one model, and passes each result to every sink."""
+    """Runs frames through one model, and passes each result to every sink.
 
-    def __init__(self, stages: Stages) -> None:
+    ``skipped`` logs the frames that have no result; by default at most ten reasons a minute.
+    """
+
+    def __init__(self, stages: Stages, skipped: SkippedFrames | None = None) -> None:
         self.counters = Counters()
         self.last_error: Exception | None = None
         """Why the last of the ``failed`` frames was skipped."""
         self._stages = stages
         self._preparation = Preparation()
         self._is_late = False
-        self._skipped = SkippedFrames()
+        self._skipped = skipped or SkippedFrames()
         self._trouble = ModelTrouble()
         self._changed = threading.Event()
         self._stopping = threading.Event()
@@ -123,6 +126,7 @@ class Pipeline:
                     self._is_late = spent >= self._stages.interval
             due = self._wait(due)
         self._preparation.settle()
+        self._skipped.end()
 
     def _wait(self, due: float) -> float:
         """Wait until the next frame is due; the interval may change meanwhile."""

@@ -19,9 +19,14 @@ _log = logging.getLogger(__name__)
 
 
 class SkippedFrames:
-    """Logs why frames are skipped: each reason once, then a summary a minute."""
+    """Logs why frames are skipped: each reason once, then a summary a minute.
 
-    def __init__(self) -> None:
+    After ``most_reasons``, also a new reason waits for the summary; None sets no limit.
+    """
+
+    def __init__(self, most_reasons: int | None = _MAX_REASONS) -> None:
+        self._most = most_reasons
+        self._last = ""
         self._reasons: set[str] = set()
         self._unsaid = 0
         self._began = 0.0
@@ -29,20 +34,31 @@ class SkippedFrames:
     def add(self, error: Exception) -> None:
         """Note that a frame was skipped because of ``error``."""
         reason, now = str(error), time.monotonic()
+        is_full = self._most is not None and len(self._reasons) >= self._most
+        self._last = reason
         if self._reasons and now - self._began >= SUMMARY_SECONDS:
-            self._summarise(reason, now - self._began)
-            self._began = now
-        elif reason in self._reasons or len(self._reasons) >= _MAX_REASONS:
+            self._unsaid += 1
+            self._summarise(now)
+        elif reason in self._reasons or is_full:
             self._unsaid += 1
         else:
             self._began = self._began if self._reasons else now
             self._reasons.add(reason)
             _log.warning("frame skipped: %s", reason)
 
-    def _summarise(self, reason: str, seconds: float) -> None:
-        frames = self._unsaid + 1
-        _log.warning("%d more frames skipped in %.0f s; the last: %s", frames, seconds, reason)
-        self._reasons, self._unsaid = {reason}, 0
+    def end(self) -> None:
+        """Log the frames that wait for a summary, because no more will come."""
+        if self._unsaid:
+            self._summarise(time.monotonic())
+
+    def _summarise(self, now: float) -> None:
+        _log.warning(
+            "%d more frames skipped in %.0f s; the last: %s",
+            self._unsaid,
+            now - self._began,
+            self._last,
+        )
+        self._reasons, self._unsaid, self._began = {self._last}, 0, now
 
 
 class ModelTrouble:
