@@ -8,9 +8,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ..errors import MliError
 from .drawing import jpeg
@@ -115,8 +115,9 @@ def reduced(content: bytes, side: int) -> bytes:
             size = f"{image.width} x {image.height}"
             raise PictureError(f"it has {size} pixels; at most {MOST_PIXELS:,} are shown")
         with _decoding:
-            small = image if image.mode == "RGB" else image.convert("RGB")
+            small = _eight_bits(image)
             small.thumbnail((side, side))
+            small = _opaque(small)
         small.getexif()[ExifTags.Base.Orientation] = _orientation(image)
         return jpeg(ImageOps.exif_transpose(small))
 
@@ -134,7 +135,7 @@ def size_of(file: Path | BinaryIO) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(file: Path | BinaryIO) -> Iterator[Image.Image]:
+def _opened(file: Path | BinaryIO) -> Iterator[ImageFile.ImageFile]:
     """Open an image; what goes wrong inside is a PictureError, whatever Pillow's plugin raises."""
     try:
         with Image.open(file, formats=_FORMATS) as image:
@@ -145,6 +146,45 @@ def _opened(file: Path | BinaryIO) -> Iterator[Image.Image]:
         raise PictureError(f"it is not an image: none of {', '.join(_FORMATS)}") from None
     except Exception as error:  # among them RuntimeError, struct.error and MemoryError
         raise PictureError(f"it is not an image: {error}") from error
+
+
+def _eight_bits(image: ImageFile.ImageFile) -> Image.Image:
+    """Return an image as RGB or RGBA with 8 bits for each channel.
+
+    As on the core, a 16-bit PNG or TIFF without a value over 4095 has 12 bits.
+    """
+    is_16_bit = any(";16" in str(tile.args) for tile in image.tile)  # empty after decoding
+    may_be_12_bit = is_16_bit and image.format in ("PNG", "TIFF")
+    if image.mode.startswith("I"):
+        grey = image.convert("I")  # whatever the order of its bytes
+        scale = 255 / (4095 if may_be_12_bit and _highest(grey) <= 4095 else 65535)
+        return grey.point(lambda value: value * scale).convert("L").convert("RGB")
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    eight = image if image.mode == mode else image.convert(mode)
+    return _brighter(eight) if may_be_12_bit else eight
+
+
+def _brighter(image: Image.Image) -> Image.Image:
+    """Return an image of which Pillow kept the upper 8 of 16 bits with full brightness."""
+    bands = image.split()
+    if max(map(_highest, bands[:3])) > 4095 >> 8:
+        return image
+    colours = [band.point(lambda value: value * 17) for band in bands[:3]]
+    return Image.merge(image.mode, [*colours, *bands[3:]])
+
+
+def _highest(band: Image.Image) -> int:
+    """Return the highest value of an image with one channel."""
+    _, highest = cast(tuple[int, int], band.getextrema())
+    return highest
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return an image as RGB: a transparent one before white, as on the core."""
+    if image.mode != "RGBA":
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _orientation(image: Image.Image) -> int:

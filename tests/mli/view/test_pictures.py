@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from inference.vision.images import decode
 from mli.view.pictures import MOST_PIXELS, PictureError, reduced, size_of
 
 
@@ -30,6 +34,47 @@ def test_a_picture_is_upright(form: str, mode: str) -> None:
     with Image.open(io.BytesIO(reduced(content, 30))) as shown:
         assert (shown.format, shown.mode, shown.size) == ("JPEG", "RGB", (20, 30))
         assert ExifTags.Base.Orientation not in shown.getexif()
+
+
+GREY = np.tile(np.linspace(0, 1, 64), (48, 1))
+COLOURS = np.dstack([GREY, GREY[:, ::-1], np.full_like(GREY, 0.5)])
+CLEAR_LEFT = np.dstack([COLOURS, GREY > 0.5])
+
+
+@pytest.mark.parametrize("most", [4095, 65535])
+@pytest.mark.parametrize("image", [GREY, COLOURS], ids=["grey", "colours"])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_are_as_bright_as_on_the_core(suffix: str, image: Any, most: int) -> None:
+    looks_as_on_the_core(cv2.imencode(suffix, (image * most).astype(np.uint16))[1].tobytes())
+
+
+@pytest.mark.parametrize("most", [4095, 65535])
+def test_a_pgm_is_as_bright_as_on_the_core(most: int) -> None:
+    looks_as_on_the_core(b"P5 64 48 %d\n" % most + (GREY * most).astype(">u2").tobytes())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "most"), [(".webp", 255), (".png", 255), (".png", 4095), (".png", 65535)]
+)
+def test_what_is_transparent_is_white_as_on_the_core(suffix: str, most: int) -> None:
+    bits: Any = np.uint8 if most == 255 else np.uint16
+    image: Any = (CLEAR_LEFT * ([most] * 3 + [np.iinfo(bits).max])).astype(bits)
+    looks_as_on_the_core(cv2.imencode(suffix, image)[1].tobytes())
+
+
+@pytest.mark.parametrize("mode", ["LA", "P"])
+def test_a_transparent_grey_or_palette_is_white(mode: str) -> None:
+    rgba = Image.fromarray((CLEAR_LEFT * 255).astype(np.uint8))
+    image = rgba.convert("LA") if mode == "LA" else rgba.quantize(64)
+    looks_as_on_the_core(encoded(image, "PNG"))
+
+
+def looks_as_on_the_core(content: bytes) -> None:
+    with Image.open(io.BytesIO(reduced(content, 64))) as image:
+        shown = np.asarray(image).astype(int)
+    expected = decode(content, "sample")[:, :, ::-1]
+    assert abs(shown - expected).mean() < 6
+    assert expected.std() > 50
 
 
 @pytest.mark.parametrize("form", ["BMP", "PPM"])
