@@ -6,8 +6,10 @@ The component logs nothing until pip has ended.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from .terminal import counted
 
 DOWNLOAD_MEGABYTES = 90
 """Wheels of a component with DLR on x86-64 (89 MB, November 2026); with ONNX Runtime 106 MB."""
@@ -31,7 +33,7 @@ def progress(work: Path, since: float) -> str:
     """Return what an installation into ``work`` has done since a time (``time.time``)."""
     installed = [path for path in work.glob(_INSTALLED) if not path.name.startswith(_OWN)]
     if installed:
-        return f"{len(installed)} packages are installed"
+        return f"{_packages(installed)} installed"
     places = {Path(tempfile.gettempdir()), Path("/tmp")}
     sizes = []
     for wheel in (wheel for place in places for wheel in place.glob(_DOWNLOADS)):
@@ -43,4 +45,8 @@ def progress(work: Path, since: float) -> str:
             sizes.append(status.st_size)
     if not sizes:
         return "the Python environment is being created"
-    return f"{len(sizes)} packages are downloaded, {sum(sizes) / 1e6:.0f} MB"
+    return f"{_packages(sizes)} downloaded, {sum(sizes) / 1e6:.0f} MB"
+
+
+def _packages(found: Sequence[object]) -> str:
+    return f"{counted(len(found), 'package')} {'is' if len(found) == 1 else 'are'}"

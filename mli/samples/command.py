@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from inference.model.profiles.labels import read_labels
-from local_core.output.terminal import shown_line
+from local_core.output.terminal import counted, shown_line
 
 from ..aws import aws_options, clients
 from ..cli.options import existing_file, labels_option
@@ -205,7 +205,7 @@ def _lines(name: str, chosen: Sequence[StoredSample], has_more: bool, listed: in
             shown_line(text, 40).ljust(width) for text, width in zip(row[:4], widths, strict=True)
         ]
         yield "  ".join([*cells, shown_line(row[4])])
-    total = f"{len(chosen)} samples" if len(chosen) > 1 else "1 sample"
+    total = counted(len(chosen), "sample")
     yield f"{total}{'; --limit N lists more' if has_more else ''}"
 
 
@@ -227,8 +227,8 @@ def _row(one: StoredSample) -> tuple[str, str, str, str, str]:
 def _exported(form: str, labelled: Labelled, chosen: int, folder: Path) -> Iterator[str]:
     kind = "detector" if labelled.is_detection else "classifier"
     yield (
-        f"exported {len(labelled.samples)} frames of {chosen} samples to {folder}, with "
-        f"{len(labelled.classes)} classes of a {kind}"
+        f"exported {counted(len(labelled.samples), 'frame')} of {counted(chosen, 'sample')} to "
+        f"{folder}, with {len(labelled.classes)} classes of a {kind}"
     )
     if labelled.without_boxes:
         yield (

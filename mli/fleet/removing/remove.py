@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import click
 
+from local_core.output.terminal import counted
+
 from ...cli.output import Output, examples, reporting
 from ...cli.owner_names import CoreName, FleetName
 from ...device.stacks.fleet import FleetStack
@@ -80,7 +82,8 @@ def show_plans(
     if not dry_run:
         for line in lines:
             output.say(line)
-        raise MliError(f"{len(plans)} cores would be removed for good: add --yes to remove them")
+        number = counted(len(plans), "core")
+        raise MliError(f"{number} would be removed for good: add --yes")
     values = {"cores": {name: plan.to_json() for name, plan in plans.items()}}
     output.result(values, "\n".join([*lines, "nothing was removed"]))
 

@@ -121,7 +121,7 @@ def end_claims(clients: Clients, fleet: FleetStack, journal: Journal, output: Ou
     journal.note(OF_FLEET, CLAIMS, known)
     ended, left = claims.end(known)
     journal.note(OF_FLEET, CLAIMS, left or None)
-    output.say(f"{len(ended)} claims ended: no device becomes a core any more")
+    output.say(f"{counted(len(ended), 'claim')} ended: no device becomes a core any more")
     for identity in left:
         output.say(f"claim {identity[:10]}… is inactive; it is deleted when you repeat the command")
 

@@ -138,15 +138,17 @@ def test_installation_shows_every_few_seconds_how_far_it_is(
     opened._console.take(StateChange("com.A", State.NEW, time.monotonic()))
     downloads = tmp_path / "tmp" / "pip-unpack-1"
     downloads.mkdir(parents=True)
-    for name in ("numpy", "opencv"):
-        (downloads / f"{name}.whl").write_bytes(bytes(3_000_000))
+    (downloads / "opencv.whl").write_bytes(bytes(3_000_000))
+    opened._console.remind("")
+    (downloads / "numpy.whl").write_bytes(bytes(3_000_000))
     os.utime(downloads / "numpy.whl", 2 * (began - 0.01,))  # a file's clock is behind by as much
     opened._console.remind("")
     packages = tmp_path / "work" / "com.A" / "venv-1" / "lib" / "python3.12" / "site-packages"
     for name in ("pip-1", "numpy-2", "six-1", "opencv-4"):
         (packages / f"{name}.dist-info").mkdir(parents=True)
     opened._console.remind("")
-    first, second = capfd.readouterr().out.splitlines()
+    one, first, second = capfd.readouterr().out.splitlines()
+    assert one.endswith("so far: install: 1 package is downloaded, 3 MB")
     assert first.endswith("so far: install: 2 packages are downloaded, 6 MB")
     assert second.endswith("so far: install: 3 packages are installed")
     assert installation.is_first([tmp_path / "work" / "com.A"])

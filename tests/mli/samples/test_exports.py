@@ -184,7 +184,7 @@ def test_a_frame_that_two_strategies_kept_is_exported_once(
     twice.frames = 0
     twice.keep([CUP], config_id="Entropy")
     arguments = ["samples", twice.name, "--export", "coco", "--output", str(tmp_path / "set")]
-    assert "exported 1 frames of 2 samples" in commands.run(*arguments)
+    assert "exported 1 frame of 2 samples" in commands.run(*arguments)
     [image] = json.loads((tmp_path / "set" / "annotations.json").read_text())["images"]
     assert len(image["kept_for"]) == 2
 

@@ -128,6 +128,8 @@ def test_nothing_is_removed_without_yes(
     words += ("--output", str(folder))
     said = commands.run(*words, code=1)
     assert "2 cores would be removed for good: add --yes" in said
+    one = commands.run("fleet", "remove", fleet.name, cores[0], *words[-2:], code=1)
+    assert "1 core would be removed for good: add --yes" in one
     plans = commands.json(*words, "--dry-run")["cores"]
     assert sorted(plans) == cores
     assert plans[cores[0]]["policies"] == [f"{cores[0]}_CorePolicy", f"{cores[0]}_PublishPolicy"]
