@@ -196,7 +196,7 @@ def _progress(clients: Clients, deployed: Deployed) -> tuple[State, str]:
         found, _ = generation_of(stack).progress(clients, stack, deployed.id)
     except Exception as error:
         return "pending", _words(error)  # the next question may get an answer
-    if found is None:
+    if found is None or not found.has_begun:
         return "pending", "waiting for the core"
     if found.status in FAILED:
         reason = f"{found.status}: {found.reason or 'no reason given'}"

@@ -126,7 +126,7 @@ def wait_for(
 
 
 def _step(stack: CoreStack, found: Deployment | None, has_connected: bool) -> str:
-    if found is not None:
+    if found is not None and found.has_begun:
         return f"the core is carrying it out ({found.status})"
     if has_connected:
         return "the core has not begun yet; is it online?"

@@ -58,6 +58,11 @@ class Deployment:
         """Whether the core has not reported a result yet."""
         return self.status not in SUCCEEDED + FAILED
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the core has taken it on: one for a core that is offline is queued."""
+        return self.status != "QUEUED"
+
 
 @dataclass(frozen=True)
 class CoreState:

@@ -134,6 +134,12 @@ def test_core_that_never_connects_ends_the_wait(commands: Commands, core: Deploy
     assert f"package {core.name}" in said
 
 
+def test_core_that_is_offline_has_not_begun(commands: Commands, core: DeployedCore) -> None:
+    core.report("SUCCEEDED")
+    said = commands.run("redeploy", core.name, "--timeout", "1", code=1)
+    assert "not done after 1 s: the core has not begun yet; is it online?" in said
+
+
 def test_deployment_that_another_replaced_is_not_waited_for(
     commands: Commands, core: DeployedCore, once_waiting: Callable[[Callable[[], object]], None]
 ) -> None:
