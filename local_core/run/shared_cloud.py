@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from inference.feedback.metadata import MASK_SUFFIX
 from inference.model.artifacts.onnx_files import is_onnx, weights_beside
 
 from ..cloud import DEFAULT_REGION, LocalCloud
@@ -155,9 +156,10 @@ class SharedCloud:
         prepared.target.generation.finish_deployment(self.cloud.client, outputs)
 
     def samples(self, bucket: str) -> list[str]:
-        """Return the keys of a feedback bucket's objects."""
+        """Return the keys of a feedback bucket's samples, without the masks beside them."""
         pages = self.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return [key for key in keys if not key.endswith(MASK_SUFFIX)]
 
 
 def object_name(archive: Path) -> str:

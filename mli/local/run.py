@@ -21,6 +21,7 @@ from local_core.nucleus.dialect import CLASSIC, NUCLEI, Nucleus
 from local_core.output import installation
 from local_core.output.console import CoreConsole
 from local_core.output.progress import Progress, RunTimes, summary
+from local_core.output.terminal import counted
 from local_core.processes.cdk import REPOSITORY
 from local_core.processes.environments import for_local_cloud
 from local_core.processes.interrupts import Interrupted, Interrupts
@@ -341,7 +342,7 @@ class Run:
         self._progress.say_counts()
         bucket = outputs.get("FeedbackBucket")
         keys = [] if bucket is None else shared.samples(bucket)
-        self._progress.say(f"s3://{bucket}: {len(keys)} feedback samples")
+        self._progress.say(f"s3://{bucket}: {counted(len(keys), 'feedback sample')}")
         for key in keys[:_SHOWN_SAMPLES]:
             self._progress.detail(key)
         if len(keys) > _SHOWN_SAMPLES:

@@ -14,7 +14,7 @@ from typing import Any
 
 import botocore.exceptions
 
-from inference.feedback.metadata import mask_key
+from inference.feedback.metadata import MASK_SUFFIX, mask_key
 
 from ..aws import error_code
 from ..cli.output import Output
@@ -28,7 +28,6 @@ WORKERS = 8
 PAGE = 1_000
 """What S3 lists at most with one call."""
 _BATCH = 64
-MASK = ".mask.png"
 
 
 def listed_objects(s3: Any, places: Sequence[Place], output: Output) -> list[StoredObject]:
@@ -48,7 +47,7 @@ def listed_objects(s3: Any, places: Sequence[Place], output: Output) -> list[Sto
             for page in pages:
                 for item in page.get("Contents", ()):
                     one = _object(item, place)
-                    if one.key.endswith(MASK):
+                    if one.key.endswith(MASK_SUFFIX):
                         masks[one.uri] = one
                     elif one.bytes and not one.key.endswith("/"):
                         found.setdefault(one.uri, one)

@@ -301,6 +301,16 @@ class TestCommand:
         assert message in result.output
 
 
+def test_a_mask_is_not_counted_as_a_sample(tmp_path: Path) -> None:
+    pages = [{"Contents": [{"Key": "lowest/seg/1.jpg"}, {"Key": "lowest/seg/1.mask.png"}]}, {}]
+    s3 = SimpleNamespace(
+        get_paginator=lambda name: SimpleNamespace(paginate=lambda **options: pages)
+    )
+    shared = shared_cloud.SharedCloud(tmp_path, Progress(), Interrupts())
+    shared.cloud = SimpleNamespace(client=lambda service: s3)  # type: ignore[assignment]
+    assert shared.samples("bucket") == ["lowest/seg/1.jpg"]
+
+
 def test_folder_becomes_an_archive_and_an_archive_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,8 @@ CORE, FRAME, CAPTURED_AT, SOURCE = "core", "frame", "captured-at", "source"
 SIZE, MODEL, MODEL_SHA256, CONFIGURATION = "size", "model", "model-sha256", "configuration"
 STRATEGIES, PREDICTIONS, LEFT_OUT = "strategies", "predictions", "predictions-left-out"
 VERSION_KEY = "mli"
+MASK_SUFFIX = ".mask.png"
+"""How the key of a segmentation ends, in place of its sample's ending."""
 
 _HEADER_PREFIX = "x-amz-meta-"
 _SOURCE_BYTES = 300
@@ -82,7 +84,7 @@ def model_folder(name: str, sha256: str) -> str:
 def mask_key(key: str) -> str:
     """Return the key of the segmentation of the sample with this ``key``: ``….mask.png``."""
     folder, slash, name = key.rpartition("/")
-    return f"{folder}{slash}{name.partition('.')[0]}.mask.png"
+    return f"{folder}{slash}{name.partition('.')[0]}{MASK_SUFFIX}"
 
 
 def capture_time(seconds: float) -> str:
