@@ -128,3 +128,22 @@ def test_existing_key_of_a_kind_that_aws_iot_does_not_take_is_reported(commands:
     said = commands.run("certificate", "Demo", "--csr", code=1)
     assert "private.pem.key is EC on the curve secp256k1, which AWS IoT does not take" in said
     assert not keys.request.exists()
+
+
+def test_rsa_key_that_is_damaged_is_named(commands: Commands) -> None:
+    commands.run("certificate", "Demo")
+    folder = Path("certs/Demo")
+    certificate, pem = (
+        (folder / one).read_bytes() for one in ("device.pem.crt", "private.pem.key")
+    )
+    keyfiles.check_pair(certificate, pem, "certs/Demo")
+    key = load_pem_private_key(pem, None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    good = key.private_numbers()
+    bad = rsa.RSAPrivateNumbers(
+        good.p, good.q, good.d ^ 4, good.dmp1 ^ 4, good.dmq1, good.iqmp, good.public_numbers
+    )
+    damaged = keyfiles.key_pem(bad.private_key(unsafe_skip_rsa_key_validation=True))
+    for wrong in (damaged, pem[:400], b"no key"):
+        with pytest.raises(MliError, match=r"certs/Demo/private\.pem\.key cannot be read as a key"):
+            keyfiles.check_pair(certificate, wrong, "certs/Demo")
