@@ -49,7 +49,11 @@ def compare(before: Path, after: Path) -> None:
 def measured(
     effort: sections.Effort, only: str
 ) -> tuple[list[report.Row], dict[str, Mapping[str, float]]]:
-    """Measure the sections whose title contains ``only``; return rows, and bars for the plot."""
+    """Measure the sections whose title contains ``only``; return rows, and bars for the plot.
+
+    Raises:
+        click.BadParameter: naming the titles, if none contains it.
+    """
     image = wide_photograph()
     rows: list[report.Row] = []
     bars: dict[str, Mapping[str, float]] = {}
@@ -72,10 +76,13 @@ def measured(
     work["cameras"] = partial(sections.cameras, image, effort)
     work["idle"] = partial(sections.idle, image, effort)
     work["synth"] = partial(sections.synthesis, effort)
-    for title, measure in work.items():
-        if only in title:
-            click.echo(f"measuring {title} …", err=True)
-            rows += measure()
+    chosen = {title: measure for title, measure in work.items() if only in title}
+    if not chosen:
+        reason = f"no section is called like {only!r}. There are: {'; '.join(work)}"
+        raise click.BadParameter(reason, param_hint="--only")
+    for title, measure in chosen.items():
+        click.echo(f"measuring {title} …", err=True)
+        rows += measure()
     return rows, bars
 
 

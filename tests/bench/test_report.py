@@ -51,6 +51,12 @@ def test_a_change_counts_where_the_spreads_are_apart(tmp_path: Path) -> None:
     assert len(lines) == 4
 
 
+def test_a_section_that_there_is_not_is_named_beside_those_that_there_are() -> None:
+    done = CliRunner().invoke(main, ["--only", "starts"])
+    assert done.exit_code == 2
+    assert "no section is called like 'starts'. There are: frames of " in done.output
+
+
 def test_a_change_does_not_count_where_there_is_no_spread() -> None:
     """The shares of a processor are of one interval, and the next one is never quite the same."""
     lines = report.comparison(
