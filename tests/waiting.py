@@ -10,7 +10,8 @@ import pytest
 
 SECONDS = 60.0
 _SHARE = 4
-"""A check that costs something runs for at most a fifth of the time: others need the processor."""
+"""A pause is this many times as long as the check before it, because others need the processor."""
+_MOST_SECONDS = 0.25
 T = TypeVar("T")
 
 
@@ -23,7 +24,7 @@ def eventually(check: Callable[[], T], seconds: float = SECONDS) -> T:
             return result
         now = time.monotonic()
         assert now < end, f"it did not happen within {seconds:g} s"
-        time.sleep(max(0.01, min(_SHARE * (now - began), 0.25)))
+        time.sleep(max(0.01, min(_SHARE * (now - began), _MOST_SECONDS)))
 
 
 def replace_time(patch: pytest.MonkeyPatch, module: ModuleType, **functions: Any) -> None:
