@@ -8,7 +8,11 @@ export class Settings {
     this.shown = null;
     this.isEdited = this.isSending = false;
     this.fault = "";
-    element("threshold").oninput = () => { element("own-threshold").checked = false; this.edited(); };
+    element("threshold").oninput = () => {
+      element("own-threshold").checked = false;
+      this.threshold = Number(element("threshold").value);
+      this.edited();
+    };
     element("own-threshold").onchange = () => this.edited();
     element("discard").onclick = () => this.reset();
     element("settings").onsubmit = (event) => { event.preventDefault(); this.apply(); };
@@ -50,7 +54,8 @@ export class Settings {
     this.base = this.controls.base;
     this.note = "";
     element("own-threshold").checked = threshold === null;
-    element("threshold").value = threshold === null ? 0.5 : threshold;
+    this.threshold = threshold ?? 0.5;  // the slider rounds it
+    element("threshold").value = this.threshold;
     element("strategies").replaceChildren(...strategies.map((one) => this.switchOf(one)));
     if (!strategies.length) element("strategies").textContent = "nothing: the core has no feedback";
     this.showThreshold();
@@ -85,7 +90,11 @@ export class Settings {
   showThreshold() {
     const own = element("own-threshold").checked;
     element("settings").classList.toggle("own", own);
-    element("threshold-text").textContent = own ? "the profile's" : Number(element("threshold").value).toFixed(2);
+    const short = this.threshold.toFixed(2);
+    const exact = Number(short) === this.threshold ? short : String(this.threshold);
+    const text = own ? "the profile's" : exact;
+    element("threshold-text").textContent = text;
+    element("threshold").setAttribute("aria-valuetext", text);
   }
 
   report() {
@@ -131,7 +140,7 @@ export class Settings {
     const on = [...element("strategies").querySelectorAll("input:checked")].map((one) => one.value);
     const wanted = {
       core: this.target, base: this.base, on,
-      threshold: own ? null : Number(element("threshold").value),
+      threshold: own ? null : this.threshold,
     };
     try {
       const answer = await fetch("/settings", {

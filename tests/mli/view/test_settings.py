@@ -182,6 +182,35 @@ def known(photographs: Path) -> Iterator[Viewed]:
         yield made
 
 
+class Finer(Known):
+    """Settings with a threshold between two steps of the slider."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.applied: list[tuple[Any, Any]] = []
+
+    def state(self, core_name: str, reported: str | None) -> dict[str, Any]:
+        switch = {"id": "LC50", "text": "LC50", "on": True}
+        return {**super().state(core_name, reported), "threshold": 0.355, "strategies": [switch]}
+
+    def apply(self, core_name: str, base: str, threshold: Any, on: Any) -> None:
+        self.applied.append((threshold, on))
+
+
+def test_a_threshold_that_is_not_touched_stays_what_it_is(page: Any, photographs: Path) -> None:
+    made, controls = Viewed(photographs), Finer()
+    made.server = Server(made.board, made.pictures, controls)
+    with made.server:
+        report(made, "A")
+        open_page(page, made)
+        said(page, "the settings of the core A")
+        assert page.locator("#threshold-text").inner_text() == "0.355"
+        page.get_by_role("switch", name="LC50").uncheck()
+        page.locator("#apply").click()
+        said(page, "the settings of the core A")
+    assert controls.applied == [(0.355, [])]
+
+
 def test_what_one_core_refused_is_not_said_of_another(page: Any, known: Viewed) -> None:
     page.route("**/settings", lambda route: route.fulfill(status=409, body="out of reach"))
     open_page(page, known)
