@@ -201,8 +201,8 @@ class CoreView:
             "series": {
                 name: points for name, one in self._series.items() if (points := one.points(now))
             },
-            "live": [one.to_json(now) for one in self.live.values()],
-            "latest": [sample.to_json(now) for sample in self.latest.values()],
+            "live": [{"place": place, **one.to_json(now)} for place, one in self.live.items()],
+            "latest": [{"place": place, **one.to_json(now)} for place, one in self.latest.items()],
             "samples": [sample.to_json(now) for sample in reversed(self.samples)],
         }
 

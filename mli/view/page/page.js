@@ -118,7 +118,8 @@ function paintHealth(telemetry) {
 }
 
 function paintPictures(list, known, wanted, isSmall) {
-  const ids = new Set(wanted.map((sample, place) => (isSmall ? sample.id : place)));
+  const keyOf = (sample) => (isSmall ? sample.id : `${state.core.name} ${sample.place}`);
+  const ids = new Set(wanted.map(keyOf));
   for (const [key, tile] of known) {
     if (!ids.has(key)) {
       tile.figure.remove();
@@ -126,7 +127,7 @@ function paintPictures(list, known, wanted, isSmall) {
     }
   }
   wanted.forEach((sample, place) => {
-    const key = isSmall ? sample.id : place;
+    const key = keyOf(sample);
     if (!known.has(key)) known.set(key, tileOf(isSmall));
     const tile = known.get(key);
     if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);

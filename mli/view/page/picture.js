@@ -22,8 +22,8 @@ export class Picture {
     this.problem = document.createElement("p");
     this.problem.className = "problem";
     this.element.append(this.canvas, this.over, this.problem);
-    this.id = null;
-    this.wanted = null;
+    this.id = this.drawn = this.failed = null;
+    this.isAsking = false;
     this.retryAt = 0;
     this.onPainted = () => {};
   }
@@ -32,13 +32,13 @@ export class Picture {
   async show(sample, hasPictures) {
     this.sample = sample;
     if (this.id === sample.id) return this.paint();
-    if (this.wanted !== null || performance.now() < this.retryAt) return;
-    if (!hasPictures) return this.fail("Pictures need AWS credentials.");
-    this.wanted = sample.id;
+    if (this.isAsking || (this.failed === sample.id && performance.now() < this.retryAt)) return;
+    if (!hasPictures) return this.fail(sample, "pictures of samples need AWS credentials");
+    this.isAsking = true;
     try {
       const answer = await fetch(`/pictures/${sample.id}${this.isSmall ? "/small" : ""}`);
       if (answer.status === GONE) return;  // a newer one has its place: the next state names it
-      if (!answer.ok) return this.fail(await answer.text());
+      if (!answer.ok) return this.fail(sample, await answer.text());
       const bitmap = await createImageBitmap(await answer.blob());
       this.canvas.width = bitmap.width;
       this.canvas.height = bitmap.height;
@@ -51,19 +51,18 @@ export class Picture {
       this.paint();
       this.onPainted(sample);
     } catch (error) {
-      this.fail(String(error));
+      this.fail(sample, String(error));
     } finally {
-      this.wanted = null;
+      this.isAsking = false;
     }
   }
 
-  fail(text) {
-    this.problem.textContent = `No picture: ${text.slice(0, 300)}`;
+  // The picture before it stays, with its own caption.
+  fail(sample, text) {
+    this.problem.textContent = `No ${this.drawn ? "newer " : ""}picture: ${text.slice(0, 300)}`;
+    this.failed = sample.id;
     this.retryAt = performance.now() + 5000;
-    this.id = null;
-    this.over.replaceChildren();
-    this.over.setAttribute("aria-label", "no picture");
-    this.painted = null;
+    if (!this.drawn) this.over.setAttribute("aria-label", "no picture");
   }
 
   paint() {

@@ -139,6 +139,46 @@ def test_a_live_picture_that_is_none_is_not_passed_on(page: Any, viewed: Viewed)
     page.locator("#live .problem", has_text="it is not an image").wait_for()
 
 
+def test_a_sample_after_one_that_cannot_be_shown_is_not_held_up(page: Any, viewed: Viewed) -> None:
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    viewed.objects["s3://bucket/LC50/1.jpg"] = b"nothing"
+    open_page(page, viewed)
+    problem = page.locator("#frames .problem")
+    problem.filter(has_text="No picture: it is not an image").wait_for()
+    viewed.keep(2, "LC50", [0.4], "coffee.jpg")
+    page.locator("#frames p", has_text="frame 2").wait_for()
+    page.locator("#frames .problem:empty").wait_for(state="attached", timeout=2_000)
+
+
+def test_a_picture_that_does_not_come_leaves_the_one_before_it(page: Any, viewed: Viewed) -> None:
+    viewed.predict(1, CUP)
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    open_page(page, viewed)
+    page.locator("#frames rect.box").wait_for(state="attached")
+    viewed.keep(2, "LC50", [0.4], "coffee.jpg")
+    viewed.objects["s3://bucket/LC50/2.jpg"] = b"nothing"
+    problem = page.locator("#frames .problem", has_text="No newer picture: it is not an image")
+    problem.wait_for()
+    assert page.locator("#frames rect.box").count() == 1
+    assert "frame 1" in page.locator("#frames p").last.inner_text()
+    back = problem.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert back == "rgb(255, 255, 255)", "text on a picture could not be read"
+
+
+def test_another_core_does_not_have_the_pictures_of_the_one_before(
+    page: Any, viewed: Viewed
+) -> None:
+    viewed.predict(1, CUP)
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    message = {"source-ref": "s3://none/1.jpg", "config-id": "LC50", "metadata": {"core": "Other"}}
+    viewed.board.receive("feedback/message/prediction", json.dumps(message).encode())
+    open_page(page, viewed)
+    page.locator("#frames rect.box").wait_for(state="attached")
+    page.locator("#cores").select_option("Other")
+    page.locator("#frames .problem", has_text="No picture: s3://none").wait_for()
+    assert page.locator("#frames canvas").evaluate("c => [c.width, c.height]") == [3, 2]
+
+
 def test_page_says_why_each_sample_was_kept(page: Any, viewed: Viewed) -> None:
     viewed.keep(1, "LC50", [0.41, 0.2], "chelsea.jpg")
     viewed.keep(1, "Entropy", [0.25, 0.25, 0.25, 0.25], "chelsea.jpg")
