@@ -128,7 +128,7 @@ function paintPictures(list, known, wanted, isSmall) {
   }
   wanted.forEach((sample, place) => {
     const key = keyOf(sample);
-    if (!known.has(key)) known.set(key, tileOf(isSmall));
+    if (!known.has(key)) known.set(key, tileOf(isSmall, known === live));
     const tile = known.get(key);
     if (list.children[place] !== tile.figure) list.insertBefore(tile.figure, list.children[place] || null);
     sample.seen = arrived;
@@ -152,8 +152,8 @@ function paintCaption(tile, sample, isSmall) {
   });
 }
 
-function tileOf(isSmall) {
-  const picture = new Picture(isSmall), caption = document.createElement("p");
+function tileOf(isSmall, isLive) {
+  const picture = new Picture(isSmall, isLive), caption = document.createElement("p");
   const figure = document.createElement(isSmall ? "li" : "div");
   figure.className = "tile";
   figure.append(picture.element, caption);

@@ -3,6 +3,22 @@
 
 const SVG = "http://www.w3.org/2000/svg", GONE = 410;
 
+// A browser has six connections to a server, for all tabs: pictures that S3 is slow to give must
+// leave some to everything else.
+const MOST_ASKED = 2;
+const waiting = [];
+let asked = 0;
+
+async function turn() {
+  if (asked < MOST_ASKED) asked += 1;
+  else await new Promise((resolve) => waiting.push(resolve));
+}
+
+function endTurn() {
+  if (waiting.length) waiting.shift()();
+  else asked -= 1;
+}
+
 export function svg(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -11,8 +27,9 @@ export function svg(name, attributes, text) {
 }
 
 export class Picture {
-  constructor(isSmall) {
+  constructor(isSmall, isLive) {
     this.isSmall = isSmall;
+    this.isLive = isLive;
     this.element = document.createElement("div");
     this.element.className = "picture";
     this.canvas = document.createElement("canvas");
@@ -35,6 +52,14 @@ export class Picture {
     if (this.isAsking || (this.failed === sample.id && performance.now() < this.retryAt)) return;
     if (!hasPictures) return this.fail(sample, "pictures of samples need AWS credentials");
     this.isAsking = true;
+    if (!this.isLive) await turn();
+    await this.ask(this.sample);
+    if (!this.isLive) endTurn();
+    this.isAsking = false;
+  }
+
+  async ask(sample) {
+    if (!this.element.isConnected) return;
     try {
       const answer = await fetch(`/pictures/${sample.id}${this.isSmall ? "/small" : ""}`);
       if (answer.status === GONE) return;  // a newer one has its place: the next state names it
@@ -52,8 +77,6 @@ export class Picture {
       this.onPainted(sample);
     } catch (error) {
       this.fail(sample, String(error));
-    } finally {
-      this.isAsking = false;
     }
   }
 

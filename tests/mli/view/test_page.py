@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import threading
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from PIL import Image
 
 from inference.vision.postprocess import Prediction
 from mli.view.board import MOST_CORES
+from mli.view.pictures import Pictures
+from mli.view.server import Server
 
 from .conftest import CUP, TABLE, Viewed
 
@@ -382,6 +385,30 @@ def test_a_picture_that_is_gone_when_it_is_asked_for(page: Any, viewed: Viewed) 
         page.wait_for_timeout(50)
     assert len(set(asked)) == 2
     assert page.locator("#live .problem").inner_text() == ""
+
+
+def test_pictures_that_do_not_come_hold_up_nothing_else(page: Any, viewed: Viewed) -> None:
+    """A browser has six connections to the page's server, whatever the number of its tabs."""
+    ending = threading.Event()
+
+    def silent(uri: str) -> Any:
+        ending.wait(30)
+        raise TimeoutError("S3 does not answer")
+
+    pictures = Pictures(silent)
+    with Server(viewed.board, pictures) as server:
+        for frame in range(12):
+            viewed.keep(frame, "LC50", [0.4], "coffee.jpg")
+        page.goto(server.address)
+        page.locator("#samples li").nth(11).wait_for()
+        page.wait_for_timeout(500)
+        other = page.context.new_page()
+        other.goto(server.address, timeout=10_000)
+        state(other, "live")
+        viewed.preview(1, CUP)
+        other.locator("#live rect.box").wait_for(state="attached", timeout=10_000)
+        other.close()
+        ending.set()
 
 
 def test_page_says_that_there_are_more_cores_than_it_shows(page: Any, viewed: Viewed) -> None:
