@@ -9,6 +9,9 @@ const MOST_ASKED = 2;
 const waiting = [];
 let asked = 0;
 
+const ruler = document.createElement("canvas").getContext("2d");
+const MOVES = [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, -0.5, -1, -1.5, -2];  // of a label, in lines
+
 async function turn() {
   if (asked < MOST_ASKED) asked += 1;
   else await new Promise((resolve) => waiting.push(resolve));
@@ -102,12 +105,8 @@ export class Picture {
     const shapes = [];
     for (const mark of boxed) shapes.push(...rectangle(mark, width, height));
     for (const mark of marks) for (const point of mark.points) shapes.push(...dot(mark, point, width, height));
-    const taken = [];
-    const lines = boxed.map((mark) => label(mark, mark.box[0] * width, mark.box[1] * height, size, width, height, taken));
-    for (const mark of marks.filter((one) => !one.box).slice(0, 5)) {
-      lines.push(label(mark, 0, 0, size, width, height, taken));
-    }
-    this.over.replaceChildren(...shapes, ...lines);
+    const named = [...boxed.sort((a, b) => b.score - a.score), ...marks.filter((mark) => !mark.box).slice(0, 5)];
+    this.over.replaceChildren(...shapes, ...labels(named, size, width, height));
   }
 }
 
@@ -132,13 +131,34 @@ function dot(mark, [x, y, score], width, height) {
   return [svg("circle", { cx: x * width, cy: y * height, r: width / 150, fill: mark.colour, class: "point" })];
 }
 
-// A label inside the picture; one that would cover another moves down.
-function label(mark, left, top, size, width, height, taken) {
-  const length = Math.min(width, mark.text.length * size * 0.62 + 8), line = size * 1.2;
-  const x = Math.max(0, Math.min(left, width - length));
-  let y = Math.max(0, Math.min(top, height - line));
-  const covers = (other) => x < other.x + other.length && other.x < x + length && Math.abs(y - other.y) < line;
-  for (let tries = 0; tries < 20 && taken.some(covers) && y + 2 * line <= height; tries += 1) y += line / 2;
-  taken.push({ x, y, length });
-  return svg("text", { x: x + 4, y: y + size, "font-size": size, fill: mark.colour }, mark.text);
+// Labels inside the picture, the best first. One that would cover another moves, but stays near its
+// box; one for which there is no room is left out.
+function labels(marks, size, width, height) {
+  const taken = [], line = size * 1.2;
+  ruler.font = `600 ${size}px system-ui, sans-serif`;
+  const isFree = ({ x, y, length }) => y >= 0 && y + line <= height && taken.every((other) =>
+    x >= other.x + other.length || other.x >= x + length || Math.abs(y - other.y) > 0.99 * line);
+  for (const mark of marks) {
+    const [left, top] = mark.box || [0, 0];
+    const text = fitting(mark.text, width - size);
+    const length = ruler.measureText(text).width + size / 2;
+    const x = Math.max(0, Math.min(left * width, width - length));
+    const y = Math.max(0, Math.min(top * height, height - line));
+    const place = MOVES.map((move) => ({ x, y: y + move * line, length, mark, text })).find(isFree);
+    if (place) taken.push(place);
+  }
+  return taken.map(({ x, y, mark, text }) => (
+    svg("text", { x: x + size / 4, y: y + size, "font-size": size, fill: mark.colour }, text)));
+}
+
+// The score is the last word, and stays.
+function fitting(text, room) {
+  if (ruler.measureText(text).width <= room) return text;
+  const end = text.lastIndexOf(" "), letters = [...text.slice(0, end)];
+  let shortened = text;
+  while (letters.length && ruler.measureText(shortened).width > room) {
+    letters.pop();
+    shortened = `${letters.join("").trimEnd()}…${text.slice(end)}`;
+  }
+  return shortened;
 }

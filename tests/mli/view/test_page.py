@@ -92,6 +92,41 @@ def test_labels_do_not_cover_each_other(page: Any, viewed: Viewed) -> None:
     assert all(b - a > 0.7 * height for a, b in itertools.pairwise(tops))
 
 
+def test_no_label_hides_another_or_leaves_the_picture(page: Any, viewed: Viewed) -> None:
+    crowd = [
+        Prediction("person", 0.9 - x / 10 - y / 100, (x / 6, 0.9 - y / 12, x / 6 + 0.1, 1 - y / 12))
+        for x in range(5)
+        for y in range(5)
+    ]
+    long = Prediction("n03983396 pop bottle, soda bottle, or so", 0.95, (0.4, 0.1, 0.9, 0.9))
+    viewed.predict(4, long, *crowd)
+    viewed.keep(4, "LC50", [0.96, 0.77], "coffee.jpg")
+    open_page(page, viewed)
+    for place in ("#frames", "#samples"):
+        labels = page.locator(f"{place} text")
+        labels.nth(3).wait_for(state="attached")
+        shortened = "…" if place == "#samples" else ""
+        assert re.fullmatch(rf"n03983396 .+{shortened} 0\.95", labels.first.text_content())
+        found = [one.bounding_box() for one in labels.all()]
+        canvas = page.locator(f"{place} canvas").bounding_box()
+        for box in found:
+            assert box["x"] + box["width"] < canvas["x"] + canvas["width"] + 3
+        for one, other in itertools.combinations(found, 2):
+            apart = abs(one["y"] - other["y"]) > 0.7 * one["height"]
+            left, right = sorted((one, other), key=lambda box: box["x"])
+            assert apart or left["x"] + left["width"] < right["x"] + 6  # their outlines may touch
+
+
+def test_a_tall_picture_does_not_fill_the_page(page: Any, viewed: Viewed) -> None:
+    viewed.keep(1, "LC50", [0.4], "coffee.jpg")
+    content = io.BytesIO()
+    Image.new("RGB", (200, 4000)).save(content, "JPEG")
+    viewed.objects["s3://bucket/LC50/1.jpg"] = content.getvalue()
+    open_page(page, viewed)
+    page.locator("#samples canvas[height='240']").wait_for()
+    assert page.locator("#samples canvas").bounding_box()["height"] < 300
+
+
 def test_picture_is_the_sample(page: Any, viewed: Viewed) -> None:
     viewed.predict(4, CUP)
     viewed.keep(4, "LC50", [0.96], "coffee.jpg")
