@@ -80,8 +80,9 @@ class CoreView:
                 "more": max(0, len(marks) - 5),
             }
         )
-        if frame.get("id") is not None:
-            identity = identity_of(frame["id"], message.get("timestamp"))
+        captured = message.get("timestamp") if isinstance(message, dict) else None
+        identity = identity_of(frame.get("id"), captured)
+        if identity:
             self._frames[identity] = (marks, source)
             if len(self._frames) > MOST_FRAMES:
                 self._frames.popitem(last=False)
@@ -158,7 +159,7 @@ class CoreView:
         sample = next((one for one in self.samples if one.uri == uri), None)
         captured = metadata.get("captured-at")
         identity = identity_of(metadata.get("frame"), captured)
-        if sample is None:  # each strategy may keep a frame at a place of its own
+        if sample is None and identity:  # each strategy may keep a frame at a place of its own
             sample = next((one for one in self.samples if one.identity == identity), None)
         if sample is None:
             sample = Sample(uri, identity, now)

@@ -78,10 +78,12 @@ def mark_json(mark: Mark) -> dict[str, Any]:
 
 
 def identity_of(frame: Any, captured: Any) -> str:
-    """Return what an envelope and a sample's message have in common.
+    """Return what an envelope and a sample's message have in common; empty if they do not say it.
 
     A core numbers its frames from 1 again when it restarts, so that the time belongs to it.
     """
+    if frame is None or captured is None:
+        return ""
     return f"{frame}@{captured}"[:_TEXT].replace("Z", "+00:00")
 
 

@@ -108,7 +108,8 @@ function paintHealth(telemetry) {
   const parts = [];
   if (telemetry === null) parts.push("No telemetry yet: cores send it once a minute.");
   else {
-    parts.push(`${telemetry.status || "?"} · ${telemetry.model}`);
+    parts.push(telemetry.status || "?");
+    if (telemetry.model) parts.push(telemetry.model);
     if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50.toFixed(1)} ms, p95 ${(telemetry.p95 ?? telemetry.p50).toFixed(1)} ms`);
     parts.push(...telemetry.faults);
     for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
@@ -141,7 +142,8 @@ function paintPictures(list, known, wanted, isSmall) {
 // A caption belongs to the picture that is painted, which may be older than the last that came.
 function paintCaption(tile, sample, isSmall) {
   const age = sample.age + (performance.now() - sample.seen) / 1000;
-  const lines = [`${ago(age)} old · frame ${sample.frame}`];
+  const lines = [`${ago(age)} old`];
+  if (sample.frame) lines[0] += ` · frame ${sample.frame}`;
   if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
   if (isSmall) lines.unshift(...sample.reasons);
   if (sample.marks === null) lines.push("no boxes yet");

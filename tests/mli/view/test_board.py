@@ -54,6 +54,18 @@ def test_a_picture_brings_boxes_and_reasons_where_no_envelope_does(viewed: Viewe
     assert sample["source"] == "coffee.jpg"
 
 
+@pytest.mark.parametrize("about", [{}, {"frame": "1"}, {"captured-at": "2026-11-22T16:33:24Z"}])
+def test_samples_that_do_not_say_their_frame_are_not_taken_for_one(
+    viewed: Viewed, about: dict[str, str]
+) -> None:
+    viewed.board.receive("mli/predictions/Demo", b'{"frame": {"id": 1}, "predictions": []}')
+    for number in range(3):
+        message = {"source-ref": f"s3://b/{number}", "metadata": {"core": "Demo", **about}}
+        viewed.board.receive("feedback/message/prediction", json.dumps(message).encode())
+    samples = viewed.board.snapshot(None)["core"]["samples"]
+    assert [one["marks"] for one in samples] == [None, None, None]
+
+
 @pytest.mark.parametrize(
     "metadata",
     [
