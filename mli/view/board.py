@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -17,7 +18,6 @@ from .core_view import CoreView
 from .described import Described
 
 MOST_CORES = 100
-_NAME_CHARACTERS = 128
 _PREFIXES = (names.prediction_topic(""), names.telemetry_topic(""), names.preview_topic(""))
 
 Ask = Callable[[str], FeedbackConfigurations | None]
@@ -149,6 +149,6 @@ def _core_of(topic: str, message: Any) -> str | None:
 
 
 def _name(value: Any) -> str | None:
-    """Return a name as cores have them; anything else has no page."""
-    is_name = isinstance(value, str) and 0 < len(value) <= _NAME_CHARACTERS and value.isprintable()
+    """Return a name as cores have them; the page suggests commands with it."""
+    is_name = isinstance(value, str) and re.fullmatch(names.CORE_NAME_PATTERN, value)
     return value if is_name else None

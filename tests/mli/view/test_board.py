@@ -225,10 +225,13 @@ def test_a_sample_is_the_latest_of_one_source(viewed: Viewed) -> None:
     assert sorted(one["frame"] for one in shown) == ["5", "6"]
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, "\u202eevil"])
-def test_a_topic_without_a_core_s_name_has_no_page(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 500, "\u202eevil", "a; reboot", "$(id)", "a/b"])
+def test_what_is_not_a_core_s_name_has_no_page(name: str) -> None:
+    """The page suggests commands with the name, which anyone may copy into a shell."""
     board = Board()
     board.receive(f"mli/predictions/{name}", b"[]")
+    sample = {"source-ref": "s3://b/1", "metadata": {"core": name}}
+    board.receive("feedback/message/prediction", json.dumps(sample).encode())
     assert board.snapshot(None)["cores"] == []
 
 
