@@ -37,9 +37,10 @@ function connect() {
 }
 
 function showState() {
-  const [name, text, hint] = described();
+  const [name, text, hint, duration = ""] = described();
   document.body.dataset.state = name;
-  if (element("state").textContent !== text) element("state").textContent = text;
+  if (element("said").textContent !== text) element("said").textContent = text;  // is read aloud
+  element("since").textContent = duration;
   element("hint").textContent = hint;
   element("hint").hidden = !hint;
 }
@@ -54,7 +55,7 @@ function described() {
   if (!state.connected) return ["connecting", "Connecting to the broker …", state.detail];
   const core = state.core;
   if (core === null) return ["empty", "Connected, nothing yet", "No message has come. Is the core running? Try: mli status NAME"];
-  if (core.age > core.silentAfter) return ["stale", `Silent for ${ago(core.age)}`, `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`];
+  if (core.age > core.silentAfter) return ["stale", "Silent", `${core.name} has sent nothing for ${ago(core.age)}. Try: mli status ${core.name}`, ` for ${ago(core.age)}`];
   const others = state.leftOut ? `More than ${state.cores.length} cores send messages. To see another one: mli view NAME` : "";
   return ["live", isPaused ? "Paused" : "Live", others];
 }
@@ -178,7 +179,9 @@ function paintAges() {
 function ago(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
-  return `${Math.round(seconds / 60)} min`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} days`;
 }
 
 function setPaused(paused) {

@@ -275,6 +275,22 @@ def test_states(page: Any, viewed: Viewed) -> None:
     state(page, "live")
 
 
+def test_silence_is_read_aloud_once(page: Any, viewed: Viewed) -> None:
+    viewed.predict(1, CUP)
+    open_page(page, viewed)
+    viewed.offset += 200
+    page.locator("#state", has_text="Silent for 3 min").wait_for()
+    page.evaluate(
+        "() => { window.changes = 0; const seen = new MutationObserver(() => { changes += 1; });"
+        " for (const part of document.querySelectorAll('[role=status]'))"
+        " seen.observe(part, {childList: true, characterData: true, subtree: true}); }"
+    )
+    for seconds, text in ((4_000, "67 min"), (40_000, "11 h"), (400_000, "5 days")):
+        viewed.offset = seconds
+        page.locator("#state", has_text=f"Silent for {text}").wait_for()
+    assert page.evaluate("() => window.changes") == 0
+
+
 def test_page_comes_back_after_an_interruption(page: Any, viewed: Viewed) -> None:
     opened: list[Any] = []
 
