@@ -53,7 +53,7 @@ class Board:
         with self._lock:
             self._is_connected = is_connected
             if detail is not None:
-                self._detail = shown_line(detail, 300)
+                self._detail = shown_line(detail, 600)
 
     def receive(self, topic: str, payload: bytes) -> None:
         """Take a message of any topic."""

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 import paho.mqtt.client as paho
+from botocore.exceptions import BotoCoreError, ClientError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from inference.backoff import Backoff
 
+from ..aws import explain
 from ..errors import MliError
 from .connections import Connection
 from .proxy import ProxyRefusedError, proxy_for
@@ -66,6 +68,8 @@ class Listener:
         self._notice = _distinguished(notice)
         self._was_connected = False
         self._first_error: Exception | None = None
+        self._reasons: set[str] = set()
+        """Why there is no connection at present."""
 
     def run(self) -> None:
         """Listen until ``is_done``.
@@ -91,40 +95,48 @@ class Listener:
     def _run(self) -> None:
         backoff, began = Backoff(first=0.5, cap=10.0), time.monotonic()
         while not self._is_done():
-            session = _Session(self._connection, self._topics, self._handle, self._is_done)
+            session: _Session | None = None
             try:
+                session = _Session(self._connection, self._topics, self._handle, self._is_done)
                 session.run(self._on_subscribed)
-            except (OSError, BrokerRefusedError) as error:
+            except (OSError, BrokerRefusedError, BotoCoreError, ClientError) as error:
                 self.is_connected = False
                 if not self._was_connected:
                     self._give_up_if(error, began)
                     self._first_error = error
-                if session.is_subscribed:
+                elif session is not None and session.is_subscribed:
                     backoff.reset()
                     self.interruptions += 1
+                    self._reasons.clear()
                     self._notice(f"the connection broke ({error}); connecting again …")
+                else:
+                    self._say_why_not(error)
             if not self._is_done():
                 self._sleep(backoff.next())
 
+    def _say_why_not(self, error: Exception) -> None:
+        """Say why there is no connection again; it is tried on, and each reason is said once."""
+        reason = self._refusal(error) or f"no connection to {self._where} yet: {explain(error)}"
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            self._notice(reason)
+
     def _on_subscribed(self) -> None:
-        address = self._connection.address
         again = "again " if self._was_connected else ""
-        proxy = proxy_for(address.host)
+        proxy = proxy_for(self._connection.address.host)
         through = "" if proxy is None else f" through {proxy}"
         self._was_connected = self.is_connected = True
         self._notice(
-            f"connected {again}to {address.host}:{address.port}{through}; listening to "
-            + ", ".join(self._topics)
+            f"connected {again}to {self._where}{through}; listening to " + ", ".join(self._topics)
         )
 
     def _give_up_if(self, error: Exception, began: float) -> None:
         """Raise an error that will not pass by itself."""
-        address = self._connection.address
-        where = f"{address.host}:{address.port}"
-        if isinstance(error, BrokerRefusedError):
-            raise MliError(f"{where} refuses: {error}; {self._connection.advice}") from error
-        if isinstance(error, ProxyRefusedError):
-            raise MliError(str(error)) from error
+        if isinstance(error, BotoCoreError | ClientError):
+            raise error
+        where = self._where
+        if (refusal := self._refusal(error)) is not None:
+            raise MliError(refusal) from error
         if isinstance(error, ssl.SSLError):
             raise MliError(
                 f"{where}: TLS failed: {error}; is it the endpoint of `aws iot describe-endpoint "
@@ -133,11 +145,20 @@ class Listener:
         if time.monotonic() - began >= FIRST_SECONDS:
             raise self._unreachable(error) from error
 
-    def _unreachable(self, error: Exception) -> MliError:
+    @property
+    def _where(self) -> str:
         address = self._connection.address
+        return f"{address.host}:{address.port}"
+
+    def _refusal(self, error: Exception) -> str | None:
+        """Return who refuses, and what would help; None if nobody does."""
+        if isinstance(error, BrokerRefusedError):
+            return f"{self._where} refuses: {error}; {self._connection.advice}"
+        return str(error) if isinstance(error, ProxyRefusedError) else None
+
+    def _unreachable(self, error: Exception) -> MliError:
         return MliError(
-            f"{address.host}:{address.port} cannot be reached: {error}; is there a network, and is "
-            "the port open?"
+            f"{self._where} cannot be reached: {error}; is there a network, and is the port open?"
         )
 
     def _sleep(self, seconds: float) -> None:
