@@ -77,13 +77,12 @@ function paint() {
 
 function paintCores() {
   const list = element("cores"), names = state.cores.map((core) => core.name);
-  const shown = [...list.options].map((option) => option.value);
-  if (names.join("\n") !== shown.join("\n")) {
-    const chosen = list.value;
-    list.replaceChildren(...names.map((name) => new Option(name, name)));
-    if (chosen) list.value = chosen;
-  }
-  if (state.core && document.activeElement !== list) list.value = state.core.name;
+  const isFirst = list.options.length === 0;
+  names.sort((one, other) => one.localeCompare(other, "en", { numeric: true }));
+  names.forEach((name, place) => {  // cores are never taken away
+    if (list.options[place]?.value !== name) list.add(new Option(name, name), place);
+  });
+  if (state.core && (isFirst || document.activeElement !== list)) list.value = state.core.name;
   document.title = state.core ? `${state.core.name} · mli view` : "mli view";
 }
 
@@ -96,7 +95,7 @@ function paintRows(rows) {
   while (body.rows.length > rows.length) body.deleteRow(-1);
   rows.forEach((row, number) => {
     const found = row.found.map((mark) => mark.text).join(", ") || "nothing found";
-    const texts = [ago(row.age + since()), row.source.split("/").pop() || `${row.n}`,
+    const texts = [ago(row.age + since()), nameOf(row.source) || `${row.n}`,
       row.more ? `${found} (+${row.more})` : found, row.ms === null ? "" : row.ms.toFixed(1)];
     texts.forEach((text, column) => {
       const cell = body.rows[number].cells[column];
@@ -112,11 +111,11 @@ function paintHealth(telemetry) {
     parts.push(telemetry.status || "?");
     if (telemetry.model) parts.push(telemetry.model);
     if (telemetry.p50 !== null) parts.push(`inference p50 ${telemetry.p50.toFixed(1)} ms, p95 ${(telemetry.p95 ?? telemetry.p50).toFixed(1)} ms`);
-    parts.push(...telemetry.faults);
     for (const source of telemetry.sources) parts.push(`${source.name}: ${source.state}`);
     parts.push(`telemetry ${ago(telemetry.age + since())} old`);
   }
   element("health").textContent = parts.join(" · ");
+  element("faults").textContent = telemetry ? telemetry.faults.join(" · ") : "";
 }
 
 function paintPictures(list, known, wanted, isSmall) {
@@ -145,7 +144,7 @@ function paintCaption(tile, sample, isSmall) {
   const age = sample.age + (performance.now() - sample.seen) / 1000;
   const lines = [`${ago(age)} old`];
   if (sample.frame) lines[0] += ` · frame ${sample.frame}`;
-  if (sample.source) lines[0] += ` · ${sample.source.split("/").pop()}`;
+  if (sample.source) lines[0] += ` · ${nameOf(sample.source)}`;
   if (isSmall) lines.unshift(...sample.reasons);
   if (sample.marks === null) lines.push("no boxes yet");
   while (tile.caption.children.length > lines.length) tile.caption.lastChild.remove();
@@ -174,6 +173,11 @@ function paintAges() {
   for (const [tiles, isSmall] of [[live, false], [frames, false], [samples, true]]) {
     for (const tile of tiles.values()) paintCaption(tile, tile.picture.drawn || tile.picture.sample, isSmall);
   }
+}
+
+// Of a file its name; of a stream all but the scheme, since many cameras differ in the host alone.
+function nameOf(source) {
+  return source.includes("://") ? source.split("://").pop() : source.split("/").pop();
 }
 
 function ago(seconds) {

@@ -395,6 +395,28 @@ def test_a_new_core_leaves_the_chosen_one_in_the_list(page: Any, viewed: Viewed)
     assert (cores.input_value(), page.title()) == ("B", "B · mli view")
 
 
+def test_cores_are_in_order_and_the_first_heard_is_shown(page: Any, viewed: Viewed) -> None:
+    open_page(page, viewed)
+    state(page, "empty")
+    cores = page.locator("#cores")
+    cores.focus()
+    for name in ("line-10", "line-2", "line-1"):
+        viewed.board.receive(f"mli/predictions/{name}", b"[]")
+    titled(page, "line-10")
+    cores.locator("option").nth(2).wait_for(state="attached")
+    assert cores.locator("option").all_inner_texts() == ["line-1", "line-2", "line-10"]
+    assert cores.input_value() == "line-10"
+
+
+def test_cameras_that_differ_in_their_host_have_different_names(page: Any, viewed: Viewed) -> None:
+    for frame, host in enumerate(("one", "two")):
+        viewed.predict(frame, CUP, source=f"rtsp://{host}.local/stream1")
+    open_page(page, viewed)
+    page.locator("#rows tr").nth(1).wait_for()
+    shown = page.locator("#rows td:nth-child(2)").all_inner_texts()
+    assert shown == ["two.local/stream1", "one.local/stream1"]
+
+
 def test_choosing_a_core_ends_the_pause(page: Any, viewed: Viewed) -> None:
     """Its settings would stand beside the pictures of the other one."""
     for name in ("A", "B"):
