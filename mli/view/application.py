@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from .background import in_thread
 from .board import Board
@@ -155,7 +156,7 @@ class Application:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         await send({"type": "websocket.accept"})
-        selected: str | None = None
+        selected = _asked_first(scope["query_string"])
         while True:
             await send({"type": "websocket.send", "text": json.dumps(self._state(selected))})
             answer = await receive()
@@ -181,6 +182,12 @@ def _selected(text: str | None) -> str | None:
     value = _object((text or "")[:_MOST_MESSAGE_CHARACTERS])
     core = value.get("core") if value is not None else None
     return core if isinstance(core, str) else None
+
+
+def _asked_first(query: bytes) -> str | None:
+    """Return the core that the page asks for before it answers: ``core=…`` in its address."""
+    found = parse_qs(query[:_MOST_MESSAGE_CHARACTERS].decode("latin-1")).get("core")
+    return found[0] if found else None
 
 
 def _object(text: str | bytes) -> dict[str, Any] | None:

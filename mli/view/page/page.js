@@ -10,11 +10,11 @@ const element = (id) => document.getElementById(id);
 const charts = new Charts(element("charts"));
 const settings = new Settings();
 const frames = new Map(), samples = new Map(), live = new Map();
-let socket = null, state = null, arrived = 0, selected = null, isPaused = false;
+let socket = null, state = null, arrived = 0, selected = chosen(), isPaused = false;
 let pause = 0.5, nextTry = 0;
 
 function connect() {
-  const opened = socket = new WebSocket(`ws://${location.host}/live`);
+  const opened = socket = new WebSocket(`ws://${location.host}/live?core=${encodeURIComponent(selected)}`);
   socket.onmessage = (event) => {
     state = JSON.parse(event.data);
     arrived = performance.now();
@@ -188,6 +188,17 @@ function ago(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
+// The address has the chosen core, for a reload and for a link.
+function chosen() {
+  return location.hash.slice(1);
+}
+
+function choose(core) {
+  selected = core;
+  history.replaceState(null, "", `#${core}`);
+  setPaused(false);  // or its settings would stand beside the pictures of another core
+}
+
 function setPaused(paused) {
   isPaused = paused;
   element("pause").setAttribute("aria-pressed", String(paused));
@@ -195,10 +206,8 @@ function setPaused(paused) {
 
 element("pause").onclick = () => setPaused(!isPaused);
 element("boxes").onchange = (event) => document.body.classList.toggle("plain", !event.target.checked);
-element("cores").onchange = (event) => {
-  selected = event.target.value;
-  setPaused(false);  // or its settings would stand beside the pictures of another core
-};
+element("cores").onchange = (event) => choose(event.target.value);
+window.onhashchange = () => choose(chosen());
 setInterval(() => {
   if (socket === null && performance.now() >= nextTry) connect();
   showState();

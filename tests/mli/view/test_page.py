@@ -395,6 +395,22 @@ def test_a_new_core_leaves_the_chosen_one_in_the_list(page: Any, viewed: Viewed)
     assert (cores.input_value(), page.title()) == ("B", "B · mli view")
 
 
+def test_the_chosen_core_stays_after_a_reload_and_in_a_link(page: Any, viewed: Viewed) -> None:
+    for name in ("A", "B", "C"):
+        viewed.board.receive(f"mli/predictions/{name}", b"[]")
+    open_page(page, viewed)
+    state(page, "live")
+    page.locator("#cores").select_option("B")
+    titled(page, "B")
+    page.reload()
+    state(page, "live")
+    assert page.title() == "B · mli view", "from the first state on"
+    page.goto(f"{viewed.server.address}#C")
+    titled(page, "C")
+    page.evaluate("() => { location.hash = 'A'; }")
+    titled(page, "A")
+
+
 def test_cores_are_in_order_and_the_first_heard_is_shown(page: Any, viewed: Viewed) -> None:
     open_page(page, viewed)
     state(page, "empty")

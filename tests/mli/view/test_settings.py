@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -220,6 +221,27 @@ def test_what_one_core_refused_is_not_said_of_another(page: Any, known: Viewed) 
     said(page, "Not changed: out of reach")
     page.locator("#cores").select_option("B")
     said(page, "the settings of the core B")
+
+
+def test_a_draft_outlives_an_interruption(page: Any, known: Viewed) -> None:
+    opened: list[Any] = []
+
+    def pass_on(route: Any) -> None:
+        route.connect_to_server()
+        opened.append(route)
+
+    page.route_web_socket(re.compile("/live"), pass_on)
+    open_page(page, known)
+    said(page, "the settings of the core A")
+    page.locator("#cores").select_option("B")
+    said(page, "the settings of the core B")
+    slide(page, 0.7)
+    opened[0].close()
+    said(page, "Disconnected")
+    said(page, "Not applied yet.")
+    page.wait_for_timeout(600)
+    assert page.locator("#threshold-text").inner_text() == "0.70"
+    assert page.locator("#cores").input_value() == "B"
 
 
 def test_an_answer_that_comes_after_another_core_was_chosen(page: Any, known: Viewed) -> None:
