@@ -262,10 +262,14 @@ def test_states(page: Any, viewed: Viewed) -> None:
     open_page(page, viewed)
     state(page, "empty")
     viewed.predict(1, CUP)
+    viewed.preview(1, CUP)
     state(page, "live")
+    picture = page.locator("#live canvas")
+    assert picture.evaluate("e => getComputedStyle(e).opacity") == "1"
     viewed.board.set_connection(False, "the connection broke (reset); connecting again …")
     state(page, "connecting")
     page.locator("#hint", has_text="the connection broke").wait_for()
+    assert picture.evaluate("e => getComputedStyle(e).opacity") != "1", "it must not look live"
     viewed.board.set_connection(True, "connected again")
     state(page, "live")
     viewed.offset += 160  # a core whose interval is not known yet
