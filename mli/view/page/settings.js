@@ -6,7 +6,7 @@ const STATES = { pending: "Changing", done: "Applied", failed: "Failed" };
 export class Settings {
   constructor() {
     this.shown = null;
-    this.isEdited = this.isSending = false;
+    this.isEdited = this.isSending = this.isAccepted = false;
     this.fault = "";
     element("threshold").oninput = () => {
       element("own-threshold").checked = false;
@@ -26,6 +26,7 @@ export class Settings {
       this.isEdited = false;
       this.fault = "";
     }
+    if (this.isAccepted) this.isSending = this.isAccepted = false;
     this.core = name;
     this.form = state.form;
     this.controls = controls;
@@ -146,12 +147,13 @@ export class Settings {
       const answer = await fetch("/settings", {
         method: "POST", body: JSON.stringify(wanted), headers: { "X-Mli-View": this.form },
       });
+      this.isAccepted = answer.ok;
       if (answer.ok) this.isEdited = false;
       else this.failed(wanted.core, await answer.text());
     } catch (error) {
       this.failed(wanted.core, String(error));
     }
-    this.isSending = false;
+    this.isSending = this.isAccepted;  // until the next state, which has the change
     this.report();
     this.buttons();
   }

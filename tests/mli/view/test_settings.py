@@ -78,8 +78,14 @@ def test_slider_and_switches_change_the_deployment(
     said(page, "Not applied yet.")
     page.wait_for_timeout(600)  # two states later the draft is still there
     assert page.locator("#threshold-text").inner_text() == "0.35"
+    page.evaluate(
+        "() => { window.said = []; const line = document.getElementById('settings-state');"
+        " new MutationObserver(() => said.push(line.textContent)).observe(line,"
+        " {childList: true, characterData: true, subtree: true}); }"
+    )
     page.locator("#apply").click()
     said(page, "Changing: waiting for the core")
+    assert all(text.startswith("Changing:") for text in page.evaluate("() => window.said"))
     merge = merged(cloud, core.thing_arn, core.component)
     assert merge["confidenceThreshold"] == 0.35
     assert "Entropy" not in merge["feedbackConfiguration"]
