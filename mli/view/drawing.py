@@ -6,7 +6,7 @@ import functools
 import io
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,9 @@ _TILE = (480, 320)
 _GAP = 12
 _CAPTION_SIZE = 15
 _LINE = 20
+_LABEL_MARGIN = 6
+_MOVES = (0, 1, 2, 3, 4, 5, 6, 7, 8, -1, -2, -3, -4)
+"""Where else a label of a box may be, in halves of its height."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def annotated(image: Image.Image, marks: Sequence[Mark]) -> Image.Image:
             around = (x - line, y - line, x + line, y + line)
             draw.ellipse(around, fill=mark.colour, outline="black")
     labels = _Labels(draw, painted.size, _font(max(11, round(shorter / 25))))
-    for rectangle, mark in boxed:
+    for rectangle, mark in sorted(boxed, key=lambda pair: -pair[1].score):
         labels.add(rectangle[0] + line, rectangle[1] + line, mark)
     for mark in marks:
         if mark.box is None:
@@ -84,7 +87,10 @@ def annotated(image: Image.Image, marks: Sequence[Mark]) -> Image.Image:
 
 
 class _Labels:
-    """Writes labels into an image; one that would cover another moves down."""
+    """Writes labels into an image, the best first.
+
+    One that would cover another moves, but stays near its box, and is left out if there is no room.
+    """
 
     def __init__(
         self, draw: ImageDraw.ImageDraw, size: tuple[int, int], font: ImageFont.FreeTypeFont
@@ -92,26 +98,39 @@ class _Labels:
         self._draw = draw
         self._size = size
         self._font = font
+        self._height = sum(font.getmetrics()) + 2
         self._taken: list[Rectangle] = []
 
     def add(self, left: float, top: float, mark: Mark) -> None:
-        width = math.ceil(self._font.getlength(mark.text)) + 6
-        height = sum(self._font.getmetrics()) + 2
+        text = self._fitting(mark.text)
+        width = math.ceil(self._font.getlength(text)) + _LABEL_MARGIN
         left = max(0.0, min(left, self._size[0] - width))
-        top = max(0.0, min(top, self._size[1] - height))
-        place = self._free(left, top, width, height)
-        self._taken.append(place)
-        self._draw.rectangle(place, fill=mark.colour)
-        self._draw.text((place[0] + 3, place[1] + 1), mark.text, fill="black", font=self._font)
+        top = max(0.0, min(top, self._size[1] - self._height))
+        lines = self._size[1] // self._height
+        place = self._free(left, top, width, _MOVES if mark.box else range(2 * lines + 1))
+        if place is not None:
+            self._taken.append(place)
+            self._draw.rectangle(place, fill=mark.colour)
+            self._draw.text((place[0] + 3, place[1] + 1), text, fill="black", font=self._font)
 
-    def _free(self, left: float, top: float, width: float, height: float) -> Rectangle:
-        tried = top
-        while tried + height <= self._size[1]:
-            place = (left, tried, left + width, tried + height)
-            if not any(_overlap(place, other) for other in self._taken):
+    def _free(
+        self, left: float, top: float, width: float, moves: Iterable[int]
+    ) -> Rectangle | None:
+        lowest = max(0, self._size[1] - self._height)
+        for move in moves:
+            moved = top + move * self._height / 2
+            place = (left, moved, left + width, moved + self._height)
+            if 0 <= moved <= lowest and not any(_overlap(place, one) for one in self._taken):
                 return place
-            tried += height / 2
-        return (left, top, left + width, top + height)
+        return None
+
+    def _fitting(self, text: str) -> str:
+        """Return a text, shortened to the width of the image; the score is its last word."""
+        label, _, score = text.rpartition(" ")
+        while label and self._font.getlength(text) > self._size[0] - _LABEL_MARGIN:
+            label = label[:-1].rstrip()
+            text = f"{label}… {score}"
+        return text
 
 
 def contact_sheet(pictures: Sequence[tuple[str, Image.Image]], columns: int = 2) -> Image.Image:

@@ -53,6 +53,21 @@ def test_label_stays_inside_the_picture_and_covers_no_other() -> None:
     assert len(dark_rows) > 40, "three labels stand one below the other"
 
 
+def test_score_of_a_long_label_is_painted() -> None:
+    """In a picture that is too narrow for the label, its end differs where the scores differ."""
+    marks = [Mark("n03983396 pop bottle" * 2, score) for score in (0.11, 0.88)]
+    one, other = (painted(mark, size=(150, 300))[0] for mark in marks)
+    assert (one != other).any()
+
+
+def test_of_a_crowd_the_best_has_its_whole_label() -> None:
+    best = Mark("person", 0.99, (0.3, 0.3, 0.6, 0.6))
+    crowd = [Mark("dog", n / 100, (0.3, 0.3, 0.5, 0.5)) for n in range(60)]
+    alone, full = painted(best)[0], painted(*crowd, best)[0]
+    label = np.s_[93:105, 124:190]
+    assert (alone[label] == full[label]).all()
+
+
 ODD = [(0.9, 0.9, 0.1, 0.1), (-5.0, -5.0, 9.0, 9.0), (0.5, 0.5, 0.5, 0.5)]
 
 
