@@ -32,7 +32,7 @@ class Board:
         ask: Ask = lambda core: None,
         *,
         only: str | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """``ask`` is called once for each core, by the thread that brings its first message.
 
@@ -40,7 +40,7 @@ class Board:
         """
         self._ask = ask
         self._only = only
-        self._clock = clock
+        self._clock = clock or _seconds
         self._lock = threading.Lock()
         self._cores: OrderedDict[str, CoreView] = OrderedDict()
         self._is_connected = False
@@ -136,6 +136,12 @@ class Board:
         if found is not None:
             self.use_configurations(name, found)
         return created
+
+
+def _seconds() -> float:
+    """Return seconds that go on while the computer sleeps: what came before it is that old."""
+    which: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime(which)
 
 
 def _core_of(topic: str, message: Any) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,20 @@ def test_a_restarted_core_s_frames_are_other_frames(viewed: Viewed) -> None:
     viewed.board.receive("feedback/message/prediction", json.dumps(later).encode())
     new, old = viewed.board.snapshot(None)["core"]["samples"]
     assert (new["marks"], len(old["marks"])) == (None, 1)
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="Linux has this clock")
+def test_what_came_before_the_computer_slept_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monotonic, slept = time.clock_gettime, 0.0
+
+    def now(which: int) -> float:
+        return monotonic(which) + (slept if which == time.CLOCK_BOOTTIME else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", now)
+    board = Board()
+    board.receive("mli/predictions/Demo", b"[]")
+    slept = 30_000.0
+    assert board.snapshot(None)["core"]["age"] == pytest.approx(30_000.0, abs=5)
 
 
 def test_everything_is_bounded(viewed: Viewed) -> None:
