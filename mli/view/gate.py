@@ -45,7 +45,10 @@ class Gate:
         are_own = all(origin == f"http://{hosts[0]}" for origin in _values(headers, b"origin"))
         sites = _values(headers, b"sec-fetch-site")
         if not are_own or not set(sites) <= {"same-origin", "none"}:
-            return "requests of other pages are refused"
+            return (
+                "requests of other pages are refused: if you followed a link on a web page, copy "
+                "the address into a new tab"
+            )
         return None
 
     def has_cookie(self, headers: Headers) -> bool:
