@@ -212,6 +212,8 @@ def test_a_threshold_that_is_not_touched_stays_what_it_is(page: Any, photographs
         open_page(page, made)
         said(page, "the settings of the core A")
         assert page.locator("#threshold-text").inner_text() == "0.355"
+        slider = page.locator("#settings").aria_snapshot()
+        assert '- slider "Confidence threshold"' in slider
         page.get_by_role("switch", name="LC50").uncheck()
         page.locator("#apply").click()
         said(page, "the settings of the core A")
