@@ -15,7 +15,16 @@ from .drawing import Mark
 from .predictions import marks_of, number_of
 from .reasons import reason, strategy_text
 from .series import Series
-from .shown_frames import Live, Sample, end_of, identity_of, mark_json, object_of, shown
+from .shown_frames import (
+    Live,
+    Sample,
+    end_of,
+    identity_of,
+    mark_json,
+    object_of,
+    seconds_since,
+    shown,
+)
 
 MOST_ROWS = 30
 MOST_SAMPLES = 12
@@ -164,6 +173,7 @@ class CoreView:
         if sample is None:
             sample = Sample(uri, identity, now)
             sample.frame, sample.captured = shown(metadata.get("frame")), shown(captured)
+            sample.late = seconds_since(captured)
             self.samples.append(sample)
             self._join(sample)
         config_id = shown(message.get("config-id"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from local_core.output.terminal import shown_line
@@ -16,7 +17,10 @@ _ids = itertools.count(1)
 
 
 class Sample:
-    """A frame that feedback kept; ``uri`` is where it is stored."""
+    """A frame that feedback kept; ``uri`` is where it is stored.
+
+    ``late`` is how many seconds after its capture its message came, by the clocks of core and page.
+    """
 
     def __init__(self, uri: str, identity: str, at: float) -> None:
         self.id = next(_ids)
@@ -25,6 +29,7 @@ class Sample:
         self.frame = ""
         self.at = at
         self.captured = ""
+        self.late = 0.0
         self.source = ""
         self.reasons: dict[str, str] = {}
         self.marks: Sequence[Mark] | None = None
@@ -36,6 +41,7 @@ class Sample:
             "frame": self.frame,
             "age": round(now - self.at, 1),
             "captured": self.captured,
+            "late": round(self.late, 1),
             "source": self.source,
             "reasons": list(self.reasons.values()),
             "marks": None if self.marks is None else [mark_json(mark) for mark in self.marks],
@@ -85,6 +91,15 @@ def identity_of(frame: Any, captured: Any) -> str:
     if frame is None or captured is None:
         return ""
     return f"{frame}@{captured}"[:_TEXT].replace("Z", "+00:00")
+
+
+def seconds_since(captured: Any) -> float:
+    """Return how long ago a core took a frame; 0 if it does not say when, or its clock is ahead."""
+    try:
+        moment = datetime.fromisoformat(captured)
+        return max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    except (TypeError, ValueError):  # also of a time without an offset
+        return 0.0
 
 
 def object_of(document: Any, key: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import { Picture } from "/picture.js";
 import { Settings } from "/settings.js";
 
 const FROZEN_MS = 5000, LONGEST_PAUSE = 5;
+const LATE = 60;  // seconds after which an upload is worth a word: the core had no connection, or its clock is wrong
 const element = (id) => document.getElementById(id);
 const charts = new Charts(element("charts"));
 const settings = new Settings();
@@ -142,7 +143,7 @@ function paintPictures(list, known, wanted, isSmall) {
 // A caption belongs to the picture that is painted, which may be older than the last that came.
 function paintCaption(tile, sample, isSmall) {
   const age = sample.age + (performance.now() - sample.seen) / 1000;
-  const lines = [`${ago(age)} old`];
+  const lines = [sample.late > LATE ? `came ${ago(age)} ago, ${ago(sample.late)} after it was taken` : `${ago(age)} old`];
   if (sample.frame) lines[0] += ` · frame ${sample.frame}`;
   if (sample.source) lines[0] += ` · ${nameOf(sample.source)}`;
   if (isSmall) lines.unshift(...sample.reasons);

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -154,6 +155,20 @@ def test_caption_is_of_the_picture_that_is_painted(page: Any, viewed: Viewed) ->
     page.locator("#samples li").nth(1).wait_for()
     page.wait_for_timeout(500)
     assert caption.count() == 1
+
+
+def test_a_sample_that_waited_for_a_connection_says_so(page: Any, viewed: Viewed) -> None:
+    for name, ago in (("LC50", 3 * 3600), ("Entropy", 1), ("Random", -3600)):
+        captured = datetime.now(UTC) - timedelta(seconds=ago)
+        about = {"core": "Demo", "frame": name, "captured-at": captured.isoformat()}
+        message = {"source-ref": f"s3://b/{name}", "config-id": name, "metadata": about}
+        viewed.board.receive("feedback/message/prediction", json.dumps(message).encode())
+    open_page(page, viewed)
+    page.locator("#samples li").nth(2).wait_for()
+    lines = [text.replace("\n", " ") for text in page.locator("#samples li").all_inner_texts()]
+    assert re.search(r" came [0-9.]+ s ago, 3 h after it was taken · frame LC50", lines[2])
+    assert re.search(r" [0-9.]+ s old · frame Entropy", lines[1])
+    assert re.search(r" [0-9.]+ s old · frame Random", lines[0]), "its clock is ahead"
 
 
 def test_a_live_picture_has_the_boxes_of_its_own_frame(page: Any, viewed: Viewed) -> None:
