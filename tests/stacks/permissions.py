@@ -153,8 +153,9 @@ MONITORING_REASONS: dict[str, str] = {
 
 DEPLOYER_REASONS: dict[str, str] = {
     "Things": "The core's thing.",
-    "ThingGroups": "The core's own group, or the fleet's.",
-    "DevicePolicies": "The certificate's policies.",
+    "ThingGroups": "The core's own group, or the fleet's. `*Tag*`, here and below: CloudFormation "
+    "reads the tags of what it has created, and gives it those of the stack.",
+    "DevicePolicies": "The certificate's policies and their versions.",
     "Certificates": "Attaches the policies and the thing; the others for a certificate that the "
     "stack made from a signing request.",
     "CertificateOfASigningRequest": "`*`: the action takes no resource. For "
@@ -177,7 +178,7 @@ DEPLOYER_REASONS: dict[str, str] = {
     "Roles": "The roles of the stack, with their policies.",
     "RolesOfServices": "Gives the roles to the services that they are for, and to no other.",
     "Functions": "The functions of custom resources, of a fleet's hook, which AWS IoT gets the "
-    "permission to call, and of V1's inference.",
+    "permission to call, and of V1's inference. CloudFormation also reads all settings.",
     "Logs": "The log groups of these functions.",
     "LogsList": "`*`: the action takes no resource.",
     "Artifacts": "The code of functions, and the artifacts of components, which Greengrass reads "

@@ -72,7 +72,8 @@ def checks(service: str, operation: str, uri: str, request: Request) -> Iterator
 
 def _resources(service: str, operation: str, uri: str, request: Request) -> list[str]:
     if operation == "CreateComponentVersion":
-        return [location.arn("greengrass", f"components:{_component_name(request)}")]
+        component = component_name(request.get("inlineRecipe"))
+        return [location.arn("greengrass", f"components:{component}")]
     if operation == "ResolveComponentCandidates":
         return [
             location.arn("greengrass", f"components:{one['componentName']}:versions:*")
@@ -114,8 +115,9 @@ def _resources_of_iot(action: str, request: Request) -> list[str]:
     return [target] if f":{kind}/" in target else []
 
 
-def _component_name(request: Request) -> str:
+def component_name(recipe: Any) -> str:
+    """Return the name of a recipe's component; ``*`` if it cannot be read."""
     try:
-        return str(v2_recipe.parse(request.get("inlineRecipe") or b"{}")["ComponentName"])
+        return str(v2_recipe.parse(recipe or b"{}")["ComponentName"])
     except (v2_recipe.InvalidRecipeError, KeyError):
         return "*"

@@ -1,7 +1,9 @@
 """The calls that CloudFormation makes for resources, by type.
 
-They are those that our templates should cause, by the documentation of the types; nobody compared
-them with AWS. The resources that an action takes are in the service authorization reference.
+They are those that our templates should cause, by the permissions that the published schema of each
+type names for its handlers; nobody tried them on AWS. After it has created a resource, a handler
+reads it, with its tags. The resources that an action takes are in the service authorization
+reference. Of types whose APIs are ours, these are the calls that no such API serves.
 """
 
 from __future__ import annotations
@@ -39,14 +41,14 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::CloudWatch::Dashboard": Calls(
         "cloudwatch::A:dashboard/{}",
-        "PutDashboard GetDashboard",
-        "PutDashboard GetDashboard",
+        "PutDashboard GetDashboard TagResource ListTagsForResource",
+        "PutDashboard GetDashboard ListTagsForResource",
         "DeleteDashboards GetDashboard",
         name="DashboardName",
     ),
     "AWS::DynamoDB::Table": Calls(
         "dynamodb:R:A:table/{}",
-        "CreateTable DescribeTable",
+        "CreateTable DescribeTable ListTagsOfResource",
         "UpdateTable DescribeTable",
         "DeleteTable DescribeTable",
         {"TimeToLiveSpecification": "UpdateTimeToLive", **_TAGS},
@@ -60,6 +62,14 @@ TYPES: Mapping[str, Calls] = {
         {"Targets": "PutTargets", **_TAGS},
         "Name",
     ),
+    "AWS::GreengrassV2::ComponentVersion": Calls(
+        "greengrass:R:A:components:{}",
+        "DescribeComponent TagResource ListTagsForResource",
+        "DescribeComponent TagResource ListTagsForResource",
+    ),
+    "AWS::GreengrassV2::Deployment": Calls(
+        "greengrass:R:A:deployments:{}", "GetDeployment TagResource", "GetDeployment TagResource"
+    ),
     "AWS::IAM::InstanceProfile": Calls(
         "iam::A:instance-profile/{}",
         "CreateInstanceProfile AddRoleToInstanceProfile GetInstanceProfile",
@@ -68,11 +78,11 @@ TYPES: Mapping[str, Calls] = {
         name="InstanceProfileName",
     ),
     "AWS::IAM::Policy": Calls(
-        "iam::A:role/{Roles}", "PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
+        "iam::A:role/{Roles}", "GetRolePolicy PutRolePolicy", "PutRolePolicy", "DeleteRolePolicy"
     ),
     "AWS::IAM::Role": Calls(
         "iam::A:role/{}",
-        "CreateRole GetRole",
+        "CreateRole GetRole GetRolePolicy",
         "UpdateRole UpdateAssumeRolePolicy GetRole",
         "DeleteRole GetRole DeleteRolePolicy DetachRolePolicy ListAttachedRolePolicies "
         "ListRolePolicies",
@@ -81,8 +91,9 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::IoT::Policy": Calls(
         "iot:R:A:policy/{}",
-        "CreatePolicy GetPolicy",
-        "CreatePolicyVersion DeletePolicyVersion ListPolicyVersions GetPolicy",
+        "CreatePolicy GetPolicy ListTagsForResource",
+        "CreatePolicyVersion DeletePolicyVersion ListPolicyVersions SetDefaultPolicyVersion "
+        "GetPolicy ListTagsForResource",
         "DeletePolicy DeletePolicyVersion ListPolicyVersions GetPolicy",
         _TAGS,
         "PolicyName",
@@ -100,6 +111,12 @@ TYPES: Mapping[str, Calls] = {
         _TAGS,
         "TemplateName",
     ),
+    "AWS::IoT::RoleAlias": Calls(
+        "iot:R:A:rolealias/{}",
+        "DescribeRoleAlias TagResource ListTagsForResource",
+        "DescribeRoleAlias TagResource ListTagsForResource",
+        name="RoleAlias",
+    ),
     "AWS::IoT::Thing": Calls(
         "iot:R:A:thing/{}",
         "CreateThing DescribeThing",
@@ -109,7 +126,7 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::IoT::ThingGroup": Calls(
         "iot:R:A:thinggroup/{}",
-        "CreateThingGroup DescribeThingGroup ListTagsForResource",
+        "CreateThingGroup DescribeThingGroup TagResource ListTagsForResource",
         "UpdateThingGroup DescribeThingGroup ListTagsForResource",
         "DeleteThingGroup DescribeThingGroup",
         _TAGS,
@@ -123,8 +140,8 @@ TYPES: Mapping[str, Calls] = {
     ),
     "AWS::IoT::TopicRule": Calls(
         "iot:R:A:rule/{}",
-        "CreateTopicRule GetTopicRule",
-        "ReplaceTopicRule GetTopicRule",
+        "CreateTopicRule GetTopicRule TagResource ListTagsForResource",
+        "ReplaceTopicRule GetTopicRule ListTagsForResource",
         "DeleteTopicRule GetTopicRule",
         _TAGS,
         "RuleName",

@@ -1,6 +1,7 @@
 """What CloudFormation needs to create, update and delete resources, as the role of a stack.
 
-Resources of the APIs that are not ministack's are not here: those APIs check their own calls.
+The APIs that are not ministack's check their own calls: of their types, here is only what
+CloudFormation calls besides.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import location
-from .api_calls import PASS_ROLE, PASSED_TO, Check
+from .api_calls import PASS_ROLE, PASSED_TO, Check, component_name
 from .stack_calls import EC2, TYPES, Calls
 
 Properties = Mapping[str, Any]
@@ -35,7 +36,9 @@ class Step:
     properties: Properties
 
 
-_OWN_APIS = ("AWS::Greengrass::", "AWS::GreengrassV2::", "AWS::IoT::RoleAlias")
+_COMPONENT_VERSION = "AWS::GreengrassV2::ComponentVersion"
+_GREENGRASS_V1 = "AWS::Greengrass::"
+"""Its API is ours."""
 _WITHOUT_RESOURCE = (
     "kms:CreateKey",
     "logs:DescribeLogGroups",
@@ -55,7 +58,7 @@ def stack_checks(step: Step) -> list[Check] | None:
     kind = step.type
     if kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource":
         return [Check("lambda:InvokeFunction", str(step.properties.get("ServiceToken")))]
-    if kind in _NO_CALLS or kind.startswith(_OWN_APIS):
+    if kind in _NO_CALLS or kind.startswith(_GREENGRASS_V1):
         return []
     if kind.startswith("AWS::EC2::") and kind.removeprefix("AWS::EC2::") in EC2:
         return list(_of_ec2(step, *EC2[kind.removeprefix("AWS::EC2::")]))
@@ -127,6 +130,8 @@ def _name(step: Step, key: str) -> str:
     given = step.properties.get(key)
     if given:
         return str(given)
+    if step.type == _COMPONENT_VERSION:
+        return component_name(step.properties.get("InlineRecipe"))
     if step.physical_id and not step.physical_id.startswith(_LOGS_OF_MINISTACK):
         return step.physical_id
     made = f"{step.stack}-{step.logical_id}"[: _MAXIMUM_NAME - len(_NEW) - 1] + f"-{_NEW}"
