@@ -10,6 +10,7 @@ from constructs import Construct
 from stacks.arns import regional_arn
 
 _SERVICE = "cloudwatch.amazonaws.com"
+_STACK_TAG = "mli:stack"
 
 
 class AlarmTopic(Construct):
@@ -32,6 +33,9 @@ class AlarmTopic(Construct):
             pending_window=cdk.Duration.days(7),
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        # By it the deployer may delete this key and no other: CloudFormation's own tags, which AWS
+        # KMS does not support, would be missing.
+        cdk.Tags.of(key).add(_STACK_TAG, cdk.Stack.of(self).stack_name)
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="Alarms",

@@ -141,9 +141,10 @@ MONITORING_REASONS: dict[str, str] = {
     "Alarms": "The alarms.",
     "AlarmTopic": "Their topic, and its new subscription.",
     "Subscriptions": "`*`: these actions take no resource.",
-    "NewKeys": "`*`: a key has no ARN yet. The topic's key, with CloudFormation's tags.",
+    "NewKeys": "`*`: a key has no ARN yet. The topic's key, with its tags.",
     "Keys": "Reads a key, and lets AWS rotate it: its tags take effect only after minutes.",
-    "KeysOfTheStacks": "Only keys that CloudFormation made for stacks of this app.",
+    "KeysOfTheStacks": "Only keys whose tag `mli:stack` names a stack of this app, as that of the "
+    "topic does. AWS KMS does not support CloudFormation's own tags.",
     "Schedule": "When the function counts the silent cores of a fleet.",
     "FunctionsThatRulesInvoke": "A rule may invoke the function of an action, which is yours. Only "
     "AWS IoT can be allowed.",

@@ -100,7 +100,9 @@ def _context(step: Step, action: str) -> dict[str, str]:
     if action in ("lambda:AddPermission", "lambda:RemovePermission"):
         return {"lambda:Principal": str(step.properties.get("Principal"))}
     if action.startswith("kms:") and action != "kms:CreateKey":
-        return {"aws:ResourceTag/aws:cloudformation:stack-name": step.stack}
+        # No tags of CloudFormation's own: AWS KMS does not support them.
+        tags = step.properties.get("Tags") or ()
+        return {f"aws:ResourceTag/{one['Key']}": str(one["Value"]) for one in tags}
     return {}
 
 
