@@ -85,7 +85,9 @@ class CoreCreator:
         certificate = self._certificates.obtain(core.name, CERTIFICATE, keys, core.request)
         identity = str(certificate["id"])
         self._create_thing(thing, core)
-        self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
+        # Of a core that was done, somebody has deactivated it: a stolen device stays out.
+        if self._journal.get(core.name, DONE) is None:
+            self._iot.update_certificate(certificateId=identity, newStatus="ACTIVE")
         self._iot.attach_thing_principal(thingName=thing, principal=certificate["arn"])
         self.give_policies(core.name, certificate["arn"])
         write_archive(keys, layout, with_key=core.request is None, root_ca=self._root_ca)

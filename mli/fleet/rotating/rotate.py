@@ -127,6 +127,8 @@ def rotate(
                 {"deleted": [identity]}, f"{identity[:10]}… is deleted, the old one is active"
             )
         elif finish:
+            if not seen:
+                rotation.check_suspended()
             ended = rotation.finish()
             shown = ", ".join(f"{one[:10]}…" for one in ended) or "none was left"
             output.result({"deleted": ended}, f"{core_name}: old certificate deleted ({shown})")

@@ -102,6 +102,20 @@ class Rotation:
                 self._set(arn, "ACTIVE")
             self._journal.note(self._core, ROTATION, rest)
 
+    def check_suspended(self) -> None:
+        """Check that the old certificates are still inactive: telemetry then came without them.
+
+        Raises:
+            MliError: if one has been activated since ``suspend``; then all are, as before.
+        """
+        working = [arn.rpartition("/")[2] for arn in self._old() if self._is_active(arn)]
+        if working:
+            self.resume()
+            raise MliError(
+                f"the old certificate {working[0][:10]}… of {self._core} was activated meanwhile, "
+                "so telemetry may have come with it: repeat this command"
+            )
+
     def finish(self) -> list[str]:
         """Delete the old certificates, and let the new files take the place of the old ones.
 

@@ -340,3 +340,16 @@ def test_core_that_somebody_took_out_of_the_group_joins_it_again(
     assert commands.json(*adding, "--dry-run")["done"][cores[0]] == "updated"
     assert commands.json(*adding)["done"] == before
     assert thing_groups(iot, thing) == [fleet.name]
+
+
+def test_certificate_that_its_owner_has_deactivated_stays_inactive(
+    commands: Commands, fleet: DeployedFleet, cores: list[str]
+) -> None:
+    """Such as that of a stolen device: an update of all cores must not let it in again."""
+    adding = ["fleet", "add", listed(cores), "--fleet", fleet.name]
+    identity = commands.json(*adding)["done"][cores[0]]
+    iot = fleet.cloud.client("iot")
+    iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+    assert commands.json(*adding, "--nucleus", "lite")["done"].keys() == {*cores}
+    found = iot.describe_certificate(certificateId=identity)["certificateDescription"]
+    assert found["status"] == "INACTIVE"

@@ -251,6 +251,37 @@ def test_old_certificate_works_again_while_another_command_has_the_journal(
     assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
 
 
+@pytest.mark.parametrize("is_rotation", [True, False])
+def test_telemetry_does_not_count_if_the_old_certificate_works_again(
+    commands: Commands,
+    fleet: DeployedFleet,
+    core: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_rotation: bool,
+) -> None:
+    """A repeated `mli fleet rotate` activates it, as somebody may: the core may still use it."""
+    [old] = _certificates(fleet, core)
+    new = commands.json("fleet", "rotate", core)["certificateId"]
+    done: list[str] = []
+
+    def activate(output: Output, text: str) -> None:
+        if "waiting for telemetry" in text and not done:
+            done.append(text)
+            if is_rotation:
+                commands.run("fleet", "rotate", core)
+            else:
+                fleet.cloud.client("iot").update_certificate(certificateId=old, newStatus="ACTIVE")
+
+    monkeypatch.setattr(Output, "status", activate)
+    with _telemetry(fleet, core):
+        said = commands.run("fleet", "rotate", core, "--finish", "--settle", "0", code=1)
+    assert f"the old certificate {old[:10]}… of {core} was activated meanwhile" in said
+    assert _certificates(fleet, core) == {old: "ACTIVE", new: "ACTIVE"}
+    with _telemetry(fleet, core):
+        assert commands.json("fleet", "rotate", core, "--finish", "--settle", "0")
+    assert _certificates(fleet, core) == {new: "ACTIVE"}
+
+
 def test_telemetry_of_the_old_connection_does_not_count(
     commands: Commands, fleet: DeployedFleet, core: str
 ) -> None:
