@@ -89,9 +89,10 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         )
     if names.thing_group_name(core) in groups:
         why = f"all of {core}, which has a stack of its own ({names.stack_name(core)})"
-        return RemovalPlan(thing, False, ours, (), (), (), (why,))
+        return _of_others(thing, ours, why)
     # A creation that failed because the thing exists has noted a certificate, but not attached it.
-    is_own_thing = bool(ours) or (isinstance(noted, dict) and noted["arn"] in arns)
+    is_noted = isinstance(noted, dict) and noted["arn"] in arns
+    is_own_thing = bool(ours) or is_noted
     if not is_own_thing:
         arns = []
     has_certificate = bool(arns)
@@ -103,6 +104,9 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
     attached_somewhere = {pair for pairs in found.values() for pair in pairs}
     of_claim = policies_by_claim(iot, fleet.name, core, (name for name, _ in attached_somewhere))
     marks = _marks(iot, fleet, core, attached_somewhere)
+    owner = next((one[tags.FLEET] for one in marks.values() if tags.FLEET in one), fleet.name)
+    if owner != fleet.name and not is_noted:  # somebody has put it into this fleet's group too
+        return _of_others(thing, ours, f"all of {core}, which is a core of the fleet {owner}")
     # Who has put a thing with a certificate of its own into the group, has created both.
     is_imported = not of_claim and (
         journal.get(core, IMPORT) is not None
@@ -143,6 +147,11 @@ def plan_of(clients: Clients, fleet: FleetStack, journal: Journal, core: str) ->
         policies=tuple(sorted(policies)),
         kept=tuple(kept),
     )
+
+
+def _of_others(thing: str, groups: Sequence[str], why: str) -> RemovalPlan:
+    """Return the plan by which a thing only leaves the groups of the fleet."""
+    return RemovalPlan(thing, False, groups, (), (), (), (why,))
 
 
 def _own(fleet: FleetStack, core: str) -> set[str]:

@@ -14,7 +14,7 @@ from mli.fleet import tags
 from mli.fleet.journal import CERTIFICATE, IMPORT, Journal
 from mli.listings import principals
 from stacks import names
-from tests.mli.deployed_fleet import DeployedFleet
+from tests.mli.deployed_fleet import DeployedFleet, listed
 from tests.mli.support import Commands, policy_documents
 
 from .leftovers import (
@@ -153,6 +153,28 @@ def test_policy_that_is_tagged_as_another_fleet_s_is_kept(
     said = commands.json("fleet", "remove", fleet.name, cores[0], "--yes")
     assert f"policy {name}, which its tag says is of another fleet" in said["kept"][cores[0]]
     assert json.loads(iot.get_policy(policyName=name)["policyDocument"])
+
+
+@pytest.mark.parametrize("is_retired", [True, False])
+def test_core_of_another_fleet_only_leaves_the_group(
+    commands: Commands, fleet: DeployedFleet, is_retired: bool
+) -> None:
+    """Somebody has put it into the group of this fleet too."""
+    iot, other = fleet.cloud.client("iot"), DeployedFleet.deployed(fleet.cloud)
+    core = f"{other.name}-1"
+    commands.run("fleet", "add", listed([core], "other.csv"), "--fleet", other.name)
+    arn = certificate_of(fleet, core)
+    iot.add_thing_to_thing_group(thingGroupName=fleet.name, thingName=names.thing_name(core))
+    words = ("retire", fleet.name) if is_retired else ("remove", fleet.name, core)
+    said = commands.json("fleet", *words, "--yes")
+    assert said["kept"][core] == [f"all of {core}, which is a core of the fleet {other.name}"]
+    assert members(fleet) == []
+    assert members(other) == [names.thing_name(core)]
+    assert certificate_of(fleet, core) == arn
+    about = iot.describe_certificate(certificateId=arn.rpartition("/")[2])
+    assert about["certificateDescription"]["status"] == "ACTIVE"
+    attached = {one["policyName"] for one in iot.list_attached_policies(target=arn)["policies"]}
+    assert attached == {f"{core}_CorePolicy", f"{core}_PublishPolicy"}
 
 
 def test_policies_of_a_core_that_came_by_claim_go_with_it(
