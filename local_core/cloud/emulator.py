@@ -26,7 +26,10 @@ from .deployment.conditions import join_in_conditions
 from .deployment.guarded_steps import Guard, guard_steps
 from .deployment.parameters import add_image_parameters, check_parameters
 from .deployment.resource_type_changes import refuse_other_types
-from .deployment.stack_deletion import keep_what_failed_resources_need
+from .deployment.stack_deletion import (
+    keep_what_failed_resources_need,
+    refuse_updates_of_failed_deletions,
+)
 from .iot.registry import ThingGroup
 
 Message = MutableMapping[str, Any]
@@ -92,6 +95,7 @@ class Emulator:
         keep_what_failed_resources_need(stacks)
         join_in_conditions(engine, changesets, handlers, stacks)
         refuse_other_types(handlers)
+        refuse_updates_of_failed_deletions(handlers)
         add_image_parameters(ssm)
         # To load an authority's key for each certificate takes longer than to make the latter's.
         x509_utils._require_crypto()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_core.cloud import LocalCloud
 from tests.cloud.support import StackError, Stacks
@@ -88,6 +89,12 @@ def test_resource_that_stays_keeps_what_it_depends_on_and_nothing_else(cloud: Lo
     assert "it is needed by Guard, which was not deleted" in str(refused.value)
     assert needed in _groups(cloud)
     assert other not in _groups(cloud)
+    cloudformation = cloud.client("cloudformation")
+    update = {"StackName": stack, "UsePreviousTemplate": True}
+    with pytest.raises(ClientError, match="is in DELETE_FAILED state and can not be updated"):
+        cloudformation.update_stack(**update)
+    with pytest.raises(ClientError, match="is in DELETE_FAILED state and can not be updated"):
+        cloudformation.create_change_set(**update, ChangeSetName="update")
     iot.delete_thing(thingName=thing)
     stacks.delete(stack)
     assert needed not in _groups(cloud)

@@ -1,12 +1,18 @@
 """What CloudFormation leaves alone when a resource of a stack cannot be deleted.
 
 ministack would go on with everything else, also with what that resource needs. CloudFormation
-deletes in the reverse order of dependencies, and goes no further than a resource that fails.
+deletes in the reverse order of dependencies, and goes no further than a resource that fails. Such a
+stack takes no updates any more.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-describing-stacks.html
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
+
+_UPDATES = ("CreateChangeSet", "UpdateStack")
 
 
 def keep_what_failed_resources_need(stacks: Any) -> None:
@@ -20,6 +26,25 @@ def keep_what_failed_resources_need(stacks: Any) -> None:
         return inner(kind, identity, properties, stack_name, name)
 
     stacks._delete_resource = delete
+
+
+def refuse_updates_of_failed_deletions(handlers: ModuleType) -> None:
+    """Change ministack's module ``handlers``: what could not be deleted can only be deleted."""
+    for action in _UPDATES:
+        handlers._ACTION_HANDLERS[action] = _checked(handlers, handlers._ACTION_HANDLERS[action])
+
+
+def _checked(handlers: ModuleType, inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def handle(params: Any) -> Any:
+        stack = handlers._resolve_stack(handlers._p(params, "StackName"))
+        if not stack or stack.get("StackStatus") != "DELETE_FAILED":
+            return inner(params)
+        return handlers._error(
+            "ValidationError",
+            f"Stack:{stack.get('StackId')} is in DELETE_FAILED state and can not be updated.",
+        )
+
+    return handle
 
 
 def _blocking(stacks: Any, stack_name: str, name: str) -> str:
