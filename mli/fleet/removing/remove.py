@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import click
@@ -16,6 +17,7 @@ from ...errors import MliError
 from ..options import ManyCores, many_cores_options, yes_option
 from ..work import MOST_SHOWN, Result, for_all
 from .removal import CoreRemover
+from .removal_plan import RemovalPlan
 
 _EXAMPLES = examples(
     "mli fleet remove shop-floor press-1 press-2 --dry-run",
@@ -57,7 +59,7 @@ def remove(
         remover = CoreRemover(of, found, journal, folder=many.place(found))
         removed = [RemovedCore(name) for name in dict.fromkeys(cores)]
         if only_shows:
-            show_plans(remover, removed, output, dry_run=many.dry_run)
+            show_plans(remover, removed, many, output)
             return
         result = Result()
         for_all(remover.remove, removed, many.workers, result, output)
@@ -68,18 +70,23 @@ def remove(
 
 
 def show_plans(
-    remover: CoreRemover, cores: Sequence[RemovedCore], output: Output, *, dry_run: bool
+    remover: CoreRemover, cores: Sequence[RemovedCore], many: ManyCores, output: Output
 ) -> None:
     """Show what would be removed of each core.
 
     Raises:
         MliError: unless this is a dry run, since nothing was removed.
     """
-    plans = {core.name: remover.plan(core.name) for core in cores}
+    plans: dict[str, RemovalPlan] = {}
+    with ThreadPoolExecutor(many.workers) as pool:
+        names = [core.name for core in cores]
+        for name, plan in zip(names, pool.map(remover.plan, names), strict=True):
+            plans[name] = plan
+            output.status(f"{len(plans)} of {len(names)} cores …")
     lines = [f"{name}: {plan}" for name, plan in plans.items()][:MOST_SHOWN]
     if len(plans) > MOST_SHOWN:
         lines.append(f"… and {len(plans) - MOST_SHOWN} more")
-    if not dry_run:
+    if not many.dry_run:
         for line in lines:
             output.say(line)
         number = counted(len(plans), "core")

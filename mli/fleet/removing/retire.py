@@ -56,7 +56,7 @@ def retire(
                 output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
             cores, foreign = removed_with(of, found, journal)
             _name_foreign(foreign, output)
-            show_plans(remover, cores, output, dry_run=many.dry_run)
+            show_plans(remover, cores, many, output)
             return
         result = Result()
         cores = retire_all(of, found, remover, journal, many.workers, result, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from mli.device.stacks.fleet import FleetStack
 from mli.fleet import tags
 from mli.fleet.journal import Journal
 from mli.fleet.removing.removal import CoreRemover
+from mli.fleet.removing.removal_plan import RemovalPlan
 from mli.fleet.removing.remove import RemovedCore
 from stacks import names
 from tests.mli.deployed_fleet import DeployedFleet
@@ -176,3 +178,19 @@ def test_newest_telemetry_of_a_removed_core_goes_with_it(
         CoreRemover(of, found, journal, folder=folder).remove(RemovedCore(cores[0]))
     left = [item["core"]["S"] for item in of("dynamodb").scan(TableName=table)["Items"]]
     assert sorted(left) == cores[1:]
+
+
+def test_dry_run_asks_about_several_cores_at_once(
+    commands: Commands, fleet: DeployedFleet, cores: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """About a thousand, one after the other, it would ask for minutes."""
+    both, plan = threading.Barrier(len(cores), timeout=20), CoreRemover.plan
+
+    def together(self: CoreRemover, core: str) -> RemovalPlan:
+        both.wait()
+        return plan(self, core)
+
+    monkeypatch.setattr(CoreRemover, "plan", together)
+    for words in (("remove", fleet.name, *cores), ("retire", fleet.name)):
+        said = commands.json("fleet", *words, "--dry-run")
+        assert said["cores"].keys() == {*cores}
