@@ -61,12 +61,10 @@ def redeploy(
     if not wait:
         refuse_given("timeout", because="goes with --wait")
     of = clients(region, aws_profile)
-    try:
-        stack = CoreStack.find(of, core_name)
-    except StackNotFoundError as missing:
-        fleet = _fleet(of, core_name, missing)
+    stack = _stack(of, core_name)
+    if isinstance(stack, FleetStack):
         seconds = timeout if wait else None
-        if not redeploy_fleet(of, fleet, output, again=again, wait_seconds=seconds):
+        if not redeploy_fleet(of, stack, output, again=again, wait_seconds=seconds):
             sys.exit(EXIT_FAILED)
         return
     if stack.fleet:
@@ -88,11 +86,20 @@ def redeploy(
     )
 
 
-def _fleet(clients: Clients, name: str, missing: StackNotFoundError) -> FleetStack:
+def _stack(clients: Clients, name: str) -> CoreStack | FleetStack:
+    """Return the stack of a core, or else of a fleet, which may have a core of its own name.
+
+    Raises:
+        StackNotFoundError: if there is neither.
+    """
     try:
-        return FleetStack.find(clients, name)
-    except StackNotFoundError:
-        raise missing from None
+        found = CoreStack.find(clients, name)
+    except StackNotFoundError as missing:
+        try:
+            return FleetStack.find(clients, name)
+        except StackNotFoundError:
+            raise missing from None
+    return FleetStack.find(clients, name) if found.fleet == name else found
 
 
 def wait_for(

@@ -33,6 +33,16 @@ def test_redeployment_of_one_core_of_a_fleet_names_the_command_for_all(
     assert fleet.deployments() == before
 
 
+def test_name_of_a_fleet_and_of_one_of_its_cores_is_the_fleet_s(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    """The core has no deployment of its own, and the command for its fleet is this one."""
+    fleet.add(fleet.name)
+    (latest,) = fleet.deployments()
+    under_way = commands.json("redeploy", fleet.name, "--no-wait")
+    assert under_way == {"deploymentId": latest, "made": False}
+
+
 def test_redeployment_of_a_fleet_is_followed_until_its_cores_are_done(
     commands: Commands, fleet: DeployedFleet, cores: list[str]
 ) -> None:
