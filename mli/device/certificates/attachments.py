@@ -15,8 +15,12 @@ from .keyfiles import KeyFolder, certificate_id
 OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
 """The ends of the names of the policies that a core's stack, or `mli fleet`, attaches."""
 
-POLICY_OF_A_TEMPLATE = re.compile("[0-9a-f]{32,64}")
-"""AWS IoT names a policy that is part of a provisioning template by a hash of its document."""
+POLICY_OF_A_TEMPLATE = re.compile("[0-9A-Fa-f]{32,64}")
+"""AWS IoT names a policy that is part of a provisioning template by a hash of its document.
+
+In its guide that is 40 digits in upper case, in the local cloud 64 in lower case:
+https://docs.aws.amazon.com/iot/latest/developerguide/single-thing-provisioning.html
+"""
 
 _NOT_LISTED = ("AccessDenied", "AccessDeniedException", "ForbiddenException",
                "UnauthorizedException", "ResourceNotFoundException")  # fmt: skip

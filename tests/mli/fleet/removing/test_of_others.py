@@ -217,9 +217,12 @@ def test_policies_of_somebody_else_s_template_stay_with_their_thing(
 
 
 def _give_policy_of_a_template(fleet: DeployedFleet, arn: str, core: str, alias: str) -> str:
-    """Attach a policy for a core, named as AWS IoT names those of provisioning templates."""
+    """Attach a policy for a core, named as AWS IoT names those of provisioning templates.
+
+    https://docs.aws.amazon.com/iot/latest/developerguide/single-thing-provisioning.html has a name.
+    """
     iot, document = fleet.cloud.client("iot"), policy_documents(core, alias)["CorePolicy"]
-    name = hashlib.sha256(json.dumps(document).encode()).hexdigest()
+    name = hashlib.sha1(json.dumps(document).encode()).hexdigest().upper()
     iot.create_policy(policyName=name, policyDocument=json.dumps(document))
     iot.attach_policy(policyName=name, target=arn)
     return name
