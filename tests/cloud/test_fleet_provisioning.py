@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -104,7 +105,11 @@ def test_device_becomes_a_core_of_the_fleet(cloud: LocalCloud, claim: Certificat
     groups = iot.list_thing_groups_for_thing(thingName=f"{name}_Core")["thingGroups"]
     assert [group["groupName"] for group in groups] == [FLEET]
     certificate = iot.describe_certificate(certificateId=answer["certificateId"])
-    assert certificate["certificateDescription"]["status"] == "ACTIVE"
+    about = certificate["certificateDescription"]
+    assert about["status"] == "ACTIVE"
+    policies = iot.list_attached_policies(target=about["certificateArn"])["policies"]
+    assert len(policies) == 2
+    assert all(re.fullmatch("[0-9A-F]{40}", policy["policyName"]) for policy in policies)
 
 
 def test_new_core_may_do_what_a_core_of_a_list_may(

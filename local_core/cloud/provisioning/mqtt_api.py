@@ -1,13 +1,14 @@
 """The MQTT API of fleet provisioning: ministack's, with certificates from signing requests.
 
 Uses ministack's internals, of exactly version 1.5.33, which answers CreateKeysAndCertificate and
-RegisterThing with its hook, but not CreateCertificateFromCsr, and does not log what the role of a
-template may do. JSON only: both nuclei use it.
+RegisterThing with its hook, but not CreateCertificateFromCsr, does not log what the role of a
+template may do, and names policies in another way. JSON only: both nuclei use it.
 https://docs.aws.amazon.com/iot/latest/developerguide/fleet-provision-api.html
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import time
@@ -39,8 +40,10 @@ class FleetProvisioning:
         self._may_write = may_write
         self._parse = iot._parse_fleet_provisioning_topic
         self._reply = iot._fleet_provisioning_reply
+        self._plan = iot._provisioning_plan
         iot._parse_fleet_provisioning_topic = self._parsed
         iot._fleet_provisioning_reply = self._answer
+        iot._provisioning_plan = self._planned
         iot._provisioning_role_allows = self._role_allows
 
     def _parsed(self, topic: str) -> tuple[str, str | None] | None:
@@ -103,8 +106,24 @@ class FleetProvisioning:
                     self._iot._certificates.pop(record["certificateId"], None)
                 self._iot._ownership_tokens.pop(token, None)
 
+    def _planned(self, *request: Any) -> dict[str, Any]:
+        """Return what a template creates, with names of its policies as in AWS's guide.
+
+        https://docs.aws.amazon.com/iot/latest/developerguide/single-thing-provisioning.html
+        """
+        plan: dict[str, Any] = self._plan(*request)
+        plan["policies"] = [
+            (name if document is None else _name_of(document), document)
+            for name, document in plan["policies"]
+        ]
+        return plan
+
     def _role_allows(self, role_arn: str, requests: Sequence[tuple[str, str]]) -> bool:
         return self._may_write(role_arn, requests)
+
+
+def _name_of(document: str) -> str:
+    return hashlib.sha1(document.encode(), usedforsecurity=False).hexdigest().upper()
 
 
 def _rejected(code: str, message: str) -> Answer:

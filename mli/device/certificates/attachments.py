@@ -18,7 +18,7 @@ OWN_POLICIES = ("CorePolicy", "GreengrassPolicy", "PublishPolicy")
 POLICY_OF_A_TEMPLATE = re.compile("[0-9A-Fa-f]{32,64}")
 """AWS IoT names a policy that is part of a provisioning template by a hash of its document.
 
-In its guide that is 40 digits in upper case, in the local cloud 64 in lower case:
+In its guide that is 40 digits in upper case, but the guide does not name the hash:
 https://docs.aws.amazon.com/iot/latest/developerguide/single-thing-provisioning.html
 """
 
