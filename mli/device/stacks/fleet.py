@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inference.names import CORE_NAME_PATTERN
 from stacks import names
 
 from ...aws import Clients
@@ -53,6 +55,8 @@ class FleetStack:
         for group in groups:
             fleet = group.removesuffix(names.canary_group_name(""))
             for name in dict.fromkeys((group, fleet)):
+                if not re.fullmatch(CORE_NAME_PATTERN, name):
+                    continue  # no fleet is called so; AWS would refuse such a name of a stack
                 try:
                     return cls.find(clients, name)
                 except StackNotFoundError:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from mli import aws
+from mli.device.stacks import core as stack_of_core
+from mli.device.stacks import fleet as stack_of_fleet
+from mli.device.stacks import outputs
 from mli.device.stacks.fleet import FleetStack
 from mli.fleet import tags
 from mli.fleet.core_list import FleetCore
@@ -58,6 +63,32 @@ def test_existing_thing_joins_with_the_certificate_that_it_has(
         assert "private.pem.key" not in opened.namelist()
         configuration = json.loads(opened.read("config.yaml"))
     assert configuration["system"]["thingName"] == thing
+
+
+def test_groups_of_others_need_no_names_that_a_fleet_can_have(
+    commands: Commands, fleet: DeployedFleet, core: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS refuses to look for a stack whose name is no name, and that would end the command.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+    """
+    _existing(fleet, core)
+    iot, thing = fleet.cloud.client("iot"), names.thing_name(core)
+    for group in (f"0:site:{fleet.name}", f"0-{fleet.name}-{'g' * 100}"):
+        iot.create_thing_group(thingGroupName=group)
+        iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
+    asked: list[str] = []
+    read = outputs.read_outputs
+
+    def spy(clients: aws.Clients, stack: str, *, key: str) -> tuple[str, Mapping[str, str]]:
+        asked.append(stack)
+        return read(clients, stack, key=key)
+
+    for module in (stack_of_fleet, stack_of_core):
+        monkeypatch.setattr(module, "read_outputs", spy)
+    assert commands.json("fleet", "import", core, "--fleet", fleet.name)["done"].keys() == {core}
+    commands.run("status", core, code=1)
+    assert all(re.fullmatch("[a-zA-Z][-a-zA-Z0-9]{0,127}", stack) for stack in asked), asked
 
 
 def test_removed_core_keeps_what_was_there_before_it_was_imported(
