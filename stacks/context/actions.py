@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.schema import ConfigurationError, Fault, Field, json_value, number, parse_fields
+from inference.schema import (
+    ConfigurationError,
+    Fault,
+    Field,
+    json_value,
+    number,
+    parse_fields,
+    whole,
+)
 
 KEY = "actions"
 EXAMPLE = (
@@ -118,13 +126,9 @@ def _labels(value: object) -> tuple[str, ...]:
     if not 1 <= len(given) <= MAXIMUM_LABELS:
         raise ValueError(_LABEL_RULE)
     for label in given:
-        if not isinstance(label, str) or not _LABEL.fullmatch(label) or not _is_unicode(label):
+        if not isinstance(label, str) or not _LABEL.fullmatch(label):
             raise ValueError(_LABEL_RULE)
-    return tuple(dict.fromkeys(given))
-
-
-def _is_unicode(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    return tuple(dict.fromkeys(map(whole, given)))
 
 
 def _target(value: object) -> Target:

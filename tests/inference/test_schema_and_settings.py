@@ -114,6 +114,12 @@ def test_access_control_is_not_ours_to_judge() -> None:
     assert InferenceSettings.from_configuration({"coreName": "c", "accessControl": {"x": 1}})
 
 
+@pytest.mark.parametrize("values", [{"modelOverride": "/opt/\ud800"}, {"classes": ["cat\ud800"]}])
+def test_half_a_character_is_refused_since_nothing_can_write_it(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError, match="has half a character"):
+        InferenceSettings.from_configuration({"coreName": "Demo", **values})
+
+
 def test_all_faults_are_reported_at_once_with_the_nearest_key() -> None:
     values = {"coreName": "bad name!", "confidenceThreshold": 7, "tpoK": 3, "accelerator": "GPU"}
     with pytest.raises(ConfigurationError) as caught:

@@ -117,7 +117,7 @@ def test_file_json_and_list_are_the_same(tmp_path: Path) -> None:
         (one(label=""), "actions.0.label", "must be a label"),
         (one(label=[]), "actions.0.label", "must be a label"),
         (one(label="cup\n"), "actions.0.label", "must be a label"),
-        (one(label="\ud800"), "actions.0.label", "must be a label"),
+        (one(label="\ud800"), "actions.0.label", "has half a character"),
         (one(label=["cup", 7]), "actions.0.label", "must be a label"),
         (one(minScore=1.1), "actions.0.minScore", "must be a number from 0 to 1"),
         (one(threshold=0.5), "actions.0.threshold", "unknown key"),

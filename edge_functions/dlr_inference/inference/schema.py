@@ -265,9 +265,16 @@ def text(pattern: str, rule: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise ValueError(rule)
-        return value
+        return whole(value)
 
     return parse
+
+
+def whole(value: str) -> str:
+    """Return ``value``; raise ``ValueError`` if it has a lone surrogate, which no file can hold."""
+    if any("\ud800" <= one <= "\udfff" for one in value):
+        raise ValueError("has half a character (a lone surrogate): write the whole one")
+    return value
 
 
 def boolean(value: object) -> bool:
@@ -293,4 +300,4 @@ def words(value: object) -> tuple[str, ...]:
         raise ValueError(rule)
     if not all(isinstance(part, str) and part for part in value):
         raise ValueError(rule)
-    return tuple(value)
+    return tuple(map(whole, value))
