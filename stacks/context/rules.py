@@ -24,6 +24,8 @@ Rules = Callable[[Mapping[str, object], Mapping[str, Any]], Iterable[schema.Faul
 _TOKEN = re.compile(r"[$#]\{Token\[[\w.-]*\]?\}?")
 _OWN_PROFILE = Path("profile", "profile.json")
 """Where `mli compile` puts the profile into its artifact."""
+_OF_PACKAGES = {"x86_64": "x86_64", "arm64": "aarch64"}
+"""A processor as packages of Python name it, by its name in EC2."""
 _ARM_INSTANCE = re.compile(r"a1\..*|[a-z]+[0-9]+g[a-z]*(?:-[a-z0-9]+)?\..*")
 
 
@@ -178,6 +180,11 @@ def _of_simulator(given: Mapping[str, object], parsed: Mapping[str, Any]) -> Ite
         if given.get(key) is not None and given.get(other) is None:
             yield schema.Fault(key, given[key], rule.format(other), option(other, EXAMPLES[other]))
     chosen, architecture = parsed["simulatorInstanceType"], parsed["simulatorArchitecture"]
+    needed, packages = _OF_PACKAGES[architecture], parsed["architecture"]
+    if parsed["simulator"] and parsed["dependencies"] == "bundled" and packages != needed:
+        rule = f"must be {needed}, like the simulator's processor ({architecture}), which gets the "
+        rule += "same bundled packages; or choose another simulatorArchitecture"
+        yield schema.Fault("architecture", packages, rule, option("architecture", needed))
     if chosen is None:
         return
     actual = "arm64" if _ARM_INSTANCE.fullmatch(chosen) else "x86_64"

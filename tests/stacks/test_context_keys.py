@@ -248,6 +248,15 @@ def test_instance_type_of_another_architecture_is_refused(
     assert rule == f"is {architecture}, but simulatorArchitecture is {other}"
 
 
+def test_bundled_packages_must_fit_the_simulator(tmp_path: Path) -> None:
+    values = {"simulator": True, "dependencies": "bundled", "simulatorArchitecture": "arm64"}
+    rule = rule_of(tmp_path, "architecture", **values)
+    assert rule.startswith("must be aarch64, like the simulator's processor (arm64)")
+    assert settings(tmp_path, **values, architecture="aarch64").simulator
+    assert settings(tmp_path, **{**values, "simulator": False}).architecture == "x86_64"
+    assert settings(tmp_path, **{**values, "dependencies": "online"}).simulator
+
+
 def test_ssh_needs_a_key_and_a_network(tmp_path: Path) -> None:
     both = {"simulatorKeyName": "my-key", "simulatorSshCidr": "203.0.113.0/24"}
     assert settings(tmp_path, **both).simulator_ssh_cidr == "203.0.113.0/24"
