@@ -12,7 +12,11 @@ from typing import Any
 
 from .synthesis import Synthesised
 
-_CURRENT_VERSION = re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}")
+_CHANGING_IDS = (
+    (re.compile(r"(CurrentVersion[0-9A-F]{8})[0-9a-f]{32}"), r"\1<digest>"),
+    (re.compile(r"\b(Canary(?:Handle|Verdict))[0-9a-f]{8}[0-9A-F]{8}\b"), r"\1<digest>"),
+)
+"""Logical ids with a digest: of a function, and of what the wait for a canary is about."""
 _MASKED = {"ContentDigest": "<content>", "SettingsDigest": "<settings>", "AskedAt": "<time>"}
 """What is shown of digests, and of the time of synthesis, which nobody can review."""
 
@@ -67,7 +71,9 @@ def readable_text(template: Path) -> str:
     text = json.dumps(readable(values), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     for digest in asset_digests(template):
         text = text.replace(digest, "<digest>")
-    return _CURRENT_VERSION.sub(r"\1<digest>", text)
+    for pattern, shown in _CHANGING_IDS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 def asset_digests(template: Path) -> Sequence[str]:

@@ -13,7 +13,7 @@ from mli.templates import synthesis as template_synthesis
 from mli.templates.command import _same_certificate, _same_stack
 from mli.templates.snapshots import compare, left_over, readable, readable_text
 from mli.templates.synthesis import CoreFile, Synthesised, lint, synthesise
-from tests.stacks.synthesis import CERTIFICATE_ID
+from tests.stacks.synthesis import CERTIFICATE_ID, templates_of
 
 pytestmark = pytest.mark.slow
 
@@ -210,6 +210,19 @@ def test_only_what_stands_for_content_is_left_out(tmp_path: Path) -> None:
         "recipe": {"Fn::ToJsonString": {"Script": "<digest>/component.py", "tls": "1.2"}},
         "FunctionCurrentVersion0A1B2C3D<digest>": "1.2",
     }
+
+
+def test_deployments_of_a_canary_are_no_change_of_its_template(tmp_path: Path) -> None:
+    """Each has a wait of its own, and for a model in S3 so has each synthesis."""
+    shown = []
+    for top in (1, 2):
+        folder = tmp_path / str(top)
+        fleet = {"fleetName": "a", "modelS3Uri": "s3://b-b/m.zip", "rollout": {"canary": {}}}
+        (template,) = templates_of(folder / "out", {**fleet, "topK": top}).values()
+        (folder / "Fleet.template.json").write_text(json.dumps(template))
+        shown.append(readable_text(folder / "Fleet.template.json"))
+    assert '"CanaryVerdict<digest>": {' in shown[0]
+    assert shown[0].replace('"topK": 1', '"topK": 2') == shown[1]
 
 
 def test_template_without_an_accepted_one_is_new(tmp_path: Path) -> None:
