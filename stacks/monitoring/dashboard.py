@@ -1,5 +1,6 @@
 """The dashboard of a core or fleet in Amazon CloudWatch."""
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -68,8 +69,10 @@ class Dashboard(Construct):
         ]
         if is_fleet:
             rows.append([_per_core(metrics.log_group)])
-        # Without a name of its own it would be replaced, and bookmarks lost, at a changed id.
-        cloudwatch.Dashboard(self, "Resource", dashboard_name=own.stack, widgets=rows)
+        # Without a name of its own it would be replaced, and bookmarks lost, at a changed id. The
+        # dashboards of an account are global: that of the same core in another Region is another.
+        name = f"{own.stack}-{cdk.Aws.REGION}"
+        cloudwatch.Dashboard(self, "Resource", dashboard_name=name, widgets=rows)
 
 
 def _heard(silent: SilentCores | cloudwatch.Metric) -> dict[str, list[cloudwatch.IMetric]]:

@@ -138,7 +138,7 @@ REASONS: dict[tuple[str, ...], str] = {
 
 MONITORING_REASONS: dict[str, str] = {
     "MetricFilters": "The filters that make metrics of the log of telemetry.",
-    "Dashboards": "The dashboard has the stack's name.",
+    "Dashboards": "The dashboard's name begins with the stack's.",
     "Alarms": "The alarms.",
     "AlarmTopic": "Their topic, and its new subscription.",
     "Subscriptions": "`*`: these actions take no resource.",

@@ -50,7 +50,8 @@ def test_dashboard_alone_has_no_alarm(tmp_path: Path) -> None:
     found = watched(tmp_path, dashboard="true")
     assert all_of(found, ALARM) == [] and all_of(found, "AWS::SNS::Topic") == []
     assert metrics_of(found) == set(telemetry_metrics.SOURCES)
-    assert only(found, "AWS::CloudWatch::Dashboard")["DashboardName"] == "DlrInference-Demo"
+    dashboard = resolved(only(found, "AWS::CloudWatch::Dashboard"))
+    assert dashboard["DashboardName"] == "DlrInference-Demo-ap-southeast-2"  # they are global
 
 
 def test_alarms_alone_pay_for_two_metrics(tmp_path: Path) -> None:
