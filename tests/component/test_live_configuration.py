@@ -26,6 +26,11 @@ def labels(rig: Rig) -> int:
     return len(rig.predictions()[-1])
 
 
+def newest_faults(rig: Rig) -> str:
+    """Return the faults in the newest telemetry, with their reasons."""
+    return str(rig.broker.on(telemetry_topic(CORE))[-1]["health"]["faults"])
+
+
 def test_a_threshold_takes_effect_without_a_restart(rig: Rig) -> None:
     rig.start()
     rig.await_predictions(4)
@@ -77,6 +82,15 @@ def test_a_bad_value_is_refused_and_reported_and_the_old_one_stays(rig: Rig) -> 
     assert labels(rig) == 2
     rig.merge(topK=1)
     eventually(lambda: rig.faults() == [] and isinstance(rig.predictions()[-1], dict))
+
+
+def test_the_next_value_that_is_refused_is_reported_at_once(rig: Rig) -> None:
+    rig.start()
+    rig.await_predictions()
+    rig.merge(topK="many")
+    eventually(lambda: "topK='many'" in newest_faults(rig), seconds=20)
+    rig.merge(topK="more")
+    eventually(lambda: "topK='more'" in newest_faults(rig), seconds=20)
 
 
 def test_a_core_name_cannot_change_and_a_missing_source_is_refused(rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 
 import pytest
 
@@ -118,3 +119,20 @@ def test_another_configuration_is_reported_at_once() -> None:
     thread.close()
     published.get(timeout=5)
     assert published.empty(), "only the last message followed"
+
+
+def test_another_fault_of_the_same_name_is_reported_at_once() -> None:
+    """Someone who has corrected one value waits to see what is still refused."""
+    faults = [HealthFault("no camera", "a: it ended", about="a")]
+    published: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    telemetry = Telemetry(
+        core_name="c", model={}, versions={}, report=lambda: Report(list(faults), {}, {}, {})
+    )
+    thread = TelemetryThread(telemetry, published.put, look_every=0.02)
+    assert json.loads(published.get(timeout=5))["health"]["faults"] == ["no camera: a: it ended"]
+    faults[0] = HealthFault("no camera", "a: refused", about="a")
+    time.sleep(0.2)
+    assert published.empty(), "each attempt may have another reason"
+    faults.append(HealthFault("no camera", "b: it ended", about="b"))
+    assert len(json.loads(published.get(timeout=5))["health"]["faults"]) == 2
+    thread.close()

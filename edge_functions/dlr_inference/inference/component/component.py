@@ -224,7 +224,7 @@ class Component:
 
     def _faults(self) -> list[HealthFault]:
         faults = [
-            HealthFault("no bucket", f"{bucket}: {reason}")
+            HealthFault("no bucket", f"{bucket}: {reason}", about=bucket)
             for bucket, reason in sorted(self._uploader.faults.items())
             if bucket != BROKER
         ]
@@ -235,8 +235,9 @@ class Component:
             faults.append(HealthFault("no disk", disk_fault))
         if self._pipeline.fault is not None:
             faults.append(HealthFault("no output", self._pipeline.fault))
-        if self._live.refusal is not None:
-            faults.append(HealthFault("bad configuration", self._live.refusal))
+        refusal = self._live.refusal
+        if refusal is not None:
+            faults.append(HealthFault("bad configuration", refusal, about=refusal))
         return faults
 
     def _close(self, deadline: float) -> None:

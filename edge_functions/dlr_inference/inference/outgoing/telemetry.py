@@ -32,10 +32,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HealthFault:
-    """Something a core lacks at present: a short name, such as ``no camera``, and the reason."""
+    """Something a core lacks at present: a short name, such as ``no camera``, and the reason.
+
+    The reason may change as long as the fault lasts. What it is ``about``, such as one of several
+    cameras, may not: that is another fault.
+    """
 
     name: str
     reason: str
+    about: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.reason}"[:_MAX_FAULT_CHARACTERS]
@@ -176,7 +181,7 @@ class TelemetryThread:
         self._look_every = look_every
         self._due = time.monotonic()
         self._trim_due = self._due
-        self._known: frozenset[str] = frozenset()
+        self._known: frozenset[tuple[str, str]] = frozenset()
         self._configuration = telemetry.configuration
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
@@ -200,11 +205,11 @@ class TelemetryThread:
         if time.monotonic() >= self._trim_due:
             self._trim_due = time.monotonic() + _TRIM_SECONDS
             return_freed_memory()
-        names = frozenset(fault.name for fault in self._telemetry.faults())
+        faults = frozenset((fault.name, fault.about) for fault in self._telemetry.faults())
         configuration = self._telemetry.configuration
-        is_changed = names != self._known or configuration != self._configuration
+        is_changed = faults != self._known or configuration != self._configuration
         if is_changed or time.monotonic() >= self._due:
-            self._known, self._configuration = names, configuration
+            self._known, self._configuration = faults, configuration
             self._due = time.monotonic() + self._interval
             return_freed_memory()
             self._publish(self._telemetry.payload())

@@ -173,7 +173,8 @@ class Publisher:
                 self._opening[status.name] = (status.since, began)
             if time.monotonic() - began < OPENING_SECONDS:
                 return []
-        return [HealthFault("no camera", f"{status.name}: {status.reason or 'it does not open'}")]
+        reason = f"{status.name}: {status.reason or 'it does not open'}"
+        return [HealthFault("no camera", reason, about=status.name)]
 
 
 def _identity(loaded: LoadedModel) -> dict[str, str]:
