@@ -228,6 +228,21 @@ def test_log_without_a_fault_has_no_explaining_line() -> None:
     assert explaining_line(["INFO all is well", "", "INFO still"]) is None
 
 
+@pytest.mark.parametrize(
+    "begin",
+    [
+        "2026-11-28T23:46:35Z run begins",
+        "2026-11-28T23:46:35.123Z [INFO] (pool-2-thread-1) A: shell-runner-start. {scriptName=a}",
+    ],
+    ids=["local", "classic"],
+)
+def test_line_of_an_earlier_start_does_not_explain_the_end_of_this_one(begin: str) -> None:
+    lines = ["ERROR topK is refused", begin, "INFO streaming", "Killed"]
+    assert explaining_line(lines) is None
+    failed = [begin, "ModelError: is damaged", f"{begin}\n"]
+    assert explaining_line([*lines, *failed]) == "ModelError: is damaged"
+
+
 def test_traceback_is_explained_by_its_last_line() -> None:
     lines = [
         "Traceback (most recent call last):",
