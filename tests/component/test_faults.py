@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -54,6 +55,50 @@ def test_a_bucket_that_is_away_is_named_and_no_sample_is_lost_or_doubled(rig: Ri
     keys = [status["response"]["s3_response"]["key"] for status in statuses]
     assert len(keys) == len(set(keys)) == len(set(rig.samples()))
     assert len(keys) == len(rig.predictions())
+
+
+def test_samples_of_a_bucket_that_was_deleted_go_to_the_next_one(rig: Rig) -> None:
+    s3 = rig.cloud.client("s3")
+    for name in ("deleted", "next"):
+        s3.create_bucket(Bucket=name)
+    rig.configure(feedbackConfiguration=_into("deleted"))
+    rig.start()
+    eventually(lambda: _keys(rig, "deleted"))
+    _delete(rig, "deleted")
+    eventually(lambda: rig.faults() == ["no bucket"], seconds=20)
+    rig.await_predictions(20)
+    rig.merge(feedbackConfiguration=_into("next"))
+    eventually(lambda: rig.faults() == [], seconds=30)
+    assert rig.stop() == 0
+    statuses = [one["response"] for one in rig.broker.on(FEEDBACK_STATUS_TOPIC)]
+    assert {one["status"] for one in statuses} == {"success"}
+    assert len(statuses) == len(rig.predictions())
+    places = [one["s3_response"] for one in statuses]
+    assert {one["key"] for one in places if one["bucket"] == "next"} == set(_keys(rig, "next"))
+
+
+def _into(bucket: str) -> str:
+    return json.dumps({"all": {**FEEDBACK["all"], "s3-bucket-name": bucket}})
+
+
+def _keys(rig: Rig, bucket: str) -> list[str]:
+    pages = rig.cloud.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def _delete(rig: Rig, bucket: str) -> None:
+    s3 = rig.cloud.client("s3")
+
+    def is_deleted() -> bool:
+        for key in _keys(rig, bucket):
+            s3.delete_object(Bucket=bucket, Key=key)
+        try:
+            s3.delete_bucket(Bucket=bucket)
+        except s3.exceptions.ClientError:  # the component has put another one
+            return False
+        return True
+
+    eventually(is_deleted)
 
 
 def test_kill_9_loses_at_most_the_frame_in_work(rig: Rig) -> None:

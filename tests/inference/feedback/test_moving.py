@@ -86,6 +86,20 @@ def test_a_changed_prefix_does_not_strand_what_waits_on_disk(tmp_path: Path, clo
     assert uploader.faults == {}
 
 
+def test_not_every_sample_has_to_be_refused_before_it_moves(tmp_path: Path, cloud: Cloud) -> None:
+    """After two refusals a folder is tried only now and then: thousands would take hours."""
+    cloud.refused = lambda bucket, key: key.startswith("low/")
+    spool = Spool(tmp_path, MEGABYTE)
+    for number in range(20):
+        spool.add((replace(waiting(f"low/{number}.jpg", ABOUT), id=f"id-{number}"),), b"image")
+    uploader = _uploader(spool, cloud, lambda one: moved(one, kept("lowest"), ""))
+    eventually(lambda: len(spool) == 0)
+    uploader.close(1)
+    assert len(cloud.objects) == 20
+    assert len([key for key in cloud.tries if key.startswith("low/")]) == 2
+    assert uploader.faults == {}
+
+
 def test_a_place_that_still_accepts_keeps_its_samples(tmp_path: Path, cloud: Cloud) -> None:
     spool = Spool(tmp_path, MEGABYTE)
     spool.add((replace(waiting("low/1.jpg", ABOUT)),), b"image")

@@ -129,9 +129,10 @@ class UploadAttempts:
         return frozenset(obstacles)
 
     def _where_it_goes(self, request: SampleRequest, sample: Sample) -> SampleRequest:
-        """Return the request, for the present place of its configuration if its own refused it."""
-        place = _place(request)
-        if self._refusals.is_refused(place) and (sample.name, place) not in self._done:
+        """Return the request, for the present place of its configuration if its own refuses it."""
+        place, folder = _place(request), _folder(request)
+        is_refused = self._refusals.is_refused(place) or self._refusals.is_of_folder(folder)
+        if is_refused and (sample.name, place) not in self._done:
             return self._moved(request) or request
         return request
 

@@ -25,7 +25,6 @@ _NOT_OF_THE_OBJECT = frozenset(
         "InvalidAccessKeyId",
         "InvalidBucketName",
         "InvalidToken",
-        "NoSuchBucket",
         "NotSignedUp",
         "OperationAborted",
         "RequestTimeout",
@@ -34,7 +33,9 @@ _NOT_OF_THE_OBJECT = frozenset(
         "TooManyRequests",
     )
 )
-"""Errors that any object would meet: of the bucket, the credentials, the clock, or the moment.
+"""Errors that any object would meet: of the account, the credentials, the clock, or the moment.
+
+A bucket that does not exist is not among them: the configuration may name another one by now.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
 """
