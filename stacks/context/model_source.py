@@ -152,6 +152,20 @@ def _check_models(path: Path, models: list[Path]) -> None:
                 f"keeps its weights in {name}: give a folder with both files, or its archive, or "
                 "put them into one file with `mli compile --with onnxruntime`"
             )
+    if path.is_dir():
+        _check_files(path, models)
+
+
+def _check_files(folder: Path, models: list[Path]) -> None:
+    """Check that the models of a folder are files that can be read, with their weights."""
+    beside = {child.name for child in folder.iterdir()}
+    for name in models:
+        file = folder / name
+        if not file.is_file():
+            raise ValueError(f"holds {name}, which is no file, but a folder or a broken link")
+        file.open("rb").close()
+        for weights in sorted(weight_files(file) - beside if is_onnx(name) else ()):
+            raise ValueError(f"lacks {weights}, in which {name} keeps weights: put it beside that")
 
 
 def _models_at(path: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stacks.context.model_source import PACKED_WEIGHTS, S3Object, parse_model_path, parse_s3_uri
+from tests.inference.tiny_onnx import with_external_weights
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,28 @@ def test_truncated_archive_is_refused(artifact: Path) -> None:
 def test_what_is_no_path_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"must be the path|does not exist"):
         parse_model_path(value)
+
+
+def test_model_in_a_folder_must_be_a_file(tmp_path: Path, artifact: Path) -> None:
+    """A clone without its large files has links to nothing in their place."""
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "fruit.onnx").symlink_to("../objects/ab12")
+    (tmp_path / "nested" / "fruit.onnx").mkdir(parents=True)
+    for folder in ("linked", "nested"):
+        with pytest.raises(ValueError, match=r"holds fruit\.onnx, which is no file, but a"):
+            parse_model_path(str(tmp_path / folder))
+    (artifact / "compiled.so").unlink()
+    (artifact / "compiled.so").symlink_to("nowhere")
+    with pytest.raises(ValueError, match=r"holds compiled\.so, which is no file"):
+        parse_model_path(str(artifact))
+
+
+def test_model_in_a_folder_must_have_its_weights(tmp_path: Path) -> None:
+    model = with_external_weights(tmp_path / "fruit" / "fruit.onnx")
+    assert parse_model_path(str(model.parent)) == model.parent
+    (model.parent / "fruit.onnx.data").unlink()
+    with pytest.raises(ValueError, match=r"lacks fruit\.onnx\.data, in which fruit\.onnx keeps"):
+        parse_model_path(str(model.parent))
 
 
 def test_corrupt_archive_is_refused(artifact: Path) -> None:
