@@ -91,7 +91,8 @@ def of_profile(name_or_path: str, classes: tuple[str, ...]) -> Iterable[schema.F
     if unknown:
         near = schema.nearest(unknown[0], labels, cutoff=0) or labels[0]
         rule = f"must be among the {len(labels)} labels of the profile {model.name}"
-        yield schema.Fault("classes", ",".join(unknown), rule, option("classes", near))
+        example = option("classes", schema.words_text([near]))
+        yield schema.Fault("classes", schema.words_text(unknown), rule, example)
 
 
 def _profile_of_onnx(

@@ -21,6 +21,7 @@ from inference.schema import (
     number,
     shown,
     words,
+    words_text,
     write_fields,
 )
 from inference.settings import INFERENCE_FIELDS, SETTINGS_FIELDS, InferenceSettings
@@ -179,6 +180,15 @@ def test_words_are_commas_or_json() -> None:
     for bad in ("cat,,dog", '["cat"', "", [1], 5):
         with pytest.raises(ValueError, match="separated by commas"):
             words(bad)
+
+
+@given(st.lists(st.text(' ab,[]"\\', min_size=1, max_size=4), min_size=1, max_size=3))
+def test_words_are_read_back_as_they_were_written(parts: list[str]) -> None:
+    assert words(words_text(parts)) == tuple(parts)
+
+
+def test_words_without_a_comma_need_no_json() -> None:
+    assert words_text(["cat", "traffic light"]) == "cat,traffic light"
 
 
 def test_a_long_value_is_shown_short() -> None:

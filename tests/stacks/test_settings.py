@@ -1,6 +1,7 @@
 """Settings: what a context may say, and what a user reads when it says something else."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,15 @@ def test_classes_are_labels_of_the_profile(tmp_path: Path) -> None:
     assert found["classes"].value == "dgo"
     assert found["classes"].rule == "must be among the 2 labels of the profile pets"
     assert found["classes"].example == "-c classes=dog"
+
+
+def test_correction_of_a_label_with_a_comma_can_be_copied(tmp_path: Path) -> None:
+    """Most labels of ImageNet have one."""
+    label, profile = "n01440764 tench, Tinca tinca", "efficientnet-lite0-imagenet"
+    found = faults(context(tmp_path, classes=label, modelProfile=profile))
+    [_, option] = shlex.split(found["classes"].example)
+    corrected = context(tmp_path, classes=option.removeprefix("classes="), modelProfile=profile)
+    assert read_settings(corrected).inference.classes == (label,)
 
 
 def test_classes_of_a_profile_without_labels_are_free(tmp_path: Path) -> None:

@@ -301,3 +301,10 @@ def words(value: object) -> tuple[str, ...]:
     if not all(isinstance(part, str) and part for part in value):
         raise ValueError(rule)
     return tuple(map(whole, value))
+
+
+def words_text(parts: Sequence[str]) -> str:
+    """Return the text that :func:`words` reads back as ``parts``: a label may have a comma."""
+    text = ",".join(parts)
+    is_list = text.lstrip().startswith("[") or text.split(",") != [part.strip() for part in parts]
+    return json.dumps(list(parts), ensure_ascii=False) if is_list else text

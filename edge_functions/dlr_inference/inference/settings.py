@@ -113,7 +113,15 @@ INFERENCE_FIELDS: tuple[Field[Any], ...] = (
         "5",
         "Maximum number of predictions per frame; left out, the profile's",
     ),
-    Field("classes", words, (), "cat,dog", "Labels that are published; left out, all", write=list),
+    Field(
+        "classes",
+        words,
+        (),
+        "cat,dog",
+        "Labels that are published, with commas between them, or a JSON list if one has a comma "
+        "in it; left out, all",
+        write=list,
+    ),
     Field(
         "modelOverride",
         text(r"/[^\x00-\x1f]{1,1023}", "must be the absolute path of an artifact on the device"),

@@ -11,7 +11,7 @@ from ..model.loaded import LoadedModel
 from ..model.profiles.profile import ModelProfile
 from ..pipeline.pipeline import Sink, Stages
 from ..pipeline.results import Encoder, EnvelopeEncoder, encode_list
-from ..schema import ConfigurationError, Fault
+from ..schema import ConfigurationError, Fault, words_text
 from ..settings import InferenceSettings
 from ..sources import FrameSource, open_source
 from ..vision.geometry import fit, reduction
@@ -98,6 +98,5 @@ def _check_classes(settings: InferenceSettings, profile: ModelProfile) -> None:
     strange = [name for name in settings.classes if name not in profile.labels]
     if strange:
         rule = f"must be labels of the profile {profile.name}; {strange[0]!r} is not one"
-        raise ConfigurationError(
-            [Fault("classes", ",".join(settings.classes), rule, profile.labels[0])]
-        )
+        given, example = words_text(settings.classes), words_text(profile.labels[:1])
+        raise ConfigurationError([Fault("classes", given, rule, example)])
