@@ -67,6 +67,32 @@ def test_the_orientation_of_a_png_is_applied(orientation: int, transparent: bool
     np.testing.assert_array_equal(decode(data, "x"), TURNS[orientation](CORNER))
 
 
+def jpeg_with(*segments: bytes) -> bytes:
+    """A JPEG of CORNER's size and colours, with these segments of applications."""
+    plain = encoded(".jpg", CORNER)
+    written = (b"\xff\xe1" + struct.pack(">H", len(one) + 2) + one for one in segments)
+    return plain[:2] + b"".join(written) + plain[2:]
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("before", [[], [b"http://ns.adobe.com/xap/1.0/\0<x/>"], [b"a", b"b"]])
+def test_the_orientation_of_a_jpeg_is_applied_wherever_it_is(
+    orientation: int, before: list[bytes]
+) -> None:
+    data = jpeg_with(*before, b"Exif\0\0" + exif(orientation), b"Exif\0\0" + exif(3))
+    upright = decode(jpeg_with(), "x")
+    for filled in (data, data[:2] + b"\xff\xff" + data[2:]):
+        np.testing.assert_array_equal(decode(filled, "x"), TURNS[orientation](upright))
+
+
+@pytest.mark.parametrize("filling", [b"\xff", b"\xff\x01", b"\xff\xe1\0\0", b"\xff\0", b"\0"])
+def test_a_jpeg_of_markers_alone_is_refused_quickly(filling: bytes) -> None:
+    started = time.monotonic()
+    with pytest.raises(FrameError, match=r"^x: is "):
+        decode(b"\xff\xd8" + filling * 4_000_000, "x")
+    assert time.monotonic() - started < 1
+
+
 def transparent(extension: str, depth: type, alpha: int) -> bytes:
     scale = 257 if depth is np.uint16 else 1
     image: Any = (

@@ -68,6 +68,13 @@ def test_the_size_is_that_of_the_upright_source(orientation: int) -> None:
     assert found.image.shape == ((651, 551, 3) if turned else (551, 651, 3))
 
 
+@pytest.mark.parametrize("size", [(2407, 2402), (2402, 2407)])
+def test_an_image_that_is_almost_square_keeps_its_sides(size: tuple[int, int]) -> None:
+    found = decode_reduced(encoded(".jpg", photograph(*size)), "x", lambda width, height: 8)
+    assert found.image.shape == (301, 301, 3)
+    assert found.size == size
+
+
 def test_other_formats_are_decoded_whole() -> None:
     for suffix in (".png", ".bmp", ".webp"):
         found = decode_reduced(

@@ -22,6 +22,12 @@ _FORMATS = {
 
 _PNM = rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s"
 _PNG_ALPHA = (4, 6)
+# As the decoder does it: anything may stand before a marker, and others than these have a length.
+_MARKER = re.compile(rb"\xff([^\0\xff])")
+_ALONE = [bytes([marker]) for marker in (0x01, *range(0xD0, 0xD8))]
+_ENDS = (b"\xd8", b"\xd9", b"\xda")
+_EXIF = b"Exif\0\0"
+_MOST_SEGMENTS = 1000
 _COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
 _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 277, 339
@@ -34,8 +40,8 @@ class ImageHeader:
     """``as_stored``: it has transparency or another depth, so it must be decoded unchanged.
 
     ``premultiplied``: its colours come out multiplied with their opacity. ``maximum`` is the value
-    of white if the format states it. ``orientation`` is for an image that OpenCV does not turn
-    itself. ``refused`` names a format that OpenCV decodes wrongly, ``kind`` one that it may not
+    of white if the format states it. ``orientation`` is upright for TIFF, which OpenCV turns itself.
+    ``refused`` names a format that OpenCV decodes wrongly, ``kind`` one that it may not
     decode. ``cut``: it says that it is longer than it is. ``size`` is width and height of a JPEG
     file before it is turned.
     """
@@ -86,8 +92,7 @@ def _png(data: bytes) -> ImageHeader:
         if kind == b"IEND":
             break
         at += length + 12
-    # OpenCV turns an image that it decodes to colours.
-    return ImageHeader(as_stored, orientation=of_exif(exif) if as_stored else UPRIGHT)
+    return ImageHeader(as_stored, orientation=of_exif(exif))
 
 
 def _webp(data: bytes) -> ImageHeader:
@@ -135,17 +140,22 @@ def _tiff(data: bytes) -> ImageHeader:
 
 
 def _jpeg(data: bytes) -> ImageHeader:
-    """ITU-T T.81, table B.1 and B.2.2."""
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in (0xC3, 0xC7, 0xCB, 0xCF):
-            return ImageHeader(kind="a lossless JPEG")
-        if 0xC0 <= marker <= 0xCE and marker not in (0xC4, 0xC8, 0xCC):
-            bits, height, width = struct.unpack_from(">BHH", data, at + 4)
-            kind = "" if bits == 8 else f"a JPEG of {bits} bits"
-            return ImageHeader(kind=kind, size=(width, height))
-        if marker == 0xDA:
+    """ITU-T T.81, table B.1 and B.2.2; EXIF 2.32, 4.5.4: of several EXIF segments, the first."""
+    kind, size, exif, at = "", None, b"", 2
+    for _ in range(_MOST_SEGMENTS):
+        match = _MARKER.search(data, at)
+        if match is None or match[1] in _ENDS:
             break
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return ImageHeader()
+        at, marker = match.end(), match[1][0]
+        if match[1] in _ALONE:
+            continue
+        if marker in (0xC3, 0xC7, 0xCB, 0xCF):
+            kind = "a lossless JPEG"
+        elif 0xC0 <= marker <= 0xCE and marker not in (0xC4, 0xC8, 0xCC) and at + 7 <= len(data):
+            bits, height, width = struct.unpack_from(">BHH", data, at + 2)
+            kind, size = "" if bits == 8 else f"a JPEG of {bits} bits", (width, height)
+        length = int.from_bytes(data[at : at + 2], "big")
+        if marker == 0xE1 and not exif and data.startswith(_EXIF, at + 2):
+            exif = data[at + 2 : at + length]
+        at += length
+    return ImageHeader(kind=kind, size=size, orientation=of_exif(exif))

@@ -93,8 +93,7 @@ def decode_reduced(data: bytes, name: str, reduction: Reduction) -> DecodedImage
     height, width = image.shape[:2]
     if divisor == 1 or header.size is None:
         return DecodedImage(image, (width, height))
-    # Its EXIF orientation may have turned it by a quarter.
-    is_turned = (width > height) != (header.size[0] > header.size[1])
+    is_turned = header.orientation.a == 0
     return DecodedImage(image, header.size[::-1] if is_turned else header.size)
 
 
@@ -107,7 +106,9 @@ def _divisor(header: ImageHeader, reduction: Reduction) -> int:
 
 
 def _decoded(data: bytes, header: ImageHeader, divisor: int) -> Any:
-    flags = cv2.IMREAD_UNCHANGED if header.as_stored else _REDUCED.get(divisor, cv2.IMREAD_COLOR)
+    # OpenCV finds the orientation of a JPEG only if it is in the first segment.
+    colours = _REDUCED.get(divisor, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_UNCHANGED if header.as_stored else colours
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None and data.startswith(b"\xff\xd8\xff") and not header.kind:
         # Some cameras leave out the last two bytes. The decoder reads ahead, and gives up where
