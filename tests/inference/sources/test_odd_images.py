@@ -198,6 +198,23 @@ def test_a_palette_with_a_transparent_colour_is_seen_before_white() -> None:
     assert decode(data, "x").tolist() == [[[255, 255, 255], [60, 50, 40]]]
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_a_transparent_grey_is_seen_before_white(bits: int) -> None:
+    """As programs that make PNG files smaller write the background of a cut-out."""
+    values = [0, 1, 0, 1] if bits == 1 else [0, 3, 1, 2]
+    row = sum(value << bits * at for at, value in enumerate(reversed(values))) << -4 * bits % 8
+    header = b"IHDR" + struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)
+    pixels = bytes(1) + row.to_bytes((4 * bits + 7) // 8, "big")
+    data = b"\x89PNG\r\n\x1a\n"
+    for chunk in (header, b"tRNS" + bytes(2), b"IDAT" + zlib.compress(pixels), b"IEND"):
+        data += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    white = 4095 if bits == 16 else (1 << bits) - 1
+    seen = [255 if value == 0 else (value * 255 + white // 2) // white for value in values]
+    assert decode(data, "x")[0].tolist() == [[one] * 3 for one in seen]
+    with pytest.raises(FrameError, match=r"^x: "):  # of no bits at all
+        decode(data[:24] + bytes(1) + data[25:], "x")
+
+
 @pytest.mark.parametrize("maximum", [1, 15, 100, 255, 1023, 4095, 16383, 65535])
 @pytest.mark.parametrize("kind", ["P2", "P5", "P3", "P6"])
 def test_a_pgm_is_as_bright_as_its_maximum_says(kind: str, maximum: int) -> None:

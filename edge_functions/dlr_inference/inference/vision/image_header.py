@@ -21,7 +21,8 @@ _FORMATS = {
 """First bytes of files that are given as images, but that OpenCV may not decode."""
 
 _PNM = rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s"
-_PNG_ALPHA = (4, 6)
+_PNG_GREY, _PNG_ALPHA = b"\0", (4, 6)
+_PNG_GREY_STEPS = {1: 255, 2: 85, 4: 17}
 # As the decoder does it: anything may stand before a marker, and others than these have a length.
 _MARKER = re.compile(rb"\xff([^\0\xff])")
 _ALONE = [bytes([marker]) for marker in (0x01, *range(0xD0, 0xD8))]
@@ -39,15 +40,16 @@ _RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
 class ImageHeader:
     """``as_stored``: it has transparency or another depth, so it must be decoded unchanged.
 
-    ``premultiplied``: its colours come out multiplied with their opacity. ``maximum`` is the value
-    of white if the format states it. ``orientation`` is upright for TIFF, which OpenCV turns itself.
-    ``refused`` names a format that OpenCV decodes wrongly, ``kind`` one that it may not
-    decode. ``cut``: it says that it is longer than it is. ``size`` is width and height of a JPEG
-    file before it is turned.
+    ``premultiplied``: its colours come out multiplied with their opacity. ``transparent`` is the
+    decoded grey that stands for transparency. ``maximum`` is the value of white if the format
+    states it. ``orientation`` is upright for TIFF, which OpenCV turns itself. ``refused`` names a
+    format that OpenCV decodes wrongly, ``kind`` one that it may not decode. ``cut``: it says that
+    it is longer than it is. ``size`` is width and height of a JPEG file before it is turned.
     """
 
     as_stored: bool = False
     premultiplied: bool = False
+    transparent: int | None = None
     maximum: int | None = None
     orientation: Orientation = UPRIGHT
     refused: str = ""
@@ -79,7 +81,7 @@ def _png(data: bytes) -> ImageHeader:
     """https://www.w3.org/TR/png-3/#11IHDR."""
     bits, colour = data[24:25], data[25:26]
     as_stored = bits == b"\x10" or (bool(colour) and colour[0] in _PNG_ALPHA)
-    exif = b""
+    exif, transparent = b"", None
     at = 8
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -87,12 +89,15 @@ def _png(data: bytes) -> ImageHeader:
             return ImageHeader(cut=True)
         if kind == b"tRNS":
             as_stored = True
+            if colour == _PNG_GREY and length == 2:  # OpenCV reads that of other kinds
+                value = int.from_bytes(data[at + 8 : at + 10], "big")
+                transparent = value * _PNG_GREY_STEPS.get(bits[0], 1)
         if kind == b"eXIf":
             exif = data[at + 8 : at + 8 + length]
         if kind == b"IEND":
             break
         at += length + 12
-    return ImageHeader(as_stored, orientation=of_exif(exif))
+    return ImageHeader(as_stored, transparent=transparent, orientation=of_exif(exif))
 
 
 def _webp(data: bytes) -> ImageHeader:

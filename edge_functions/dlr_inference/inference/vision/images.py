@@ -124,7 +124,10 @@ def _decoded(data: bytes, header: ImageHeader, divisor: int) -> Any:
 def _opaque(image: Any, header: ImageHeader) -> Any:
     """Return an image as it was stored, with 8 bits and three channels, before white."""
     if image.ndim == 2:
-        return cv2.cvtColor(_eight_bits(image, header.maximum), cv2.COLOR_GRAY2BGR)
+        grey = cv2.cvtColor(_eight_bits(image, header.maximum), cv2.COLOR_GRAY2BGR)
+        if header.transparent is not None:
+            grey[image == header.transparent] = 255
+        return grey
     colours = _eight_bits(image[:, :, :3], header.maximum)
     if image.shape[2] < 4:
         return colours
