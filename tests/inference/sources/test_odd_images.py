@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 import zlib
@@ -245,12 +246,42 @@ def test_a_tiff_of_floating_point_numbers_is_named(image: Any) -> None:
 
 @pytest.mark.parametrize(("number", "name"), [(50000, "zstd"), (34925, "LZMA"), (12345, "12345")])
 def test_a_tiff_whose_compression_is_not_read_is_named(number: int, name: str) -> None:
-    data = encoded(".tiff")
-    tag = struct.pack("<HHI", 259, 3, 1)
-    assert data.count(tag) == 1
-    at = data.index(tag) + len(tag)
     with pytest.raises(FrameError, match=f"^x: is a TIFF with .*{name}.* compression"):
-        decode(data[:at] + struct.pack("<H", number) + data[at + 2 :], "x")
+        decode(with_tag(encoded(".tiff"), 259, number), "x")
+
+
+def with_tag(data: bytes, tag: int, value: int) -> bytes:
+    """A TIFF in which a tag with one 16-bit value, or as many equal ones, has another."""
+    (at,) = (found.start() for found in re.finditer(struct.pack("<HH", tag, 3), data))
+    count, offset = map(int, struct.unpack_from("<2I", data, at + 4))
+    place = at + 8 if count < 3 else offset
+    return data[:place] + struct.pack("<H", value) * count + data[place + 2 * count :]
+
+
+@pytest.mark.parametrize(
+    ("depth", "tag", "value", "what"),
+    [
+        (np.uint16, 284, 2, "16 bits with a plane for each colour"),
+        (np.uint16, 262, 0, "16 bits that is neither RGB nor grey with a black 0"),
+        (np.uint16, 262, 8, "16 bits that is neither RGB nor grey with a black 0"),
+        (np.uint16, 339, 2, "signed numbers"),
+        (np.uint8, 339, 2, "signed numbers"),
+    ],
+)
+def test_a_tiff_that_opencv_decodes_wrongly_is_named(
+    depth: type, tag: int, value: int, what: str
+) -> None:
+    data = encoded(".tiff", CORNER.astype(depth))
+    with pytest.raises(FrameError, match=f"^x: is a TIFF of {what}; use"):
+        decode(with_tag(data, tag, value), "x")
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_grey_tiff_with_transparency_is_named(kind: int) -> None:
+    """OpenCV ignores the opacity, so the background would be what is hidden."""
+    data = tiff_with_alpha(with_alpha(kind, np.uint8), kind)
+    with pytest.raises(FrameError, match=r"^x: is a grey TIFF with transparency; use"):
+        decode(with_tag(with_tag(data, 277, 2), 262, 1), "x")
 
 
 def test_a_jpeg_of_twelve_bits_and_a_lossless_one_are_named() -> None:

@@ -32,8 +32,10 @@ _MOST_SEGMENTS = 1000
 _COMPRESSIONS_READ = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946)
 _COMPRESSIONS = {34925: "LZMA", 50000: "zstd", 50001: "WebP", 34712: "JPEG 2000"}
 _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _SAMPLE_FORMAT = 258, 259, 262, 277, 339
+_PLANES, _SEPARATE = 284, 2
 _EXTRA_SAMPLES, _IN_COLOURS, _BESIDE_COLOURS = 338, 1, 2
-_RGB, _LOGARITHMIC, _FLOATING_POINT = 2, (32844, 32845), 3
+_GREY, _RGB, _LOGARITHMIC = 1, 2, (32844, 32845)
+_SIGNED, _FLOATING_POINT = 2, 3
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,25 @@ def _tiff(data: bytes) -> ImageHeader:
     bits = max(tags.get(_BITS, (1,)))
     compression = tags.get(_COMPRESSION, (1,))[0]
     colours = tags.get(_COLOURS, (_RGB,))[0]
-    if tags.get(_SAMPLE_FORMAT, (1,))[0] == _FLOATING_POINT or colours in _LOGARITHMIC:
+    numbers, samples = tags.get(_SAMPLE_FORMAT, (1,))[0], tags.get(_SAMPLES, (1,))[0]
+    if numbers == _FLOATING_POINT or colours in _LOGARITHMIC:
         return ImageHeader(refused="a TIFF of floating-point numbers")
+    if numbers == _SIGNED:
+        return ImageHeader(refused="a TIFF of signed numbers")
     if compression not in _COMPRESSIONS_READ:
         name = _COMPRESSIONS.get(compression, f"unknown ({compression})")
         return ImageHeader(refused=f"a TIFF with {name} compression")
     if bits not in (1, 2, 4, 8, 16):
         return ImageHeader(refused=f"a TIFF of {bits} bits")
-    has_alpha = colours == _RGB and tags.get(_SAMPLES, (3,))[0] == 4
+    if bits == 16 and colours not in (_GREY, _RGB):
+        return ImageHeader(refused="a TIFF of 16 bits that is neither RGB nor grey with a black 0")
+    if bits == 16 and samples > 1 and tags.get(_PLANES, (1,))[0] == _SEPARATE:
+        return ImageHeader(refused="a TIFF of 16 bits with a plane for each colour")
+    has_alpha = colours == _RGB and samples == 4
     kind = "a damaged TIFF, or one in a variant that cannot be read" if tags else ""
     alpha = tags.get(_EXTRA_SAMPLES, (0,))[0]
+    if samples == 2 and alpha in (_IN_COLOURS, _BESIDE_COLOURS):
+        return ImageHeader(refused="a grey TIFF with transparency")
     # For 8 bits, libtiff multiplies colours that are not multiplied yet, if the alpha is named.
     is_multiplied = alpha == _IN_COLOURS or (alpha == _BESIDE_COLOURS and bits == 8)
     return ImageHeader(
