@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -260,6 +261,36 @@ def test_a_playlist_is_not_lost_while_its_next_file_is_recorded(tmp_path: Path) 
 class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         return
+
+
+class NotingHandler(QuietHandler):
+    requested: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requested.append(self.path)
+        super().do_GET()
+
+
+@needs_ffmpeg
+@pytest.mark.skipif(not hasattr(av.stream, "Discard"), reason="PyAV reads all of them")
+def test_of_several_variants_in_a_playlist_only_the_first_is_fetched(tmp_path: Path) -> None:
+    master = "#EXTM3U\n"
+    for name, size in (("small", "160x120"), ("large", "320x240")):
+        pictures = ["-f", "lavfi", "-i", f"testsrc=size={size}:rate=10:duration=6", "-g", 10]
+        pieces = ["-hls_time", 1, "-hls_list_size", 0]
+        ffmpeg(*pictures, "-c:v", "libx264", *pieces, tmp_path / f"{name}.m3u8")
+        master += f"#EXT-X-STREAM-INF:BANDWIDTH=100000,RESOLUTION={size}\n{name}.m3u8\n"
+    (tmp_path / "all.m3u8").write_text(master)
+    handler = partial(NotingHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        threading.Thread(target=web.serve_forever, args=(0.01,), daemon=True).start()
+        with opened(f"http://127.0.0.1:{web.server_port}/all.m3u8") as source:
+            eventually(lambda: state(source).frames >= 60, 10)
+        web.shutdown()
+    fetched = {path for path in NotingHandler.requested if path.endswith(".ts")}
+    assert {f"/small{at}.ts" for at in range(6)} <= fetched
+    # FFmpeg looks into each variant before it is chosen.
+    assert {path for path in fetched if "large" in path} <= {"/large0.ts", "/large1.ts"}
 
 
 STUFFING = b"\x47\x1f\xff\x10" + b"\xff" * 184

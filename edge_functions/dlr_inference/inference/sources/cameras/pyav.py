@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Mapping
 from urllib.parse import urlsplit
@@ -151,6 +152,7 @@ def _captured(
         size = stream.codec_context.width, stream.codec_context.height
         if size[0] * size[1] > MAX_PIXELS:
             raise OSError(f"its pictures of {size[0]}x{size[1]} pixels are too large")
+        _leave_others(container, stream)
         return AvCapture(
             container,
             stream,
@@ -172,6 +174,14 @@ def _video_of(container: Any, ends: bool) -> Any:
         if stream.codec_context is not None and not (ends and _is_cover(stream)):
             return stream
     return None
+
+
+def _leave_others(container: Any, stream: Any) -> None:
+    """Let FFmpeg not read the other streams: the variants of a playlist are files of their own."""
+    for other in container.streams:
+        if other is not stream:
+            with suppress(AttributeError):  # before version 17, PyAV offers no choice
+                other.discard = av.stream.Discard.all
 
 
 def _is_cover(stream: Any) -> bool:
