@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from inference.errors import FrameError
+from inference.sources.cameras import decoding
 from inference.sources.cameras.attempt import EndOfVideo
 from inference.sources.cameras.decoding import AvCapture
 from inference.sources.cameras.demand import Demand
 from inference.sources.cameras.key_frames import KeyFrames
-from inference.sources.cameras.pyav import open_video
+from inference.sources.cameras.pyav import open_body, open_video
 
 from .servers import needs_ffmpeg
 from .videos import ffmpeg
@@ -50,13 +54,24 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class Body(io.BytesIO):
+    """A stream over HTTP, which never ends for its reader."""
+
+    def expect_within(self, seconds: float) -> None:
+        return
+
+
 class Driven:
     """Grabs pictures at their own rate by a clock of its own, as an attempt does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | Body) -> None:
         self.clock = Clock()
         self.demand = Demand(self.clock)
-        self.capture: AvCapture = open_video(str(path), self.demand)
+        self.capture: AvCapture = (
+            open_body(source, self.demand)
+            if isinstance(source, Body)
+            else open_video(str(source), self.demand)
+        )
         self.grabbed = 0
 
     def request_every(self, seconds: float) -> None:
@@ -122,6 +137,37 @@ def test_all_are_decoded_again_from_the_next_key_frame_when_requests_become_freq
     first = next(at for at, one in enumerate(true) if np.array_equal(one, pictures[0]))
     for picture, expected in zip(pictures, true[first:]):
         np.testing.assert_array_equal(picture, expected)
+    driven.capture.close()
+
+
+@pytest.mark.streams
+@needs_ffmpeg
+def test_damage_after_a_long_time_of_key_frames_alone_costs_pictures_and_not_the_stream(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "FIRST_PICTURE_SECONDS", 0.5)
+    path = tmp_path / "video.ts"
+    ffmpeg("-i", video, "-c", "copy", path)
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    damaged = b"".join(
+        one for at, one in enumerate(packets) if at < len(packets) * 0.4 or at % 5 != 0
+    )
+    driven = Driven(Body(damaged))
+    for _ in range(3 * DISTANCE):
+        driven.grab()
+    driven.request_every(5)
+    for _ in range(11 * DISTANCE):
+        driven.grab()
+    time.sleep(0.6)
+    driven.request_every(0.5)
+    refused = 0
+    for _ in range(3 * DISTANCE):
+        try:
+            driven.grab()
+        except FrameError:
+            refused += 1
+    assert refused > DISTANCE
     driven.capture.close()
 
 

@@ -89,7 +89,7 @@ class AvCapture:
         self._has_times: bool | None = None
         self._order = 0
         self._sound_from: int | None = None
-        self._sound_since = time.monotonic()
+        self._sound_since = time.monotonic()  # while all pictures are decoded
 
     def grab(self) -> None:
         """Wait for the next picture, and decode it unless only key frames are."""
@@ -105,6 +105,7 @@ class AvCapture:
                     return
                 self._codec.flush_buffers()
                 self._in_step = True
+                self._sound_since = time.monotonic()
             self._decode(packet)
         self._picture = self._decoded.popleft()
         self.lead_seconds = 0.0
