@@ -8,10 +8,13 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_functions import CODE_FOLDER
+from inference.sources.cameras import pipeline_process
 from inference.sources.cameras.capture import CaptureSource
 from inference.sources.cameras.gstreamer import LaunchedPipeline
 from tests.waiting import eventually
@@ -57,6 +60,63 @@ def test_colours_are_right_however_the_source_codes_them(form: str) -> None:
     finally:
         capture.close()
     assert found == pytest.approx([0x0C, 0x3C, 0xEB], abs=4)
+
+
+BARS = [(235, 235, 235), (16, 235, 235), (235, 235, 16), (16, 235, 16)]
+BARS += [(235, 16, 235), (16, 16, 235), (235, 16, 16)]
+
+
+def assert_bars(image: Any, width: int, height: int) -> None:
+    """Check that ``image`` has the bars of videotestsrc, upright, in each of its rows above."""
+    assert image.shape == (height, width, 3)
+    for row in (0, height // 4, height // 2):
+        found = [image[row, round(width * (at + 0.5) / 7)] for at in range(7)]
+        np.testing.assert_allclose(np.array(found, int), BARS, atol=25)
+
+
+@needs_gstreamer
+@pytest.mark.parametrize("size", [(320, 240), (322, 242), (324, 244), (854, 480), (1366, 768)])
+def test_pictures_of_any_even_width_are_whole(size: tuple[int, int]) -> None:
+    """GStreamer's rows have lengths that are multiples of four."""
+    width, height = size
+    form = f"width={width},height={height},framerate=25/1"
+    capture = LaunchedPipeline(f"videotestsrc is-live=true pattern=smpte ! video/x-raw,{form}")
+    try:
+        for _ in range(3):
+            capture.grab()
+            assert_bars(capture.retrieve().image, width, height)
+    finally:
+        capture.close()
+
+
+@pytest.mark.parametrize("is_padded", [False, True])
+def test_pictures_are_whole_whether_gstreamer_pads_rows_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_padded: bool
+) -> None:
+    width, height = 14, 4
+    padding = (2, 1) if is_padded else (0, 0)
+    planes = [
+        (value, rows, columns)
+        for value, rows, columns in (
+            (81, height, width),
+            (90, height // 2, width // 2),
+            (240, height // 2, width // 2),
+        )
+    ]
+    frame = b"FRAME\n"
+    for at, (value, rows, columns) in enumerate(planes):
+        frame += (bytes([value]) * columns + bytes(padding[at > 0])) * rows
+    writer = tmp_path / "writer.py"
+    text = f"YUV4MPEG2 C420 W{width} H{height} Ip F25:1 A1:1\n".encode() + 3 * frame
+    writer.write_text(f"import os\nos.write(1, {text!r})\n")
+    monkeypatch.setattr(pipeline_process, "__file__", str(writer))
+    capture = LaunchedPipeline("any")
+    try:
+        for _ in range(3):
+            capture.grab()
+            assert np.abs(capture.retrieve().image.astype(int) - (0, 0, 255)).max() <= 4
+    finally:
+        capture.close()
 
 
 @needs_gstreamer

@@ -25,6 +25,7 @@ _SINK = (
     "video/x-raw,format=I420,colorimetry=bt601 ! y4menc ! fdsink fd={data} sync=false"
 )
 """YUV4MPEG2 does not say how colours are coded, so they are all coded as OpenCV decodes them."""
+_FRAME = b"FRAME\n"
 _NVIDIA = Path("/etc/nv_tegra_release")
 
 
@@ -57,7 +58,8 @@ def is_installed() -> bool:
 class LaunchedPipeline:
     """The frames that a child process writes to a pipe as YUV4MPEG2.
 
-    https://wiki.multimedia.cx/index.php/YUV4MPEG2
+    https://wiki.multimedia.cx/index.php/YUV4MPEG2. Older versions of GStreamer, such as 1.22, leave
+    each row padded to a multiple of four bytes, which the format does not know.
     """
 
     frame_rate = 0.0
@@ -71,6 +73,7 @@ class LaunchedPipeline:
         """
         self._seconds = seconds
         self._planes = b""
+        self._ahead = b""
         self._process = subprocess.Popen(
             [sys.executable, "-I", pipeline_process.__file__],
             stdin=subprocess.PIPE,
@@ -81,6 +84,8 @@ class LaunchedPipeline:
         try:
             self._write(f"{pipeline} ! {_SINK}\n")
             self._width, self._height = self._size()
+            self._strides = self._width, self._width // 2
+            self._is_padded = None if _padded(self._width) != self._strides else False
         except OSError:
             self.close()
             raise
@@ -89,15 +94,20 @@ class LaunchedPipeline:
         """Wait for the next frame."""
         deadline = time.monotonic() + self._seconds
         line = self._line(deadline)
-        if not line.startswith(b"FRAME"):
+        if not line.startswith(_FRAME.strip()):
             raise OSError("GStreamer's output is damaged")
-        self._planes = self._bytes(self._width * self._height * 3 // 2, deadline)
+        self._planes = self._bytes(self._frame_bytes(), deadline)
+        if self._is_padded is None:
+            self._ahead = self._bytes(len(_FRAME), deadline)
+            self._is_padded = self._ahead != _FRAME
+            if self._is_padded:
+                self._strides = _padded(self._width)
+                self._planes += self._bytes(self._frame_bytes() - len(self._planes), deadline)
 
     def retrieve(self) -> Still:
         """Convert it, and time that."""
         started = time.perf_counter()
-        packed = np.frombuffer(self._planes, np.uint8).reshape(self._height * 3 // 2, self._width)
-        image = cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)
+        image = cv2.cvtColor(self._packed(), cv2.COLOR_YUV2BGR_I420)
         return Still(image, None, (time.perf_counter() - started) * 1e3)
 
     def close(self) -> None:
@@ -111,6 +121,21 @@ class LaunchedPipeline:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+    def _frame_bytes(self) -> int:
+        luma, chroma = self._strides
+        return (luma + chroma) * self._height
+
+    def _packed(self) -> Any:
+        """Return the three planes without padding, below each other, as OpenCV takes them."""
+        width, height = self._width, self._height
+        planes = np.frombuffer(self._planes, np.uint8)
+        if self._is_padded:
+            luma, chroma = self._strides
+            rows = planes[: luma * height].reshape(height, luma)[:, :width]
+            colours = planes[luma * height :].reshape(height, chroma)[:, : width // 2]
+            planes = np.concatenate([rows.ravel(), colours.ravel()])
+        return planes.reshape(height * 3 // 2, width)
 
     def _write(self, text: str) -> None:
         assert self._process.stdin is not None
@@ -136,7 +161,8 @@ class LaunchedPipeline:
     def _bytes(self, count: int, deadline: float) -> bytes:
         pipe = self._process.stdout
         assert pipe is not None
-        body = bytearray()
+        body = bytearray(self._ahead[:count])
+        self._ahead = self._ahead[count:]
         while len(body) < count:
             ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
@@ -153,6 +179,11 @@ class LaunchedPipeline:
         ready, _, _ = select.select([pipe], [], [], self._seconds)
         reason = pipe.read(4096).decode("utf-8", "replace") if ready else ""
         return one_line(f"GStreamer: {reason or 'it ended'}")
+
+
+def _padded(width: int) -> tuple[int, int]:
+    """Return how many bytes GStreamer pads the rows of luma and of chroma to."""
+    return -(-width // 4) * 4, -(-width // 8) * 4
 
 
 def _libcamera_name(sensor: int) -> str:
