@@ -114,6 +114,28 @@ def test_a_watched_folder_may_be_empty_and_gives_each_file_once(tmp_path: Path) 
     assert (source.statuses()[0].state, source.statuses()[0].frames) == ("streaming", 2)
 
 
+def test_a_watched_file_that_changes_before_its_turn_is_given_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(files, "_LOOK_SHARE", 0)
+    for letter in "abcd":
+        (tmp_path / f"{letter}.png").write_bytes(encoded(".png"))
+    source = FileSource(str(tmp_path), repeat=True, watch=True)
+    seen = [name(source)]
+    changed = encoded(".png", GRADIENT[:8])
+    (tmp_path / "d.png").write_bytes(changed)
+    (tmp_path / "e.png").write_bytes(changed)
+    seen += [name(source)]  # as it looks, both have changed
+    (tmp_path / "e.png").write_bytes(encoded(".png"))
+    frames = [frame for frame in (source.read() for _ in range(3)) if frame is not None]
+    seen += [Path(frame.source).name for frame in frames]
+    assert sorted(seen) == ["a.png", "b.png", "c.png", "d.png", "e.png"]
+    assert frames[-1].data == changed
+    with pytest.raises(NoFrameError):
+        source.read()
+
+
 def test_a_watched_folder_that_is_missing_is_lost_until_it_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     source = FileSource(str(folder), repeat=True, watch=True)

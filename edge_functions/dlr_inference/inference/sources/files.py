@@ -53,6 +53,8 @@ class FileSource(FrameSource):
         self._settling: dict[str, Signature] = {}
         self._fresh: deque[str] = deque()
         self._round = deque(sorted(self._known))
+        self._waiting = set() if self._cycle else set(self._round)
+        """What will be read anyway, as it is by then, and must not be read twice."""
         self._next_look = 0.0
         self._closed = threading.Event()
         self._keeper = StatusKeeper(pattern)
@@ -102,11 +104,14 @@ class FileSource(FrameSource):
     def _next(self) -> str | None:
         if self._watched and time.monotonic() >= self._next_look:
             self._look()
-        if self._fresh:
-            return self._fresh.popleft()
-        if not self._round and self._cycle:
+        if not self._fresh and not self._round and self._cycle:
             self._round.extend(sorted(self._known))
-        return self._round.popleft() if self._round else None
+        queue = self._fresh or self._round
+        if not queue:
+            return None
+        path = queue.popleft()
+        self._waiting.discard(path)
+        return path
 
     def _look(self) -> None:
         """Find new and changed files, and forget removed ones."""
@@ -118,7 +123,9 @@ class FileSource(FrameSource):
         )
         for path in settled:
             self._known[path] = settling.pop(path)
-        self._fresh.extend(settled)
+        fresh = [path for path in settled if path not in self._waiting]
+        self._fresh.extend(fresh)
+        self._waiting.update(fresh)
         self._settling = settling
         for path in [path for path in self._known if path not in found]:
             del self._known[path]
