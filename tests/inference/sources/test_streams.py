@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from inference.sources import open_source
-from inference.sources.cameras import attempt, mjpeg, pyav
+from inference.sources.cameras import attempt, decoding, mjpeg, pyav
 from inference.sources.cameras.demand import Demand
 from inference.sources.cameras.opencv import open_camera
 from inference.sources.cameras.pyav import open_stream
@@ -291,6 +291,30 @@ def test_of_several_variants_in_a_playlist_only_the_first_is_fetched(tmp_path: P
     assert {f"/small{at}.ts" for at in range(6)} <= fetched
     # FFmpeg looks into each variant before it is chosen.
     assert {path for path in fetched if "large" in path} <= {"/large0.ts", "/large1.ts"}
+
+
+@needs_ffmpeg
+@pytest.mark.usefixtures("short_timeouts")
+def test_a_file_that_cannot_be_read_as_it_arrives_leaves_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """FFmpeg reads on after its input has failed."""
+    monkeypatch.setattr(decoding, "FIRST_PICTURE_SECONDS", 0.8)
+    path = tmp_path / "drive.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc=size=160x120:rate=20:duration=2", path)
+    data = path.read_bytes()
+
+    def serve(connection: Any) -> None:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n")
+        for at in range(0, len(data), 200):
+            connection.sendall(data[at : at + 200])
+            time.sleep(0.05)
+
+    with tcp_server(serve) as port, opened(f"http://127.0.0.1:{port}/") as source:
+        eventually(lambda: state(source).state == "lost", 5)
+        assert state(source).reason == "no frame came for 0.8 s"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 STUFFING = b"\x47\x1f\xff\x10" + b"\xff" * 184

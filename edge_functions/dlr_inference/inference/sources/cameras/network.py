@@ -78,6 +78,7 @@ class HttpBody:
         """``beginning`` was read from ``response`` already."""
         self._response = response
         self._beginning = beginning
+        self._has_failed = False
         self.expect_within(decoding.FIRST_PICTURE_SECONDS)
 
     def expect_within(self, seconds: float) -> None:
@@ -86,7 +87,7 @@ class HttpBody:
         self._deadline = time.monotonic() + seconds
 
     def read(self, size: int) -> bytes:
-        """Return what has arrived, at most ``size`` bytes; nothing at the end.
+        """Return what has arrived, at most ``size`` bytes; nothing at the end, or after a failure.
 
         Raises:
             OSError: with the reason.
@@ -94,6 +95,15 @@ class HttpBody:
         if self._beginning:
             data, self._beginning = self._beginning[:size], self._beginning[size:]
             return data
+        if self._has_failed:  # FFmpeg reads on, and PyAV would print a second exception
+            return b""
+        try:
+            return self._next(size)
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _next(self, size: int) -> bytes:
         with explained():
             try:
                 data = bytes(self._response.read1(size))
