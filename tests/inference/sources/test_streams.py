@@ -241,6 +241,23 @@ def test_a_transport_stream_that_falls_silent_is_lost_and_opened_again(tmp_path:
 
 
 @needs_ffmpeg
+def test_a_stream_over_udp_that_falls_silent_gives_no_picture_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """FFmpeg has the last picture by then, but waits for what shows that it is complete."""
+    monkeypatch.setattr(attempt, "READ_SECONDS", 1.6)
+    url = f"udp://127.0.0.1:{free_port()}"
+    with opened(url) as source:
+        pictures = ["-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10:duration=3"]
+        ffmpeg(*pictures, "-c:v", "libx264", "-g", 5, "-bf", 0, "-f", "mpegts", url)
+        eventually(lambda: state(source).state == "streaming", 3)
+        frames = state(source).frames
+        eventually(lambda: state(source).state == "lost", 4)
+        assert state(source).reason == "no frame that can be decoded came for 2 s"
+        assert state(source).frames == frames
+
+
+@needs_ffmpeg
 @pytest.mark.usefixtures("short_timeouts")
 def test_a_playlist_is_not_lost_while_its_next_file_is_recorded(tmp_path: Path) -> None:
     playlist = tmp_path / "live.m3u8"

@@ -179,14 +179,17 @@ class AvCapture:
         return packet
 
     def _next_of_video(self, started: float) -> Any:
-        """Return the next packet that is not of another stream, such as of sound without end."""
+        """Return the next packet that is not of another stream, such as of sound without end.
+
+        What comes too late was left over: a read that is given up returns it first.
+        """
         while True:
             packet = next(self._packets)
-            if packet.stream_index == self._stream.index:
-                return packet
             seconds = time.monotonic() - started
             if not self._ends and seconds > self._read_seconds:
                 raise OSError(no_picture_for(seconds))
+            if packet.stream_index == self._stream.index:
+                return packet
 
     def _give_time(self, packet: Any) -> None:
         """Let the order of packets take the place of their times in a stream without any."""
