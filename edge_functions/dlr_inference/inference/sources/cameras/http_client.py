@@ -259,6 +259,8 @@ def untrusted(reason: str) -> str:
 def _text(reason: object) -> str:
     if str(reason) == "timed out":
         return _NO_ANSWER
+    if isinstance(reason, http.client.IncompleteRead):
+        return "it closed the connection before the end"
     if isinstance(reason, ssl.SSLCertVerificationError):
         return untrusted(reason.verify_message)
     if isinstance(reason, socket.gaierror):
