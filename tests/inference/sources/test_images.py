@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -68,6 +69,9 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
         (b"\0\0\0\x1cftypavif\0\0\0\0avif", "AVIF"),
         (b"%PDF-1.7\n", "PDF"),
         (b"\xff\x0a\xfa\x7f\x9c", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"GIF89a\1\0\1\0", "GIF"),
         (b"\r\n<html><body>Log in</body></html>", "a web page or other text"),
         (b'{"error": "not authorised"}', "a web page or other text"),
     ],
@@ -75,6 +79,18 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
 def test_what_stands_in_the_place_of_an_image_is_named(data: bytes, kind: str) -> None:
     with pytest.raises(FrameError, match=f"^x: is {kind}; use JPEG, PNG, WebP, TIFF or BMP"):
         decode(data + bytes(100), "x")
+
+
+@pytest.mark.parametrize("extension", [".jp2", ".hdr", ".ras", ".pam", ".pfm"])
+def test_only_the_formats_that_are_read_are_given_to_opencv(
+    monkeypatch: pytest.MonkeyPatch, extension: str
+) -> None:
+    """It reads more, but a damaged JPEG 2000 ends the process."""
+    image = GRADIENT.astype(np.float32) if extension in (".hdr", ".pfm") else GRADIENT
+    data = encoded(extension, image)
+    monkeypatch.setattr(cv2, "imdecode", lambda *given: pytest.fail("OpenCV is given it"))
+    with pytest.raises(FrameError, match=r"^x: is "):
+        decode(data, "x")
 
 
 def test_cmyk_becomes_blue_green_red() -> None:

@@ -14,11 +14,14 @@ _FORMATS = {
     "HEIC": rb".{4}ftyp(hei|hev|mif|msf)",
     "AVIF": rb".{4}ftypavi",
     "JPEG XL": rb"\xff\x0a|.{4}JXL ",
+    "JPEG 2000": rb"\xff\x4f\xff\x51|.{4}jP  ",
     "PDF": rb"%PDF",
     "a floating-point image (PFM)": rb"P[fF]\s",
     "a web page or other text": rb"\s*[<{]",
 }
-"""First bytes of files that are given as images, but that OpenCV may not decode."""
+"""First bytes of files that are given as images, but are not read."""
+
+_BMP_OR_PNM = rb"BM|P[1-6]\s"
 
 _PNM = rb"P([2356])(?:\s|#[^\n]*\n)+(?:\d+(?:\s|#[^\n]*\n)+){2}(\d{1,5})\s"
 _PNG_GREY, _PNG_ALPHA = b"\0", (4, 6)
@@ -45,8 +48,10 @@ class ImageHeader:
     ``premultiplied``: its colours come out multiplied with their opacity. ``transparent`` is the
     decoded grey that stands for transparency. ``maximum`` is the value of white if the format
     states it. ``orientation`` is upright for TIFF, which OpenCV turns itself. ``refused`` names a
-    format that OpenCV decodes wrongly, ``kind`` one that it may not decode. ``cut``: it says that
-    it is longer than it is. ``size`` is width and height of a JPEG file before it is turned.
+    format that OpenCV decodes wrongly, ``kind`` one that it may not decode. ``rejected``: OpenCV
+    must not get it, since it says that it is longer than it is, or is none of the formats that are
+    read: a damaged file in one of OpenCV's others, such as JPEG 2000, can end the process.
+    ``size`` is width and height of a JPEG file before it is turned.
     """
 
     as_stored: bool = False
@@ -56,7 +61,7 @@ class ImageHeader:
     orientation: Orientation = UPRIGHT
     refused: str = ""
     kind: str = ""
-    cut: bool = False
+    rejected: bool = False
     size: tuple[int, int] | None = None
 
 
@@ -75,8 +80,10 @@ def read_header(data: bytes) -> ImageHeader:
         maximum = int(match[2])
         is_scaled = maximum in (255, 65535) or (match[1] in b"23" and maximum < 255)
         return ImageHeader(as_stored=not is_scaled, maximum=maximum)
+    if re.match(_BMP_OR_PNM, data[:4]):
+        return ImageHeader()
     kinds = (kind for kind, beginning in _FORMATS.items() if re.match(beginning, data[:64], re.S))
-    return ImageHeader(kind=next(kinds, ""))
+    return ImageHeader(kind=next(kinds, ""), rejected=True)
 
 
 def _png(data: bytes) -> ImageHeader:
@@ -88,7 +95,7 @@ def _png(data: bytes) -> ImageHeader:
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         if length > len(data) - at - 8:  # OpenCV would allocate it: up to 4 GB
-            return ImageHeader(cut=True)
+            return ImageHeader(rejected=True)
         if kind == b"tRNS":
             as_stored = True
             if colour == _PNG_GREY and length == 2:  # OpenCV reads that of other kinds

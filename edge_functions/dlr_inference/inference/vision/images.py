@@ -79,7 +79,7 @@ def decode_reduced(data: bytes, name: str, reduction: Reduction) -> DecodedImage
         raise FrameError(f"{name}: is {header.refused}; use JPEG, PNG, WebP, TIFF or BMP")
     divisor = _divisor(header, reduction)
     try:
-        image = None if header.cut else _decoded(data, header, divisor)
+        image = None if header.rejected else _decoded(data, header, divisor)
     except (cv2.error, MemoryError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error) else "out of memory"
         if "MAX_IMAGE" in reason:
