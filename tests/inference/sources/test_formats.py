@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from inference.sources import open_source
 
-from .servers import free_port, needs_ffmpeg, next_frame, process, require_frame
+from .servers import free_port, needs_ffmpeg, next_frame, process, require_frame, tcp_server
 from .videos import ffmpeg
 
 pytestmark = [pytest.mark.streams, needs_ffmpeg]
@@ -58,6 +59,30 @@ def test_the_cover_of_a_piece_of_music_is_no_video(tmp_path: Path) -> None:
     assert next_frame(source) is None
     assert source.statuses()[0].reason == "it is not a video"
     source.close()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+@pytest.mark.parametrize("way", ["file", "file over HTTP", "stream over HTTP"])
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path, way: str, suffix: str) -> None:
+    """As cameras and recorders write the name of a place, in Latin-1 or GBK."""
+    path = tmp_path / f"drive{suffix}"
+    title = "title=Tor A"
+    ffmpeg(*PICTURES, *CODECS["H.264"], "-pix_fmt", "yuv420p", "-metadata", title, path)
+    data = path.read_bytes()
+    assert b"Tor A" in data
+    path.write_bytes(data.replace(b"Tor A", b"T\xfcr A"))
+
+    def serve(connection: Any) -> None:
+        connection.recv(4096)
+        length = f"Content-Length: {len(data)}\r\n" if way == "file over HTTP" else ""
+        connection.sendall(f"HTTP/1.1 200 OK\r\n{length}\r\n".encode() + path.read_bytes())
+
+    with tcp_server(serve) as port:
+        source = open_source(
+            str(path) if way == "file" else f"http://127.0.0.1:{port}/", repeat=True
+        )
+        assert require_frame(source, 5).image.shape == (120, 160, 3)
+        source.close()
 
 
 LIVE = ["-re", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=10", "-c:v", "libx264"]

@@ -88,7 +88,7 @@ def open_stream(stream: Stream, demand: Demand, read_seconds: float) -> AvCaptur
     with av.logging.Capture() as log:
         limits = (OPEN_SECONDS, read_seconds)
         try:
-            container = av.open(stream.url, container_options=_options(stream), timeout=limits)
+            container = _opened(stream.url, container_options=_options(stream), timeout=limits)
         except FFmpegError as error:
             is_late = isinstance(error, ExitError) or time.monotonic() - started >= OPEN_SECONDS
             said = "".join(text for _, _, text in log)[-_MAX_CHARACTERS:]
@@ -103,7 +103,7 @@ def open_body(body: Any, demand: Demand) -> AvCapture:
         OSError: if it is not a video, or reading fails.
     """
     try:
-        container = av.open(body, container_options=_LIVE)
+        container = _opened(body, container_options=_LIVE)
     except FFmpegError:
         body.close()
         raise OSError(NO_VIDEO) from None
@@ -111,6 +111,11 @@ def open_body(body: Any, demand: Demand) -> AvCapture:
         body.close()
         raise
     return _captured(container, NO_VIDEO, demand=demand, body=body)
+
+
+def _opened(source: Any, **options: Any) -> Any:
+    """Open what PyAV may take, though names and titles in it may be in any encoding."""
+    return av.open(source, metadata_errors="replace", **options)
 
 
 def file_fault(path: str) -> str:
@@ -129,7 +134,7 @@ def open_video(path: str, demand: Demand | None = None) -> AvCapture:
         OSError: if it is not a video that FFmpeg can decode.
     """
     try:
-        container = av.open(f"file:{path}")  # a name may look like a protocol
+        container = _opened(f"file:{path}")  # a name may look like a protocol
     except FFmpegError:
         raise OSError(file_fault(path) or "it is not a video") from None
     return _captured(container, "it is not a video", ends=True, demand=demand)
