@@ -11,7 +11,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 from .ends import with_usual_ends
-from .reading import GraphError, Source, constants_of, noise, run
+from .reading import GraphError, Source, noise, run
+from .suppressed import needs_more, suppression_node, used, with_its_rule
 from .tidy import with_types
 
 SUPPORTED = (
@@ -31,14 +32,18 @@ def choose_outputs(source: Source, scores: str | None, boxes: str | None) -> Sou
     Raises:
         GraphError: if they are ambiguous, or not supported.
     """
-    suppression = _suppression_node(source)
     if scores or boxes:
         source = cut_at(source, scores, boxes)
-    elif suppression is not None:
+        return _named(source, _outputs(source), scores, boxes)
+    suppression = suppression_node(source)
+    if suppression is not None:
         ends = [suppression.input[1], suppression.input[0]]
-        source = _cut(_with_its_rule(source, suppression), ends)
-    arrays = dict(zip(source.outputs, run(source, noise(source)), strict=True))
-    return _named(source, arrays, scores, boxes)
+        cut = _cut(with_its_rule(source, suppression), ends)
+        arrays = _outputs(cut)
+        is_of_one_class = arrays[ends[0]].shape[1:2] == (1,)
+        if not (is_of_one_class and needs_more(source, suppression)):
+            return _named(cut, arrays, None, None)
+    return _named(source, _outputs(source), None, None)
 
 
 def cut_at(source: Source, scores: str | None, boxes: str | None) -> Source:
@@ -56,35 +61,9 @@ def cut_at(source: Source, scores: str | None, boxes: str | None) -> Source:
     return _cut(source, chosen)
 
 
-def _suppression_node(source: Source) -> Any:
-    nodes = [n for n in source.model.graph.node if n.op_type == "NonMaxSuppression"]
-    return nodes[0] if len(nodes) == 1 else None
-
-
-def _with_its_rule(source: Source, node: Any) -> Source:
-    """Use the box order and the thresholds of a NonMaxSuppression node.
-
-    https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html: y before x, unless
-    ``center_point_box`` is set; a threshold that is left out is 0.
-    """
-    centred = any(one.name == "center_point_box" and one.i for one in node.attribute)
-    constants = constants_of(source.model)
-    iou, score = ((*node.input, "", "")[place] for place in (3, 4))
-    return replace(
-        source,
-        box_order="cxcywh" if centred else "yxyx",
-        iou_threshold=_number(constants, iou),
-        score_threshold=_number(constants, score),
-    )
-
-
-def _number(constants: Mapping[str, Any], name: str) -> float | None:
-    """Return a constant of one number, 0 if it is missing, None if it is computed."""
-    if not name:
-        return 0.0
-    if name not in constants:
-        return None
-    return float(onnx.numpy_helper.to_array(constants[name]).reshape(-1)[0])
+def _outputs(source: Source) -> dict[str, Any]:
+    """Return by name what the model returns for noise."""
+    return dict(zip(source.outputs, run(source, noise(source)), strict=True))
 
 
 def _named(source: Source, arrays: dict[str, Any], scores: str | None, boxes: str | None) -> Source:
@@ -164,7 +143,7 @@ def _ending_in(model: Any, outputs: list[str]) -> Any:
         node = made_by.get(wanted.pop())
         if node is not None and id(node) not in needed:
             needed.add(id(node))
-            wanted += [*node.input, *_outer_names(node)]
+            wanted += used(node)
     nodes = [node for node in cut.graph.node if id(node) in needed]
     known = {one.name: one for one in [*cut.graph.output, *cut.graph.value_info]}
     created = [known.get(n) or helper.make_tensor_value_info(n, 1, None) for n in outputs]
@@ -175,9 +154,3 @@ def _ending_in(model: Any, outputs: list[str]) -> Any:
     cut.graph.node.extend(kept)
     cut.graph.output.extend(created)
     return cut
-
-
-def _outer_names(node: Any) -> list[str]:
-    """Return the names that the branches of a control node use."""
-    graphs = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
-    return [name for graph in graphs for inner in graph.node for name in inner.input]

@@ -37,6 +37,7 @@ def save(
     shape: tuple[Any, ...] = (1, 3, SIDE, SIDE),
     elem_type: int = 1,
     opset: int = 13,
+    open_outputs: bool = False,
 ) -> None:
     model = made(name, nodes, dict.fromkeys(outputs), constants, shape, elem_type, opset)
     generator = np.random.default_rng(3)
@@ -49,6 +50,8 @@ def save(
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     results = session.run(None, {"image": tensor})
     extents = {o: r.shape for o, r in zip(outputs, results, strict=True)}
+    if open_outputs:
+        extents = {o: [None] * len(shape) for o, shape in extents.items()}
     model = made(name, nodes, extents, constants, shape, elem_type, opset)
     onnx.save(model, folder / f"{name}.onnx")
     np.savez(folder / f"{name}.npz", input=tensor, **dict(zip(outputs, results, strict=True)))
@@ -146,6 +149,44 @@ def suppressed(folder: Path) -> None:
         node("Cast", "rows", "picked", to=1),
     ]
     save(folder, "suppressed", nodes, ["picked"], constants | limits)
+
+
+def of_one_class(folder: Path) -> None:
+    """Two detectors whose suppression has one score for each anchor: the one has no more classes,
+    the other chooses them before, and moves the boxes of each class to a place of their own."""
+    nodes, constants = detector()
+    constants |= {
+        "second": np.array([1], np.int64),
+        "most": np.array(20, np.int64),
+        "iou": np.array(0.5, np.float32),
+        "least": np.array(0.1, np.float32),
+        "third": np.array(2, np.int64),
+        "away": np.array(8, np.float32),
+    }
+    anchors = [node("Gather", "rows third", "anchors", axis=1)]
+    kept = [
+        node("Gather", "boxes_yxyx anchors", "kept_boxes", axis=1),
+        node("Gather", "column anchors", "kept_scores", axis=1),
+    ]
+    only = [
+        node("Gather", "scores second", "column", axis=2),
+        node("Transpose", "column", "of_one", perm=[0, 2, 1]),
+        node("NonMaxSuppression", "boxes_yxyx of_one most iou least", "rows"),
+    ]
+    save(folder, "one_class", nodes + only + anchors + kept, ["kept_boxes", "kept_scores"],
+         constants, open_outputs=True)  # fmt: skip
+    chosen = [
+        node("ReduceMax", "scores", "column", axes=[2], keepdims=1),
+        node("Transpose", "column", "of_one", perm=[0, 2, 1]),
+        node("ArgMax", "scores", "classes", axis=2, keepdims=1),
+        node("Cast", "classes", "numbers", to=1),
+        node("Mul", "numbers away", "distances"),
+        node("Add", "boxes_yxyx distances", "apart"),
+        node("NonMaxSuppression", "apart of_one most iou least", "rows"),
+    ]
+    numbers = [node("Gather", "numbers anchors", "kept_classes", axis=1)]
+    save(folder, "chosen_before", nodes + chosen + anchors + kept + numbers,
+         ["kept_boxes", "kept_scores", "kept_classes"], constants, open_outputs=True)  # fmt: skip
 
 
 def of_opset_20() -> tuple[Nodes, Constants]:
@@ -248,6 +289,7 @@ def main(folder: Path) -> None:
     ]
     save(folder, "of_one_image", alone, ["best"], constants | axis)
     suppressed(folder)
+    of_one_class(folder)
 
 
 if __name__ == "__main__":
