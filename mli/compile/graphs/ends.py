@@ -6,6 +6,8 @@ from typing import Any
 
 from onnx import TensorProto, helper
 
+from .side_inputs import beside_an_image
+
 _REAL = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 _WHOLE = (TensorProto.INT32, TensorProto.INT64, TensorProto.UINT16)
 _BYTES = (TensorProto.UINT8, TensorProto.INT8)
@@ -26,15 +28,17 @@ https://onnx.ai/onnx/operators/, and onnxruntime's own operators for the last th
 def with_usual_ends(model: Any) -> Any:
     """Return ``model`` with nodes at its ends that convert them; it is changed in place.
 
-    A float16 or float64 input becomes float32, one of other whole numbers uint8. Outputs become
+    A float16 or float64 image becomes float32, one of other whole numbers uint8. Outputs become
     float32; quantised ones get the values that they stand for. Other whole numbers stay, such as
     class ids.
     """
     graph = model.graph
     constants = {one.name for one in graph.initializer}
-    for one in graph.input:
+    inputs = [one for one in graph.input if one.name not in constants]
+    beside = beside_an_image(inputs)
+    for one in inputs:
         kind = one.type.tensor_type.elem_type
-        if one.name not in constants and kind in (*_REAL, *_WHOLE):
+        if one not in beside and kind in (*_REAL, *_WHOLE):
             one.type.tensor_type.elem_type = (
                 TensorProto.FLOAT if kind in _REAL else TensorProto.UINT8
             )

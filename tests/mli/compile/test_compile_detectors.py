@@ -142,9 +142,14 @@ def test_an_image_with_detections_is_looked_for(run: Run, tmp_path: Path, labels
     assert result["verified"]["detections"] == 1
 
 
-def test_a_second_input_with_the_size_becomes_a_constant(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sides", [(32, 32), (320, 640)])
+def test_a_second_input_with_the_size_becomes_a_constant(
+    run: Run, tmp_path: Path, sides: tuple[int, int]
+) -> None:
     """RT-DETR and D-FINE scale their boxes to ``orig_target_sizes``, as width and height."""
     model = always({"logits_": [SCORES], "corners": [CORNERS]})
+    for axis, side in zip((2, 3), sides, strict=True):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
     model.graph.input.append(tensor("orig_target_sizes", (1, 2), TensorProto.INT64))
     model.graph.node.extend(
         [
