@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,19 @@ def test_an_embedding_alone_is_no_classifier(make_profile: MakeProfile) -> None:
     without = make_profile(output={"kind": "classification", "activation": "logits"}, labels=None)
     with pytest.raises(ModelError, match="not clear: scores 0 or scores 1; say it in output"):
         Postprocessor(without).decode([EMBEDDING, LOGITS])
+
+
+@pytest.mark.parametrize("changes", [{}, {"labels": None}])
+def test_the_number_of_the_best_class_is_no_score(
+    make_profile: MakeProfile, changes: dict[str, Any]
+) -> None:
+    output = {"kind": "classification", "activation": "logits"}
+    profile, best = make_profile(output=output, **changes), np.array([0], np.int64)
+    for outputs in ([LOGITS, best], [best, LOGITS], [LOGITS, best.astype(np.int32)[None]]):
+        assert Postprocessor(profile).decode(outputs).class_ids.tolist() == [0, 2, 1]
+
+
+def test_the_highest_score_beside_the_scores_is_left_out(make_profile: MakeProfile) -> None:
+    profile = make_profile(output={"kind": "classification", "activation": "logits"})
+    highest = LOGITS.max(axis=1)
+    assert Postprocessor(profile).decode([highest, LOGITS]).class_ids.tolist() == [0, 2, 1]

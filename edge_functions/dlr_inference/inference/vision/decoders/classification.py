@@ -25,13 +25,8 @@ class ClassificationDecoder(Decoder):
 
     def bind(self, outputs: Outputs) -> Bound:
         """Return the outputs by their roles."""
-        labels = self.profile.labels
-        several = len(outputs) > 1 and labels is not None
-        scores = Role(
-            "scores",
-            _is_vector,
-            lambda output: not several or labels is None or output.size in (len(labels), 1),
-        )
+        alone = len(outputs) == 1
+        scores = Role("scores", _is_vector, lambda output: alone or self._has_all_classes(output))
         return self.find(outputs, [[scores]])
 
     def decode(self, bound: Bound) -> Detections:
@@ -55,6 +50,16 @@ class ClassificationDecoder(Decoder):
             scores = np.concatenate([1 - scores, scores])
         order = np.argsort(-scores, kind="stable")
         return Detections(order, scores[order], exclusive=not several)
+
+    def _has_all_classes(self, output: Array) -> bool:
+        """Tell whether one of several outputs may be the scores, not the number of the best class.
+
+        Quantised scores have at most 16 bits.
+        """
+        if output.dtype.kind in "iu" and output.dtype.itemsize > 2:
+            return False
+        labels, size = self.profile.labels, int(output.size)
+        return labels is None or size == len(labels) or (size == 1 and len(labels) == 2)
 
 
 def _is_vector(output: Array) -> bool:
