@@ -13,6 +13,8 @@ from .side_inputs import INPUTS_OF_SIZE
 
 _CHANNELS = (1, 3)
 _TYPES = ("float32", "uint8")
+_CONVERTED = ("bfloat16", "float64", "int32", "int64", "uint16")
+"""Types that ``mli compile`` changes; of the others nobody knows which number a pixel is."""
 
 
 def input_of(
@@ -38,9 +40,8 @@ def input_of(
     [tensor] = inputs
     if tensor.dtype not in _TYPES:
         rule = f"a profile describes an image in {' or '.join(_TYPES)}"
-        raise MliError(
-            f"input {tensor}: {rule}; export it so, or let `mli compile` change the type"
-        )
+        other = ", or let `mli compile` change the type" if tensor.dtype in _CONVERTED else ""
+        raise MliError(f"input {tensor}: {rule}; export it so{other}")
     shape = tensor.shape or (None,) * 4  # a model may say nothing
     if len(shape) != 4 or shape[0] not in (1, None):
         rule = "a profile describes one image, [1,3,H,W] or [1,H,W,3]"

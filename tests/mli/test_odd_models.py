@@ -167,6 +167,24 @@ def test_weights_that_are_not_beside_the_model_are_named(tmp_path: Path) -> None
         assert "keeps weights in w.bin, which is not beside it" in line
 
 
+@pytest.mark.parametrize(
+    "kind", ["BFLOAT16", "DOUBLE", "INT8", "INT16", "INT32", "INT64", "UINT16", "UINT32"]
+)
+def test_compile_is_advised_for_the_types_that_it_changes(tmp_path: Path, kind: str) -> None:
+    number, model = TensorProto.DataType.Value(kind), tmp_path / "model.onnx"
+    nodes = [
+        helper.make_node("Cast", [INPUT], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["real"], ["scores"], axes=[2, 3], keepdims=0),
+    ]
+    save(model_of(nodes, inputs=[tensor(INPUT, (1, 3, 32, 32), number)]), model)
+    arguments = ("--with", "onnxruntime", "--kind", "classification", "--output", tmp_path / "out")
+    done = run("compile", model, *arguments)
+    advised = "let `mli compile` change the type" in line_of(run("profile", model))
+    assert advised == (done.exit_code == 0)
+    if not advised:
+        assert f"is {kind.lower()}; it must be float32 or uint8" in line_of(done)
+
+
 def test_a_second_input_is_named_with_what_to_do(tmp_path: Path) -> None:
     model = mean_of_channels((1, 3, 32, 32))
     model.graph.input.append(tensor("im_info", (1, 3)))
