@@ -174,6 +174,20 @@ def test_an_operator_of_somebody_s_own_is_named(tmp_path: Path, domain: str, nam
     )
 
 
+def test_an_operator_for_float64_is_not_called_missing(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Cast", [INPUT], ["wide"], to=TensorProto.DOUBLE),
+        helper.make_node("Conv", ["wide", "w"], ["scores"]),
+    ]
+    weights = numpy_helper.from_array(np.ones((1, 3, 1, 1)), "w")
+    outputs = [helper.make_tensor_value_info("scores", TensorProto.DOUBLE, None)]
+    text = refusal(model_of(nodes, outputs=outputs, weights=[weights]), tmp_path)
+    assert (
+        "it needs the operator Conv for numbers of a type that this version does not have" in text
+    )
+    assert "export the model as float32" in text
+
+
 def test_an_accelerator_that_the_package_lacks_is_refused_in_one_line(tmp_path: Path) -> None:
     for accelerator, lacks in (("gpu", "no CUDAExecutionProvider"), ("opencl", "nothing for")):
         with pytest.raises(ModelError, match=f"{lacks}.*: set accelerator=cpu") as caught:

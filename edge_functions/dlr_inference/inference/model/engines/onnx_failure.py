@@ -65,6 +65,13 @@ def _operator(found: Match[str], file: Path) -> str:
     return f"it needs the operator {name}, which this version does not have: export it without"
 
 
+def _type_of_operator(found: Match[str], file: Path) -> str:
+    return (
+        f"it needs the operator {found[1]} for numbers of a type that this version does not have "
+        "it for, such as float64: export the model as float32"
+    )
+
+
 def _damaged(found: Match[str], file: Path) -> str:
     return why_not_onnx(file)
 
@@ -95,11 +102,11 @@ _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
     (re.compile(r"IR version: (\d+), max supported IR version: (\d+)"), _format),
     (
         re.compile(
-            r"error: (\S+?)\(-?\d+\) is not a registered function|No Op registered for (\S+)|"
-            r"implementation for (\S+?)\("
+            r"error: (\S+?)\(-?\d+\) is not a registered function|No Op registered for (\S+)"
         ),
         _operator,
     ),
+    (re.compile(r"implementation for (\S+?)\("), _type_of_operator),
     (re.compile(r"Protobuf parsing failed|does not have a graph"), _damaged),
     (re.compile(r"External initializer: (\S+) .*file_length: (\d+)"), _short_weights),
 )
