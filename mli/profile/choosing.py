@@ -259,7 +259,8 @@ class Chooser:
                 np.zeros([extent or 0 for extent in one.shape], one.dtype)
                 for one in self.found.outputs
             ]
-        return Returned(arrays, self._names(), self.found.outputs, self.found.unlimited)
+        found = self.found
+        return Returned(arrays, self._names(), found.outputs, found.unlimited, found.exclusive)
 
     def _names(self) -> Sequence[str]:
         return self.found.output_names

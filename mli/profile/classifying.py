@@ -64,7 +64,8 @@ def output_of_classifier(
         )
     within = not returned.is_unlimited(scores) and numbers.min() >= 0 and numbers.max() <= 1
     output = {**CLASSIFICATION, "activation": "probabilities" if within else "logits"}
-    if within and len(numbers) > 1 and abs(float(numbers.sum()) - 1) > LARGEST_SUM_ERROR:
+    sums_to_one = abs(float(numbers.sum()) - 1) <= LARGEST_SUM_ERROR
+    if within and len(numbers) > 1 and not (sums_to_one or returned.is_exclusive(scores)):
         output["multiLabel"] = True
     return output
 

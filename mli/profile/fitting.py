@@ -73,12 +73,14 @@ def spec_of(preset: str) -> OutputSpec:
 @dataclass(frozen=True)
 class Returned:
     """The outputs that a model returned for a photograph, their names if known, what its file
-    declares of them, and the names of those that a layer returns without an activation."""
+    declares of them, and the names of those that a layer returns without an activation, and that a
+    softmax returns."""
 
     arrays: Sequence[Any]
     names: Sequence[str]
     declared: Sequence[Tensor]
     unlimited: frozenset[str] = frozenset()
+    exclusive: frozenset[str] = frozenset()
 
     def fitting(self, profile: ModelProfile) -> list[Fitting]:
         """Return all that the outputs may mean for the profile's input, if it has no labels.
@@ -123,6 +125,10 @@ class Returned:
     def is_unlimited(self, output: Any) -> bool:
         """Tell whether a layer returns these numbers: between 0 and 1 they are so by chance."""
         return self.name_of(output) in self.unlimited
+
+    def is_exclusive(self, output: Any) -> bool:
+        """Tell whether a softmax returns these numbers, whose sum may be rounded."""
+        return self.name_of(output) in self.exclusive
 
     def name_of(self, output: Any) -> str:
         """Return the name of an output; empty if nobody knows it."""

@@ -42,8 +42,9 @@ class Inspection:
 
     ``properties`` are what the exporter of an ``.onnx`` noted in it, ``quantised`` scale and zero
     point of its outputs that are whole numbers, by name, and ``unlimited`` are those that a layer
-    returns without an activation: no probabilities, even if all are between 0 and 1. ``features``
-    are the reasons for which outputs are embeddings, by name; empty for those that may be scores.
+    returns without an activation: no probabilities, even if all are between 0 and 1. ``exclusive``
+    are those that a softmax returns, even if their sum is not quite 1. ``features`` are the reasons
+    for which outputs are embeddings, by name; empty for those that may be scores.
     ``limit`` says on which devices it runs if not on all.
     """
 
@@ -60,6 +61,7 @@ class Inspection:
     properties: Mapping[str, str] = field(default_factory=dict)
     quantised: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     unlimited: frozenset[str] = frozenset()
+    exclusive: frozenset[str] = frozenset()
     features: Mapping[str, str] = field(default_factory=dict)
     limit: str = ""
 

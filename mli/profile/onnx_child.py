@@ -19,7 +19,7 @@ from inference.model.engines.onnx_runtime import import_onnxruntime
 
 from .children import said_by_child
 from .features import why_features
-from .operators import ends_in_a_layer
+from .operators import ends_in_a_layer, ends_in_a_softmax
 
 _FATAL_ONLY = 4
 
@@ -28,13 +28,15 @@ _FATAL_ONLY = 4
 class OnnxFacts:
     """Inputs and outputs, each as name, type by ONNX Runtime and shape, whose open extents are
     None; what the exporter noted; scale and zero point of quantised outputs, by name; the names of
-    those that a layer returns without an activation; and why outputs are embeddings, by name."""
+    those that a layer returns without an activation, and of those that a softmax returns; and why
+    outputs are embeddings, by name."""
 
     inputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     outputs: Sequence[tuple[str, str, tuple[int | None, ...]]]
     properties: Mapping[str, str]
     quantised: Mapping[str, tuple[float, float]]
     unlimited: frozenset[str]
+    exclusive: frozenset[str]
     features: Mapping[str, str]
 
 
@@ -58,7 +60,7 @@ def describe(file: Path) -> OnnxFacts:
     quantised = {name: (scale, zero) for name, (scale, zero) in said["quantised"].items()}
     return OnnxFacts(
         inputs, outputs, said["properties"], quantised, frozenset(said["unlimited"]),
-        said["features"],
+        frozenset(said["exclusive"]), said["features"],
     )  # fmt: skip
 
 
@@ -84,6 +86,7 @@ def main(file: str) -> int:
         "properties": dict(session.get_modelmeta().custom_metadata_map),
         "quantised": _quantised(graph),
         "unlimited": [one.name for one in graph.output if ends_in_a_layer(graph, one.name)],
+        "exclusive": [one.name for one in graph.output if ends_in_a_softmax(graph, one.name)],
         "features": {one.name: why_features(graph, one.name) for one in graph.output},
     }
     print(json.dumps(described))

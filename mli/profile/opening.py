@@ -74,6 +74,7 @@ def _inspect_onnx(folder: Path) -> Inspection:
         properties=facts.properties,
         quantised=facts.quantised,
         unlimited=facts.unlimited,
+        exclusive=facts.exclusive,
         features=facts.features,
         limit=limit_of_file(file),
     )

@@ -17,11 +17,18 @@ _LAYERS = (
 )  # fmt: skip
 """Operators whose results have no limit, so that they are not probabilities."""
 
+_SOFTMAXES = ("QLinearSoftmax", "Softmax")
+
 
 def last_operator(graph: Any, tensor: str) -> str:
     """Return the operator that computes a tensor, before those that only change its form."""
     node = _maker(_makers(graph), tensor)
     return "" if node is None else str(node.op_type)
+
+
+def ends_in_a_softmax(graph: Any, tensor: str) -> bool:
+    """Tell whether the numbers are probabilities of one choice, whatever their sum."""
+    return last_operator(graph, tensor) in _SOFTMAXES
 
 
 def ends_in_a_layer(graph: Any, tensor: str) -> bool:

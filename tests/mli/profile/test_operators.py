@@ -44,6 +44,27 @@ def test_what_a_layer_returns_is_no_probability(
     assert ends_in_a_layer(model.graph, "scores") == (activation == "logits")
 
 
+@pytest.mark.parametrize(("limiter", "several"), [("Softmax", False), ("Sigmoid", True)])
+def test_probabilities_of_one_choice_are_known_by_their_softmax(
+    tmp_path: Path, limiter: str, several: bool
+) -> None:
+    """The sum of quantised ones is not 1."""
+    nodes = [
+        MEAN, FLAT, helper.make_node(limiter, ["flat"], ["limited"]),
+        helper.make_node("QuantizeLinear", ["limited", "step", "zero"], ["bytes"]),
+        helper.make_node("DequantizeLinear", ["bytes", "step", "zero"], ["scores"]),
+    ]  # fmt: skip
+    constants = [
+        numpy_helper.from_array(np.array(0.07, np.float32), "step"),
+        numpy_helper.from_array(np.array(0, np.uint8), "zero"),
+    ]
+    done = run(save(model_of(nodes, weights=constants), tmp_path / "m.onnx"))
+    assert done.exit_code == 0, done.stderr
+    output = json.loads(done.stdout)["output"]
+    assert output["activation"] == "probabilities"
+    assert output.get("multiLabel", False) == several
+
+
 def test_a_map_that_a_layer_returns_is_of_logits(tmp_path: Path) -> None:
     """Also where all of its values on the photograph are between 0 and 1."""
     constants = [
