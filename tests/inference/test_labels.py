@@ -17,6 +17,8 @@ EDITORS = {
     "UTF-16, little endian": "\ufeffperson\r\ntraffic light\r\nétoile\r\n".encode("utf-16-le"),
     "UTF-16, big endian": "\ufeffperson\ntraffic light\nétoile".encode("utf-16-be"),
     "blank lines at the end": "person\ntraffic light\nétoile\n\n \n".encode(),
+    "old ends of lines": "person\rtraffic light\rétoile\r".encode(),
+    "copied from a web page": "person\u2028\ntraffic\u2028light\nétoile\x0c\n".encode(),
     "blanks in the lines": " person\t\n traffic light \nétoile".encode(),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 
 _MARKS = (
@@ -15,7 +16,8 @@ _MARKS = (
 def read_labels(path: Path) -> list[str]:
     """Return the lines of a file without blanks around them, and without blank lines at the end.
 
-    The text is UTF-8, or what its byte order mark says, which is not part of the first label.
+    The text is UTF-8, or what its byte order mark says, which is not part of the first label. What
+    else Unicode calls the end of a line, such as U+2028, is a space in a label.
 
     Raises:
         OSError: if the file cannot be read.
@@ -23,7 +25,10 @@ def read_labels(path: Path) -> list[str]:
     """
     content = path.read_bytes()
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
-    lines = [line.strip() for line in content.decode(encoding).splitlines()]
+    lines = [
+        " ".join(line.splitlines()).strip()
+        for line in re.split("\r\n|\r|\n", content.decode(encoding))
+    ]
     while lines and not lines[-1]:
         lines.pop()
     return lines
