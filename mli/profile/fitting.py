@@ -13,6 +13,7 @@ from inference.model.profiles.presets import PRESETS
 from inference.model.profiles.profile import InputSpec, ModelProfile
 from inference.vision.decoders import decoder_for, fitting_presets
 from inference.vision.decoders.listed import is_whole
+from inference.vision.decoders.segmentation import is_of_numbers
 
 from .inspection import Tensor
 from .proposal import Usual, usual_of_preset
@@ -197,7 +198,8 @@ class _Fit:
         """Return the fields of a map of scores that its shape and values tell.
 
         Its classes are along the last axis if only the two before it have the shape of the image,
-        and scores of one class that are not probabilities are logits.
+        and scores of one class that are not probabilities are logits. Numbers of classes are
+        neither, and refused when they are read.
         """
         if output.ndim != 4 or is_whole(output):
             return {}
@@ -205,8 +207,8 @@ class _Fit:
         high, wide, last = output.shape[1:]
         if high * spec.width == wide * spec.height and wide * spec.width != last * spec.height:
             more["classAxis"] = 3
-        within = output.min() >= 0 and output.max() <= 1
-        if 1 in (high, last) and (self._returned.is_unlimited(output) or not within):
+        may_be = is_of_numbers(output) or bool(output.min() >= 0 and output.max() <= 1)
+        if 1 in (high, last) and (self._returned.is_unlimited(output) or not may_be):
             more["activation"] = "logits"
         return more
 

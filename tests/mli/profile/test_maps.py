@@ -58,6 +58,14 @@ def test_the_scores_of_one_class_tell_logits(tmp_path: Path, last: bool, logits:
     assert found_in(result) == [("0", 0.67), ("1", 0.33)]
 
 
+def test_whole_numbers_of_classes_are_no_logits(tmp_path: Path) -> None:
+    classes = 2 * share(2)[:, 1:]
+    line = refused(saved(Returned([classes], ("map",)), tmp_path / "m.onnx"))
+    assert "its scores go from 0 to 2; if these are numbers of classes, export them as" in line
+    done = run(saved(Returned([classes.astype(np.int64)], ("map",)), tmp_path / "n.onnx"), "--json")
+    assert found_in(json.loads(done.stdout)) == [("0", 0.67), ("2", 0.33)]
+
+
 def test_one_score_needs_the_name_of_the_background_too(tmp_path: Path) -> None:
     model = saved(Returned([share(2)[:, 1:]], ("map",)), tmp_path / "m.onnx")
     labels = tmp_path / "labels.txt"

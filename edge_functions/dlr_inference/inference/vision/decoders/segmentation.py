@@ -57,7 +57,10 @@ class SegmentationDecoder(Decoder):
         if self.spec.activation == "logits":
             return (scores[0] >= 0).astype(np.uint8)
         scores = self.real(scores[0])
-        self.require_probabilities(scores, "set output.activation to logits")
+        advice = "set output.activation to logits"
+        if is_of_numbers(scores):
+            advice = "if these are numbers of classes, export them as int64 or uint8"
+        self.require_probabilities(scores, advice)
         return (scores >= 0.5).astype(np.uint8)
 
     def _is_of_numbers(self, output: Array) -> bool:
@@ -73,3 +76,8 @@ class SegmentationDecoder(Decoder):
             return False
         count, labels = output.shape[self.spec.class_axis], self.profile.labels
         return labels is None or count == len(labels) or (count == 1 and len(labels) == 2)
+
+
+def is_of_numbers(scores: Array) -> bool:
+    """Tell whether all scores are whole and none is negative, as numbers of classes are."""
+    return bool(scores.min() >= 0 and (scores == np.rint(scores)).all())
