@@ -55,6 +55,11 @@ def described(values: dict[str, Any]) -> str:
         )
     if not values["detections"]:
         return f"nothing to compare: the original detects nothing {images}"
+    if values["meanScoreChange"] is None:
+        return (
+            f"none of {values['detections']} detections is found again {images}, and "
+            f"{values['unmatched']} are new"
+        )
     return (
         f"{values['matched']:.1%} of {values['detections']} detections are found again {images}, "
         f"their scores change by {values['meanScoreChange']:.3f} on average, and "

@@ -231,6 +231,8 @@ def test_detections_match_by_label_and_overlap(photographs: Path) -> None:
     assert "33.3% of 3 detections are found again on 3 images" in described(told)
     nothing = agreement([(found(), found())], Profile())  # type: ignore[arg-type]
     assert "the original detects nothing" in described(nothing)
+    lost = agreement(pairs[2:], Profile())  # type: ignore[arg-type]
+    assert described(lost) == "none of 1 detections is found again on 1 images, and 1 are new"
 
 
 def test_the_step_of_outputs_is_that_of_their_last_quantisation(
