@@ -95,6 +95,18 @@ def test_weights_beside_a_file_that_is_given_alone_come_with_it(tmp_path: Path) 
         open_artifact(path, work)
 
 
+def test_weights_that_are_said_to_be_in_this_folder_are_beside_the_model(tmp_path: Path) -> None:
+    import onnx
+
+    path = tiny_onnx.with_external_weights(tmp_path / "model.onnx")
+    model = onnx.load(str(path), load_external_data=False)
+    model.graph.initializer[0].external_data[0].value = "./model.onnx.data"
+    path.write_bytes(model.SerializeToString())
+    for artifact in (check_artifact(tmp_path), open_artifact(path, tmp_path / "work")):
+        (scores,) = OnnxRuntimeModel(artifact, SPEC).run(IMAGE)
+        np.testing.assert_allclose(scores, MEANS, rtol=1e-5)
+
+
 def test_weights_in_another_folder_are_refused(tmp_path: Path) -> None:
     """No digest covers them, and what is outside an artifact is nothing to it."""
     import onnx

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 
 from ...errors import ModelError
 from .compiled import only_file
@@ -61,6 +61,8 @@ def weights_beside(file: Path) -> list[Path]:
 def weight_files(file: Path) -> frozenset[str]:
     """Return the paths that an ``.onnx`` file gives of files with weights, relative to its folder.
 
+    They are without what changes nothing, such as ``./``.
+
     Raises:
         ModelError: if the file cannot be read.
     """
@@ -72,7 +74,7 @@ def weight_files(file: Path) -> frozenset[str]:
             at = data.find(_LOCATION)
             while at >= 0:
                 start = at + len(_LOCATION)
-                found.add(_text(data[start : start + 2 + 128 * 128]))
+                found.add(str(PurePosixPath(_text(data[start : start + 2 + 128 * 128]))))
                 at = data.find(_LOCATION, start)
     except OSError as error:
         raise ModelError(f"model file {file}: cannot be read: {error.strerror}") from None
