@@ -10,6 +10,8 @@ import onnx
 
 from .reading import Source, constants_of
 
+_X_FIRST = ("paddlepaddle", "pytorch")
+"""Exporters whose boxes have x before y."""
 _FORMS = (
     "Cast", "Clip", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose",
     "Unsqueeze",
@@ -27,14 +29,16 @@ def with_its_rule(source: Source, node: Any) -> Source:
     """Use the box order and the thresholds of a NonMaxSuppression node.
 
     https://onnx.ai/onnx/operators/onnx__NonMaxSuppression.html: y before x, unless
-    ``center_point_box`` is set; a threshold that is left out is 0.
+    ``center_point_box`` is set; a threshold that is left out is 0. Overlaps are the same with x
+    before y, so that PyTorch and PaddlePaddle give the node their own boxes.
     """
     centred = any(one.name == "center_point_box" and one.i for one in node.attribute)
+    corners = "xyxy" if source.model.producer_name.lower() in _X_FIRST else "yxyx"
     constants = constants_of(source.model)
     iou, score = ((*node.input, "", "")[place] for place in (3, 4))
     return replace(
         source,
-        box_order="cxcywh" if centred else "yxyx",
+        box_order="cxcywh" if centred else corners,
         iou_threshold=_number(constants, iou),
         score_threshold=_number(constants, score),
     )
