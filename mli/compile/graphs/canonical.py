@@ -59,7 +59,8 @@ def expected(source: Source, form: Form, outputs: Sequence[Any]) -> dict[str, An
     elif scores.min() < -1e-3 or scores.max() > 1 + 1e-3:
         raise GraphError(
             f"the scores go from {scores.min():.4g} to {scores.max():.4g}, so they are not "
-            "probabilities: add --softmax"
+            "probabilities: add --softmax; if they need a sigmoid, as RT-DETR's, name the family "
+            "with --preset"
         )
     if form.background:
         scores = scores[:, :, 1:]

@@ -58,7 +58,7 @@ def test_operator_that_tvm_lacks(onnx_models: Path, run: Run, tmp_path: Path) ->
         ("classifier", ["--box-units", "pixels"], "--box-units: is for detectors only"),
         ("classifier", ["--iou-threshold", "0.5"], "--iou-threshold: is for detectors only"),
         ("classifier", ["--score-threshold", "0"], "--score-threshold: is for detectors only"),
-        ("raw_detector", [], "add --softmax"),
+        ("raw_detector", [], "add --softmax; if they need a sigmoid, as RT-DETR's, name the"),
         ("centred", ["--background"], "choose another --box-order"),
         ("suppressed", ["--preset", "yolo11"], "itself (NonMaxSuppression), which TVM cannot"),
         ("classifier", [], "may be scores of classes or an embedding"),
