@@ -54,17 +54,19 @@ def _number(constants: Mapping[str, Any], name: str) -> float | None:
 
 
 def needs_more(source: Source, node: Any) -> bool:
-    """Tell whether the outputs need more of the image than boxes and scores of the suppression.
+    """Tell whether what is kept needs more of the image than boxes and scores of the suppression.
 
-    With scores of one class this says that the class was chosen before, and that boxes may have
-    been moved apart by their classes, as torchvision does it.
+    Outputs that the suppression does not change, such as all boxes, do not count. With scores of
+    one class this says that the class was chosen before, and that boxes may have been moved apart
+    by their classes, as torchvision does it.
     """
     makers = {name: one for one in source.model.graph.node for name in one.output}
-    computed = _computed(source)
+    computed = _depending_on(source, {source.input})
+    kept = _depending_on(source, set(node.output))
     known: set[str] = set()
     for name in node.input[:2]:
         known |= _same(name, makers, computed)
-    waiting, seen = source.outputs, set(known)
+    waiting, seen = [name for name in source.outputs if name in kept], set(known)
     while waiting:
         name = waiting.pop()
         if name == source.input:
@@ -76,9 +78,9 @@ def needs_more(source: Source, node: Any) -> bool:
     return False
 
 
-def _computed(source: Source) -> set[str]:
-    """Return the tensors that depend on the image; ONNX keeps nodes in their order."""
-    found = {source.input}
+def _depending_on(source: Source, names: set[str]) -> set[str]:
+    """Return tensors and those that depend on their values; ONNX keeps nodes in their order."""
+    found = set(names)
     for node in source.model.graph.node:
         if node.op_type not in ("Shape", "Size") and found.intersection(used(node)):
             found.update(node.output)

@@ -152,8 +152,11 @@ def suppressed(folder: Path) -> None:
 
 
 def of_one_class(folder: Path) -> None:
-    """Two detectors whose suppression has one score for each anchor: the one has no more classes,
-    the other chooses them before, and moves the boxes of each class to a place of their own."""
+    """Two detectors whose suppression has one score for each anchor.
+
+    The one has no more classes, and returns all boxes too. The other chooses the classes before,
+    and moves the boxes of each class to a place of their own.
+    """
     nodes, constants = detector()
     constants |= {
         "second": np.array([1], np.int64),
@@ -173,8 +176,8 @@ def of_one_class(folder: Path) -> None:
         node("Transpose", "column", "of_one", perm=[0, 2, 1]),
         node("NonMaxSuppression", "boxes_yxyx of_one most iou least", "rows"),
     ]
-    save(folder, "one_class", nodes + only + anchors + kept, ["kept_boxes", "kept_scores"],
-         constants, open_outputs=True)  # fmt: skip
+    save(folder, "one_class", nodes + only + anchors + kept,
+         ["kept_boxes", "kept_scores", "centred"], constants, open_outputs=True)  # fmt: skip
     chosen = [
         node("ReduceMax", "scores", "column", axes=[2], keepdims=1),
         node("Transpose", "column", "of_one", perm=[0, 2, 1]),
