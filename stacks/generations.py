@@ -13,6 +13,7 @@ from typing import Protocol
 import aws_cdk as cdk
 from constructs import Construct
 
+from inference.model.profiles.profile import load_profile
 from stacks.context.rules import Rules
 from stacks.context.settings import Settings
 from stacks.core.inference_stack import InferenceStack
@@ -80,7 +81,16 @@ def _watch(stack: InferenceStack, settings: Settings) -> list[Construct]:
     if settings.actions:
         from stacks.actions.actions import LabelActions
 
-        found.append(LabelActions(stack, "Actions", own=settings.names, actions=settings.actions))
+        labels = settings.inference.classes or load_profile(settings.model_profile).labels or ()
+        found.append(
+            LabelActions(
+                stack,
+                "Actions",
+                own=settings.names,
+                actions=settings.actions,
+                published=labels,
+            )
+        )
     return found
 
 

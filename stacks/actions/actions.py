@@ -9,6 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from inference import schema
 from stacks import names
 from stacks.actions import sql, targets
 from stacks.arns import regional_arn
@@ -22,6 +23,7 @@ class LabelActions(Construct):
     """One rule per action, with a role that may do exactly what the action does.
 
     What a target refuses goes to a log group, with the message: nothing else reports it.
+    ``published`` are the labels that cores publish, none if any can be.
     """
 
     def __init__(
@@ -31,9 +33,11 @@ class LabelActions(Construct):
         *,
         own: StackNames,
         actions: Sequence[LabelAction],
+        published: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
         self._own = own
+        self._published = published
         errors = RuleLog(
             self,
             "Errors",
@@ -42,7 +46,21 @@ class LabelActions(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
         )
         for action in actions:
+            self._warn_of_labels(action)
             self._add(action, errors)
+
+    def _warn_of_labels(self, action: LabelAction) -> None:
+        """Name the labels for which an action waits in vain: nothing would ever report it."""
+        missing = [label for label in action.labels if label not in self._published]
+        if not self._published or not missing:
+            return
+        near = schema.nearest(missing[0], self._published)
+        hint = f"; did you mean {near}?" if near else ""
+        cdk.Annotations.of(self).add_warning_v2(
+            f"mli-greengrass:labelsOfAction:{action.name}",
+            f"The action {action.name} waits for {schema.words_text(missing)}, which a core with "
+            f"this modelProfile and these classes never publishes{hint}",
+        )
 
     def _add(self, action: LabelAction, errors: RuleLog) -> None:
         rule_name, target = names.action_rule_name(self._own.stack, action.name), action.target

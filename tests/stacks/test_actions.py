@@ -1,21 +1,26 @@
 """Actions on predictions: what may stand in the list, and the rules that it becomes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk.assertions import Annotations, Match
 
 from inference import schema
+from inference.model.profiles.profile import PROFILES_FOLDER
 from stacks.context.actions import LabelAction, parse_actions
+from stacks.generations import GENERATIONS
 from stacks.names import StackNames, action_rule_name, metrics_rule_name
 from tests.stacks.configurations import ACTIONS
 from tests.stacks.configurations import template as configuration
-from tests.stacks.synthesis import all_of, named, resolved
+from tests.stacks.synthesis import all_of, named, new_app, resolved
 from tests.stacks.test_context_keys import FLEET, rule_of, settings
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:alerts"
 ENVELOPE = {"messageFormat": "envelope"}
+UNLABELLED = "unlabelled.json"
 
 
 def rules() -> dict[str, Any]:
@@ -46,6 +51,33 @@ def test_label_and_score_are_what_the_statement_asks_for() -> None:
     assert sql.endswith(
         "FROM 'mli/predictions/Demo' WHERE get((SELECT score " + condition + (", 0).score >= 0.8")
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "more", "warning"),
+    [
+        ("persn", {}, "The action seen waits for persn, .*; did you mean person\\?"),
+        (["person", "lorry"], {}, "The action seen waits for lorry, .* never publishes \\[ack"),
+        ("person", {"classes": "dog,cat"}, "The action seen waits for person, .* never publishes \\[ack"),
+        ("person", {}, None),
+        (None, {}, None),
+        ("lorry", {"modelProfile": UNLABELLED}, None),
+    ],
+)
+def test_labels_that_no_prediction_can_have_are_named(
+    label: object, more: dict[str, str], warning: str | None, tmp_path: Path
+) -> None:
+    model = {"modelProfile": "gluoncv-ssd-voc", **more}
+    if model["modelProfile"] == UNLABELLED:
+        described = json.loads((PROFILES_FOLDER / "gluoncv-ssd-voc.json").read_text())
+        (tmp_path / UNLABELLED).write_text(json.dumps({**described, "labels": None}))
+        model["modelProfile"] = str(tmp_path / UNLABELLED)
+    core = settings(tmp_path, **ENVELOPE, **model, actions=one(label=label))
+    stack = GENERATIONS[2].stack(new_app(tmp_path / "cdk.out"), settings=core)
+    found = Annotations.from_stack(stack).find_warning("*", Match.any_value())
+    assert len(found) == (warning is not None)
+    if warning:
+        assert re.search(warning, str(found[0].entry.data))
 
 
 def test_quote_in_a_label_never_ends_its_text() -> None:
