@@ -10,9 +10,14 @@ MODEL_RESOURCE_ID = "DlrModel"
 DESTINATION_PATH = "/dlr_model"
 """Where the function finds the model, below the prefix that the core sets."""
 
-OWNER_GROUP = "ggc_group"
-"""The Linux group that V1's set-up creates, in which functions run by default. Without a container,
-a function can only read a resource that has an owner."""
+OWNER_GROUP = "ggc_model"
+"""The Linux group that may read the model, and that the core adds to the function's groups. Without
+a container, a function can only read a resource that has an owner.
+
+It is none that functions run in: a core refuses a group in which a function, such as a connector,
+could read a model because of its own Linux group, without being given it.
+https://docs.aws.amazon.com/greengrass/v1/developerguide/access-ml-resources.html#ml-resource-owner
+"""
 
 _KIND = greengrass.CfnResourceDefinitionVersion
 

@@ -21,8 +21,9 @@ ln --symbolic "$(/usr/local/bin/uv python find 3.8)" /usr/local/bin/python3.8
   --quiet greengrasssdk==1.6.1 ${Requirements}
 python3.8 -c 'import cv2, numpy; print("OpenCV", cv2.__version__, "NumPy", numpy.__version__)'
 
-# Functions run as this user; the group video may use cameras and GPUs.
+# Functions run as this user; the group video may use cameras and GPUs, ggc_model owns the model.
 groupadd --system ggc_group
+groupadd --system ggc_model
 useradd --system --gid ggc_group --groups video --shell /sbin/nologin ggc_user
 
 # The feedback connector runs in a container, for which V1 needs version 1 of control groups.

@@ -94,6 +94,29 @@ def test_resource_without_owner_is_refused_for_a_function_without_container(
         stacks.deploy(stack, group_of(content))
 
 
+def test_owner_in_whose_group_a_connector_runs_is_refused(
+    stacks: Stacks, stack: str, device: Device
+) -> None:
+    content = content_of(device)
+    content["Resource"] = _with(
+        content["Resource"], f"{_MODEL}/OwnerSetting/GroupOwner", "ggc_group"
+    )
+    reason = r"MLFeedback/versions/1 gains access to resource model by sharing the same group owner"
+    with pytest.raises(StackError, match=reason):
+        stacks.deploy(stack, group_of(content))
+
+
+def test_owner_in_whose_group_only_the_model_s_function_runs_is_accepted(
+    stacks: Stacks, stack: str, device: Device
+) -> None:
+    content = content_of(device)
+    content["Resource"] = _with(
+        content["Resource"], f"{_MODEL}/OwnerSetting/GroupOwner", "ggc_group"
+    )
+    del content["Connector"]
+    stacks.deploy(stack, group_of(content))
+
+
 def test_subscription_from_outside_the_group_is_refused(
     stacks: Stacks, stack: str, device: Device
 ) -> None:

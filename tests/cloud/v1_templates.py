@@ -74,7 +74,7 @@ def content_of(device: Device) -> dict[str, dict[str, Any]]:
                         "S3MachineLearningModelResourceData": {
                             "DestinationPath": "/model",
                             "S3Uri": "s3://models/model.tar.gz",
-                            "OwnerSetting": {"GroupOwner": "ggc_group", "GroupPermission": "ro"},
+                            "OwnerSetting": {"GroupOwner": "ggc_model", "GroupPermission": "ro"},
                         }
                     },
                 }

@@ -141,7 +141,7 @@ def resource_entry(path: str = "/model", identity: str = "model") -> dict[str, A
             "S3MachineLearningModelResourceData": {
                 "DestinationPath": path,
                 "S3Uri": "s3://bucket/model.tar.gz",
-                "OwnerSetting": {"GroupOwner": "ggc_group", "GroupPermission": "ro"},
+                "OwnerSetting": {"GroupOwner": "ggc_model", "GroupPermission": "ro"},
             }
         },
     }

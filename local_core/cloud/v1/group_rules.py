@@ -18,6 +18,8 @@ Find = Callable[[str, str], Content | None]
 """Finds a definition version's content by its kind and ARN."""
 
 _CLOUD_ENDS = ("cloud", "GGShadowService")
+_DEFAULT_GROUP = "ggc_group"
+"""The Linux group in which functions and connectors run, unless their group says otherwise."""
 
 
 def group_faults(group: Content, find: Find) -> Iterator[str]:
@@ -33,29 +35,55 @@ def group_faults(group: Content, find: Find) -> Iterator[str]:
         else:
             found[kind] = content
     yield from _resource_faults(found)
+    yield from _owner_faults(found)
     yield from _subscription_faults(found)
     yield from _classifier_faults(found)
+
+
+def _owner_faults(found: Mapping[str, Content]) -> Iterator[str]:
+    """Yield which functions could read a model by their Linux group, without being given it."""
+    functions = found.get("Function", {}).get("Functions") or []
+    given = {one["FunctionArn"]: _resources_of(one) for one in functions}
+    for one in found.get("Connector", {}).get("Connectors") or []:
+        parameters = one.get("Parameters") or {}
+        given[one["ConnectorArn"]] = [parameters.get("MLModelResourceId", "")]
+    for resource in found.get("Resource", {}).get("Resources") or []:
+        if _owner(resource) != _DEFAULT_GROUP:
+            continue
+        for arn, resources in given.items():
+            if resource["Id"] not in resources:
+                yield (
+                    f"Lambda {arn} gains access to resource {resource['Id']} by sharing the same "
+                    "group owner id"
+                )
 
 
 def _resource_faults(found: Mapping[str, Content]) -> Iterator[str]:
     version = found.get("Function", {})
     resources = {r["Id"]: r for r in found.get("Resource", {}).get("Resources") or []}
     for function in version.get("Functions") or []:
-        environment = (function.get("FunctionConfiguration") or {}).get("Environment") or {}
-        for policy in environment.get("ResourceAccessPolicies") or []:
-            resource = resources.get(policy["ResourceId"])
+        for identity in _resources_of(function):
+            resource = resources.get(identity)
             if resource is None:
-                yield f"{function['Id']}: the group has no resource {policy['ResourceId']}"
-            elif isolation_mode(function, version) == NO_CONTAINER and not _has_owner(resource):
+                yield f"{function['Id']}: the group has no resource {identity}"
+            elif isolation_mode(function, version) == NO_CONTAINER and not _owner(resource):
                 yield (
                     f"{function['Id']}: the resource {resource['Id']} must have an OwnerSetting, "
                     "because the function runs in IsolationMode=NoContainer"
                 )
 
 
-def _has_owner(resource: Content) -> bool:
+def _resources_of(function: Content) -> list[str]:
+    """Return the ids of the resources that a function is given."""
+    environment = (function.get("FunctionConfiguration") or {}).get("Environment") or {}
+    return [policy["ResourceId"] for policy in environment.get("ResourceAccessPolicies") or []]
+
+
+def _owner(resource: Content) -> str | None:
+    """Return the Linux group that owns a downloaded model, None without one."""
     containers = (resource.get("ResourceDataContainer") or {}).values()
-    return any((data or {}).get("OwnerSetting") for data in containers)
+    settings = [(data or {}).get("OwnerSetting") or {} for data in containers]
+    return next((one["GroupOwner"] for one in settings if "GroupOwner" in one), None)
 
 
 def _subscription_faults(found: Mapping[str, Content]) -> Iterator[str]:

@@ -144,7 +144,7 @@ def test_model_is_a_read_only_resource_with_an_owner(template: dict[str, Any]) -
             "S3MachineLearningModelResourceData": {
                 "S3Uri": "s3://greengrass-models/ssd/model.tar.gz",
                 "DestinationPath": "/dlr_model",
-                "OwnerSetting": {"GroupOwner": "ggc_group", "GroupPermission": "ro"},
+                "OwnerSetting": {"GroupOwner": "ggc_model", "GroupPermission": "ro"},
             }
         },
     }
