@@ -17,6 +17,8 @@ python3 -m pip install --quiet uv==${UvVersion}
 export UV_PYTHON_INSTALL_DIR=/opt/python
 /usr/local/bin/uv python install 3.8
 ln --symbolic "$(/usr/local/bin/uv python find 3.8)" /usr/local/bin/python3.8
+# AWS's connectors look for Python 3.7, and run with 3.8 under that name.
+ln --symbolic /usr/local/bin/python3.8 /usr/bin/python3.7
 /usr/local/bin/uv pip install --python /usr/local/bin/python3.8 --break-system-packages --no-deps \
   --quiet greengrasssdk==1.6.1 ${Requirements}
 python3.8 -c 'import cv2, numpy; print("OpenCV", cv2.__version__, "NumPy", numpy.__version__)'

@@ -165,6 +165,10 @@ def test_script_installs_dlr_and_opencv_at_the_device_s_pins(
     assert "boto3" not in text
 
 
+def test_connectors_of_the_first_generation_find_python_by_the_name_that_they_look_for() -> None:
+    assert "ln --symbolic /usr/local/bin/python3.8 /usr/bin/python3.7\n" in script("v1-simulator")
+
+
 def test_script_of_the_first_generation_says_that_its_software_is_gone() -> None:
     text = V1_SET_UP.path.read_text()
     assert "AWS shut V1 down on 7 October 2026 and no longer serves the core software" in text
