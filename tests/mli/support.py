@@ -64,11 +64,10 @@ class DeployedCore:
         cls, cloud: LocalCloud, *, generation: int, keeps_telemetry: bool = True
     ) -> DeployedCore:
         name = f"T{uuid.uuid4().hex[:8]}"
-        thing = names.thing_name(name)
         group_id = _group(cloud, name) if generation == 1 else ""
         core = cls(cloud, name, group_id)
         outputs = core._v1_outputs() if generation == 1 else core._v2_outputs()
-        resources = {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": thing}}}
+        resources = core._thing()
         if generation == 2 and keeps_telemetry:
             resources |= telemetry_table.of_core(name)
             outputs |= telemetry_table.output()
@@ -137,9 +136,29 @@ class DeployedCore:
         report = {"groupId": self.group_id, "deploymentId": identity, "status": status}
         _post(f"{self.cloud.endpoint}/_core/1/things/{self.thing}", {**report, "error": error})
 
+    def add_group_version(self, *, to_stack: bool) -> None:
+        """Add a version to the group, which is the stack's only if an update ended well."""
+        greengrass = self.cloud.client("greengrass")
+        group = greengrass.get_group(GroupId=self.group_id)
+        version = greengrass.get_group_version(
+            GroupId=self.group_id, GroupVersionId=group["LatestVersion"]
+        )
+        greengrass.create_group_version(GroupId=self.group_id, **version["Definition"])
+        if to_stack:
+            stack = names.stack_name(self.name)
+            Stacks(self.cloud).deploy(stack, self._thing(), self._v1_outputs())
+
+    def deployed_group_version(self) -> str:
+        """Return the version of the group that the core is told to run."""
+        with urllib.request.urlopen(f"{self.cloud.endpoint}/_core/1/things/{self.thing}") as reply:
+            return str(json.load(reply)["groupVersionId"])
+
     def table(self) -> str:
         """Return the table with its telemetry."""
         return Stacks(self.cloud).outputs(names.stack_name(self.name))[telemetry_table.OUTPUT]
+
+    def _thing(self) -> dict[str, Any]:
+        return {"Thing": {"Type": "AWS::IoT::Thing", "Properties": {"ThingName": self.thing}}}
 
     def _v2_outputs(self) -> dict[str, str]:
         configuration = nucleus_configurations(
@@ -148,12 +167,20 @@ class DeployedCore:
         return {"GreengrassConfig": configuration, "DeploymentTarget": self.thing_arn}
 
     def _v1_outputs(self) -> dict[str, str]:
-        from stacks.v1.group_outputs import core_configuration
+        from stacks.v1.group_outputs import core_configuration, deploy_command
 
         configuration = core_configuration(
             thing_arn=self.thing_arn, iot_host="iot.example", greengrass_host="gg.example"
         )
-        return {"GreengrassConfig": json.dumps(configuration), "GreengrassGroupID": self.group_id}
+        group = self.cloud.client("greengrass").get_group(GroupId=self.group_id)
+        command = deploy_command(
+            region="us-east-1", group_id=self.group_id, version_id=group["LatestVersion"]
+        )
+        return {
+            "GreengrassConfig": json.dumps(configuration),
+            "GreengrassGroupID": self.group_id,
+            "CommandToDeployGroup": command,
+        }
 
     def _add_policies(self) -> None:
         iot = self.cloud.client("iot")

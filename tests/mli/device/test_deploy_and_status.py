@@ -148,7 +148,28 @@ def test_deployment_that_another_replaced_is_not_waited_for(
     assert "replaced it" in commands.run("redeploy", core.name, "--timeout", "20", code=1)
 
 
-def test_group_is_deployed_in_its_latest_version(
+def test_group_is_deployed_in_the_version_of_its_stack(
+    commands: Commands, group_core: DeployedCore
+) -> None:
+    commands.run("redeploy", group_core.name, "--no-wait")
+    group_core.report_group("Success")
+    own = group_core.deployed_group_version()
+    group_core.add_group_version(to_stack=False)  # as a rollback leaves it behind
+    assert commands.json("redeploy", group_core.name, "--no-wait")["made"] is True
+    assert group_core.deployed_group_version() == own
+
+
+def test_deployment_of_an_earlier_group_version_is_not_waited_for(
+    commands: Commands, group_core: DeployedCore
+) -> None:
+    commands.run("redeploy", group_core.name, "--no-wait")
+    earlier = group_core.deployed_group_version()
+    group_core.add_group_version(to_stack=True)
+    assert commands.json("redeploy", group_core.name, "--no-wait")["made"] is True
+    assert group_core.deployed_group_version() != earlier
+
+
+def test_deployment_of_a_group_is_waited_for(
     commands: Commands,
     group_core: DeployedCore,
     once_waiting: Callable[[Callable[[], object]], None],

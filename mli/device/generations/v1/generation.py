@@ -8,12 +8,14 @@ from typing import Any
 from ....aws import Clients
 from ....errors import MliError, one_line
 from ...stacks.core import CoreStack
+from ...stacks.outputs import parsed
 from ..core_state import CoreState, Deployment
 from ..interface import Order
 from ..layout import Layout, Nucleus
 from .layout import v1_layout
 
 _GROUP_ID = "GreengrassGroupID"
+_COMMAND = "CommandToDeployGroup"
 _MOST_DEPLOYMENTS = 5
 
 
@@ -53,14 +55,18 @@ class V1Generation:
         )
 
     def redeploy(self, clients: Clients, stack: CoreStack, *, again: bool) -> Order:
-        """Deploy the latest version of the group."""
+        """Deploy the stack's version of the group, as its output says.
+
+        It need not be the group's latest: a rollback of the stack leaves the version of the failed
+        update behind. A deployment from before this version is not one of it.
+        """
         greengrass, group_id = clients("greengrass"), stack.output(_GROUP_ID)
-        version = greengrass.get_group(GroupId=group_id).get("LatestVersion")
-        if not version:
-            raise MliError(f"the group of {stack.core_name} has no version: deploy its stack")
+        version = _version(stack.output(_COMMAND))
         latest = self.state(clients, stack).latest
         if not again and latest is not None and latest.is_under_way:
-            return Order(latest.id, False)
+            found = greengrass.get_group_version(GroupId=group_id, GroupVersionId=version)
+            if str(latest.at) >= found["CreationTimestamp"]:
+                return Order(latest.id, False)
         created = greengrass.create_deployment(
             GroupId=group_id, GroupVersionId=version, DeploymentType="NewDeployment"
         )
@@ -76,6 +82,19 @@ class V1Generation:
     def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return none: a function's log has its Region and account in its path."""
         return ()
+
+
+def _version(command: str) -> str:
+    """Return the version of the group that a stack's command deploys.
+
+    Raises:
+        MliError: if it is not what the stacks of this project write.
+    """
+    _, _, request = command.partition(" --cli-input-json ")
+    version = parsed(request.strip("'"), _COMMAND).get("GroupVersionId")
+    if not version:
+        raise MliError(f"the output {_COMMAND} names no version of the group")
+    return str(version)
 
 
 def _deployment(greengrass: Any, group_id: str, item: Mapping[str, Any]) -> Deployment:
