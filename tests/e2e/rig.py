@@ -7,7 +7,8 @@ import json
 import queue
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,18 @@ class Rig:
         body = archive.getvalue() if self.generation == 2 else b"not an archive"
         self.client("s3").put_object(Bucket=MODEL_BUCKET, Key="bad/model.tar.gz", Body=body)
         return f"s3://{MODEL_BUCKET}/bad/model.tar.gz"
+
+    @contextmanager
+    def model_gone(self) -> Iterator[None]:
+        """Take the model that is deployed out of S3 for a while."""
+        bucket, _, key = self.context["modelS3Uri"].removeprefix("s3://").partition("/")
+        client = self.client("s3")
+        body = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        client.delete_object(Bucket=bucket, Key=key)
+        try:
+            yield
+        finally:
+            client.put_object(Bucket=bucket, Key=key, Body=body)
 
     def _from(self, start: int, number: int) -> list[Received]:
         found = self.watcher.on(self.prediction_topic)[start:]

@@ -60,8 +60,9 @@ def test_bucket_holds_exactly_what_the_three_strategies_choose(rig: Rig) -> None
 
 def test_core_that_was_stopped_carries_on_with_its_group(rig: Rig) -> None:
     rig.stop()
-    rig.start()
-    assert rig.next_predictions()
+    with rig.model_gone():
+        rig.start()
+        assert rig.next_predictions()
     assert rig.verdict()[0] == "Success"
 
 
@@ -75,11 +76,12 @@ def test_threshold_is_changed_by_deploying_again(rig: Rig) -> None:
 def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(module_rig: Rig) -> None:
     rig = module_rig  # as the test before leaves it, if that was run
     rig.ensure_running(confidenceThreshold="0.9")
-    rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
-    status, reason = rig.verdict()
-    assert status == "Failure"
-    assert "s3://greengrass-models/bad/model.tar.gz" in reason
-    assert min(_scores(rig.next_predictions())) >= 0.9
+    with rig.model_gone():
+        rig.deploy(confidenceThreshold="0.1", modelS3Uri=rig.upload_bad_model())
+        status, reason = rig.verdict()
+        assert status == "Failure"
+        assert "s3://greengrass-models/bad/model.tar.gz" in reason
+        assert min(_scores(rig.next_predictions())) >= 0.9
     assert _status(rig) == "Failure"
 
 

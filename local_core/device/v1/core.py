@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random as random_module
-import tempfile
+import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from ..agent import CloudUnreachableError, DeviceAgent
 from ..downloads import download
 from ..setup import CoreConfiguration
 from .group import download_link, read_group
+from .kept import KeptDownloads, remove_all
 from .orders import OrdersClient, OrdersRefusedError
 
 _CONNECT_SECONDS = 15.0
@@ -93,6 +94,7 @@ class V1Device(DeviceAgent):
     def _reset(self) -> None:
         self._running.close()
         self._group = None
+        remove_all(self._configuration.root)
 
     def _carry_out(self, orders: Mapping[str, Any]) -> None:
         group_id, version = orders["groupId"], orders["groupVersionId"]
@@ -125,7 +127,8 @@ class V1Device(DeviceAgent):
         try:
             client = self._client("greengrass")
             documents = read_group(client, group_id, version)
-            group = _Group(group_id, documents, self._services())
+            downloads = KeptDownloads(self._configuration.root, str(self._orders))
+            group = _Group(group_id, documents, self._services(downloads))
         except BotoCoreError as error:
             raise CloudUnreachableError(f"the group cannot be read: {error}") from error
         except (ClientError, GroupError) as error:
@@ -137,8 +140,10 @@ class V1Device(DeviceAgent):
             raise
         except _UNUSABLE as error:
             if self._group is not None:
+                downloads.remove()
                 self._start(self._group)
             return str(error)
+        downloads.remove_others()
         self._group = group
         return ""
 
@@ -162,27 +167,30 @@ class V1Device(DeviceAgent):
     def _subscribe(self, topic_filter: str, core: V1Core) -> Unsubscribe:
         return self.broker.subscribe_to_cloud(topic_filter, 1, core.from_cloud)
 
-    def _services(self) -> V1Services:
+    def _services(self, downloads: KeptDownloads) -> V1Services:
         """Return what a group's core needs of the cloud; samples go up by the group's role."""
         functions, models = self._client("lambda"), self._client("s3")
         samples = self._samples()
 
         def fetch_code(arn: str) -> bytes:
-            with tempfile.TemporaryDirectory() as folder:
-                file = Path(folder) / "code.zip"
+            def fetch(file: Path) -> None:
                 try:
                     download(download_link(functions, arn), file)
                 except Exception as error:  # botocore's are many
                     raise OSError(f"the code of {arn}: {error}") from error
-                return file.read_bytes()
+
+            return downloads.get(arn, fetch).read_bytes()
 
         def fetch_model(source: str, destination: Path) -> None:
-            try:
-                uri = self._output_of(source) if source.startswith("arn:") else source
-                bucket, _, key = uri.removeprefix("s3://").partition("/")
-                models.download_file(bucket, key, str(destination))
-            except Exception as error:  # botocore's are many
-                raise OSError(str(error)) from error
+            def fetch(file: Path) -> None:
+                try:
+                    uri = self._output_of(source) if source.startswith("arn:") else source
+                    bucket, _, key = uri.removeprefix("s3://").partition("/")
+                    models.download_file(bucket, key, str(file))
+                except Exception as error:  # botocore's are many
+                    raise OSError(str(error)) from error
+
+            shutil.copyfile(downloads.get(source, fetch), destination)
 
         def put_object(bucket: str, key: str, body: bytes, content_type: str) -> None:
             samples.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)

@@ -1,0 +1,52 @@
+"""What a core has downloaded for a deployment, which it runs again without the cloud."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+class KeptDownloads:
+    """Files of one ``deployment``, below a core's ``root``.
+
+    They stay until the core has carried out another deployment. So it can return to what it ran,
+    and go on after a restart, when a model in S3 is gone.
+    """
+
+    def __init__(self, root: Path, deployment: str) -> None:
+        self._folder = _folder(root) / deployment
+
+    def get(self, source: str, fetch: Callable[[Path], None]) -> Path:
+        """Return the file of ``source``, which ``fetch`` writes the first time.
+
+        Raises:
+            OSError: if it cannot be fetched or written.
+        """
+        file = self._folder / hashlib.sha256(source.encode()).hexdigest()
+        if not file.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".part")
+            fetch(partial)
+            partial.replace(file)
+        return file
+
+    def remove(self) -> None:
+        """Remove the files of this deployment."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def remove_others(self) -> None:
+        """Remove the files of all other deployments."""
+        for folder in self._folder.parent.glob("*"):
+            if folder != self._folder:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_all(root: Path) -> None:
+    """Remove the files of all deployments of a core."""
+    shutil.rmtree(_folder(root), ignore_errors=True)
+
+
+def _folder(root: Path) -> Path:
+    return root / "ggc" / "deployment" / "downloads"
