@@ -24,6 +24,10 @@ from stacks.context.settings import Settings
 from stacks.generations import GENERATIONS, read_settings
 from stacks.nag_checks import add_checks
 
+REPORT = "validation-report.json"
+"""What the CDK CLI prints after a synthesis. With ``CDK_VALIDATION=false``, as on a local cloud,
+the library leaves that of an earlier one in its folder if there is nothing to report."""
+
 
 def add_stacks(app: cdk.App, settings: Settings) -> None:
     """Add the stacks that the settings require."""
@@ -73,6 +77,7 @@ def main() -> None:
     except schema.ConfigurationError as error:
         sys.exit(format_faults(error))
     add_checks(app)
+    Path(app.outdir, REPORT).unlink(missing_ok=True)
     app.synth()
 
 

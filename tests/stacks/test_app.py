@@ -65,6 +65,14 @@ def test_right_context_synthesises_a_stack_for_any_environment(tmp_path: Path) -
     assert "missing" not in manifest
 
 
+def test_report_of_an_earlier_synthesis_does_not_stay_in_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "cdk.out"
+    run_app(folder, context(tmp_path, greengrassVersion="1"))
+    assert "shut Greengrass V1 down" in (folder / app.REPORT).read_text()
+    assert run_app(folder, context(tmp_path)).returncode == 0
+    assert not (folder / app.REPORT).exists()
+
+
 def test_synthesis_passes_the_checks(tmp_path: Path) -> None:
     app = new_app(tmp_path / "cdk.out", validated=True)
     GreengrassCoreStack(app, settings=read_settings(context(tmp_path)))
