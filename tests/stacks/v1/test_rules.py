@@ -1,12 +1,29 @@
 """What a context may not say for a V1 core, although a V2 core accepts it."""
 
+import re
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from inference.schema import ConfigurationError
+from tests.stacks.synthesis import ROOT
 from tests.stacks.test_context_keys import rule_of, settings
+
+REFUSED = [
+    ("modelRuntime", "onnxruntime"),
+    ("dependencies", "bundled"),
+    ("mqttPort", "443"),
+    ("networkProxy", "http://proxy:3128"),
+    ("dashboard", "true"),
+    ("alarmEmail", "ops@example.com"),
+    ("localTopic", "line1/predictions"),
+    ("kmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-" + "0" * 32),
+    ("components", "aws.greengrass.LogManager=2.3.9"),
+    ("dropComponents", "true"),
+    ("feedbackRateLimit", "60"),
+    ("previewInterval", "10"),
+]
 
 
 @pytest.mark.parametrize(
@@ -14,14 +31,7 @@ from tests.stacks.test_context_keys import rule_of, settings
     [
         ("modelS3Uri", "s3://my.bucket/model.tar.gz"),
         ("modelS3Uri", "s3://bucket/model.tgz"),
-        ("modelRuntime", "onnxruntime"),
-        ("dependencies", "bundled"),
-        ("mqttPort", "443"),
-        ("networkProxy", "http://proxy:3128"),
-        ("dashboard", "true"),
-        ("alarmEmail", "ops@example.com"),
-        ("localTopic", "line1/predictions"),
-        ("kmsKeyArn", "arn:aws:kms:eu-west-1:123456789012:key/mrk-" + "0" * 32),
+        *REFUSED,
     ],
 )
 def test_first_generation_accepts_less(tmp_path: Path, key: str, value: str) -> None:
@@ -29,9 +39,11 @@ def test_first_generation_accepts_less(tmp_path: Path, key: str, value: str) -> 
     assert "greengrassVersion" in rule_of(tmp_path, key, greengrassVersion=1, **{key: value})
 
 
-def test_first_generation_has_no_limit_of_samples_per_hour(tmp_path: Path) -> None:
-    rule = rule_of(tmp_path, "feedbackRateLimit", greengrassVersion=1, feedbackRateLimit=60)
-    assert "requires greengrassVersion=2" in rule
+def test_documentation_names_every_key_that_the_first_generation_refuses() -> None:
+    text = (ROOT / "docs" / "context.md").read_text(encoding="utf-8")
+    paragraph = text.partition("- **`greengrassVersion=1`** refuses ")[2].partition("See [V1]")[0]
+    named = set(re.findall(r"`(\w+)[=`]", paragraph))
+    assert named == {*dict(REFUSED), "actions", "fleetName"}
 
 
 def test_first_generation_has_no_actions(tmp_path: Path) -> None:
@@ -42,9 +54,7 @@ def test_first_generation_has_no_actions(tmp_path: Path) -> None:
     assert rule == "requires greengrassVersion=2: nothing is added to the groups of V1"
 
 
-def test_first_generation_has_no_live_pictures(tmp_path: Path) -> None:
-    rule = rule_of(tmp_path, "previewInterval", greengrassVersion=1, previewInterval=10)
-    assert "requires greengrassVersion=2" in rule
+def test_first_generation_accepts_no_live_pictures(tmp_path: Path) -> None:
     settings(tmp_path, greengrassVersion=1, previewInterval=0)
 
 
