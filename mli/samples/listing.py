@@ -95,7 +95,8 @@ def matching(
                 if one.uri not in heads:
                     continue  # it was deleted meanwhile
                 sample = StoredSample.of(one, heads[one.uri], owner)
-                sample = sample.with_message(messages.get(one.uri) or {}) if messages else sample
+                if one.uri in messages:
+                    sample = sample.with_message(messages[one.uri])
                 if _is_of(sample, owner) and wanted.matches(sample):
                     yield sample
 

@@ -15,6 +15,9 @@ from ..view.described import Described
 from ..view.reasons import strategy_text
 from .places import Owner, Place
 
+_UNKNOWN = ""
+"""The strategy of a configuration of which only the id is known; that of None keeps all."""
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -73,7 +76,7 @@ class StoredSample:
             frame=str(told.get("frame", "")),
             captured=str(told.get("captured-at", "")),
             reasons=tuple(one for one in self.about.reasons if one.config_id == config_id)
-            or (Reason(config_id),),
+            or (Reason(config_id, _UNKNOWN),),
             marks=marks.marks if marks is not None else (),
         )
         return replace(self, about=about)
@@ -93,9 +96,11 @@ class StoredSample:
         return " ".join(filter(None, (self.about.model, self.about.model_sha256[:12])))
 
     def why(self) -> list[str]:
-        """Return each strategy that kept it, with its value and its limit."""
+        """Return each strategy that kept it, with its value and its limit; else only the id."""
         return [
-            f"{one.config_id}: {strategy_text(one.strategy, one.value, one.limit)}"
+            one.config_id
+            if one.strategy == _UNKNOWN
+            else f"{one.config_id}: {strategy_text(one.strategy, one.value, one.limit)}"
             for one in self.about.reasons
         ]
 

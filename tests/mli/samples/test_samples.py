@@ -110,10 +110,15 @@ def test_a_sample_without_metadata_is_known_by_its_key_and_by_a_saved_message(
         "metadata": {"frame": "7", "captured-at": "2026-11-18T11:00:00.000+00:00"},
     }
     saved = tmp_path / "saved.jsonl"
+    saved.write_text(json.dumps({"kind": "sample", "payload": {**message, "source-ref": "s3://"}}))
+    assert old("--messages", str(saved)) == by_key, "its own message is not there"
     saved.write_text("no JSON\n" + json.dumps({"kind": "sample", "payload": message}) + "\n")
     by_message = old("--messages", str(saved))
     assert [one["label"] for one in by_message["predictions"]] == ["cup", "cat"]
     assert (by_message["frame"], by_message["captured"][:10]) == ("7", "2026-11-18")
+    assert "every frame" not in commands.run(
+        "samples", kept.name, "--prefix", "entropy", "--messages", str(saved)
+    ), "there its strategy is not known"
 
 
 def test_metadata_is_asked_for_once_and_only_as_far_as_needed(
