@@ -23,17 +23,18 @@ class ModelArchive(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.source: str | TrainingJob
+        if isinstance(model, TrainingJob):
+            self.source = model  # the bucket of its output is not known here
+            return
         bucket = "the bootstrap bucket"
         if isinstance(model, S3Object):
             bucket = model.bucket
             self.source = f"s3://{model.bucket}/{model.key}"
-        elif isinstance(model, TrainingJob):
-            bucket = "the training job's output bucket"
-            self.source = model
         else:
             self.source = s3_assets.Asset(self, "Model", path=str(model)).s3_object_url
         if not any(word in bucket for word in SERVICE_ROLE_WORDS):
-            cdk.Annotations.of(self).add_info_v2(
+            # The CLI shows no note beside a warning, and each stack of V1 has one.
+            cdk.Annotations.of(self).add_warning_v2(
                 "mli-greengrass:serviceRole",
                 f"The account's Greengrass service role must be able to read the model in {bucket}"
                 ": AWS's managed policy covers only buckets with greengrass or sagemaker in their "
