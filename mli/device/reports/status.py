@@ -119,8 +119,8 @@ def _advice(
     if liveness is not None and (state.is_good or is_gone):
         service = "greengrass-lite.target" if state.is_lite else "greengrass"
         return [liveness.advice(name, service, logs[0].partition("#")[0].strip())]
-    if state.is_good:
-        return ["Next:", f"  mli watch {name}"]
+    if state.is_good:  # of a core without telemetry here: why nothing arrives, only its log says
+        return ["Next:", f"  mli watch {name}", *(f"  {one}" for one in logs)]
     if latest is None or latest.is_under_way:
         return ["Next:", f"  mli redeploy {name}"]
     return [

@@ -15,6 +15,8 @@ from mli.device.generations.v2.deployments import latest_deployment
 from tests.mli.support import Commands, DeployedCore
 from tests.waiting import replace_time
 
+_LOGS_OF_GROUP = "sudo sh -c 'tail -n 50 /greengrass/ggc/var/log/user/*/*/*.log'    # on the core"
+
 
 @pytest.fixture
 def once_waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
@@ -187,6 +189,17 @@ def test_group_that_fails_says_why(commands: Commands, group_core: DeployedCore)
     group_core.report_group("Failure", "the artifact cannot be fetched")
     said = commands.run("status", group_core.name, code=1)
     assert "Failure: the artifact cannot be fetched" in said
+    assert _LOGS_OF_GROUP in said
+
+
+def test_status_of_a_good_group_also_shows_where_its_function_says_why_nothing_arrives(
+    commands: Commands, group_core: DeployedCore
+) -> None:
+    commands.run("redeploy", group_core.name, "--no-wait")
+    group_core.report_group("Success")
+    said = commands.run("status", group_core.name)
+    assert f"watch {group_core.name}\n" in said
+    assert _LOGS_OF_GROUP in said
 
 
 def test_status_of_a_good_core_leads_to_watch(commands: Commands, core: DeployedCore) -> None:
