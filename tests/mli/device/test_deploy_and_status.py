@@ -184,6 +184,15 @@ def test_deployment_of_a_group_is_waited_for(
     assert commands.json("redeploy", group_core.name, "--timeout", "20")["status"] == "Success"
 
 
+def test_deployment_of_a_group_that_another_replaced_is_not_waited_for(
+    commands: Commands,
+    group_core: DeployedCore,
+    once_waiting: Callable[[Callable[[], object]], None],
+) -> None:
+    once_waiting(lambda: commands.run("redeploy", group_core.name, "--again", "--no-wait"))
+    assert "replaced it" in commands.run("redeploy", group_core.name, "--timeout", "20", code=1)
+
+
 def test_group_that_fails_says_why(commands: Commands, group_core: DeployedCore) -> None:
     commands.run("redeploy", group_core.name, "--no-wait")
     group_core.report_group("Failure", "the artifact cannot be fetched")

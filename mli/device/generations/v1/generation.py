@@ -41,8 +41,7 @@ class V1Generation:
     def state(self, clients: Clients, stack: CoreStack) -> CoreState:
         """Return the deployments of the group, newest first."""
         greengrass, group_id = clients("greengrass"), stack.output(_GROUP_ID)
-        found = greengrass.list_deployments(GroupId=group_id).get("Deployments", [])
-        newest = sorted(found, key=lambda item: str(item["CreatedAt"]), reverse=True)
+        newest = _newest_first(greengrass, group_id)
         return CoreState(
             core_name=stack.core_name,
             generation=1,
@@ -75,15 +74,32 @@ class V1Generation:
     def progress(
         self, clients: Clients, stack: CoreStack, identity: str
     ) -> tuple[Deployment | None, bool]:
-        """Return how a deployment goes; whether the core ever connected is not known."""
-        group_id = stack.output(_GROUP_ID)
-        return _deployment(clients("greengrass"), group_id, {"DeploymentId": identity}), True
+        """Return how a deployment goes; whether the core ever connected is not known.
+
+        Raises:
+            MliError: if there is a newer one, which the core carries out instead.
+        """
+        greengrass, group_id = clients("greengrass"), stack.output(_GROUP_ID)
+        found = _deployment(greengrass, group_id, {"DeploymentId": identity})
+        if found.is_under_way:
+            newest = _newest_first(greengrass, group_id)[0]["DeploymentId"]
+            if newest != identity:
+                raise MliError(
+                    f"the deployment {identity} is {found.status}, but another one replaced it; "
+                    "repeat the command"
+                )
+        return found, True
 
     def log_commands(self, state: CoreState) -> tuple[str, ...]:
         """Return the command that shows the logs of the function and of the connectors."""
         # The Region and the account are parts of their paths, which only root may list.
         logs = "/greengrass/ggc/var/log/user/*/*/*.log"
         return (f"sudo sh -c 'tail -n 50 {logs}'    # on the core",)
+
+
+def _newest_first(greengrass: Any, group_id: str) -> list[Mapping[str, Any]]:
+    found = greengrass.list_deployments(GroupId=group_id).get("Deployments", [])
+    return sorted(found, key=lambda item: str(item["CreatedAt"]), reverse=True)
 
 
 def _version(command: str) -> str:
