@@ -136,6 +136,7 @@ def test_group_that_is_deployed_is_deleted_only_after_a_reset(
         "deploymentId": made,
         "deploymentType": "NewDeployment",
         "status": "InProgress",
+        "error": None,
     }
     _succeed(cloud, device, group, made)
     status = greengrass.get_deployment_status(GroupId=group, DeploymentId=made)

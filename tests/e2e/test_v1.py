@@ -82,6 +82,15 @@ def test_group_that_cannot_be_carried_out_fails_and_the_old_one_predicts(module_
         assert status == "Failure"
         assert "s3://greengrass-models/bad/model.tar.gz" in reason
         assert min(_scores(rig.next_predictions())) >= 0.9
+        rig.stop()
+        rig.start()
+        assert rig.verdict() == (status, reason)
+        assert min(_scores(rig.next_predictions())) >= 0.9
+        rig.stop()
+        rig.shared.finish_deployment(rig.prepared, rig.outputs)
+        rig.start()
+        assert rig.verdict()[0] == "Failure"
+        assert min(_scores(rig.next_predictions())) >= 0.9
     assert _status(rig) == "Failure"
 
 

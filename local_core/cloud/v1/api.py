@@ -73,6 +73,7 @@ class GreengrassV1:
                 "deploymentId": found.id,
                 "deploymentType": found.kind,
                 "status": found.status,
+                "error": found.error,
             }
         )
 

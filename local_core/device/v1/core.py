@@ -21,7 +21,7 @@ from ..agent import CloudUnreachableError, DeviceAgent
 from ..downloads import download
 from ..setup import CoreConfiguration
 from .group import download_link, read_group
-from .kept import KeptDownloads, remove_all
+from .kept import KeptDownloads, KeptGroup, last_group, remove_all
 from .orders import OrdersClient, OrdersRefusedError
 
 _CONNECT_SECONDS = 15.0
@@ -103,8 +103,18 @@ class V1Device(DeviceAgent):
             self._on_verdict("Success", "")  # first: a forced reset's group may be gone by now
             self._report(group_id, "Success", "")
         elif orders["status"] != "Failure":
-            reason = self._switch_to(group_id, version)
+            reason = self._switch_to(KeptGroup(orders["deploymentId"], group_id, version))
+            self._resume()
             self._conclude(group_id, "Failure" if reason else "Success", reason)
+        elif self._group is None:
+            self._resume()
+            self._on_verdict("Failure", orders["error"] or "")
+
+    def _resume(self) -> None:
+        """Run what the core ran before it was started again, if it runs nothing."""
+        last = last_group(self._configuration.root)
+        if self._group is None and last is not None and last.deployment != self._orders:
+            self._switch_to(last)
 
     def _conclude(self, group_id: str, status: str, reason: str) -> None:
         self._report(group_id, status, reason)
@@ -120,15 +130,15 @@ class V1Device(DeviceAgent):
             }
         )
 
-    def _switch_to(self, group_id: str, version: str) -> str:
+    def _switch_to(self, wanted: KeptGroup) -> str:
         """Run this version instead of what runs; return why not, if it cannot be."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             client = self._client("greengrass")
-            documents = read_group(client, group_id, version)
-            downloads = KeptDownloads(self._configuration.root, str(self._orders))
-            group = _Group(group_id, documents, self._services(downloads))
+            documents = read_group(client, wanted.group, wanted.version)
+            downloads = KeptDownloads(self._configuration.root, wanted)
+            group = _Group(wanted.group, documents, self._services(downloads))
         except BotoCoreError as error:
             raise CloudUnreachableError(f"the group cannot be read: {error}") from error
         except (ClientError, GroupError) as error:
@@ -143,7 +153,7 @@ class V1Device(DeviceAgent):
                 downloads.remove()
                 self._start(self._group)
             return str(error)
-        downloads.remove_others()
+        downloads.keep_only()
         self._group = group
         return ""
 
