@@ -57,8 +57,8 @@ def test_label_and_score_are_what_the_statement_asks_for() -> None:
     ("label", "more", "warning"),
     [
         ("persn", {}, "The action seen waits for persn, .*; did you mean person\\?"),
-        (["person", "lorry"], {}, "The action seen waits for lorry, .* never publishes \\[ack"),
-        ("person", {"classes": "dog,cat"}, "The action seen waits for person, .* never publishes \\[ack"),
+        (["person", "lorry"], {}, "The action seen waits for lorry, .* publishes \\[ack"),
+        ("person", {"classes": "dog,cat"}, "The action seen waits for person, .* publishes \\[ack"),
         ("person", {}, None),
         (None, {}, None),
         ("lorry", {"modelProfile": UNLABELLED}, None),
