@@ -32,6 +32,7 @@ def test_the_built_in_profiles_are_these() -> None:
         "retinaface-face",
         "rfdetr-coco",
         "rtdetr-coco",
+        "rtdetr-deploy-coco",
         "rtdetr-ultralytics-coco",
         "rtmdet-coco",
         "sagemaker-image-classification",

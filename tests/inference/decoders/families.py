@@ -35,6 +35,7 @@ FAMILIES: dict[str, Callable[[Sequence[Thing]], Returned]] = {
     "yolo-nas-flat": finished.batch_rows("image", "box", "score", "class"),
     "yolo-nas-raw": candidates.separate(activation="probabilities"),
     "rtdetr": candidates.queries(HF, softmax=False),
+    "rtdetr-deploy": finished.deployed_rtdetr,
     "rtdetr-ultralytics": finished.ultralytics_rtdetr,
     "dfine": candidates.queries(HF, softmax=False),
     "rfdetr": candidates.queries(("dets", "labels"), softmax=False, boxes_first=True),

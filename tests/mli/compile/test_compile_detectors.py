@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -142,12 +143,8 @@ def test_an_image_with_detections_is_looked_for(run: Run, tmp_path: Path, labels
     assert result["verified"]["detections"] == 1
 
 
-@pytest.mark.parametrize("sides", [(32, 32), (320, 640)])
-def test_a_second_input_with_the_size_becomes_a_constant(
-    run: Run, tmp_path: Path, sides: tuple[int, int]
-) -> None:
-    """RT-DETR and D-FINE scale their boxes to ``orig_target_sizes``, as width and height."""
-    model = always({"logits_": [SCORES], "corners": [CORNERS]})
+def scaled_to_a_second_input(model: Any, sides: tuple[int, int]) -> None:
+    """Scale ``corners`` to boxes in pixels of the original image, as RT-DETR and D-FINE do."""
     for axis, side in zip((2, 3), sides, strict=True):
         model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = side
     model.graph.input.append(tensor("orig_target_sizes", (1, 2), TensorProto.INT64))
@@ -156,11 +153,45 @@ def test_a_second_input_with_the_size_becomes_a_constant(
             helper.make_node("Cast", ["orig_target_sizes"], ["size"], to=1),
             helper.make_node("Tile", ["size", "twice"], ["sides"]),
             helper.make_node("Mul", ["corners", "sides"], ["boxes"]),
-            helper.make_node("Identity", ["logits_"], ["scores"]),
         ]
     )
     model.graph.initializer.append(constant("twice", [1, 2], np.int64))
     del model.graph.output[:]
+
+
+@pytest.mark.parametrize("sides", [(32, 32), (320, 640)])
+def test_a_second_input_with_the_size_becomes_a_constant(
+    run: Run, tmp_path: Path, sides: tuple[int, int]
+) -> None:
+    model = always({"logits_": [SCORES], "corners": [CORNERS]})
+    scaled_to_a_second_input(model, sides)
+    model.graph.node.append(helper.make_node("Identity", ["logits_"], ["scores"]))
     model.graph.output.extend([tensor("boxes", (1, 3, 4)), tensor("scores", (1, 3, 3))])
     made(run, model, tmp_path / "out", "--box-units", "pixels")
     assert seen(tmp_path / "out", plain(RED))[0].box == pytest.approx((0.25, 0.25, 0.75, 0.75))
+
+
+def test_lists_of_labels_boxes_and_scores_of_rt_detr_s_own_export(
+    run: Run, tmp_path: Path, labels: Path
+) -> None:
+    """https://github.com/lyuwenyu/RT-DETR, whose postprocessor returns them in this order."""
+    model = always({"classes": [[1, 0, 2]], "corners": [CORNERS], "found": [[0.9, 0.8, 0.3]]})
+    scaled_to_a_second_input(model, (320, 640))
+    model.graph.node.extend(
+        [
+            helper.make_node("Cast", ["classes"], ["labels"], to=TensorProto.INT64),
+            helper.make_node("Identity", ["found"], ["scores"]),
+        ]
+    )
+    model.graph.output.extend(
+        [
+            tensor("labels", (1, 3), TensorProto.INT64),
+            tensor("boxes", (1, 3, 4)),
+            tensor("scores", (1, 3)),
+        ]
+    )
+    made(run, model, tmp_path / "out", "--preset", "rtdetr-deploy", "--labels", labels)
+    found = seen(tmp_path / "out", plain(RED))
+    assert [(one.label, round(one.score, 3)) for one in found] == [("green", 0.9), ("red", 0.8)]
+    assert found[0].box == pytest.approx((0.25, 0.25, 0.75, 0.75))
+    assert found[1].box == pytest.approx((0.0, 0.0, 0.2, 0.2))

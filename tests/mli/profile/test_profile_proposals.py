@@ -67,6 +67,7 @@ def assert_infer_finds_the_things(model: Path, profile: Path, picture: Path) -> 
         ("yolov5", "yolov5 (the same as yolov7) with 5 classes"),
         ("detr", "detr (the same as yolos) with 5 classes"),
         ("rtdetr", "rtdetr (the same as dfine) with 5 classes"),
+        ("rtdetr-deploy", "rtdetr-deploy"),
         ("yolo-nas", "yolo-nas"),
         ("tf-detection", "tf-detection"),
         ("yolo-seg", "yolo-seg with 5 classes"),
@@ -123,7 +124,7 @@ def test_labels_of_another_number_are_not_those_of_the_built_in_profile(
     ("preset", "choices"),
     [
         ("yolo-end2end", "yolo-end2end, rtdetr-ultralytics: say"),
-        ("torchvision-ssd", "yolo-nas, torchvision-ssd, torchvision-retinanet, "),
+        ("torchvision-ssd", "yolo-nas, rtdetr-deploy, torchvision-ssd, torchvision-retinanet, "),
         ("yolox", "yolov6, yolox, yolox-decoded"),
     ],
 )

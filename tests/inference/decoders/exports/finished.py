@@ -25,6 +25,16 @@ def ultralytics_rtdetr(things: Sequence[Thing]) -> Returned:
     return Returned([rows], ("output0",))
 
 
+def deployed_rtdetr(things: Sequence[Thing]) -> Returned:
+    rows = 12
+    boxes, scores = np.zeros((1, rows, 4), np.float32), np.full((1, rows), 0.001, np.float32)
+    labels = np.zeros((1, rows), np.int64)
+    for row, thing in enumerate(things):
+        boxes[0, row] = corners(thing)
+        scores[0, row], labels[0, row] = thing.score, thing.class_id
+    return Returned([labels, boxes, scores], ("labels", "boxes", "scores"))
+
+
 def batch_rows(*columns: str, units: str = "pixels", base: int = 0) -> Callable[..., Returned]:
     """Return a writer of [N,k] whose columns are these words."""
 
