@@ -47,6 +47,8 @@ class Verdict:
 
     is_good: bool | None
     reason: str
+    has_cores: bool = True
+    """False if the canary has none: then there is nothing whose health could change."""
 
 
 @click.command(epilog=_EXAMPLES)
@@ -147,7 +149,9 @@ def follow(
                 good_since = None
             elif good_since is None:
                 good_since = time.monotonic()
-            is_settled = good_since is not None and time.monotonic() - good_since >= healthy
+            is_settled = good_since is not None and (
+                not verdict.has_cores or time.monotonic() - good_since >= healthy
+            )
             if verdict.is_good is False or is_settled:
                 signal(handle, verdict)
                 return verdict
@@ -180,7 +184,7 @@ def verdict_of(clients: Clients, fleet_name: str) -> Verdict:
     iot, group = clients("iot"), names.canary_group_name(fleet_name)
     things = members_of(clients("iot"), group)
     if not things:
-        return Verdict(True, "the canary has no cores")
+        return Verdict(True, "the canary has no cores", has_cores=False)
     arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
     found = latest_deployment(clients("greengrassv2"), arn)
     if found is None:

@@ -121,7 +121,7 @@ def canaried(commands: Commands, cloud: LocalCloud) -> CanaryFleet:
     """A fleet with version 1.0.0 everywhere, and one core in its canary."""
     made = CanaryFleet(cloud)
     with made.deploying("1.0.0", "11111111") as failed:
-        said = commands.run("fleet", "canary", made.name, "--healthy", "0", "--timeout", "40")
+        said = commands.run("fleet", "canary", made.name, "--healthy", "60", "--timeout", "40")
     assert not failed
     assert "the canary has no cores; the other cores follow" in said
     made.add_core()
