@@ -23,6 +23,7 @@ from ..device.generations.v2.deployments import latest_deployment, repeat
 from ..device.generations.v2.generation import V2Generation
 from ..device.stacks.core import CoreStack
 from ..device.stacks.fleet import FleetStack
+from ..device.stacks.outputs import stack_status
 from ..errors import MliError
 from ..listings import members_of, thing_groups
 from .work import absent_is_done
@@ -215,7 +216,8 @@ def roll_back(clients: Clients, fleet_name: str, timeout: float, output: Output)
         MliError: if the stack takes too long.
     """
     began = time.monotonic()
-    while (status := _status(clients, fleet_name)).endswith("_IN_PROGRESS"):
+    stack = names.fleet_stack_name(fleet_name)
+    while (status := stack_status(clients, stack)).endswith("_IN_PROGRESS"):
         if time.monotonic() - began >= timeout:
             raise MliError(f"the stack is {status} after {timeout:g} s; repeat the command")
         output.status(f"the stack is {status} …")
@@ -229,7 +231,7 @@ def roll_back(clients: Clients, fleet_name: str, timeout: float, output: Output)
 
 def _was_rolled_back(clients: Clients, fleet_name: str) -> bool:
     """Return whether the last update of the stack failed, and the canary still has its content."""
-    if _status(clients, fleet_name) != "UPDATE_ROLLBACK_COMPLETE":
+    if stack_status(clients, names.fleet_stack_name(fleet_name)) != "UPDATE_ROLLBACK_COMPLETE":
         return False
     greengrass, fleet = clients("greengrassv2"), FleetStack.find(clients, fleet_name)
     if fleet.canary_arn is None:
@@ -243,18 +245,6 @@ def _was_rolled_back(clients: Clients, fleet_name: str) -> bool:
         or first[1]["deploymentStatus"] != "ACTIVE"
         or first[1].get("components") != others[1].get("components")
     )
-
-
-def _status(clients: Clients, fleet_name: str) -> str:
-    """Return the status of the fleet's stack; "" if there is none."""
-    cloudformation = clients("cloudformation")
-    try:
-        found = cloudformation.describe_stacks(StackName=names.fleet_stack_name(fleet_name))
-    except cloudformation.exceptions.ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        return ""
-    return str(found["Stacks"][0]["StackStatus"])
 
 
 def signal(handle: str, verdict: Verdict) -> None:

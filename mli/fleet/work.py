@@ -127,7 +127,7 @@ def for_all(
         waiting = {pool.submit(work, core): core for core in cores}
         try:
             for done, _ in enumerate(as_completed(waiting), 1):
-                output.status(f"{done} of {len(cores)} cores …")
+                output.status(f"{done} of {counted(len(cores), 'core')} …")
         except KeyboardInterrupt:
             end(INTERRUPTION)
     for future, core in waiting.items():

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from stacks import names
+
 from ...aws import Clients, aws_options, clients
 from ...cli.options import refuse_given, timeout_option, wait_option
 from ...cli.output import FAILED as EXIT_FAILED
@@ -19,7 +21,7 @@ from ..generations.core_state import FAILED, SUCCEEDED, Deployment
 from ..generations.table import generation_of
 from ..stacks.core import CoreStack
 from ..stacks.fleet import FleetStack
-from ..stacks.outputs import StackNotFoundError
+from ..stacks.outputs import StackNotFoundError, stack_status
 from .redeploy_fleet import redeploy_fleet
 
 POLL_SECONDS = 3.0
@@ -64,6 +66,7 @@ def redeploy(
     stack = _stack(of, core_name)
     if isinstance(stack, FleetStack):
         seconds = timeout if wait else None
+        _await_stack(of, names.fleet_stack_name(core_name), seconds, output)
         if not redeploy_fleet(of, stack, output, again=again, wait_seconds=seconds):
             sys.exit(EXIT_FAILED)
         return
@@ -72,6 +75,7 @@ def redeploy(
             f"{core_name} is a core of the fleet {stack.fleet}, whose cores share one deployment: "
             f"`mli redeploy {stack.fleet}` repeats it for all of them"
         )
+    _await_stack(of, names.stack_name(core_name), timeout if wait else None, output)
     order = generation_of(stack).redeploy(of, stack, again=again)
     state = "created" if order.is_new else "is under way"
     output.say(f"deployment {order.id} {state} for {core_name}")
@@ -100,6 +104,20 @@ def _stack(clients: Clients, name: str) -> CoreStack | FleetStack:
         except StackNotFoundError:
             raise missing from None
     return FleetStack.find(clients, name) if found.fleet == name else found
+
+
+def _await_stack(clients: Clients, stack: str, seconds: float | None, output: Output) -> None:
+    """Wait while a stack is being deployed: nothing older may replace what it deploys.
+
+    Raises:
+        MliError: if it takes longer than ``seconds``, or at once if these are None.
+    """
+    began = time.monotonic()
+    while (status := stack_status(clients, stack)).endswith("_IN_PROGRESS"):
+        if seconds is None or time.monotonic() - began >= seconds:
+            raise MliError(f"the stack {stack} is {status}: repeat this when it is done")
+        output.status(f"{math.floor(time.monotonic() - began)} s: the stack {stack} is {status}")
+        time.sleep(min(POLL_SECONDS, seconds))
 
 
 def wait_for(

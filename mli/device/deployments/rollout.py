@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local_core.output.terminal import counted
 from stacks import names
 
 from ...aws import Clients
@@ -55,7 +56,8 @@ class Rollout:
         return self.is_ended or not self.under_way
 
     def __str__(self) -> str:
-        text = f"{self.succeeded} of {len(self.states)} cores done, {len(self.failed)} failed"
+        cores = counted(len(self.states), "core")
+        text = f"{self.succeeded} of {cores} done, {len(self.failed)} failed"
         for state, words in _IN_WORDS.items():
             number = sum(one == state for one in self.states.values())
             text += f", {number} {words}" if number else ""

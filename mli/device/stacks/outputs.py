@@ -43,6 +43,18 @@ def read_outputs(clients: Clients, stack: str, *, key: str) -> tuple[str, Mappin
     return region, {item["OutputKey"]: item["OutputValue"] for item in found["Outputs"]}
 
 
+def stack_status(clients: Clients, stack: str) -> str:
+    """Return the status of a stack, such as ``UPDATE_COMPLETE``; "" if there is none."""
+    cloudformation = clients("cloudformation")
+    try:
+        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    except botocore.exceptions.ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        return ""
+    return str(found["StackStatus"])
+
+
 def output_of(outputs: Mapping[str, str], name: str, stack: str) -> str:
     """Return one output of a stack.
 

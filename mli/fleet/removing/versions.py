@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from ...aws import Clients
+from ...device.stacks.outputs import stack_status
 from ...errors import MliError
 from ...listings import listed
 from ..work import absent_is_done
@@ -163,13 +164,7 @@ def has_stack(clients: Clients, stack: str) -> bool:
     Raises:
         MliError: if it is being deployed: its next version may need what none names yet.
     """
-    cloudformation = clients("cloudformation")
-    try:
-        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    except cloudformation.exceptions.ClientError as error:
-        if "does not exist" not in str(error):
-            raise
-        return False
-    if found["StackStatus"].endswith("_IN_PROGRESS"):
-        raise MliError(f"the stack {stack} is {found['StackStatus']}: repeat this when it is done")
-    return True
+    status = stack_status(clients, stack)
+    if status.endswith("_IN_PROGRESS"):
+        raise MliError(f"the stack {stack} is {status}: repeat this when it is done")
+    return bool(status)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from local_core.cloud import LocalCloud
+from mli.device.stacks.outputs import stack_status
 from stacks import names
 from tests.cloud.support import StackError, Stacks, publish_health, recipe
 from tests.mli.deployed_fleet import DeployedFleet
@@ -197,6 +198,23 @@ def test_canary_that_fails_gets_back_what_the_others_have(
     assert "UPDATE_ROLLBACK_COMPLETE" in str(error)
     assert canaried.version_of(canaried.name) == "1.0.0"
     assert canaried.version_of(canaried.canary) == "1.0.0"
+
+
+def test_redeployment_waits_for_the_stack_and_repeats_nothing_older(
+    commands: Commands, canaried: CanaryFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _reporting(monkeypatch, canaried, "SUCCEEDED")
+    with canaried.deploying("2.0.0", "22222222") as failed:
+        while stack_status(canaried.cloud.client, canaried.stack) != "UPDATE_IN_PROGRESS":
+            time.sleep(0.05)
+        said = commands.run("redeploy", canaried.name, "--no-wait", code=1)
+        assert f"the stack {canaried.stack} is UPDATE_IN_PROGRESS" in said
+        said = commands.run("redeploy", canaried.name, "--timeout", "1", code=1)
+        assert f"the stack {canaried.stack} is UPDATE_IN_PROGRESS" in said
+        commands.run("fleet", "canary", canaried.name, "--healthy", "0", "--timeout", "40")
+        commands.run("redeploy", canaried.name, "--timeout", "40")
+    assert not failed
+    assert canaried.version_of(canaried.name) == "2.0.0"
 
 
 def test_waiting_ends_in_time(commands: Commands, canaried: CanaryFleet) -> None:
