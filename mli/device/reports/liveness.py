@@ -56,13 +56,14 @@ def health_of(telemetry: LastTelemetry | None, now: datetime) -> Health:
 class Liveness:
     """A core's newest telemetry, what it means now, and the digest of the deployed settings.
 
-    ``reason`` says why its health is not known.
+    The digest is None if the latest deployment is without the component, and "" if it is not known.
+    ``reason`` says why the health is not known.
     """
 
     health: Health
     telemetry: LastTelemetry | None = None
     now: datetime = _UNASKED
-    deployed: str = ""
+    deployed: str | None = ""
     reason: str = ""
 
     @property
@@ -107,6 +108,8 @@ class Liveness:
         """
         if self.health is Health.UNKNOWN:
             return "next: fix that, then repeat the command"
+        if self.deployed is None and not self.is_good:
+            return "next: no deployment has the component any more: npx cdk deploy … brings it back"
         if self.health in (Health.NEVER, Health.SILENT):
             return (
                 "next: is the device on, and does it have a network? If so, on the device: "
@@ -156,12 +159,14 @@ def unreadable(error: botocore.exceptions.ClientError, table: str) -> str:
     return explain(error)
 
 
-def deployed_digest(clients: Clients, stack: CoreStack) -> str:
-    """Return the digest of the settings in the latest deployment to a core; "" if unknown."""
+def deployed_digest(clients: Clients, stack: CoreStack) -> str | None:
+    """Return the digest of the settings in the latest deployment to a core; "" if unknown.
+
+    None if there is no deployment, or it is without the component.
+    """
     found = latest_deployment(clients("greengrassv2"), stack.deployment_target)
-    if found is None:
-        return ""
-    return digest_of((found[1].get("components") or {}).get(stack.component) or {})
+    components = (found[1].get("components") or {}) if found else {}
+    return digest_of(components[stack.component]) if stack.component in components else None
 
 
 def digest_of(component: Mapping[str, Any]) -> str:
@@ -214,7 +219,7 @@ def _pace(telemetry: LastTelemetry) -> str:
     return ", ".join(parts) or "unknown"
 
 
-def _configuration(running: str, deployed: str) -> str:
+def _configuration(running: str, deployed: str | None) -> str:
     if not running:
         return "none in use"
     if not deployed:

@@ -74,6 +74,18 @@ def test_core_whose_component_was_stopped_is_not_told_to_check_the_camera(
     )
 
 
+def test_core_whose_component_was_uninstalled_is_not_searched_for(
+    commands: Commands, core: DeployedCore
+) -> None:
+    core.cloud.client("greengrassv2").create_deployment(targetArn=core.thing_arn, components={})
+    core.report("SUCCEEDED")
+    core.speak(sources=[{"name": "rtsp://cam", "state": source.STOPPED}])
+    said = commands.run("status", core.name, code=1)
+    assert next_line(said).startswith("next: no deployment has the component any more")
+    assert "deployed is" not in said
+    assert commands.json("status", core.name, code=1)["liveness"]["configurationDeployed"] is None
+
+
 def test_core_that_is_silent_for_three_intervals_fails_although_greengrass_calls_it_healthy(
     commands: Commands, core: DeployedCore, later: Later
 ) -> None:
