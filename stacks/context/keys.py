@@ -180,8 +180,9 @@ FEEDBACK_FIELDS: tuple[schema.Field[Any], ...] = (
         values.feedback_configuration,
         default_configuration(),
         "feedback.json",
-        "Which samples are kept, in the MLFeedback connector's own schema: JSON, or the path of a "
-        "file; left out, a random half, confidence up to 0.5, entropy above 1.0",
+        "[Which samples are kept](samples.md#what-is-kept), in the MLFeedback connector's own "
+        "schema: JSON, or the path of a file; left out, a random half, confidence up to 0.5, "
+        "entropy above 1.0",
         attribute="configuration",
     ),
     schema.Field(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference import names
+from inference.feedback.configuration import STRATEGY_NAMES, FeedbackConfigurations
 from stacks.context.table import markdown_table
 from tests.stacks import permissions
 from tests.stacks.configurations import templates
@@ -34,6 +35,14 @@ def generated(file: Path, title: str, expected: str) -> str:
 def test_table_of_keys_is_the_code_s() -> None:
     expected = markdown_table()
     assert generated(DOCS / "context.md", "context keys", expected) == expected
+
+
+def test_example_of_feedback_is_valid_and_shows_every_strategy() -> None:
+    text = (DOCS / "samples.md").read_text(encoding="utf-8")
+    begin = text.index('    {"Unsure":')
+    example = FeedbackConfigurations.parse(text[begin : text.index("\n\n", begin)])
+    assert [one.id for one in example.all] == ["Unsure", "Some"]
+    assert all(f"| `{name}` |" in text for name in STRATEGY_NAMES)
 
 
 def test_list_of_permissions_is_the_templates() -> None:

@@ -281,3 +281,8 @@ def test_nothing_whatever_gives_anything_but_a_configuration_or_faults(value: ob
         assert all(fault.key.startswith("feedbackConfiguration") for fault in error.faults)
     else:
         assert FeedbackConfigurations.parse(json.dumps(parsed.to_json())) == parsed
+
+
+def test_configuration_that_is_no_object_says_what_it_has() -> None:
+    told = faults_of({"strategy": "entropy"})
+    assert "with content-type" in told["feedbackConfiguration.strategy"]

@@ -229,7 +229,7 @@ def _configuration(config_id: str, value: object, faults: list[Fault]) -> Feedba
     except ValueError as error:
         faults.append(Fault(KEY, config_id, str(error), "LC50"))
     if not isinstance(value, dict):
-        faults.append(Fault(path, value, "must be an object"))
+        faults.append(Fault(path, value, "must be an object with content-type, and others"))
         return FeedbackConfiguration(config_id, "")
     own = {str(key): part for key, part in value.items() if key != "sampling-strategy"}
     parsed, wrong = parse_fields((*_FIELDS, _STRATEGY), own, required=("content-type",))
