@@ -23,7 +23,7 @@ _EXAMPLES = examples(
     "mli compile --with tvm ssd.onnx --background --box-units fractions "
     "--target aarch64 --output build/ssd.tar.gz",
     "mli compile --with neo s3://bucket/model.tar.gz --framework mxnet "
-    "--input-shape '{\"data\":[1,3,512,512]}' --target-device jetson_nano "
+    "--input-shape '{\"data\":[1,3,512,512]}' --target-device jetson_xavier "
     "--role arn:aws:iam::111122223333:role/Neo --output s3://bucket/compiled/",
 )
 _PACKAGES = ("cv2", "numpy", "onnx", "onnxruntime")

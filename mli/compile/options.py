@@ -133,7 +133,7 @@ def neo_options(command: Callable[..., None]) -> Callable[..., None]:
         _option(NEO, "--framework-version", metavar="VERSION",
                 help="Its version, for PyTorch and TensorFlow."),
         _option(NEO, "--target-device", metavar="NAME",
-                help="Device to compile for, such as jetson_nano."),
+                help="Device to compile for, such as jetson_xavier."),
         _option(NEO, "--os", metavar="NAME", help="Instead of a device: LINUX or ANDROID."),
         _option(NEO, "--arch", metavar="NAME", help="With --os: X86_64, X86, ARM64, ARM_EABIHF …"),
         _option(NEO, "--accelerator", metavar="NAME",

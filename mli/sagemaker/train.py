@@ -31,7 +31,7 @@ from .training import Training, read_hyperparameters, training_of
 _EXAMPLES = examples(
     "mli train gluoncv-ssd --script train_ssd.py --train s3://bucket/voc/train/ "
     "--hyperparameters ssd.yaml --role arn:aws:iam::111122223333:role/Train "
-    "--output s3://bucket/models/ --target-device jetson_nano",
+    "--output s3://bucket/models/ --target-device jetson_xavier",
     "mli train image-classification --train s3://bucket/fruit/train/ "
     "--validation s3://bucket/fruit/validation/ --hyperparameters fruit.json "
     "--role arn:aws:iam::111122223333:role/Train --output s3://bucket/models/ --dry-run",
