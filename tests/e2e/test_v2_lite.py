@@ -19,7 +19,8 @@ from inference.names import telemetry_topic
 from local_core.nucleus.dialect import LITE
 from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
-from mli.local import run
+from mli.local import runner
+from mli.local.runner import Runner
 from models import store
 from stacks.names import component_name
 from tests import environments
@@ -49,18 +50,18 @@ def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices: list[Mapping[str, Any]] = []
-    show_samples = run.Run._show_samples
+    show_samples = Runner._show_samples
 
-    def look(self: run.Run, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
+    def look(self: Runner, shared: SharedCloud, outputs: Mapping[str, str]) -> int:
         greengrass = shared.cloud.client("greengrassv2")
         [core] = greengrass.list_core_devices()["coreDevices"]
         name = core["coreDeviceThingName"]
         devices.append(greengrass.get_core_device(coreDeviceThingName=name))
         return show_samples(self, shared, outputs)
 
-    follow = run.Run._follow
+    follow = Runner._follow
 
-    def open_page(self: run.Run, text: str) -> None:
+    def open_page(self: Runner, text: str) -> None:
         """Look at the page as a browser does, and press Ctrl-C."""
         [address] = set(re.findall(r"http://127\S+token=\S+", text))
         page = Page(address)
@@ -77,10 +78,10 @@ def test_run_with_nucleus_lite_shows_a_core_with_nucleus_lite_on_a_page(
         follow(self, text)
 
     seen: list[Mapping[str, Any]] = []
-    monkeypatch.setattr(run, "STATE", tmp_path)
-    monkeypatch.setattr(run, "SHEET", tmp_path / "sheet.jpg")
-    monkeypatch.setattr(run.Run, "_show_samples", look)
-    monkeypatch.setattr(run.Run, "_follow", open_page)
+    monkeypatch.setattr(runner, "STATE", tmp_path)
+    monkeypatch.setattr(runner, "SHEET", tmp_path / "sheet.jpg")
+    monkeypatch.setattr(Runner, "_show_samples", look)
+    monkeypatch.setattr(Runner, "_follow", open_page)
     core = f"Demo-{MODEL}"
     environments.put_on(tmp_path / core, component_name(core), DLR)
     arguments = ["--model", str(store.unpacked(MODEL)), "--profile", MODEL, "--frames", "4"]

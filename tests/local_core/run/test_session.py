@@ -1,4 +1,4 @@
-"""The command, and what a session makes of what its core says."""
+"""What a session, and the run of all sessions, make of what a core says."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from local_core.cloud import LocalCloudError
 from local_core.device.watcher import Received
@@ -28,9 +26,8 @@ from local_core.processes.interrupts import Interrupted, Interrupts
 from local_core.run import session, shared_cloud
 from local_core.run.session import RunError, Session
 from local_core.run.shared_cloud import model_archive, object_name
-from local_core.run.target import Target
-from mli.cli.main import main
-from mli.local import run
+from mli.local import runner
+from mli.local.runner import Runner
 from stacks.context.model_source import parse_s3_uri
 from tests.inference.tiny_onnx import with_external_weights
 
@@ -172,15 +169,15 @@ class Following:
 def test_instructions_of_a_kept_core_are_the_last_lines_again_once_it_is_quiet(
     opened: Session, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "_FOLLOW_SECONDS", 0.01)
+    monkeypatch.setattr(runner, "_FOLLOW_SECONDS", 0.01)
     predictions = [_message()] * 10
     restarted = StateChange("com.A", State.RUNNING, time.monotonic())
     rounds: list[list[Any]] = [predictions, predictions, [restarted], predictions, predictions]
     following: Any = Following(opened, [*rounds, predictions])
-    whole = run.Run(opened._progress, following, region="us-east-1", keep=True)
-    whole._sessions.append(opened)
+    running = Runner(opened._progress, following, region="us-east-1", keep=True)
+    running._sessions.append(opened)
     with pytest.raises(Interrupted):
-        whole._follow("the instructions")
+        running._follow("the instructions")
     shown = [line for line in capfd.readouterr().out.splitlines() if "[{" not in line]
     assert [line.partition("s] ")[2] or line for line in shown] == [
         "the instructions",
@@ -194,111 +191,10 @@ def test_kept_run_ends_with_its_cloud(opened: Session) -> None:
     def check() -> None:
         raise LocalCloudError("the local cloud has ended")
 
-    whole = run.Run(opened._progress, Interrupts(), region="us-east-1", keep=True)
-    whole._check_cloud = check
+    running = Runner(opened._progress, Interrupts(), region="us-east-1", keep=True)
+    running._check_cloud = check
     with pytest.raises(LocalCloudError, match="has ended"):
-        whole._follow("the instructions")
-
-
-def test_ctrl_c_ends_a_kept_run_as_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*arguments: object) -> None:
-        raise Interrupted(signal.SIGINT)
-
-    class Cloud:
-        cloud = SimpleNamespace(check=lambda: None)
-
-        def __init__(self, *arguments: object, region: str) -> None: ...
-        def __enter__(self) -> Cloud:
-            return self
-
-        def __exit__(self, *exception: object) -> None: ...
-        def bootstrap(self) -> None: ...
-
-    monkeypatch.setattr(run, "SharedCloud", Cloud)
-    monkeypatch.setattr(run, "instructions", lambda *arguments: "")
-    monkeypatch.setattr(run, "summary", lambda times: "")
-    forgetting: list[str] = []
-    watcher = SimpleNamespace(stop_keeping=lambda: forgetting.append("messages"))
-    monkeypatch.setattr(run.Run, "_watch", lambda whole, shared: watcher)
-    monkeypatch.setattr(run.Run, "_follow", interrupted)
-    monkeypatch.setattr(run, "_models", lambda *arguments: [])
-    kept = CliRunner().invoke(main, ["run", "--keep"])
-    assert kept.exit_code == 0, kept.output
-    assert "stopping the local cloud" in kept.output
-    assert forgetting == ["messages"]
-
-
-class TestCommand:
-    """``mli run`` up to the cloud."""
-
-    @pytest.fixture
-    def invoke(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Target]:
-        targets: list[Target] = []
-        monkeypatch.setattr(
-            run.Run, "carry_out", lambda whole, chosen, frames: targets.extend(chosen)
-        )
-        (tmp_path / "Demo").mkdir()
-
-        def call(*arguments: str) -> Target:
-            base = ["run", "--model", str(tmp_path / "Demo"), "--profile", "any"]
-            result = CliRunner().invoke(main, [*base, *arguments])
-            assert result.exit_code == 0, result.output
-            return targets[-1]
-
-        return call
-
-    def test_options_become_the_context(self, invoke: Callable[..., Target]) -> None:
-        target = invoke("--message-format", "envelope", "--greengrass-version", "1")
-        context = target.context(certificate_id="c" * 64, model_uri="s3://b/k.tar.gz")
-        assert context["coreName"] == "Demo-Demo"
-        assert context["certificateId"] == "c" * 64
-        assert context["modelS3Uri"] == "s3://b/k.tar.gz"
-        assert context["imageSource"] == "static"
-        assert context["messageFormat"] == "envelope"
-        assert context["greengrassVersion"] == "1"
-
-    @pytest.mark.parametrize(
-        ("option", "limit"), [(None, "0"), ("--keep", "600"), ("--view", "600")]
-    )
-    def test_samples_of_cores_that_stay_up_are_limited(
-        self, invoke: Callable[..., Target], option: str | None, limit: str
-    ) -> None:
-        """The local cloud keeps them in memory."""
-        target = invoke(*([option] if option else []))
-        context = target.context(certificate_id="c", model_uri="s3://b/k.zip")
-        assert context["feedbackRateLimit"] == limit
-
-    def test_an_engine_that_is_not_dlr_becomes_part_of_the_context(
-        self, invoke: Callable[..., Target], tmp_path: Path
-    ) -> None:
-        """The app does not see what an archive in S3 holds."""
-        assert "modelRuntime" not in invoke().context(certificate_id="c", model_uri="s3://b/k.zip")
-        (tmp_path / "Demo" / "fruit.onnx").touch()
-        context = invoke().context(certificate_id="c", model_uri="s3://b/k.zip")
-        assert context["modelRuntime"] == "onnxruntime"
-
-    def test_images_are_made_absolute(
-        self, invoke: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(REPOSITORY)
-        assert invoke("--images", "tests/*").image_source == str(REPOSITORY / "tests" / "*")
-
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            (["--images", "/nowhere"], "--images /nowhere: there is no such"),
-            (["--profile", "x"], "--profile describes a --model"),
-            (["--model", "tests"], "--model needs a --profile"),
-            (["--model", "/nowhere"], "--model /nowhere: there is no such"),
-            (["--model", "/nowhere", "--profile", "x"], "--model /nowhere: there is no such"),
-            (["--frames", "0"], "--frames"),
-            (["--greengrass-version", "3"], "--greengrass-version"),
-        ],
-    )
-    def test_wrong_options(self, arguments: list[str], message: str) -> None:
-        result = CliRunner().invoke(main, ["run", *arguments])
-        assert result.exit_code == 2
-        assert message in result.output
+        running._follow("the instructions")
 
 
 def test_a_mask_is_not_counted_as_a_sample(tmp_path: Path) -> None:

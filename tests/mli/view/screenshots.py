@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from mli.local.run import SHEET, STATE
+from mli.local.runner import SHEET, STATE
 from tests.browser import CHROMIUM
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
