@@ -108,15 +108,6 @@ class LocalCore:
         """
         self._running_server().restart()
 
-    def stop_dependents(self, dependency: str) -> None:
-        """Stop what has a HARD dependency on a component that has ended, where the nucleus does."""
-        if self._identity.nucleus.binds_to_hard_dependencies:
-            bound = [n for n, c in self._components.items() if dependency in c.recipe.hard]
-            for name in bound:
-                self._lifecycles[name].request_stop()
-            for name in bound:
-                self._lifecycles[name].join()
-
     def keep(self) -> None:
         """Keep what runs now, and remove the artifacts of everything else."""
         self._before = None

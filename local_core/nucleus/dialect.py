@@ -38,8 +38,6 @@ class Nucleus:
     """Whether it takes deployments to its thing, which travel by a named shadow."""
     reports_details: bool
     """Whether its reports on jobs carry the reason of a failure."""
-    binds_to_hard_dependencies: bool
-    """Whether the end of a HARD dependency stops the component (systemd's BindsTo)."""
     most_job_bytes: int | None = None
     """The longest job document that it can carry out; a longer one fails."""
     most_packet_bytes: int | None = None
@@ -61,7 +59,6 @@ CLASSIC = Nucleus(
     runs_while_installing=False,
     reads_shadows=True,
     reports_details=True,
-    binds_to_hard_dependencies=False,
 )
 LITE = Nucleus(
     name="lite",
@@ -73,7 +70,6 @@ LITE = Nucleus(
     runs_while_installing=True,
     reads_shadows=False,
     reports_details=False,
-    binds_to_hard_dependencies=True,
     most_job_bytes=3_286,
     most_packet_bytes=5_000,
 )

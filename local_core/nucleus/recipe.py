@@ -77,17 +77,13 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One version of one component.
-
-    ``dependencies`` are version requirements by name; those in ``hard`` must keep running.
-    """
+    """One version of one component; ``dependencies`` are version requirements by name."""
 
     name: str
     version: str
     default_configuration: Mapping[str, Any]
     manifests: tuple[Manifest, ...]
     dependencies: Mapping[str, str] = field(default_factory=dict)
-    hard: frozenset[str] = frozenset()
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Recipe:
@@ -107,11 +103,6 @@ class Recipe:
                 default_configuration=configuration.get("DefaultConfiguration", {}),
                 manifests=tuple(_manifest(part, document) for part in document["Manifests"]),
                 dependencies=_dependencies(dependencies),
-                hard=frozenset(
-                    name
-                    for name, one in dependencies.items()
-                    if str(one.get("DependencyType", "HARD")).upper() == "HARD"
-                ),
             )
         except KeyError as error:
             raise RecipeError(f"the recipe has no {error.args[0]}") from error

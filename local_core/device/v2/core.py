@@ -128,15 +128,6 @@ class V2Device(DeviceAgent):
         """Return the file that takes what ``component`` prints."""
         return self._core.log_of(component)
 
-    def stop_token_exchange(self) -> None:
-        """End the token exchange service, as its crash does, and what nucleus lite binds to it."""
-        self._token_exchange.stop()
-        self._core.stop_dependents(TOKEN_EXCHANGE)
-
-    def start_token_exchange(self) -> None:
-        """Start it again, at another port, which running components do not know."""
-        self._token_exchange.start()
-
     def _open_core(self, opened: ExitStack) -> None:
         opened.enter_context(self._token_exchange)
         opened.enter_context(self._core)

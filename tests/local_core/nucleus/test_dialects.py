@@ -16,7 +16,6 @@ from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
 
 from local_core.ipc.authorization import PUBSUB
 from local_core.nucleus.dialect import CLASSIC, LITE, LITE_2_5_1, Nucleus
-from local_core.nucleus.lifecycle import State
 from tests.local_core.nucleus.test_lifecycle import is_running
 from tests.local_core.nucleus.test_redeployment import RUN_AND_LISTEN, Core, component
 from tests.local_core.support import SECONDS
@@ -160,23 +159,6 @@ def test_token_is_good_after_a_restart_of_the_classic_nucleus_s_ipc(start: Start
     again = Client(core, "a")
     assert again.say() == "one"
     again.close()
-
-
-@pytest.mark.parametrize(
-    ("nucleus", "soft", "stops"),
-    [(LITE, False, True), (LITE, True, False), (CLASSIC, False, False)],
-)
-def test_end_of_a_dependency_stops_what_lite_binds_to_it(
-    start: Start, nucleus: Nucleus, soft: bool, stops: bool
-) -> None:
-    core = start(nucleus)
-    core.core.deploy([component("a", needs=("z",), soft=soft), component("z")])
-    pid = core.pid("a")
-    core.core.stop_dependents("z")
-    assert is_running(pid) is not stops
-    if stops:
-        core.until("a", State.STOPPED)
-        assert core.core.deploy([component("a", needs=("z",), soft=soft), component("z")]) >= {"a"}
 
 
 @pytest.mark.parametrize(("nucleus", "is_allowed"), [(CLASSIC, True), (LITE, False)])

@@ -89,7 +89,6 @@ def component(
     artifact: str = "",
     run_with: str = "",
     setenv: str = "",
-    soft: bool = False,
 ) -> ComponentDeployment:
     document: dict[str, Any] = {
         "RecipeFormatVersion": "2020-01-25",
@@ -97,11 +96,7 @@ def component(
         "ComponentVersion": version,
         "ComponentConfiguration": {"DefaultConfiguration": {"say": "default"}},
         "ComponentDependencies": {
-            one: {
-                "VersionRequirement": "^1.0.0",
-                "DependencyType": "SOFT" if soft else "HARD",
-            }
-            for one in needs
+            one: {"VersionRequirement": "^1.0.0", "DependencyType": "HARD"} for one in needs
         },
         "Manifests": [
             {
