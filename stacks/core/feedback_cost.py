@@ -19,12 +19,13 @@ class SampleCost:
     """Most samples of a core per month, and what these cost in dollars.
 
     Each has a message, and each of the ``requests`` a status: one for every frame and
-    configuration, also where no sample is kept. ``storage`` is for one month, and comes again in
-    every month in which the samples are kept.
+    configuration, also where no sample is kept. ``requests`` is None if only the speed of the model
+    limits the frames. ``storage`` is for one month, and comes again in every month in which the
+    samples are kept.
     """
 
     samples: int
-    requests: int
+    requests: int | None
 
     @property
     def uploads(self) -> float:
@@ -32,8 +33,10 @@ class SampleCost:
         return self.samples * DOLLARS_A_PUT
 
     @property
-    def messages(self) -> float:
-        """Dollars for the messages about them."""
+    def messages(self) -> float | None:
+        """Dollars for the messages about them; None if their number is not known."""
+        if self.requests is None:
+            return None
         return (self.samples + self.requests) * DOLLARS_A_MESSAGE
 
     @property
@@ -49,7 +52,7 @@ def cost_of(inference: InferenceSettings, feedback: FeedbackSettings) -> SampleC
         return None
     limited = limit * HOURS_A_MONTH
     if not interval:
-        return SampleCost(limited, limited)
+        return SampleCost(limited, None)
     frames = 3_600 / interval * HOURS_A_MONTH
     requests = round(frames * len(feedback.configuration.all))
     return SampleCost(min(limited, requests) if limit else requests, requests)
@@ -67,9 +70,14 @@ def cost_line(inference: InferenceSettings, feedback: FeedbackSettings) -> str:
     kept = f"each for {days} days" if days is not None else "until you delete them"
     limit = inference.feedback_rate_limit
     by = f"feedbackRateLimit={limit}" if limit else "no feedbackRateLimit"
+    messages = (
+        "$1 for each million messages, of which each frame has one for each configuration"
+        if cost.messages is None
+        else f"${cost.messages:.2f} for messages"
+    )
     return (
         f"Each core keeps at most {cost.samples:,} samples per month ({by}), {kept}: about "
-        f"${cost.uploads:.2f} for uploads, ${cost.messages:.2f} for messages, and "
+        f"${cost.uploads:.2f} for uploads, {messages}, and "
         f"${cost.storage:.2f} per month for storage, if a JPEG has {BYTES_A_SAMPLE // 1_000} KB; "
         "see docs/resources.md"
     )

@@ -28,6 +28,15 @@ def test_the_default_costs_less_than_two_dollars() -> None:
     )
 
 
+def test_messages_of_a_model_at_full_speed_are_not_counted_as_few() -> None:
+    """Each frame has a status for each configuration, also if no sample is kept."""
+    line = cost_line(settings(inference_interval=0.0), FEEDBACK)
+    assert (
+        "about $0.22 for uploads, $1 for each million messages, of which each frame has one for "
+        "each configuration, and $0.15 per month for storage"
+    ) in line
+
+
 def test_the_line_says_how_long_they_are_kept() -> None:
     kept = FeedbackSettings(None, default_configuration(), 90)
     assert "each for 90 days" in cost_line(settings(), kept)
