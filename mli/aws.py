@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,15 @@ def clients(region: str | None = None, profile: str | None = None) -> Clients:
     """Return a function that returns the client of a service, the same one each time."""
     opened = functools.cache(lambda: session(region, profile))
     return functools.cache(lambda service: opened().client(service, config=RETRIES))
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context for what boto3 does not send; AWS_CA_BUNDLE says whom it trusts.
+
+    Raises:
+        OSError: if that file cannot be read.
+    """
+    return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or None)
 
 
 def aws_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -14,7 +14,7 @@ import click
 from local_core.output.terminal import counted
 from stacks import names
 
-from ..aws import Clients, aws_options, clients
+from ..aws import Clients, aws_options, clients, tls_context
 from ..cli.options import refuse_given, seconds_option, timeout_option
 from ..cli.output import Output, examples, reporting
 from ..cli.owner_names import CoreName, FleetName
@@ -261,5 +261,5 @@ def signal(handle: str, verdict: Verdict) -> None:
     request = urllib.request.Request(
         handle, data=json.dumps(content).encode(), method="PUT", headers={"Content-Type": ""}
     )
-    with urllib.request.urlopen(request, timeout=30):
+    with urllib.request.urlopen(request, timeout=30, context=tls_context()):
         pass

@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from local_core.device.setup import Address
 
+from ..aws import tls_context
 from ..device.certificates.keyfiles import KeyFolder, check_pair
 from ..errors import MliError
 from .proxy import proxy_for
@@ -114,7 +115,7 @@ class CredentialsConnection(Connection):
         created = _new_client(self.client_id, "websockets")
         created.ws_set_options(path=path, headers=lambda usual: _handshake(usual, host))
         if not self._is_local:
-            created.tls_set_context(ssl.create_default_context())
+            created.tls_set_context(tls_context())
         return created
 
     @property
