@@ -160,6 +160,11 @@ def test_waits_double_up_to_the_cap_and_are_shortened_by_up_to_half() -> None:
     assert Backoff(first=1, cap=5, rng=lambda: 1.0).next() == 0.5
 
 
+def test_waits_after_days_of_failures_are_still_numbers() -> None:
+    backoff = Backoff(first=0.25, cap=5, rng=lambda: 0.0)
+    assert [backoff.next() for _ in range(2_000)][-1] == 5  # 2.0 ** 1024 overflows
+
+
 def test_a_message_without_an_answer_is_a_fault_before_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

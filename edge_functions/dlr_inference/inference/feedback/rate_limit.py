@@ -50,7 +50,6 @@ class RateLimiter:
                 return
             most = self._most(len(config_ids))
             self._levels = {one: min(most, self._levels.get(one, most)) for one in config_ids}
-            self._spare = min(self._spare, most)
 
     def take(self, config_id: str) -> bool:
         """Take one sample for a configuration; return False if the limit does not allow it now."""
