@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from stacks.core.nucleus_configuration import NUCLEUS_VERSION
+
 from ..ipc import dialect as ipc
 
 
@@ -51,7 +53,7 @@ class Nucleus:
 
 CLASSIC = Nucleus(
     name="classic",
-    version="2.15.0",
+    version=NUCLEUS_VERSION,
     ipc=ipc.CLASSIC,
     restart=Restart.WHEN_SCRIPTS_CHANGE,
     rolls_back=True,
