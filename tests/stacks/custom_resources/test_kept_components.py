@@ -12,10 +12,15 @@ KEPT = {"TargetArn": TARGET, "Components": ["DlrInference.Demo"], "MayDrop": "fa
 
 
 def kept(
-    stubs: Stubs, cloudformation: Answers, deployed: dict[str, str] | None, **more: Any
+    stubs: Stubs,
+    cloudformation: Answers,
+    deployed: dict[str, str] | None,
+    *,
+    status: str = "ACTIVE",
+    **more: Any,
 ) -> dict[str, Any]:
     """Ask whether a deployment may follow one with the components ``deployed``."""
-    listed = [] if deployed is None else [{"deploymentId": "d", "deploymentStatus": "ACTIVE"}]
+    listed = [] if deployed is None else [{"deploymentId": "d", "deploymentStatus": status}]
     stubs.greengrassv2.add_response(
         "list_deployments",
         {"deployments": listed},
@@ -39,12 +44,14 @@ def test_deployment_that_removes_nothing_of_others_is_allowed(
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", TARGET)
 
 
+@pytest.mark.parametrize("status", ["ACTIVE", "COMPLETED", "CANCELED"])
 def test_components_of_others_are_named_with_what_keeps_them(
-    stubs: Stubs, cloudformation: Answers
+    stubs: Stubs, cloudformation: Answers, status: str
 ) -> None:
+    """Also after a rollout that was aborted: it has reached some cores."""
     add_status(stubs, "UPDATE_IN_PROGRESS")
     others = {"com.org.B": "2.0.0", "com.org.A": "1.0.0"}
-    answer = kept(stubs, cloudformation, {"DlrInference.Demo": "1.2.0", **others})
+    answer = kept(stubs, cloudformation, {"DlrInference.Demo": "1.2.0", **others}, status=status)
     assert answer["Status"] == "FAILED"
     assert (
         "cores of Demo_Group would lose com.org.A, com.org.B, which somebody else deployed: keep "

@@ -67,12 +67,14 @@ def _lost_components(properties: Mapping[str, Any], old: Mapping[str, Any]) -> s
 
 
 def _latest(target: str) -> dict[str, str]:
-    """Return the versions of the components that the latest active deployment names."""
+    """Return the versions of the components that the latest deployment names.
+
+    Whatever its status: one that was cancelled, as by its `abortCriteria`, has reached some cores.
+    """
     greengrass = boto3.client("greengrassv2")
     listed = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
     for item in listed.get("deployments", ()):
-        if item.get("deploymentStatus") in ("ACTIVE", "COMPLETED"):
-            found = greengrass.get_deployment(deploymentId=item["deploymentId"])
-            components = found.get("components") or {}
-            return {name: one.get("componentVersion", "") for name, one in components.items()}
+        found = greengrass.get_deployment(deploymentId=item["deploymentId"])
+        components = found.get("components") or {}
+        return {name: one.get("componentVersion", "") for name, one in components.items()}
     return {}
