@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -124,6 +126,24 @@ def test_a_message_that_was_cut_off_does_not_damage_the_next(tmp_path: Path) -> 
     second = Backlog(path)
     assert second.append([("t", b"three")])
     assert all_of(Backlog(path)) == [("t", b"one"), ("t", b"three")]
+
+
+def test_a_message_that_a_full_disk_cuts_off_is_not_left_half_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def cut(file: IO[bytes], data: bytes) -> None:
+        file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "unsent.jsonl"
+    backlog = Backlog(path)
+    assert backlog.append([("t", b"one")])
+    assert not caplog.text
+    with monkeypatch.context() as full:
+        full.setattr("inference.outgoing.backlog.write_all", cut)
+        assert not backlog.append([("t", b"two")])
+    assert backlog.append([("t", b"two again")])
+    assert all_of(Backlog(path)) == [("t", b"one"), ("t", b"two again")]
 
 
 def test_the_file_of_version_0_1_0_is_sent_too(tmp_path: Path) -> None:
