@@ -67,7 +67,7 @@ def check_classes(
     ``said`` tells whether labels, a profile or metadata say that it has classes.
     """
     if classes == 1 and request.softmax:
-        raise MliError("--softmax: of one score alone is always 1; leave it out")
+        raise MliError("--softmax: the softmax of a single score is always 1; remove the option")
     if said or probabilities or request.softmax or request.kind == "classification":
         return
     raise MliError(

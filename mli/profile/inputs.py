@@ -41,11 +41,11 @@ def input_of(
     if tensor.dtype not in _TYPES:
         rule = f"a profile describes an image in {' or '.join(_TYPES)}"
         other = ", or let `mli compile` change the type" if tensor.dtype in _CONVERTED else ""
-        raise MliError(f"input {tensor}: {rule}; export it so{other}")
+        raise MliError(f"input {tensor}: {rule}; export it like that{other}")
     shape = tensor.shape or (None,) * 4  # a model may say nothing
     if len(shape) != 4 or shape[0] not in (1, None):
         rule = "a profile describes one image, [1,3,H,W] or [1,H,W,3]"
-        raise MliError(f"input {tensor}: {rule}; export it so, with a batch of 1")
+        raise MliError(f"input {tensor}: {rule}; export it with a batch of 1")
     known: tuple[int | None, ...] = (1, *shape[1:])
     if None in known or asked.shape is not None:
         known = _fixed(tensor, known, asked, size)
@@ -62,7 +62,7 @@ def _fixed(
         if not _can_be(known, asked.shape):
             given = _written(asked.shape)
             raise MliError(
-                f"input {tensor}: cannot be --input-shape {given}, but such as {_example(known)}"
+                f"input {tensor}: does not take --input-shape {given}; {_example(known)} would do"
             )
         return asked.shape
     choices: list[tuple[int, ...] | None] = [(1, 3, *size), (1, *size, 3)] if size else []

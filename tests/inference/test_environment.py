@@ -167,7 +167,7 @@ def test_without_wheels_the_index_is_asked(requirements: tuple[Path, Path]) -> N
     options, advice = creation._source(requirements[0].parent / "wheels")
     assert options == []
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    asked = f"has it packages for Python {version} and this processor?"
+    asked = f"does it have packages for Python {version} and this processor?"
     assert advice == f"is the package index reachable, and {asked}"
 
 

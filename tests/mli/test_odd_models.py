@@ -109,7 +109,7 @@ ODD: dict[str, tuple[Callable[[], Any], str, str]] = {
         "is [1, 3, 8, 32, 32]; it must be one image",
     ),
     "batch": (
-        lambda: mean_of_channels((10, 3, 32, 32)), "export it so, with a batch of 1",
+        lambda: mean_of_channels((10, 3, 32, 32)), "export it with a batch of 1",
         "is [10, 3, 32, 32]; it must be one image",
     ),
 }  # fmt: skip
@@ -208,7 +208,7 @@ def test_the_example_of_a_size_is_one_that_the_model_takes(
     model = save(mean_of_channels(shape), tmp_path / "model.onnx")
     assert line_of(run("profile", model)).endswith(f"give it with --input-shape {example}")
     line = line_of(run("profile", model, "--input-shape", "1,5,5,5"))
-    assert line.endswith(f"cannot be --input-shape 1,5,5,5, but such as {example}")
+    assert line.endswith(f"does not take --input-shape 1,5,5,5; {example} would do")
 
 
 def _quantised(scale: Any = QUANTISED[0]) -> Any:

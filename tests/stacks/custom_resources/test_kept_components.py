@@ -55,7 +55,7 @@ def test_components_of_others_are_named_with_what_keeps_them(
     assert answer["Status"] == "FAILED"
     assert (
         "cores of Demo_Group would lose com.org.A, com.org.B, which somebody else deployed: keep "
-        "them with -c components=com.org.A=1.0.0,com.org.B=2.0.0, or let them go with "
+        "them with -c components=com.org.A=1.0.0,com.org.B=2.0.0, or let them be removed with "
         "-c dropComponents=true"
     ) in answer["Reason"]
 

@@ -146,7 +146,7 @@ def _source(wheels: Path) -> tuple[list[str], str]:
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if not wheels.is_dir():
-        has_them = f"has it packages for Python {version} and this processor?"
+        has_them = f"does it have packages for Python {version} and this processor?"
         return [], f"is the package index reachable, and {has_them}"
     advice = f"do the wheels of this artifact fit Python {version} and this processor?"
     return ["--no-index", "--find-links", str(wheels)], advice

@@ -61,7 +61,7 @@ def _lost_components(properties: Mapping[str, Any], old: Mapping[str, Any]) -> s
     named = ",".join(f"{name}={latest[name]}" for name in sorted(lost))
     return (
         f"cores of {target.rpartition('/')[2]} would lose {', '.join(sorted(lost))}, which "
-        f"somebody else deployed: keep them with -c components={named}, or let them go "
+        f"somebody else deployed: keep them with -c components={named}, or let them be removed "
         "with -c dropComponents=true"
     )
 
