@@ -82,6 +82,8 @@ def test_json_has_everything_as_it_was(commands: Commands, kept: KeptSamples) ->
         (["--model", "abab", "--label", "cup"], [["cup", "cat"]]),
         (["--until", "2026-11-18T11:08"], [["cup", "cat"]]),
         (["--since", "2026-11-18T11:10", "--until", "2026-11-18T11:11"], [[]]),
+        (["--since", "2026-11-18T11:07:40", "--until", "2026-11-18T11:08:40"], [["cup", "cat"]]),
+        (["--max-score", "0.1", "--strategy", "*"], [[], []]),
         (["--core", "Nobody"], []),
         (["--limit", "1", "--label", "cat"], [["cat"]]),
     ],
