@@ -147,11 +147,11 @@ def test_cleaning_continues_after_the_end_of_the_process_at_any_request(
 def test_core_s_own_component_is_cleaned_by_the_core_s_name(
     commands: Commands, core: DeployedCore
 ) -> None:
-    text = json.dumps(recipe(core.component, "2.0.0")).encode()
+    text = json.dumps(recipe(core.component, "0.2.0")).encode()  # a digest: it does not grow
     greengrass = core.cloud.client("greengrassv2")
     greengrass.create_component_version(inlineRecipe=text)
     said: Mapping[str, Any] = commands.json("clean", core.name)
-    assert said["kept"] == {"1.0.0": f"deployed to {core.thing}", "2.0.0": "the newest"}
+    assert said["kept"] == {"1.0.0": f"deployed to {core.thing}", "0.2.0": "the newest"}
 
 
 @pytest.mark.parametrize("before", [[], ["UPDATE_COMPLETE"]])
