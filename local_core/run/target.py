@@ -38,6 +38,11 @@ class Target:
         return GENERATIONS[self.greengrass_version]
 
     @property
+    def title(self) -> str:
+        """What a person reads for the model: its profile, or if that is a file the core's name."""
+        return self.core_name if self.profile.endswith(".json") else self.profile
+
+    @property
     def _is_onnx(self) -> bool:
         try:
             return onnx_model_at(self.model) is not None

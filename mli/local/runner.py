@@ -193,7 +193,7 @@ class Runner:
         session.show_waiting()
         first, last = session.predictions[0], session.predictions[-1]
         return RunTimes(
-            model=target.profile,
+            model=target.title,
             deploy=deployed - began,
             first_prediction=first - deployed,
             frames=len(session.predictions),

@@ -26,7 +26,7 @@ def write_sheet_of(cores: Sequence[PreparedCore], watcher: Watcher, file: Path) 
         received = watcher.on(prediction_topic(core.target.core_name))
         messages = [Payload.of(one.payload).value for one in received]
         frames += [
-            (f"{core.target.profile} · {photograph.name}", photograph, message)
+            (f"{core.target.title} · {photograph.name}", photograph, message)
             for photograph, message in photographs_of(messages, photographs).items()
         ]
     if frames:

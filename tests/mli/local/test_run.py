@@ -75,6 +75,13 @@ class TestCommand:
         assert context["messageFormat"] == "envelope"
         assert context["greengrassVersion"] == "1"
 
+    def test_a_profile_in_a_file_is_no_title(
+        self, invoke: Callable[..., Target], tmp_path: Path
+    ) -> None:
+        assert invoke().title == "any"
+        (tmp_path / "profile.json").write_text("{}")
+        assert invoke("--profile", str(tmp_path / "profile.json")).title == "Demo-Demo"
+
     @pytest.mark.parametrize(
         ("option", "limit"), [(None, "0"), ("--keep", "600"), ("--view", "600")]
     )
