@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,6 +51,18 @@ def test_a_disk_that_is_full_neither_loses_nor_repeats_a_message(small_disk: Pat
     broker.is_away = False
     assert box.close(20) == 0
     assert broker.on("t") == sent
+
+
+def test_an_attempt_to_make_room_on_a_full_disk_takes_no_room(small_disk: Path) -> None:
+    path = small_disk / "unsent.jsonl"
+    backlog = Backlog(path, limit=50_000)
+    assert backlog.append([("t", b"x" * 1_000)] * 45)
+    free = shutil.disk_usage(small_disk).free
+    assert not backlog.append([("t", b"x" * 10_000)])  # what stays needs more than is free
+    assert shutil.disk_usage(small_disk).free == free
+    (small_disk / "unsent.jsonl.partial").write_bytes(bytes(4_096))  # of a process that was killed
+    assert len(Backlog(path)) == len(backlog)
+    assert shutil.disk_usage(small_disk).free == free
 
 
 def all_of_file(path: Path) -> list[QueuedMessage]:

@@ -22,7 +22,7 @@ from .lines import (
     removal_line,
     write_all,
 )
-from .rewriting import bytes_to_drop, rewrite
+from .rewriting import bytes_to_drop, discard_partial, rewrite
 
 LIMIT_BYTES = 64 << 20
 """Largest file. An hour at one frame per second, with the largest messages, is 26 MB."""
@@ -71,6 +71,7 @@ class Backlog:
         self._taken: Entry | None = None
         self._not_noted: Removal | None = None
         self._next_try = self._next_read = 0.0
+        discard_partial(path)
         try:
             self._scan()
         except FileNotFoundError:

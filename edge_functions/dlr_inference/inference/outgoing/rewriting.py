@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping
@@ -54,8 +55,33 @@ def rewrite(
     Raises:
         OSError: if the disk rejects it; the file is as before.
     """
+    try:
+        made = _written(_partial_of(path), entries, to_drop, taken, next_id)
+        _partial_of(path).replace(path)
+    except OSError:
+        discard_partial(path)  # it has taken what was free on a full disk
+        raise
+    return made
+
+
+def discard_partial(path: Path) -> None:
+    """Remove what an attempt to write the file again has left, also one of an earlier process."""
+    with suppress(OSError):
+        _partial_of(path).unlink()
+
+
+def _partial_of(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+def _written(
+    partial: Path,
+    entries: Iterable[Entry],
+    to_drop: dict[str, int],
+    taken: Entry | None,
+    next_id: int,
+) -> Rewritten:
     made = Rewritten(next_id)
-    partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as target:
         for entry in entries:
             is_taken = taken is not None and entry.id == taken.id
@@ -75,5 +101,4 @@ def rewrite(
                 made.taken = Entry(message_id, entry.topic, entry.payload, len(line), made.size)
         target.flush()
         os.fsync(target.fileno())  # a power cut must not leave an empty file
-    partial.replace(path)
     return made
