@@ -70,6 +70,19 @@ def test_on_a_full_disk_space_statuses_go_first_and_predictions_last(tmp_path: P
     assert len(left) > 200
 
 
+def test_message_that_is_being_sent_is_not_dropped_for_room(tmp_path: Path) -> None:
+    backlog = Backlog(tmp_path / "unsent.jsonl", limit=10_000)
+    assert backlog.append([(FEEDBACK_STATUS_TOPIC, payload(number, 400)) for number in range(15)])
+    assert backlog.take() == (FEEDBACK_STATUS_TOPIC, payload(0, 400))
+    assert backlog.append([(PREDICTIONS, payload(15, 4_000))])
+    dropped = backlog.dropped["status"]
+    assert 3 < dropped < 14
+    assert backlog.size <= 10_000 - 10_000 // 4 + 500  # room for the next ones too
+    backlog.done()
+    left = [json.loads(one)["frame"] for _, one in all_of(backlog)]
+    assert left == list(range(1 + dropped, 16))
+
+
 def test_without_a_disk_statuses_go_first_and_predictions_last() -> None:
     broker = Broker()
     box = outbox(broker, None, capacity=20)

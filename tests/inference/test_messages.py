@@ -1,14 +1,16 @@
-"""Both message formats, and the cap on their size."""
+"""Both message formats, the cap on their size, and which results are worth a message."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from inference.names import MAX_MESSAGE_BYTES
 from inference.pipeline.results import EnvelopeEncoder, FrameResult, encode_list
+from inference.pipeline.sinks import publish_policy
 from inference.vision.postprocess import Prediction
 from inference.vision.scores import Scores
 
@@ -101,3 +103,20 @@ def test_a_long_source_cannot_break_the_cap() -> None:
     message = ENVELOPE(result(CUP, source="/" + "ü" * 5000))
     assert len(message.payload) <= MAX_MESSAGE_BYTES
     assert message.left_out == 0
+
+
+def test_a_change_is_of_the_labels_or_their_numbers_of_one_source() -> None:
+    changes = publish_policy("changes")
+    cup, dog = Prediction("cup", 0.9, None), Prediction("dog", 0.8, None)
+    shown = [(), (cup,), (cup, dog), (dog, cup), (cup, cup, dog), (cup, cup), (), ()]
+    accepted = [changes(result(*one)) for one in shown]
+    assert accepted == [True, True, True, False, True, True, True, False]
+    other = replace(result(), origin="1")
+    assert [changes(other), changes(other), changes(result())] == [True, False, False]
+
+
+def test_detections_are_published_and_nothing_is_not() -> None:
+    detections, always = publish_policy("detections"), publish_policy("always")
+    found = result(Prediction("cup", 0.9, None))
+    assert [detections(result()), detections(found), detections(found)] == [False, True, True]
+    assert [always(result()), always(found)] == [True, True]

@@ -84,6 +84,8 @@ def test_core_whose_component_was_uninstalled_is_not_searched_for(
     assert next_line(said).startswith("next: no deployment has the component any more")
     assert "deployed is" not in said
     assert commands.json("status", core.name, code=1)["liveness"]["configurationDeployed"] is None
+    core.speak()
+    assert next_line(commands.run("status", core.name)) == f"next: mli watch {core.name}"
 
 
 def test_core_that_is_silent_for_three_intervals_fails_although_greengrass_calls_it_healthy(
