@@ -137,11 +137,13 @@ def _reporting(
     waited = threading.Event()
 
     def report(seconds: float) -> None:
+        if waited.is_set():  # the stack may delete the deployment now, which is then not found
+            return
         try:
             is_new = canaried.version_of(canaried.canary) != "1.0.0"
         except AssertionError:
             return
-        if is_new and not waited.is_set():
+        if is_new:
             waited.set()
             canaried.report(status, health)
 
