@@ -61,16 +61,23 @@ def parse(words: Sequence[str], *, complete: bool = True) -> Call:
         raise UsageError(f"{service} has no {command}")
     shape = model.operation_model(operations[command]).input_shape
     members = {_hyphens(name): (name, member) for name, member in shape.members.items()}
+    switches = {
+        f"{prefix}{word}": (name, value)
+        for word, (name, member) in members.items()
+        if member.type_name == "boolean"
+        for prefix, value in (("--", True), ("--no-", False))
+    }
     parameters: dict[str, Any] = {}
     general: dict[str, str] = {}
     while rest:
         option = rest.pop(0)
+        if option in switches:
+            parameter, value = switches[option]
+            parameters[parameter] = value
+            continue
         name = option.removeprefix("--")
         if not option.startswith("--") or not (name in members or name in GLOBAL):
             raise UsageError(f"{service} {command} has no {option}")
-        if name in members and members[name][1].type_name == "boolean":
-            parameters[members[name][0]] = True
-            continue
         if not rest:
             raise UsageError(f"the value of {option} is missing")
         if name in members:
