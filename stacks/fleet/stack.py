@@ -33,11 +33,14 @@ class GreengrassFleetStack(InferenceStack):
     No thing belongs to the stack: `mli fleet` creates the cores and puts them into the group, or
     they provision themselves with a claim certificate. So the size of the template does not depend
     on their number. The outputs have what a core needs, with
-    :data:`stacks.names.CORE_PLACEHOLDER` for its name.
+    :data:`stacks.names.CORE_PLACEHOLDER` for its name. The stack is protected from deletion until
+    `mli fleet retire` has removed its cores.
     """
 
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, settings=settings)
+        # A deletion that the group refuses leaves a stack that AWS does not update any more.
+        self.termination_protection = True
         fleet_name = self.own.thing_group
         claim_policy = names.claim_policy_name(fleet_name)
         group = FleetGroup(self, "Group", name=fleet_name, claim_policy=claim_policy)

@@ -39,6 +39,10 @@ def deploy(shared: SharedCloud, context: Mapping[str, str]) -> None:
             template = json.loads((folder / properties["templateFile"]).read_text())
             role = properties["cloudFormationExecutionRoleArn"]
             Stacks(shared.cloud).deploy_template(name, template, RoleARN=role)
+            shared.cloud.client("cloudformation").update_termination_protection(
+                StackName=name,
+                EnableTerminationProtection=properties.get("terminationProtection", False),
+            )
 
 
 def _synthesise(folder: Path, context: Mapping[str, str]) -> None:

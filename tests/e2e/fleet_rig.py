@@ -89,6 +89,12 @@ class Fleet:
         """
         Stacks(self.cloud).delete(STACK)
 
+    def lift_protection(self) -> None:
+        """Let the stack be deleted, as `mli fleet retire` does when the fleet has no cores."""
+        self.client("cloudformation").update_termination_protection(
+            StackName=STACK, EnableTerminationProtection=False
+        )
+
     def ensure_deployed(self) -> None:
         """Deploy the fleet as the user's context has it, if it is not so already."""
         if self._deployed == {}:

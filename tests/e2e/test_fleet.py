@@ -27,7 +27,7 @@ from local_core.archives.setup import SetupArchive
 from local_core.device.mqtt import MqttConnection, tls_context
 from local_core.device.v2.core import V2Device
 from local_core.device.watcher import Watcher
-from local_core.processes.cdk import REPOSITORY
+from local_core.processes.cdk import REPOSITORY, CdkError
 from local_core.run.shared_cloud import SharedCloud
 from mli.cli.main import main
 from mli.device.reports import last_telemetry
@@ -247,7 +247,15 @@ def test_device_with_a_claim_becomes_a_core_by_itself(fleet: Fleet, tmp_path: Pa
     assert ended["ended"] == [said["certificateId"]]
 
 
+def test_mistaken_destruction_of_a_fleet_changes_nothing(fleet: Fleet) -> None:
+    with pytest.raises(CdkError, match="cannot be deleted while TerminationProtection is enabled"):
+        fleet.shared.deployer().destroy(fleet.context, stacks=(STACK,))
+    fleet.deploy(confidenceThreshold="0.9")
+    assert fleet.verdicts.next() == ("SUCCEEDED", "SUCCESSFUL")
+
+
 def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> None:
+    fleet.lift_protection()
     with pytest.raises(StackError, match=f"the fleet {FLEET} still has 1 cores .{CORE}_Core."):
         fleet.destroy()
     aliases = fleet.client("iot").list_role_aliases()["roleAliases"]
@@ -259,6 +267,7 @@ def test_stack_cannot_be_destroyed_while_the_fleet_has_a_core(fleet: Fleet) -> N
 def test_stack_of_a_fleet_without_cores_can_be_destroyed(fleet: Fleet) -> None:
     fleet.stop()
     remove_core(fleet)
+    fleet.lift_protection()
     fleet.destroy()
     with pytest.raises(ClientError, match="does not exist"):
         fleet.client("cloudformation").describe_stacks(StackName=STACK)

@@ -50,6 +50,19 @@ def writable(template: dict[str, Any]) -> list[str]:
     return sorted(resolved(found if isinstance(found, list) else [found]))
 
 
+def test_stack_of_a_fleet_is_protected_from_deletion_and_that_of_a_core_is_not(
+    tmp_path: Path,
+) -> None:
+    owners = {"fleet": {"fleetName": "F"}, "core": {"coreName": "C", "certificateId": "0" * 64}}
+    found = {}
+    for owner, context in owners.items():
+        app = new_app(tmp_path / owner)
+        add_stacks(app, read_settings({**context, "modelS3Uri": "s3://bucket/model.tar.gz"}))
+        [stack] = app.synth().stacks
+        found[owner] = bool(stack.termination_protection)
+    assert found == {"fleet": True, "core": False}
+
+
 def test_fleet_has_what_a_core_has_but_for_the_core(template: dict[str, Any]) -> None:
     core, fleet = (
         Counter(one["Type"] for one in found["Resources"].values())

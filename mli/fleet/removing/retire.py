@@ -43,8 +43,9 @@ def retire(
 
     First the claims are deleted, so that no more cores join, and the group's deployments, so that
     no core begins one. Then each core is removed as by `mli fleet remove`, then the groups below
-    the fleet's, if they are empty. Thing group, role alias and buckets are the stack's: `npx cdk
-    destroy` follows. When repeated, the command continues where it ended.
+    the fleet's, if they are empty. Thing group, role alias and buckets are the stack's, which is
+    protected from deletion until all cores are removed: `npx cdk destroy` follows. When repeated,
+    the command continues where it ended.
     """
     of = many.clients
     found = FleetStack.find(of, fleet_name)
@@ -56,6 +57,10 @@ def retire(
                 output.say(f"{counted(number, 'claim')}, by which devices come, would be deleted")
             cores, foreign = removed_with(of, found, journal)
             _name_foreign(foreign, output)
+            output.say(
+                f"the termination protection of {names.fleet_stack_name(fleet_name)} would be "
+                "lifted at the end"
+            )
             show_plans(remover, cores, many, output)
             return
         result = Result()
@@ -82,6 +87,7 @@ def retire_all(
 ) -> list[RemovedCore]:
     """End claims and deployments, remove the members, and delete the groups below the fleet's.
 
+    When all are removed, the stack's termination protection is lifted, so that it can be deleted.
     Returns the cores, also those that came by a claim while others were removed: AWS IoT
     disconnects a claim minutes after its end.
     """
@@ -106,6 +112,8 @@ def retire_all(
     if result.is_complete:
         for group in _below(iot, fleet.name):
             _delete_group(clients, fleet, group, output)
+        if result.ended is None:  # otherwise more cores may have come
+            _lift_protection(clients, fleet)
     return list(removed.values())
 
 
@@ -176,3 +184,10 @@ def _delete_group(clients: Clients, fleet: FleetStack, group: str, output: Outpu
         end_deployment(clients("greengrassv2"), identity)
     with absent_is_done():
         patiently(lambda: iot.delete_thing_group(thingGroupName=group))
+
+
+def _lift_protection(clients: Clients, fleet: FleetStack) -> None:
+    """Let the stack of a fleet without cores be deleted."""
+    clients("cloudformation").update_termination_protection(
+        StackName=names.fleet_stack_name(fleet.name), EnableTerminationProtection=False
+    )

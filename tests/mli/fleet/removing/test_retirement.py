@@ -11,6 +11,7 @@ import pytest
 from mli import aws
 from mli.cli.output import Output
 from mli.device.stacks.fleet import FleetStack
+from mli.errors import MliError
 from mli.fleet.journal import CLAIMS, OF_FLEET, Journal
 from mli.fleet.removing.removal import CoreRemover
 from mli.fleet.removing.retire import retire_all
@@ -33,6 +34,7 @@ def test_retired_fleet_has_no_cores_and_no_deployments(
     other = iot.create_thing_group(thingGroupName=f"{fleet.name}-beside")["thingGroupName"]
     greengrass.create_deployment(targetArn=arn)
     commands.run("redeploy", fleet.name, "--again", "--no-wait")
+    _protect(fleet)
     of, folder = aws.clients(), Path("fleet") / fleet.name
     found = FleetStack.find(of, fleet.name)
 
@@ -51,6 +53,41 @@ def test_retired_fleet_has_no_cores_and_no_deployments(
     assert below not in groups
     said = commands.run("fleet", "retire", fleet.name, "--yes")
     assert f"npx cdk destroy -c fleetName={fleet.name}" in said
+    assert not _is_protected(fleet)
+
+
+def test_stack_stays_protected_until_the_last_core_is_removed(
+    commands: Commands, fleet: DeployedFleet
+) -> None:
+    _protect(fleet)
+    shown = commands.run("fleet", "retire", fleet.name, "--dry-run")
+    assert f"protection of {names.fleet_stack_name(fleet.name)} would be lifted" in shown
+    core = f"{fleet.name}-0"
+    add(commands, fleet, [core])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CoreRemover, "remove", _refused)
+        commands.run("fleet", "retire", fleet.name, "--yes", code=1)
+    assert _is_protected(fleet)
+    commands.run("fleet", "remove", fleet.name, core, "--yes")
+    assert _is_protected(fleet)
+    commands.run("fleet", "retire", fleet.name, "--yes")  # a fleet without cores
+    assert not _is_protected(fleet)
+
+
+def _refused(self: CoreRemover, core: Named) -> str:
+    raise MliError("it is needed")
+
+
+def _protect(fleet: DeployedFleet) -> None:
+    fleet.cloud.client("cloudformation").update_termination_protection(
+        StackName=names.fleet_stack_name(fleet.name), EnableTerminationProtection=True
+    )
+
+
+def _is_protected(fleet: DeployedFleet) -> bool:
+    cloudformation = fleet.cloud.client("cloudformation")
+    [stack] = cloudformation.describe_stacks(StackName=names.fleet_stack_name(fleet.name))["Stacks"]
+    return bool(stack["EnableTerminationProtection"])
 
 
 def test_no_device_becomes_a_core_of_a_fleet_that_is_being_retired(
