@@ -11,6 +11,7 @@ from stacks.core.inference_stack import InferenceStack
 from stacks.core.outputs import add_output
 from stacks.fleet.canary import Canary
 from stacks.fleet.group import FleetGroup
+from stacks.fleet.protection import LiftedProtection
 from stacks.fleet.provisioning import ProvisioningByClaim
 from stacks.names import CORE_PLACEHOLDER
 
@@ -69,6 +70,11 @@ class GreengrassFleetStack(InferenceStack):
         provisioning.node.add_dependency(deployment)  # a core that comes finds it
         self._groups = groups
         self.keep(*(child for child in self.node.children if child.node.id in _NEEDED))
+
+    def deploy_last(self) -> None:
+        """Create the deployments last, and first what lifts the protection if all is undone."""
+        super().deploy_last()
+        LiftedProtection(self, "Protection").come_before(self.node.children)
 
     def keep(self, *needed: IDependable) -> None:
         """Let nothing of this be deleted before the fleet is known to have no cores."""

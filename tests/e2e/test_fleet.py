@@ -33,9 +33,9 @@ from mli.cli.main import main
 from mli.device.reports import last_telemetry
 from mli.fleet.core import ARCHIVE
 from mli.fleet.reports.status import ATTENTION
-from stacks.names import fleet_component_name, thing_name
+from stacks.names import fleet_component_name, fleet_stack_name, thing_name
 from tests import environments
-from tests.cloud.support import StackError, recipe
+from tests.cloud.support import StackError, Stacks, recipe
 from tests.e2e.fleet_life import FleetLife
 from tests.e2e.fleet_rig import CLAIMED, CORE, FLEET, GROUP_ARN, OTHER, STACK, Fleet, remove_core
 from tests.e2e.rig import Verdicts, target
@@ -72,6 +72,16 @@ def fleet(module_fleet: Fleet) -> Fleet:
     """The fleet, deployed, and its core, running."""
     module_fleet.ensure_running()
     return module_fleet
+
+
+def test_what_a_failed_first_deployment_leaves_can_be_deleted(module_fleet: Fleet) -> None:
+    """The CLI deletes it at the next deployment."""
+    shared, name = module_fleet.shared, "e2e-failed"
+    context = {**module_fleet.context, "fleetName": name, "modelS3Uri": "s3://missing/model.zip"}
+    with pytest.raises(CdkError, match=r"model\.zip does not exist"):
+        shared.deployer().deploy(context)
+    assert Stacks(shared.cloud).status(fleet_stack_name(name)) == "ROLLBACK_COMPLETE"
+    Stacks(shared.cloud).delete(fleet_stack_name(name))
 
 
 def test_command_leaves_the_deployment_to_the_stack(module_fleet: Fleet) -> None:

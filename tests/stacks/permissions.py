@@ -121,6 +121,7 @@ REASONS: dict[tuple[str, ...], str] = {
         "greengrass:GetDeployment",
     ): "A wildcard at the end: the service chooses the id of the latest deployment.",
     ("cloudformation:DescribeStacks",): "Whether this stack is rolling back, which must succeed.",
+    ("LiftProtection",): "Lets the CDK CLI delete this stack if its creation has failed.",
     ("iot:DescribeJob", "iot:DescribeThingGroup"): "Greengrass calls them for those two: a "
     "deployment is a job, whose id it chooses.",
     ("greengrass:ListComponentVersions",): "The versions of this core's component, to find the "

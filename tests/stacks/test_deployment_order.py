@@ -43,3 +43,14 @@ def test_deployment_begins_when_no_other_part_can_fail(
     before = needed[deployment] | {deployment}
     after = {key for key, one in needed.items() if deployment in one}
     assert {key[:-8] for key in set(resources) - before - after} == apart
+
+
+@pytest.mark.parametrize("name", ["v2-fleet", "v2-fleet-rollout", "v2-fleet-watched"])
+def test_whatever_fails_undoes_the_protection_of_a_fleet(name: str) -> None:
+    """But for the function that lifts it, and what that needs."""
+    resources = template(name, FLEET)["Resources"]
+    needed = needed_by(resources)
+    [protection] = [k for k, one in resources.items() if one["Type"] == "Custom::FleetProtection"]
+    before = needed[protection] | {protection}
+    assert all(protection in needed[key] for key in set(resources) - before)
+    assert all(key.startswith(("CustomResources", "Protection")) for key in before)

@@ -76,13 +76,14 @@ def test_fleet_has_what_a_core_has_but_for_the_core(template: dict[str, Any]) ->
         "Custom::ThingGroupMembership": 1,
     }
     assert fleet - core == {
-        "AWS::IAM::Policy": 2,
+        "AWS::IAM::Policy": 3,
         "AWS::IAM::Role": 2,
         "AWS::IoT::ProvisioningTemplate": 1,
         "AWS::Lambda::Function": 1,
         "AWS::Lambda::Permission": 1,
         "AWS::Logs::LogGroup": 1,
         "Custom::FleetMembers": 1,
+        "Custom::FleetProtection": 1,
     }
 
 

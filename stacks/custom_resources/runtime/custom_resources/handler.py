@@ -6,7 +6,14 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from . import artifact_copies, fleet_members, kept_components, lookups, membership
+from . import (
+    artifact_copies,
+    fleet_members,
+    fleet_protection,
+    kept_components,
+    lookups,
+    membership,
+)
 from .answer import answer
 
 _log = logging.getLogger()
@@ -15,6 +22,7 @@ _log.setLevel(logging.INFO)
 PUTS = {
     "Custom::ArtifactCopies": artifact_copies.copy,
     "Custom::FleetMembers": fleet_members.note,
+    "Custom::FleetProtection": fleet_protection.note,
     "Custom::IotEndpoints": lookups.iot_endpoints,
     "Custom::ComponentRevision": lookups.component_revision,
     "Custom::KeptComponents": kept_components.check,
@@ -29,6 +37,7 @@ PUTS = {
 
 DELETES = {
     "Custom::FleetMembers": fleet_members.refuse_while_there_are_any,
+    "Custom::FleetProtection": fleet_protection.lift_after_failed_creation,
     "Custom::ThingGroupMembership": membership.leave,
 }
 """By resource type, what deletes it.

@@ -11,5 +11,10 @@ def is_rolling_back(stack: str) -> bool:
     A custom resource that fails then leaves the stack in a state in which it cannot be updated.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
     """
+    return "ROLLBACK" in status_of(stack)
+
+
+def status_of(stack: str) -> str:
+    """Return the status of the stack with this id."""
     found = boto3.client("cloudformation").describe_stacks(StackName=stack)
-    return "ROLLBACK" in found["Stacks"][0]["StackStatus"]
+    return str(found["Stacks"][0]["StackStatus"])
