@@ -60,6 +60,17 @@ def test_components_of_others_are_named_with_what_keeps_them(
     ) in answer["Reason"]
 
 
+def test_a_deployment_whose_successor_was_deleted_is_none(
+    stubs: Stubs, cloudformation: Answers
+) -> None:
+    """As after the deletion of a fleet whose group had a deployment of others before."""
+    listed = {"deployments": [{"deploymentId": "d", "deploymentStatus": "INACTIVE"}]}
+    request = {"targetArn": TARGET, "historyFilter": "LATEST_ONLY"}
+    stubs.greengrassv2.add_response("list_deployments", listed, request)
+    handler(event(cloudformation, "KeptComponents", "Update", ResourceProperties=KEPT), None)
+    assert cloudformation.received[-1]["Status"] == "SUCCESS"
+
+
 def test_rollback_is_not_refused(stubs: Stubs, cloudformation: Answers) -> None:
     """The stack would end in UPDATE_ROLLBACK_FAILED."""
     add_status(stubs, "UPDATE_ROLLBACK_IN_PROGRESS")

@@ -69,12 +69,14 @@ def _lost_components(properties: Mapping[str, Any], old: Mapping[str, Any]) -> s
 def _latest(target: str) -> dict[str, str]:
     """Return the versions of the components that the latest deployment names.
 
-    Whatever its status: one that was cancelled, as by its `abortCriteria`, has reached some cores.
+    One that was cancelled, as by its `abortCriteria`, has reached some cores. One that another had
+    replaced is the latest only if that has been deleted, as with the stack of a fleet.
     """
     greengrass = boto3.client("greengrassv2")
     listed = greengrass.list_deployments(targetArn=target, historyFilter="LATEST_ONLY")
     for item in listed.get("deployments", ()):
-        found = greengrass.get_deployment(deploymentId=item["deploymentId"])
-        components = found.get("components") or {}
-        return {name: one.get("componentVersion", "") for name, one in components.items()}
+        if item.get("deploymentStatus") != "INACTIVE":
+            found = greengrass.get_deployment(deploymentId=item["deploymentId"])
+            components = found.get("components") or {}
+            return {name: one.get("componentVersion", "") for name, one in components.items()}
     return {}
