@@ -216,6 +216,7 @@ NOT_RUN: Mapping[str, str] = {
     "scp": _DEVICE,
     "sudo systemctl": _DEVICE,
     "sudo mv": _DEVICE,
+    "sudo ln": _DEVICE,
     "sudo sh /greengrass/v2/prepare.sh": _DEVICE,
     "sudo unzip": _DEVICE,
     "sudo python3.8 -m pip install": _DEVICE,
