@@ -8,7 +8,7 @@ import pytest
 
 from tests.mli.view.axe import grave_violations
 from tests.mli.view.conftest import CUP, TABLE, Viewed
-from tests.mli.view.test_page import open_page, state
+from tests.mli.view.opened_page import open_page, state
 
 pytestmark = pytest.mark.browser
 

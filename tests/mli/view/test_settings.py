@@ -19,8 +19,8 @@ from tests.mli.deployed_fleet import DeployedFleet
 from tests.mli.support import DeployedCore
 from tests.mli.view.axe import grave_violations
 from tests.mli.view.conftest import CUP, Viewed
+from tests.mli.view.opened_page import open_page
 from tests.mli.view.test_controls import CONFIGURED, deploy, merged
-from tests.mli.view.test_page import open_page
 
 pytestmark = pytest.mark.browser
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser import CHROMIUM
 from tests.mli.view.conftest import CUP, TABLE, Viewed
-from tests.mli.view.test_page import open_page, state
+from tests.mli.view.opened_page import open_page, state
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
