@@ -53,7 +53,9 @@ class KeptDownloads:
     def keep_only(self) -> None:
         """Keep this as what the core runs; remove the files of all other deployments."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / _GROUP).write_text(json.dumps(asdict(self._group)))
+        partial = self._folder / f"{_GROUP}.part"
+        partial.write_text(json.dumps(asdict(self._group)))
+        partial.replace(self._folder / _GROUP)
         for folder in self._folder.parent.glob("*"):
             if folder != self._folder:
                 shutil.rmtree(folder, ignore_errors=True)
