@@ -94,13 +94,17 @@ def test_resource_without_owner_is_refused_for_a_function_without_container(
         stacks.deploy(stack, group_of(content))
 
 
+def owned_by_the_default_group(device: Device) -> Any:
+    """Return a group whose model belongs to the Linux group in which functions run."""
+    content = content_of(device)
+    owner = f"{_MODEL}/OwnerSetting/GroupOwner"
+    return {**content, "Resource": _with(content["Resource"], owner, "ggc_group")}
+
+
 def test_owner_in_whose_group_a_connector_runs_is_refused(
     stacks: Stacks, stack: str, device: Device
 ) -> None:
-    content = content_of(device)
-    content["Resource"] = _with(
-        content["Resource"], f"{_MODEL}/OwnerSetting/GroupOwner", "ggc_group"
-    )
+    content = owned_by_the_default_group(device)
     reason = r"MLFeedback/versions/1 gains access to resource model by sharing the same group owner"
     with pytest.raises(StackError, match=reason):
         stacks.deploy(stack, group_of(content))
@@ -109,10 +113,7 @@ def test_owner_in_whose_group_a_connector_runs_is_refused(
 def test_owner_in_whose_group_only_the_model_s_function_runs_is_accepted(
     stacks: Stacks, stack: str, device: Device
 ) -> None:
-    content = content_of(device)
-    content["Resource"] = _with(
-        content["Resource"], f"{_MODEL}/OwnerSetting/GroupOwner", "ggc_group"
-    )
+    content = owned_by_the_default_group(device)
     del content["Connector"]
     stacks.deploy(stack, group_of(content))
 

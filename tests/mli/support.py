@@ -149,7 +149,7 @@ class DeployedCore:
             Stacks(self.cloud).deploy(stack, self._thing(), self._v1_outputs())
 
     def deployed_group_version(self) -> str:
-        """Return the version of the group that the core is told to run."""
+        """Return the version of the group that is deployed to the core."""
         with urllib.request.urlopen(f"{self.cloud.endpoint}/_core/1/things/{self.thing}") as reply:
             return str(json.load(reply)["groupVersionId"])
 
